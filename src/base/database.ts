@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AbstractSublevel } from 'abstract-level'
+import type { AbstractBatchOptions, AbstractSublevel } from 'abstract-level'
 import { Level } from 'level'
 import { messageOf, NodeError } from './errors.ts'
 
@@ -11,7 +11,9 @@ export type Database = Level<string, string>
 export type Table<T> = AbstractSublevel<Database, string | Buffer | Uint8Array, string, T>
 
 /** Written with `sync: true`, a value is on the disk before the call returns, and so survives a kill -9. */
-export const DURABLE = { sync: true } as const
+export const DURABLE: { readonly sync: true } & Pick<AbstractBatchOptions<string, never>, 'keyEncoding'> = {
+  sync: true,
+}
 
 /** Raised when the layout of the store changes, so that an older program never misreads a newer store. */
 export const STORE_FORMAT = '1'
@@ -44,6 +46,11 @@ export async function openDatabase(dataDirectory: string): Promise<Database> {
 
 export function table<T>(database: Database, name: string): Table<T> {
   return database.sublevel<string, T>(name, { keyEncoding: 'utf8', valueEncoding: 'json' })
+}
+
+/** Like `table`, for values that are bytes. */
+export function bytesTable(database: Database, name: string): Table<Uint8Array> {
+  return database.sublevel<string, Uint8Array>(name, { keyEncoding: 'utf8', valueEncoding: 'view' })
 }
 
 function openFailure(dataDirectory: string, cause: unknown): NodeError {

@@ -52,6 +52,10 @@ export const syncRecordsPerFrameMax = 256
 export const syncTimeoutMs = 2 * MINUTE_MS
 /** Writes that wait for the store. */
 export const storeQueueMax = 10_000
+/** Proofs kept of authors that gave one version two values: enough to show, too few to fill a disk with. */
+export const evidenceMax = 1_000
+/** How often expired records and old tombstones are looked for. */
+export const sweepIntervalMs = 1 * SECOND_MS
 /** Watchers of one node. */
 export const watchersMax = 10_000
 

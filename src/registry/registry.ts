@@ -1,0 +1,351 @@
+/**
+ * The registry of one federation on one node: reads come from memory, writes are durable before they resolve, and
+ * every record, our own included, passes the judge. Whatever is shared in the federation is a projection of it.
+ */
+import type { Clock } from '../base/clock.ts'
+import { type ErrorCode, messageOf, NodeError } from '../base/errors.ts'
+import type { Startable } from '../base/lifecycle.ts'
+import { recordBytesMax, sweepIntervalMs, tombstoneLifeMs } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
+import { seal } from '../identity/envelope.ts'
+import type { Identity } from '../identity/node-key.ts'
+import { CommitQueue } from './commit-queue.ts'
+import { type Bench, examine, judge, type Policy } from './judge.ts'
+import {
+  checkKey,
+  encodeRecord,
+  hashOf,
+  isExpired,
+  type RegistryRecord,
+  type SealedRecord,
+} from './record.ts'
+import type { RecordStore, StoredRecord } from './record-store.ts'
+import { State } from './state.ts'
+import { ignore, type Refusal, type Verdict } from './verdict.ts'
+import { type Entry, type OnChange, Watchers } from './watchers.ts'
+
+export interface RegistryParts {
+  readonly federation: string
+  readonly identity: Identity
+  readonly store: RecordStore
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export class Registry implements Startable {
+  readonly #parts: RegistryParts
+  readonly #state = new State()
+  readonly #bench: Bench
+  readonly #watchers: Watchers
+  /** Commits and sweeps change store and state together, so they never overlap. */
+  readonly #writes = new SerialQueue(2)
+  readonly #commits = new CommitQueue((records: readonly SealedRecord[]) =>
+    this.#writes.run(() => this.#commit(records)),
+  )
+  readonly #revisions = new Map<SealedRecord, number>()
+  readonly #onLocal = new Set<(envelope: Uint8Array) => void>()
+  /** Versions given to writes of ours that are still on their way to the disk. */
+  readonly #reserved = new Map<string, number>()
+  #revision = 0
+  #sweeper: NodeJS.Timeout | undefined
+
+  constructor(parts: RegistryParts) {
+    this.#parts = parts
+    this.#bench = { federation: parts.federation, state: this.#state, policy: parts.policy }
+    this.#watchers = new Watchers(parts.log)
+  }
+
+  async start(): Promise<void> {
+    if (this.#sweeper !== undefined) return
+    for (const { record, revision } of await this.#parts.store.load()) {
+      // Arranged below, once all is known that the arrangement looks at.
+      this.#state.apply(record, undefined, (claims) => [...claims])
+      this.#revisions.set(record, revision)
+      this.#revision = Math.max(this.#revision, revision)
+    }
+    this.rearrange()
+    this.#sweeper = setInterval(() => this.#sweepSoon(), sweepIntervalMs)
+    this.#sweeper.unref()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+    await this.#commits.idle()
+    await this.#writes.idle()
+  }
+
+  get federation(): string {
+    return this.#parts.federation
+  }
+
+  /** This node's count of changes so far. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#shown(key)
+  }
+
+  /** What all keys below `prefix` show, sorted by key. */
+  list(prefix: string): Entry[] {
+    const keys = [...this.#state.keys()].filter((key) => key.startsWith(prefix)).sort()
+    return keys.map((key) => this.#shown(key)).filter((entry) => entry !== undefined)
+  }
+
+  /** Every member's claim to a key, the shown one first. */
+  claims(key: string): Entry[] {
+    return this.#state
+      .claims(key)
+      .map((claim) => this.#entry(claim))
+      .filter((entry) => entry !== undefined)
+  }
+
+  /** The sealed original of what a key shows, or of one author's claim to it. */
+  envelope(key: string, author?: string): Uint8Array | undefined {
+    const claims = this.#state.claims(key)
+    return (author === undefined ? claims[0] : claims.find((claim) => claim.author === author))?.envelope
+  }
+
+  /** All records with their places, for catch-up. */
+  records(): readonly SealedRecord[] {
+    return this.#state.records()
+  }
+
+  digest(): string {
+    return this.#state.digest()
+  }
+
+  /**
+   * Writes `key` as this node and resolves once it is durable here; peers hear of it at once or catch up later.
+   *
+   * @param options.expiresMs when the record ends by itself, ms since the epoch.
+   * @throws NodeError INVALID_INPUT, TOO_LARGE, FORBIDDEN or NOT_OPERATOR (who may write which key), STORE_FAILED.
+   */
+  async put(key: string, value: Uint8Array, options: { expiresMs?: number } = {}): Promise<Entry> {
+    const record = await this.#write(key, value, options.expiresMs)
+    // The claims of another may outrank ours: what we wrote is then there, but another value is shown.
+    const entry = this.#shown(key) ?? this.#entry(record)
+    if (entry === undefined)
+      throw new NodeError('INVALID_INPUT', `${key} was written already expired`, { key })
+    return entry
+  }
+
+  /** Deletes this node's claim to `key` (an operator's deletion covers every claim it has seen). Idempotent. */
+  async delete(key: string): Promise<void> {
+    if (this.#state.claims(key).every((claim) => claim.value === null)) return
+    await this.#write(key, null, undefined)
+  }
+
+  /** Judges a record that a peer sent and commits it when it is accepted. Never throws. */
+  async receive(envelope: Uint8Array): Promise<Verdict> {
+    const verdict = await judge(envelope, this.#bench, this.#parts.clock.now())
+    if (verdict.action !== 'accept') return verdict
+    try {
+      return (await this.#commits.add(verdict.record)) ?? verdict
+    } catch (error) {
+      this.#parts.log.error({ key: verdict.record.key, error: messageOf(error) }, 'a record was not stored')
+      return ignore('STORE_FAILED', messageOf(error))
+    }
+  }
+
+  /** Hears of every change below `prefix` after it is durable. @returns how to stop watching. */
+  watch(prefix: string, onChange: OnChange): () => void {
+    return this.#watchers.add(prefix, onChange)
+  }
+
+  /** Hears of the envelopes that this node writes itself, so that replication can publish them. */
+  onLocal(publish: (envelope: Uint8Array) => void): () => void {
+    this.#onLocal.add(publish)
+    return () => this.#onLocal.delete(publish)
+  }
+
+  /** Arranges contested names anew, as after a change among the members. */
+  rearrange(): void {
+    for (const key of this.#state.keys()) {
+      if (this.#state.claims(key).length < 2) continue
+      const previous = this.#shown(key)
+      this.#state.rearrange(key, this.#parts.policy.arrange)
+      this.#announce(key, previous)
+    }
+  }
+
+  async #write(key: string, value: Uint8Array | null, expires: number | undefined): Promise<SealedRecord> {
+    checkKey(key)
+    const { federation, identity, clock } = this.#parts
+    const now = clock.now()
+    const claims = this.#state.claims(key)
+    const own = claims.find((claim) => claim.author === identity.peerId && claim.value !== null)
+    const highest = Math.max(this.#reserved.get(key) ?? 0, ...claims.map((claim) => claim.version))
+    const version = highest + 1
+    this.#reserved.set(key, version)
+    try {
+      const author = identity.peerId
+      const since = own?.since ?? now
+      const record: RegistryRecord = { federation, key, value, version, time: now, since, expires, author }
+      const payload = encodeRecord(record)
+      const envelope = await seal('record', payload, identity)
+      if (envelope.length > recordBytesMax) {
+        const message = `${key} takes ${envelope.length} bytes, a record at most ${recordBytesMax}; put large things into a dataset`
+        throw new NodeError('TOO_LARGE', message, { key })
+      }
+      const sealed = { ...record, hash: hashOf(payload), envelope }
+      const refusal = (await examine(sealed, this.#bench, now)) ?? (await this.#commits.add(sealed))
+      if (refusal !== undefined) throw refused(key, refusal)
+      for (const publish of this.#onLocal) publish(envelope)
+      return sealed
+    } finally {
+      if (this.#reserved.get(key) === version) this.#reserved.delete(key)
+    }
+  }
+
+  /** Merges, stores, then shows. A second record for one key waits for the next flush, to be judged by the first. */
+  async #commit(records: readonly SealedRecord[]): Promise<(Refusal | undefined)[]> {
+    const results: (Refusal | undefined)[] = []
+    let from = 0
+    while (from < records.length) {
+      const keys = new Set<string>()
+      let to = from
+      for (; to < records.length; to += 1) {
+        const key = records[to]?.key as string
+        if (keys.has(key)) break
+        keys.add(key)
+      }
+      results.push(...(await this.#commitDistinct(records.slice(from, to))))
+      from = to
+    }
+    return results
+  }
+
+  async #commitDistinct(records: readonly SealedRecord[]): Promise<(Refusal | undefined)[]> {
+    const { store, policy, log } = this.#parts
+    const saved: (StoredRecord & { dropped: SealedRecord | undefined })[] = []
+    const removed: SealedRecord[] = []
+    const results: (Refusal | undefined)[] = []
+    for (const record of records) {
+      const merge = this.#state.judge(record, policy.arrange)
+      if (merge.outcome === 'equivocation') {
+        log.warn(
+          { key: record.key, author: record.author },
+          'an author gave one version two values; both are kept',
+        )
+        await store.keepEvidence(merge.loser)
+      }
+      const keeps = merge.outcome === 'newer' || (merge.outcome === 'equivocation' && !merge.keepsOurs)
+      results.push(keeps ? undefined : ignore(codeOf(merge.outcome), `The record is ${merge.outcome}`))
+      if (!keeps) continue
+      const dropped = merge.outcome === 'newer' ? merge.dropped : undefined
+      if (dropped !== undefined) removed.push(dropped)
+      saved.push({ record, revision: this.#revision + saved.length + 1, dropped })
+    }
+    if (saved.length === 0) return results
+    await store.commit({ saved, removed })
+    for (const { record, revision, dropped } of saved) this.#show(record, revision, dropped)
+    return results
+  }
+
+  #show(record: SealedRecord, revision: number, dropped: SealedRecord | undefined): void {
+    const previous = this.#shown(record.key)
+    for (const gone of this.#state.claims(record.key)) {
+      if (gone.author === record.author || gone === dropped) this.#revisions.delete(gone)
+    }
+    this.#state.apply(record, dropped, this.#parts.policy.arrange)
+    this.#revisions.set(record, revision)
+    this.#revision = revision
+    this.#announce(record.key, previous)
+  }
+
+  #announce(key: string, previous: Entry | undefined): void {
+    const entry = this.#shown(key)
+    if (entry === previous || (entry?.revision === previous?.revision && entry?.author === previous?.author))
+      return
+    this.#watchers.notify({ key, entry, previous, revision: this.#revision })
+  }
+
+  #sweepSoon(): void {
+    if (this.#writes.size > 0) return
+    this.#writes
+      .run(() => this.#sweep())
+      .catch((error: unknown) => {
+        this.#parts.log.warn(
+          { error: messageOf(error) },
+          'expired records stay until the store can be written',
+        )
+      })
+  }
+
+  /** Forgets what has expired, and tombstones older than anybody's absence. */
+  async #sweep(): Promise<void> {
+    const now = this.#parts.clock.now()
+    const gone = this.#state
+      .records()
+      .filter((r) => isExpired(r, now) || (r.value === null && r.time + tombstoneLifeMs < now))
+    if (gone.length === 0) return
+    await this.#parts.store.commit({ saved: [], removed: gone })
+    for (const record of gone) {
+      const previous = this.#entry(record)
+      const wasShown = this.#state.claims(record.key)[0] === record
+      this.#state.forget(record)
+      this.#revisions.delete(record)
+      this.#state.rearrange(record.key, this.#parts.policy.arrange)
+      if (wasShown) {
+        this.#revision += 1
+        this.#watchers.notify({
+          key: record.key,
+          entry: this.#shown(record.key),
+          previous,
+          revision: this.#revision,
+        })
+      }
+    }
+  }
+
+  #shown(key: string): Entry | undefined {
+    const first = this.#state.claims(key)[0]
+    return first === undefined ? undefined : this.#entry(first)
+  }
+
+  #entry(record: SealedRecord): Entry | undefined {
+    if (record.value === null) return undefined
+    const contested = this.#state.claims(record.key).filter((claim) => claim.value !== null).length > 1
+    return {
+      key: record.key,
+      value: record.value,
+      author: record.author,
+      version: record.version,
+      timeMs: record.time,
+      sinceMs: record.since,
+      ...(record.expires === undefined ? {} : { expiresMs: record.expires }),
+      revision: this.#revisions.get(record) ?? this.#revision,
+      contested,
+    }
+  }
+}
+
+function codeOf(outcome: 'duplicate' | 'stale' | 'crowded' | 'equivocation' | 'newer') {
+  const codes = {
+    duplicate: 'DUPLICATE',
+    stale: 'STALE',
+    crowded: 'CROWDED',
+    equivocation: 'EQUIVOCATION',
+  } as const
+  return outcome === 'newer' ? codes.stale : codes[outcome]
+}
+
+const WRITE_ERRORS: Partial<Record<Refusal['code'], ErrorCode>> = {
+  NOT_ALLOWED: 'FORBIDDEN',
+  UNKNOWN_AUTHOR: 'NOT_A_MEMBER',
+  NOT_PROVEN: 'CERTIFICATE_INVALID',
+  STORE_FAILED: 'STORE_FAILED',
+  CROWDED: 'CONFLICT',
+  STALE: 'CONFLICT',
+  DUPLICATE: 'CONFLICT',
+}
+
+function refused(key: string, refusal: Refusal): NodeError {
+  const code = WRITE_ERRORS[refusal.code] ?? 'INVALID_INPUT'
+  return new NodeError(code, `${key} was not written: ${refusal.reason}`, { key, verdict: refusal.code })
+}
