@@ -91,11 +91,65 @@ export const stepsMax = 50
 export const stepLogBytesMax = 8 * MIB
 /** Transitions and reasons are short; a run's record stays small. */
 export const reasonCharactersMax = 500
+/** Runs remembered with their logs; the oldest ended ones make room. */
+export const runsKeptMax = 5_000
+/** One call to the container engine that only looks or tells: it answers in milliseconds or is stuck. */
+export const engineCallTimeoutMs = 30 * SECOND_MS
+/** Whether the engine answers at all. */
+export const enginePingTimeoutMs = 5 * SECOND_MS
+/** Making, starting or removing a container: a busy disk takes its time. */
+export const containerChangeTimeoutMs = 2 * MINUTE_MS
+/** A pull of one image: large ones over slow lines take long, but not for ever. */
+export const imagePullTimeoutMs = 1 * HOUR_MS
+/** What a container has printed is read to the end for so long after it ended. */
+export const logDrainTimeoutMs = 10 * SECOND_MS
+/** A tool's own /tmp, in memory and so part of its memory limit. */
+export const toolTmpBytesMax = 256 * MIB
+/** A log line that one follower has not taken yet is read again from the file: this much at a time. */
+export const logReadBytes = 64 * KIB
+/** A scheduled run that was missed still runs this late; after that the next one is nearer. */
+export const missedRunMaxMs = 18 * HOUR_MS
+/** Longest sleep of the scheduler: a suspended machine or a changed clock is noticed after it. */
+export const schedulerSleepMaxMs = 30 * SECOND_MS
+/** Schedules of one federation that a node follows. */
+export const schedulesMax = 1_000
+/** A control file holds one number. */
+export const controlFileBytesMax = 1 * KIB
+/** Control files that a report shows. */
+export const snapshotsMax = 10
+/** Insights must fit a record beside its envelope. */
+export const insightsBytesMax = 48 * KIB
+/** The file of secrets: names and tokens, no data. */
+export const secretsBytesMax = 1 * MIB
 
-/** Members of one electorate: their signatures together must fit one record. */
-export const electorateMax = 100
+/**
+ * Members of one electorate. A certificate holds the votes of more than two thirds of them (about 900 bytes each), the
+ * opening (60 bytes a member) and the closing (180 bytes a member), and must fit one record of `recordBytesMax`.
+ */
+export const electorateMax = 64
 /** Rounds that one node follows at once. */
 export const openRoundsMax = 1_000
+/** How long members may hand in ballots: shorter than gossip needs is no round, longer than two weeks is forgotten. */
+export const roundWindowMinMs = 1 * SECOND_MS
+export const roundWindowDefaultMs = 1 * MINUTE_MS
+export const roundWindowMaxMs = 14 * DAY_MS
+/** Votes may come for as long after the cut-off as ballots could before it, and never for less than this. */
+export const voteWindowMinMs = 1 * MINUTE_MS
+/** From its slot to the end of its votes; an opening that asks for more would hold its dataset up. */
+export const roundLifeMaxMs = 2 * roundWindowMaxMs + 2 * DAY_MS
+/** Ballots that came so shortly before the cut-off may be missing from a closing: clocks and gossip differ by that much. */
+export const cutoffMarginMs = 1 * SECOND_MS
+/** The next member in line acts when the one before it was silent for so long. */
+export const takeOverMs = 2 * SECOND_MS
+/** Ballots of one member in one round that are kept; a second one is proof enough that it is no honest member. */
+export const ballotsPerMemberMax = 2
+/** How often a round that is under way is looked at when nothing in the registry changes. */
+export const roundTickMs = 1 * SECOND_MS
+/** Fetching one ballot's commit, or the truth; tried again as long as it is wanted. */
+export const candidateFetchTimeoutMs = 1 * MINUTE_MS
+export const candidateRetryMs = 2 * SECOND_MS
+/** Records of a round are kept so long for people and audits; the truth itself stays. */
+export const roundRecordsLifeMs = 90 * DAY_MS
 
 /** A request body of the API; imports of datasets are streamed and bounded apart. */
 export const requestBytesMax = 1 * MIB
@@ -107,3 +161,25 @@ export const eventsPendingMax = 1_000
 /** Listings of the marketplace heard and kept, and those of one author. */
 export const listingsMax = 10_000
 export const listingsPerAuthorMax = 100
+
+/** Past events that a reader who comes back with Last-Event-ID still finds. */
+export const eventsKeptMax = 1_000
+/** A word on a quiet event stream, so that neither side nor a proxy takes it for dead. */
+export const eventHeartbeatMs = 15 * SECOND_MS
+/** Bytes and entries of one dataset that is imported through the API. */
+export const importBytesMax = 64 * 1024 * MIB
+export const importEntriesMax = treeEntriesMax
+/** What a git client may say in one request: the wants and haves of a very long negotiation, unzipped. */
+export const gitRequestBytesMax = 16 * MIB
+/** Clients of the API that wait for a free git process. */
+export const gitRequestsWaitingMax = 64
+/** Sockets of the API open at once: event streams, and a browser or program beside each. */
+export const apiConnectionsMax = 512
+/** The head of a request comes at once; a client that dribbles it holds a socket for nothing. */
+export const requestHeadersTimeoutMs = 10 * SECOND_MS
+/** A whole request, body included: the import of a large dataset from a slow disk. */
+export const requestTimeoutMs = 2 * HOUR_MS
+/** What requests in flight are given to end when the node stops. */
+export const apiStopTimeoutMs = 5 * SECOND_MS
+/** The longest line of problems that one refused request is told. */
+export const problemsToldMax = 50

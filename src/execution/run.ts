@@ -1,0 +1,221 @@
+/**
+ * A run as a pure state machine. A run walks its steps one after another; its state is that of the step at work, and
+ * it ends in exactly one of the end states. Nothing here waits, reads or writes: the runner stores what a function of
+ * this file returns before it lets the new state take effect, so that a crash can never be ahead of the record.
+ */
+import { type ErrorCode, NodeError } from '../base/errors.ts'
+import { reasonCharactersMax } from '../base/limits.ts'
+import type { Report } from '../monitoring/report.ts'
+import type { PipelineStep } from './pipeline.ts'
+
+export type ActiveState = 'pulling' | 'staging' | 'running' | 'committing'
+export type EndState = 'succeeded' | 'failed' | 'oom-killed' | 'timed-out' | 'cancelled' | 'rejected' | 'lost'
+export type RunState = 'queued' | ActiveState | EndState
+
+/** Which state may follow which. A queued run outlives a crash, so it is never lost. */
+export const ALLOWED: Readonly<Record<RunState, readonly RunState[]>> = {
+  queued: ['pulling', 'cancelled', 'rejected'],
+  pulling: ['staging', 'failed', 'cancelled', 'rejected', 'lost'],
+  staging: ['running', 'failed', 'cancelled', 'rejected', 'lost'],
+  running: ['committing', 'failed', 'oom-killed', 'timed-out', 'cancelled', 'lost'],
+  // Back to pulling: the next step begins.
+  committing: ['pulling', 'succeeded', 'failed', 'cancelled', 'lost'],
+  succeeded: [],
+  failed: [],
+  'oom-killed': [],
+  'timed-out': [],
+  cancelled: [],
+  rejected: [],
+  lost: [],
+}
+
+/** Why a run exists. `slot` is the scheduled time in ms that all members share, so that their results meet. */
+export type Trigger =
+  | { kind: 'request'; slot?: number }
+  | { kind: 'schedule'; slot: number }
+  | { kind: 'repeat'; of: string; slot?: number }
+
+/** What the box of a step allowed: everything beyond it was impossible. */
+export interface Granted {
+  network: 'none'
+  dockerSocket: boolean
+  user: string
+  memoryBytes: number
+  cpus: number
+  pids: number
+  timeoutMs: number
+  /** Variables that this node's settings added or overrode. */
+  environment: Record<string, string>
+  /** Names of the variables that were filled with secrets. */
+  secrets: string[]
+}
+
+/** A step waits as `queued` and is `skipped` when the run ends before its turn. */
+export type StepState = RunState | 'skipped'
+
+export interface StepRun {
+  name: string
+  tool: string
+  state: StepState
+  image?: string
+  digest?: string
+  exitCode?: number
+  inputDataset?: string
+  inputCommit?: string
+  /** Where the input came from: the agreed state, or what an earlier step of this very run made. */
+  inputFrom?: 'ground-truth' | 'this-run'
+  outputDataset: string
+  outputBranch?: string
+  outputCommit?: string
+  /** False when the tool left the branch as it was. */
+  outputChanged?: boolean
+  containerId?: string
+  granted?: Granted
+  report?: Report
+  startedMs?: number
+  endedMs?: number
+}
+
+export interface Transition {
+  state: RunState
+  /** The step at work, where one is. */
+  step?: string
+  timeMs: number
+  reason?: string
+}
+
+export interface Run {
+  id: string
+  pipeline: string
+  trigger: Trigger
+  state: RunState
+  reason?: string
+  code?: ErrorCode
+  /** The pipeline's steps as they were when the run was submitted. */
+  plan: PipelineStep[]
+  steps: StepRun[]
+  transitions: Transition[]
+  createdMs: number
+  endedMs?: number
+}
+
+/** What became known of a step with a transition. */
+export type StepPatch = Partial<Omit<StepRun, 'name' | 'tool' | 'state'>>
+
+export interface Ending {
+  timeMs: number
+  reason?: string
+  code?: ErrorCode
+  patch?: StepPatch
+}
+
+export function newRun(p: {
+  id: string
+  pipeline: string
+  plan: PipelineStep[]
+  trigger: Trigger
+  timeMs: number
+}): Run {
+  const steps = p.plan.map((step): StepRun => {
+    const input = step.input_dataset === null ? {} : { inputDataset: step.input_dataset }
+    return {
+      name: step.name,
+      tool: step.tool,
+      state: 'queued',
+      ...input,
+      outputDataset: step.output_dataset,
+    }
+  })
+  const transitions: Transition[] = [{ state: 'queued', timeMs: p.timeMs }]
+  const { id, pipeline, trigger, plan, timeMs: createdMs } = p
+  return { id, pipeline, trigger, state: 'queued', plan, steps, transitions, createdMs }
+}
+
+export function isEnded(run: Pick<Run, 'state'>): boolean {
+  return ALLOWED[run.state].length === 0
+}
+
+export function isAllowed(from: RunState, to: RunState): boolean {
+  return ALLOWED[from].includes(to)
+}
+
+/** The slot whose results this run contributes to: shared when scheduled, its own time when requested alone. */
+export function slotOf(run: Pick<Run, 'trigger' | 'createdMs'>): number {
+  return run.trigger.slot ?? run.createdMs
+}
+
+/** The index of the step at work or next in turn; the number of steps when all are done. */
+export function currentStep(run: Run): number {
+  const index = run.steps.findIndex((step) => step.state !== 'succeeded')
+  return index === -1 ? run.steps.length : index
+}
+
+/**
+ * Moves the run and its current step on.
+ *
+ * @throws NodeError INTERNAL when `state` may not follow, or no step is left.
+ */
+export function advance(run: Run, state: ActiveState, timeMs: number, patch: StepPatch = {}): Run {
+  const index = currentStep(run)
+  const step = run.steps[index]
+  // A step begins by pulling; the run itself may come there from the step before.
+  const fits = step !== undefined && step.state !== 'skipped' && isAllowed(step.state, state)
+  if (!isAllowed(run.state, state) || !fits) throw notAllowed(run, state)
+  const started = state === 'pulling' ? { startedMs: timeMs } : {}
+  const moved: StepRun = { ...step, ...started, ...patch, state }
+  return {
+    ...run,
+    state,
+    steps: run.steps.with(index, moved),
+    transitions: [...run.transitions, { state, step: step.name, timeMs }],
+  }
+}
+
+/**
+ * Notes that the current step is done. The run stays `committing` until the next step begins or it ends.
+ *
+ * @throws NodeError INTERNAL unless the step is committing.
+ */
+export function finishStep(run: Run, timeMs: number, patch: StepPatch = {}): Run {
+  const index = currentStep(run)
+  const step = run.steps[index]
+  if (run.state !== 'committing' || step?.state !== 'committing') throw notAllowed(run, 'succeeded')
+  const done: StepRun = { ...step, ...patch, state: 'succeeded', endedMs: timeMs }
+  return { ...run, steps: run.steps.with(index, done) }
+}
+
+/**
+ * Ends the run: the step at work ends alike, steps whose turn never came are skipped.
+ *
+ * @throws NodeError INTERNAL when the run may not end so, or would succeed with steps left.
+ */
+export function endRun(run: Run, state: EndState, ending: Ending): Run {
+  const index = currentStep(run)
+  const stepsLeft = index < run.steps.length
+  if (!isAllowed(run.state, state) || (state === 'succeeded' && stepsLeft)) throw notAllowed(run, state)
+  const { timeMs, code, patch = {} } = ending
+  const reason = ending.reason?.slice(0, reasonCharactersMax)
+  const steps = run.steps.map((step, at): StepRun => {
+    if (at < index) return step
+    if (step.state === 'queued') return { ...step, state: 'skipped' }
+    return { ...step, ...patch, state, endedMs: timeMs }
+  })
+  const atWork = run.steps.find((step) => step.state !== 'queued' && step.state !== 'succeeded')
+  const said = {
+    ...(atWork === undefined ? {} : { step: atWork.name }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+  return {
+    ...run,
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    ...(code === undefined ? {} : { code }),
+    steps,
+    transitions: [...run.transitions, { state, ...said, timeMs }],
+    endedMs: timeMs,
+  }
+}
+
+function notAllowed(run: Run, state: RunState): NodeError {
+  return new NodeError('INTERNAL', `Run ${run.id} cannot go from ${run.state} to ${state}`, { id: run.id })
+}
