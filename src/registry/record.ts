@@ -7,6 +7,7 @@ import { decode, encode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { keyBytesMax } from '../base/limits.ts'
+import { bytesSchema } from '../base/schemas.ts'
 
 export interface RegistryRecord {
   /** Id of the federation that the record belongs to; in no other is it valid. */
@@ -39,7 +40,7 @@ const time = z.number().int().nonnegative()
 const payloadSchema = z.strictObject({
   federation: z.string().min(1).max(100),
   key: z.string().refine(isKey),
-  value: z.instanceof(Uint8Array).nullable(),
+  value: bytesSchema.nullable(),
   version: z.number().int().positive(),
   time,
   since: time,

@@ -1,0 +1,109 @@
+/**
+ * Who may write which key, and whose claim to a contested name is shown: one table and two pure functions
+ * (protocols/keyspace.md).
+ */
+import { compare } from '../registry/order.ts'
+import type { SealedRecord } from '../registry/record.ts'
+import { ignore, type Refusal, reject } from '../registry/verdict.ts'
+
+export type Role = 'operator' | 'member'
+
+/** What the table looks at: the members as this node knows them. */
+export interface Roster {
+  role(peer: string): Role | undefined
+  /** When the peer was admitted, ms; undefined for a stranger. */
+  admittedMs(peer: string): number | undefined
+}
+
+/**
+ * - `own`: the last segment is the author's peer id;
+ * - `operators`: the record of the operator that orders last;
+ * - `claims`: any member; one claim is shown, see `arrange`;
+ * - `proven`: any member may bring it, the value proves itself (a certificate); the one that orders last is shown.
+ */
+export type Writers = 'own' | 'operators' | 'claims' | 'proven'
+
+interface Rule {
+  readonly prefix: string
+  /** How many segments follow the prefix. */
+  readonly segments: number
+  readonly writers: Writers
+}
+
+const KEYSPACE: readonly Rule[] = [
+  { prefix: '/members/', segments: 1, writers: 'operators' },
+  { prefix: '/presence/', segments: 1, writers: 'own' },
+  { prefix: '/tools/', segments: 1, writers: 'claims' },
+  { prefix: '/pipelines/', segments: 1, writers: 'claims' },
+  { prefix: '/dataset/', segments: 1, writers: 'claims' },
+  { prefix: '/schedules/', segments: 1, writers: 'claims' },
+  { prefix: '/heads/', segments: 2, writers: 'own' },
+  { prefix: '/insights/', segments: 2, writers: 'own' },
+  { prefix: '/notifications/', segments: 2, writers: 'own' },
+  { prefix: '/rounds/', segments: 4, writers: 'claims' },
+  { prefix: '/ballots/', segments: 4, writers: 'own' },
+  { prefix: '/votes/', segments: 4, writers: 'own' },
+  { prefix: '/truth/', segments: 1, writers: 'proven' },
+]
+
+/** The rule of a key, or undefined when the federation shares no such key. */
+export function ruleOf(key: string): Rule | undefined {
+  return KEYSPACE.find((rule) => {
+    if (!key.startsWith(rule.prefix)) return false
+    return key.slice(rule.prefix.length).split('/').length === rule.segments
+  })
+}
+
+/** Whether `record` may be in the registry as far as `roster` knows; a refusal when not. */
+export function admit(record: Pick<SealedRecord, 'key' | 'author'>, roster: Roster): Refusal | undefined {
+  const rule = ruleOf(record.key)
+  // [IGNORE NOT_ALLOWED] A later version may share keys that this one does not know.
+  if (rule === undefined) return ignore('NOT_ALLOWED', 'The federation shares no such key')
+  // [REJECT INVALID_VALUE] Whoever relays this can see as well as we that it is not the author's to write.
+  if (rule.writers === 'own' && !record.key.endsWith(`/${record.author}`)) {
+    return reject('INVALID_VALUE', `Only the peer that ${record.key} names may write it`)
+  }
+  const role = roster.role(record.author)
+  // [IGNORE UNKNOWN_AUTHOR] We may simply not have seen this author's admission yet.
+  if (role === undefined)
+    return ignore('UNKNOWN_AUTHOR', `${record.author} is no member that this node knows of`)
+  // [IGNORE NOT_ALLOWED] Nor may we have seen that it became an operator.
+  if (rule.writers === 'operators' && role !== 'operator') {
+    return ignore('NOT_ALLOWED', `Only operators may write ${record.key}`)
+  }
+  return undefined
+}
+
+/** The claims to one key in order, the shown one first. The order of `claims` does not matter. */
+export function arrange(claims: readonly SealedRecord[], roster: Roster): SealedRecord[] {
+  const [first] = claims
+  if (first === undefined) return []
+  const latestFirst = [...claims].sort((a, b) => compare(b, a))
+  if (ruleOf(first.key)?.writers !== 'claims') return latestFirst
+
+  // An operator's tombstone buries every claim that the operator can have seen when writing it.
+  const buried = Math.max(
+    0,
+    ...claims.filter((c) => c.value === null && roster.role(c.author) === 'operator').map((c) => c.version),
+  )
+  const live = latestFirst.filter((claim) => claim.value !== null && claim.version > buried)
+  const dead = latestFirst.filter((claim) => !live.includes(claim))
+  // A tombstone shows "nothing" and so goes before the claims that it buries.
+  dead.sort((a, b) => Number(a.value !== null) - Number(b.value !== null))
+  return [...live.sort((a, b) => preference(a, b, roster)), ...dead]
+}
+
+/** An operator's claim first, then the earliest, then the lower author id. */
+function preference(a: SealedRecord, b: SealedRecord, roster: Roster): number {
+  const operators =
+    Number(roster.role(b.author) === 'operator') - Number(roster.role(a.author) === 'operator')
+  if (operators !== 0) return operators
+  const earlier = claimedMs(a, roster) - claimedMs(b, roster)
+  if (earlier !== 0) return earlier
+  return a.author < b.author ? -1 : 1
+}
+
+/** A claim cannot be older than its author's admission, whatever the author says. */
+function claimedMs(claim: SealedRecord, roster: Roster): number {
+  return Math.max(claim.since, roster.admittedMs(claim.author) ?? Number.MAX_SAFE_INTEGER)
+}

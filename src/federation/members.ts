@@ -1,0 +1,119 @@
+import { z } from 'zod'
+import { NodeError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { nameSchema } from '../base/names.ts'
+import { Collection } from '../registry/collection.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Genesis } from './genesis.ts'
+import type { Role, Roster } from './keyspace.ts'
+
+/** `/members/<peer>`: an operator's word that the peer belongs to the federation. */
+export const memberSchema = z.strictObject({
+  name: nameSchema,
+  role: z.enum(['operator', 'member']),
+})
+export type MemberRecord = z.infer<typeof memberSchema>
+
+export interface Member {
+  /** Peer id. */
+  readonly peer: string
+  /** Unique in the federation; branches and reports carry it. */
+  readonly name: string
+  readonly role: Role
+  /** When it was admitted, ms since the epoch. */
+  readonly since: number
+}
+
+export interface MembersParts {
+  readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
+  readonly genesis: Genesis
+  readonly self: string
+  readonly log: Logger
+}
+
+/** Who belongs to the federation: the founder by the genesis, everybody else by an operator's record. */
+export class Members implements Roster {
+  readonly #collection: Collection<MemberRecord>
+  readonly #parts: MembersParts
+  #cache: Map<string, Member> | undefined
+
+  constructor(parts: MembersParts) {
+    this.#parts = parts
+    const { registry, log } = parts
+    this.#collection = new Collection({ registry, prefix: '/members/', schema: memberSchema, log })
+    this.#collection.watch(() => {
+      this.#cache = undefined
+    })
+  }
+
+  /** Sorted by name. */
+  list(): Member[] {
+    return [...this.#all().values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  get(peer: string): Member | undefined {
+    return this.#all().get(peer)
+  }
+
+  byName(name: string): Member | undefined {
+    return this.list().find((member) => member.name === name)
+  }
+
+  /** @throws NodeError NOT_A_MEMBER before this node's own admission has arrived. */
+  self(): Member {
+    const self = this.get(this.#parts.self)
+    if (self === undefined) throw new NodeError('NOT_A_MEMBER', 'This node is not admitted to the federation')
+    return self
+  }
+
+  isMember(peer: string): boolean {
+    return this.#all().has(peer)
+  }
+
+  role(peer: string): Role | undefined {
+    return this.get(peer)?.role
+  }
+
+  admittedMs(peer: string): number | undefined {
+    return this.get(peer)?.since
+  }
+
+  /**
+   * Admits a peer, as an operator. A name that is taken gets the first free number behind it.
+   *
+   * @throws NodeError FORBIDDEN when this node is no operator.
+   */
+  async admit(peer: string, wantedName: string, role: Role): Promise<Member> {
+    const known = this.get(peer)
+    if (known !== undefined) return known
+    const name = freeName(wantedName, new Set(this.list().map((member) => member.name)))
+    await this.#collection.put(peer, { name, role })
+    return this.get(peer) as Member
+  }
+
+  /** Hears of every change among the members, after it is in force. */
+  onChange(changed: () => void): () => void {
+    return this.#collection.watch(() => changed())
+  }
+
+  #all(): Map<string, Member> {
+    if (this.#cache !== undefined) return this.#cache
+    const { founder, createdMs } = this.#parts.genesis
+    const members = new Map<string, Member>()
+    members.set(founder.peer, { ...founder, role: 'operator', since: createdMs })
+    for (const { name: peer, value, entry } of this.#collection.list()) {
+      members.set(peer, { peer, name: value.name, role: value.role, since: entry.sinceMs })
+    }
+    this.#cache = members
+    return members
+  }
+}
+
+/** `wanted`, or `wanted-2`, `wanted-3`, … when it is taken. Pure. */
+export function freeName(wanted: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(wanted)) return wanted
+  for (let number = 2; ; number += 1) {
+    const name = `${wanted.slice(0, 56)}-${number}`
+    if (!taken.has(name)) return name
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Gossip as the rest of the node sees it: a topic whose every message gets a verdict before it goes on to other peers.
+ * Messages carry no signature of the publisher: what we gossip is sealed by its author, and the same sealed bytes from
+ * two publishers are one message (the message id is their hash).
+ */
+import { createHash } from 'node:crypto'
+import { type GossipSub, gossipsub, StrictNoSign, TopicValidatorResult } from '@libp2p/gossipsub'
+import type { Clock } from '../base/clock.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import { gossipPendingPerPeerMax, recordBytesMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Conduct } from './conduct.ts'
+
+/** What a topic's judge may say of a message. Reject costs the sender. */
+export type TopicVerdict = 'accept' | 'ignore' | 'reject'
+export type JudgeMessage = (bytes: Uint8Array, from: string) => Promise<TopicVerdict>
+
+/** What rooms ask of gossip. */
+export interface Gossip {
+  /** Subscribes; every message that arrives goes through `judge`. @returns how to leave the topic. */
+  join(topic: string, judge: JudgeMessage): () => void
+  /** @throws NodeError TOO_LARGE. Resolves also when nobody listens: catch-up carries what gossip did not. */
+  publish(topic: string, bytes: Uint8Array): Promise<void>
+}
+
+const RESULTS = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+} as const
+
+/** Small meshes are the normal case: three to ten nodes all know each other (field-tested values). */
+const MESH = { D: 4, Dlo: 2, Dhi: 8, Dout: 1, Dlazy: 4 } as const
+
+/** A peer may occupy about this many topics in our tables; we use two. */
+const TOPIC_BYTES_PER_PEER = 64 * 1024
+
+/** The gossipsub service of libp2p, set up once. */
+export function gossipService(conduct: Conduct, clock: Clock): ReturnType<typeof gossipsub> {
+  return gossipsub({
+    ...MESH,
+    floodPublish: true,
+    emitSelf: false,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    globalSignaturePolicy: StrictNoSign,
+    msgIdFn: (message) => createHash('sha256').update(message.topic).update(message.data).digest(),
+    maxInboundDataLength: recordBytesMax,
+    maxTopicBytesPerPeer: TOPIC_BYTES_PER_PEER,
+    scoreParams: {
+      appSpecificScore: (peer: string) => conduct.score(peer, clock.now()),
+      // Members of one university share an address, so peers are not judged by it; admission is what stops sybils.
+      IPColocationFactorWeight: 0,
+    },
+  })
+}
+
+export interface PubsubGossipParts {
+  readonly pubsub: GossipSub
+  readonly conduct: Conduct
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export class PubsubGossip implements Gossip {
+  readonly #parts: PubsubGossipParts
+  readonly #pending = new Map<string, number>()
+
+  constructor(parts: PubsubGossipParts) {
+    this.#parts = parts
+  }
+
+  join(topic: string, judge: JudgeMessage): () => void {
+    const { pubsub } = this.#parts
+    pubsub.topicValidators.set(
+      topic,
+      async (peer, message) => RESULTS[await this.#verdict(message.data, peer.toString(), judge)],
+    )
+    pubsub.subscribe(topic)
+    return () => {
+      pubsub.unsubscribe(topic)
+      pubsub.topicValidators.delete(topic)
+    }
+  }
+
+  async publish(topic: string, bytes: Uint8Array): Promise<void> {
+    // An oversize message would silently end a receiver's gossip with us.
+    if (bytes.length > recordBytesMax) {
+      throw new NodeError(
+        'TOO_LARGE',
+        `A message has at most ${recordBytesMax} bytes, this one ${bytes.length}`,
+      )
+    }
+    await this.#parts.pubsub.publish(topic, bytes)
+  }
+
+  async #verdict(bytes: Uint8Array, from: string, judge: JudgeMessage): Promise<TopicVerdict> {
+    const { conduct, clock, log } = this.#parts
+    const pending = this.#pending.get(from) ?? 0
+    if (pending >= gossipPendingPerPeerMax || !conduct.allows(from, clock.now())) return 'ignore'
+    this.#pending.set(from, pending + 1)
+    try {
+      const verdict = await judge(bytes, from)
+      if (verdict === 'reject') conduct.penalise(from, clock.now())
+      return verdict
+    } catch (error) {
+      log.error({ from, error: messageOf(error) }, 'a gossip message could not be judged')
+      return 'ignore'
+    } finally {
+      const left = (this.#pending.get(from) ?? 1) - 1
+      if (left === 0) this.#pending.delete(from)
+      else this.#pending.set(from, left)
+    }
+  }
+}

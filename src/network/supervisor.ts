@@ -1,0 +1,70 @@
+import { messageOf } from '../base/errors.ts'
+import type { Startable } from '../base/lifecycle.ts'
+import { dialsPerRoundMax, supervisorIntervalMs } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Network } from './network.ts'
+
+/** A peer that we want to be connected to, with every address it was last known by. */
+export interface Wanted {
+  readonly peer: string
+  readonly addresses: readonly string[]
+}
+
+export interface SupervisorParts {
+  readonly network: Pick<Network, 'connectedPeers' | 'dial'>
+  /** Asked anew each round. */
+  readonly wanted: () => readonly Wanted[]
+  readonly log: Logger
+}
+
+/**
+ * Keeps the federation connected: every few seconds it dials the wanted peers without a connection. libp2p's own
+ * reconnect queue gives a peer up after some tries, so that a long partition would never heal.
+ */
+export class Supervisor implements Startable {
+  readonly #parts: SupervisorParts
+  #timer: NodeJS.Timeout | undefined
+  #round: Promise<void> | undefined
+  #next = 0
+
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts
+  }
+
+  async start(): Promise<void> {
+    if (this.#timer !== undefined) return
+    this.#timer = setInterval(() => this.look(), supervisorIntervalMs)
+    this.#timer.unref()
+    this.look()
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    await this.#round
+  }
+
+  /** Starts a round now unless one is under way. */
+  look(): void {
+    this.#round ??= this.#dialMissing().finally(() => {
+      this.#round = undefined
+    })
+  }
+
+  async #dialMissing(): Promise<void> {
+    const { network, wanted, log } = this.#parts
+    const connected = new Set(network.connectedPeers())
+    const missing = wanted().filter((w) => !connected.has(w.peer) && w.addresses.length > 0)
+    // Turn by turn, so that many unreachable peers do not keep us from the reachable ones.
+    if (this.#next >= missing.length) this.#next = 0
+    const chosen = missing.slice(this.#next, this.#next + dialsPerRoundMax)
+    this.#next += chosen.length
+    await Promise.all(
+      chosen.map(({ peer, addresses }) =>
+        network.dial(addresses).catch((error: unknown) => {
+          log.debug({ peer, error: messageOf(error) }, 'a member is not reachable')
+        }),
+      ),
+    )
+  }
+}

@@ -1,0 +1,54 @@
+import { messageOf } from '../base/errors.ts'
+import type { Startable } from '../base/lifecycle.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Gossip } from '../network/gossip.ts'
+import type { Registry } from './registry.ts'
+
+/** [G1] The topic of a federation (protocols/registry-gossip.md §2). */
+export function registryTopic(federation: string): string {
+  return `/mao/registry/1/${federation}`
+}
+
+export interface GossipReplicationParts {
+  readonly registry: Pick<Registry, 'federation' | 'receive' | 'onLocal'>
+  readonly gossip: Gossip
+  readonly log: Logger
+}
+
+/**
+ * Gossip for the registry: publishes each record that this node writes, judges each that arrives. A message is one
+ * sealed envelope and nothing else.
+ */
+export class GossipReplication implements Startable {
+  readonly #parts: GossipReplicationParts
+  #stop: (() => void)[] = []
+
+  constructor(parts: GossipReplicationParts) {
+    this.#parts = parts
+  }
+
+  async start(): Promise<void> {
+    if (this.#stop.length > 0) return
+    const { registry, gossip, log } = this.#parts
+    const topic = registryTopic(registry.federation)
+    const leave = gossip.join(topic, async (bytes, from) => {
+      const verdict = await registry.receive(bytes)
+      if (verdict.action === 'reject') {
+        log.warn({ from, code: verdict.code, reason: verdict.reason }, 'a record was rejected')
+      } else if (verdict.action === 'ignore') {
+        log.debug({ from, code: verdict.code }, 'a record was ignored')
+      }
+      return verdict.action
+    })
+    const quiet = registry.onLocal((envelope) => {
+      gossip.publish(topic, envelope).catch((error: unknown) => {
+        log.debug({ error: messageOf(error) }, 'a record was not gossiped; peers get it by catch-up')
+      })
+    })
+    this.#stop = [quiet, leave]
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stop.splice(0)) stop()
+  }
+}
