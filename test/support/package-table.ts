@@ -74,10 +74,8 @@ const PERMISSIVE =
 function tidy(value: unknown): string {
   if (typeof value !== 'string') return ''
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is meant
-  return value
-    .toWellFormed()
-    .replace(/[\x00-\x20\x7f]+/g, ' ')
-    .replace(/^ | $/g, '')
+  const blanks = /[\x00-\x20\x7f]+/g
+  return value.toWellFormed().replace(blanks, ' ').replace(/^ | $/g, '')
 }
 
 function licenseOf(value: unknown): string {

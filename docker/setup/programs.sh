@@ -1,0 +1,51 @@
+# Programs that come from the distribution. Sourced by setup.sh.
+# shellcheck shell=sh
+
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# Only here does set-up install anything: root, on Debian or a descendant of it.
+can_install() {
+  [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && has apt-get
+}
+
+# missing_packages PURPOSE: Debian's names of what is not here.
+missing_packages() {
+  has git || printf 'git '
+  if ! engine_answers; then
+    # An engine that is installed and merely not running needs no package.
+    if ! has dockerd || ! has docker; then printf 'docker.io '; fi
+  fi
+  if [ "$1" = test ]; then
+    has etcd || printf 'etcd-server '
+    has etcdctl || printf 'etcd-client '
+  fi
+}
+
+refuse_where_nothing_can_be_installed() {
+  if ! engine_answers && [ -n "${DOCKER_HOST:-}" ]; then
+    stop "No Docker engine answers at DOCKER_HOST=$DOCKER_HOST. Start it, or unset DOCKER_HOST. Nothing was changed."
+  fi
+  can_install && return 0
+  refuse_missing=$(missing_packages "$1")
+  if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
+  stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
+    has git && printf ' (it has it)'
+  )$([ "$1" = test ] && printf ', etcd and etcdctl'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+}
+
+install_programs() {
+  install_missing=$(missing_packages "$1")
+  [ -n "$install_missing" ] || return 0
+  say "installing ${install_missing% } from the distribution"
+  quietly 'apt-get update' apt-get update -q
+  # shellcheck disable=SC2086 # the names are separate words
+  quietly 'apt-get install' apt_install $install_missing
+  # Later Debians package the client apart from the engine.
+  has docker || quietly 'apt-get install' apt_install docker-cli
+}
+
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
+}
