@@ -23,15 +23,12 @@ export type Tool = z.output<typeof toolSchema>
 export type ToolInput = z.input<typeof toolSchema>
 
 /** What a person may say of a tool: the same, but a word that we do not know is a mistake and is told. */
-const toolInputSchema = z.strictObject({ ...toolSchema.shape, name: z.string().optional() })
+export const toolInputSchema = z.strictObject(toolSchema.shape)
 
 /** @throws NodeError INVALID_INPUT whose `data.problems` lists everything that is wrong. */
 export function parseTool(input: unknown): Tool {
   const parsed = toolInputSchema.safeParse(input)
-  if (parsed.success) {
-    const { name: _, ...tool } = parsed.data
-    return tool
-  }
+  if (parsed.success) return parsed.data
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'tool'}: ${issue.message}`)
   throw new NodeError('INVALID_INPUT', `The tool is not valid: ${problems.join('; ')}`, { problems })
 }

@@ -1,0 +1,83 @@
+import { type Database, DURABLE, type Table, table } from '../base/database.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import { runsKeptMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import { isEnded, type Run } from './run.ts'
+
+export type OnRun = (run: Run) => void
+
+/**
+ * All runs of this node: on the disk before anyone hears of them, in memory for reading. Ids sort by time, so the order
+ * of the table is the order of arrival.
+ */
+export class RunStore {
+  readonly #table: Table<Run>
+  readonly #log: Logger
+  readonly #runs = new Map<string, Run>()
+  readonly #watchers = new Set<OnRun>()
+
+  constructor(parts: { database: Database; log: Logger }) {
+    this.#table = table(parts.database, 'runs')
+    this.#log = parts.log
+  }
+
+  async load(): Promise<void> {
+    this.#runs.clear()
+    for await (const [id, run] of this.#table.iterator()) this.#runs.set(id, run)
+  }
+
+  /** Oldest first. */
+  list(): Run[] {
+    return [...this.#runs.values()]
+  }
+
+  /** @throws NodeError RUN_NOT_FOUND */
+  get(id: string): Run {
+    const run = this.#runs.get(id)
+    if (run === undefined) throw new NodeError('RUN_NOT_FOUND', `No run is named ${id} on this node`, { id })
+    return run
+  }
+
+  find(id: string): Run | undefined {
+    return this.#runs.get(id)
+  }
+
+  /** Stores the runs together, all or none, and then tells the watchers. @throws NodeError STORE_FAILED */
+  async save(...runs: Run[]): Promise<void> {
+    const puts = runs.map((run) => ({ type: 'put' as const, key: run.id, value: run }))
+    try {
+      await this.#table.batch(puts, DURABLE)
+    } catch (cause) {
+      throw new NodeError('STORE_FAILED', `A run was not stored: ${messageOf(cause)}`, {}, { cause })
+    }
+    for (const run of runs) this.#runs.set(run.id, run)
+    for (const run of runs) this.#tell(run)
+  }
+
+  /** Forgets the oldest ended runs beyond what is kept. @returns their ids, whose logs can go too. */
+  async prune(): Promise<string[]> {
+    const excess = this.#runs.size - runsKeptMax
+    if (excess <= 0) return []
+    const ended = this.list().filter(isEnded)
+    const gone = ended.slice(0, excess).map(({ id }) => id)
+    await this.#table.batch(gone.map((key) => ({ type: 'del' as const, key })))
+    for (const id of gone) this.#runs.delete(id)
+    return gone
+  }
+
+  /** Hears of every stored transition. @returns how to stop. */
+  onRun(callback: OnRun): () => void {
+    this.#watchers.add(callback)
+    return () => this.#watchers.delete(callback)
+  }
+
+  #tell(run: Run): void {
+    for (const callback of this.#watchers) {
+      try {
+        callback(run)
+      } catch (error) {
+        this.#log.error({ run: run.id, error: messageOf(error) }, 'a watcher of runs failed')
+      }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import fc from 'fast-check'
+import { stepLogBytesMax } from '../../../src/base/limits.ts'
+import { withDeadline } from '../../../src/base/wait.ts'
+import { RunLogs } from '../../../src/execution/logs.ts'
+import { REDACTED, Redactor } from '../../../src/execution/redactor.ts'
+
+let directory: string
+let logs: RunLogs
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'mao-logs-'))
+  logs = new RunLogs(directory)
+})
+after(() => rm(directory, { recursive: true, force: true }))
+
+async function all(pieces: AsyncIterable<string>): Promise<string> {
+  let text = ''
+  for await (const piece of pieces) text += piece
+  return text
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+test('a reader gets what is there, then what comes, and ends with the step', async () => {
+  const log = await logs.open('r1', 'one', [])
+  await log.write('stdout', bytes('first\n'))
+  const followed = all(logs.read('r1', 'one', { follow: true }))
+  assert.equal(await all(logs.read('r1', 'one')), 'first\n')
+  await log.write('stderr', bytes('second\n'))
+  await log.write('stdout', bytes('third\n'))
+  await log.close()
+  assert.equal(await withDeadline(followed, 5_000, 'following the log'), 'first\nsecond\nthird\n')
+  assert.equal(await all(logs.read('r1', 'one', { follow: true })), 'first\nsecond\nthird\n')
+})
+
+test('a reader that leaves does not wait for the tool', async () => {
+  const log = await logs.open('r2', 'one', [])
+  const leave = new AbortController()
+  const followed = all(logs.read('r2', 'one', { follow: true, signal: leave.signal }))
+  setTimeout(() => leave.abort(), 20)
+  assert.equal(await withDeadline(followed, 5_000, 'leaving the log'), '')
+  await log.close()
+})
+
+test('a log of a step that never began is empty', async () => {
+  assert.equal(await all(logs.read('nobody', 'one', { follow: true })), '')
+})
+
+test('a log ends at its limit and says so, and the tool is not stopped by it', async () => {
+  const log = await logs.open('r3', 'one', [])
+  const chunk = bytes('x'.repeat(1_000_000))
+  for (let written = 0; written < stepLogBytesMax + 3_000_000; written += chunk.length) {
+    await log.write('stdout', chunk)
+  }
+  await log.close()
+  const { size } = await stat(join(directory, 'r3', 'one.log'))
+  assert.ok(size > stepLogBytesMax && size < stepLogBytesMax + 200, `${size}`)
+  assert.match((await all(logs.read('r3', 'one'))).slice(-200), /reached its limit of 8388608 bytes/)
+})
+
+test('letters that arrive in two chunks are whole', async () => {
+  const log = await logs.open('r4', 'one', [])
+  const letters = bytes('Zürich €\n')
+  for (const byte of letters) await log.write('stdout', Uint8Array.of(byte))
+  await log.close()
+  assert.equal(await all(logs.read('r4', 'one')), 'Zürich €\n')
+})
+
+test('a secret does not reach the file, whole or in two chunks', async () => {
+  const log = await logs.open('r5', 'one', ['hunter2'])
+  await log.write('stdout', bytes('the password is hun'))
+  await log.write('stderr', bytes('meanwhile hunter2\n'))
+  await log.write('stdout', bytes('ter2, or hunt'))
+  await log.close()
+  const text = await all(logs.read('r5', 'one'))
+  assert.doesNotMatch(text, /hunter2/)
+  assert.match(text, /the password is .*\[secret\], or hunt$/s)
+})
+
+test('secrets are gone however the text is cut, and nothing else is', () => {
+  const secrets = ['abc', 'abcd', 'ccb', 'line-one\nline-two']
+  const letters = fc.array(fc.constantFrom('a', 'b', 'c', 'd', ' ', 'line-one', 'line-two', '\n'), {
+    maxLength: 40,
+  })
+  fc.assert(
+    fc.property(letters, fc.array(fc.nat(12), { maxLength: 20 }), (words, cuts) => {
+      const text = words.join('')
+      const whole = new Redactor(secrets)
+      const expected = whole.push(text) + whole.end()
+      const pieces = new Redactor(secrets)
+      let shown = ''
+      let at = 0
+      for (const cut of cuts) {
+        shown += pieces.push(text.slice(at, at + cut))
+        at += cut
+      }
+      shown += pieces.push(text.slice(at)) + pieces.end()
+      assert.equal(shown, expected)
+      for (const secret of ['abc', 'ccb', 'line-one', 'line-two']) {
+        assert.ok(!shown.replaceAll(REDACTED, '|').includes(secret), `${secret} in ${shown}`)
+      }
+    }),
+  )
+})
+
+test('text without a beginning of a secret is shown at once', () => {
+  const redactor = new Redactor(['hunter2'])
+  assert.equal(redactor.push('progress 10 %\n'), 'progress 10 %\n')
+  assert.equal(redactor.push('wait h'), 'wait ')
+  assert.equal(redactor.push('ere'), 'here')
+})
