@@ -10,6 +10,16 @@ export interface Wanted {
   readonly addresses: readonly string[]
 }
 
+/** The peers that `addresses` name, each with its addresses; those that name none are left out. Pure. */
+export function wantedFrom(addresses: readonly string[]): Wanted[] {
+  const peers = new Map<string, string[]>()
+  for (const address of addresses) {
+    const peer = /\/p2p\/([A-Za-z0-9]+)$/.exec(address)?.[1]
+    if (peer !== undefined) peers.set(peer, [...(peers.get(peer) ?? []), address])
+  }
+  return [...peers].map(([peer, known]) => ({ peer, addresses: known }))
+}
+
 export interface SupervisorParts {
   readonly network: Pick<Network, 'connectedPeers' | 'dial'>
   /** Asked anew each round. */

@@ -1,0 +1,269 @@
+/**
+ * The whole system, top to bottom. A node is its own parts (store, key, network, marketplace) and, once it is in a
+ * federation, the rooms of that federation, each a projection of the one registry. Everything is started in the order
+ * in which it is written here and stopped in reverse.
+ */
+import { mkdir } from 'node:fs/promises'
+import { type Clock, systemClock } from './base/clock.ts'
+import { type Database, openDatabase } from './base/database.ts'
+import { messageOf, NodeError } from './base/errors.ts'
+import { type Startable, StopStack } from './base/lifecycle.ts'
+import type { Logger } from './base/logger.ts'
+import { SerialQueue } from './base/serial-queue.ts'
+import type { Config } from './config.ts'
+import { createGenesis, type Genesis } from './federation/genesis.ts'
+import { decodeInvitation, encodeInvitation, InvitationBook } from './federation/invitations.ts'
+import { JOIN_PROTOCOL, requestAdmission, serveAdmission } from './federation/join.ts'
+import { Members } from './federation/members.ts'
+import { FederationMemory, type Remembered } from './federation/memory.ts'
+import { FederationPolicy } from './federation/policy.ts'
+import { Presences } from './federation/presence.ts'
+import { type Identity, loadIdentity } from './identity/node-key.ts'
+import { isLoopback, Network } from './network/network.ts'
+import { Supervisor, wantedFrom } from './network/supervisor.ts'
+import { GossipReplication } from './registry/gossip-replication.ts'
+import { RecordStore } from './registry/record-store.ts'
+import { Registry } from './registry/registry.ts'
+import { Sync } from './registry/sync.ts'
+import type { Change } from './registry/watchers.ts'
+
+export const VERSION = '0.1.0'
+
+export interface NodeParts {
+  readonly config: Config
+  readonly log: Logger
+  readonly clock?: Clock
+}
+
+/** What a node can do once it is in a federation. */
+export interface FederationRooms {
+  readonly genesis: Genesis
+  readonly registry: Registry
+  readonly members: Members
+  readonly presences: Presences
+  readonly sync: Sync
+}
+
+/** What happens on a node, for its event stream. */
+export type NodeEvent =
+  | { readonly type: 'federation'; readonly federation: string; readonly name: string }
+  | { readonly type: 'registry'; readonly change: Change }
+
+export interface Invited {
+  readonly token: string
+  readonly expiresMs: number
+  /** Set when the addresses in the token are of use on this machine only. */
+  readonly warning?: string
+}
+
+/** The parts that a node has whether or not it is in a federation. */
+interface Foundation {
+  readonly database: Database
+  readonly identity: Identity
+  readonly network: Network
+  readonly memory: FederationMemory
+  readonly invitations: InvitationBook
+}
+
+export class Node implements Startable {
+  readonly config: Config
+  readonly #log: Logger
+  readonly #clock: Clock
+  readonly #running = new StopStack()
+  /** Creating and joining a federation run one after another, so that a node never ends up in two. */
+  readonly #changes = new SerialQueue(16)
+  readonly #listeners = new Set<(event: NodeEvent) => void>()
+  #foundation: Foundation | undefined
+  #rooms: FederationRooms | undefined
+
+  constructor(parts: NodeParts) {
+    this.config = parts.config
+    this.#log = parts.log
+    this.#clock = parts.clock ?? systemClock
+  }
+
+  /** @throws NodeError DATA_IN_USE, PORT_IN_USE, INVALID_CONFIG, STORE_FAILED; what was begun is undone. */
+  async start(): Promise<void> {
+    if (this.#foundation !== undefined) return
+    try {
+      this.#foundation = await this.#startFoundation()
+      const remembered = await this.#foundation.memory.recall()
+      if (remembered !== undefined) await this.#startRooms(remembered)
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#rooms = undefined
+    this.#foundation = undefined
+    await this.#running.unwind()
+  }
+
+  get peerId(): string {
+    return this.#base.identity.peerId
+  }
+
+  /** The name in the federation, or the one to be asked for. */
+  get name(): string {
+    return this.#rooms?.members.get(this.peerId)?.name ?? this.config.name
+  }
+
+  addresses(): string[] {
+    return this.#base.network.addresses()
+  }
+
+  connectedPeers(): string[] {
+    return this.#base.network.connectedPeers()
+  }
+
+  get hasFederation(): boolean {
+    return this.#rooms !== undefined
+  }
+
+  /** @throws NodeError NO_FEDERATION */
+  get federation(): FederationRooms {
+    if (this.#rooms !== undefined) return this.#rooms
+    const message =
+      'This node is in no federation yet; create one with "maoctl federation create --name NAME", or join one with "maoctl federation join TOKEN"'
+    throw new NodeError('NO_FEDERATION', message)
+  }
+
+  /** Founds a federation with this node as its first operator. @throws NodeError ALREADY_FEDERATED, INVALID_NAME */
+  createFederation(wanted: { name: string; description?: string }): Promise<Genesis> {
+    return this.#changes.run(async () => {
+      this.#refuseSecondFederation()
+      const { name, description = '' } = wanted
+      const founding = { name, description, founderName: this.config.name, createdMs: this.#clock.now() }
+      const genesis = await createGenesis(founding, this.#base.identity)
+      await this.#enter({ genesis, contacts: [] })
+      return genesis
+    })
+  }
+
+  /** @throws NodeError NOT_OPERATOR, INVALID_INPUT (a life beyond the bound) */
+  async invite(wanted: { lifeMs?: number } = {}): Promise<Invited> {
+    const { genesis, members } = this.federation
+    if (members.self().role !== 'operator') {
+      const operators = members.list().filter((member) => member.role === 'operator')
+      const names = operators.map((member) => member.name).join(', ')
+      throw new NodeError('NOT_OPERATOR', `Only operators invite; ask ${names}`, { operators: names })
+    }
+    const addresses = this.addresses()
+    const { secret, expiresMs } = await this.#base.invitations.issue(wanted.lifeMs)
+    const { federation, name } = genesis
+    const token = encodeInvitation({ federation, name, addresses, expiresMs, secret })
+    if (!addresses.every(isLoopback)) return { token, expiresMs }
+    const warning =
+      'This node listens on this machine only, and so the invitation works only here; start it with --listen /ip4/0.0.0.0/tcp/4001 to be reached from elsewhere'
+    return { token, expiresMs, warning }
+  }
+
+  /** @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED, PEER_UNREACHABLE, ALREADY_FEDERATED */
+  join(token: string): Promise<Genesis> {
+    return this.#changes.run(async () => {
+      this.#refuseSecondFederation()
+      const { network } = this.#base
+      const invitation = decodeInvitation(token, this.#clock.now())
+      const admission = await requestAdmission(network, invitation, this.config.name)
+      const { genesis, peer } = admission
+      await this.#enter({ genesis, contacts: invitation.addresses })
+      // The first catch-up brings our own admission, and everything else that the federation knows. We are admitted
+      // whether or not it ends: what is missing comes with the next connect.
+      await this.federation.sync.pullNow(peer).catch((error: unknown) => {
+        this.#log.warn(
+          { peer, error: messageOf(error) },
+          'the first catch-up did not end; it goes on by itself',
+        )
+      })
+      await this.federation.presences.renew()
+      return genesis
+    })
+  }
+
+  /** Hears of what happens here. @returns how to stop hearing. */
+  onEvent(listener: (event: NodeEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #startFoundation(): Promise<Foundation> {
+    const { config } = this
+    const [clock, log, directory] = [this.#clock, this.#log, config.dataDirectory]
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    // First, since its lock is what keeps a second node from this directory.
+    const database = await openDatabase(directory)
+    this.#running.push('database', () => database.close())
+    const identity = await loadIdentity(directory)
+    const { listen, announce, bootstrap, mdns } = config
+    const place = { directory, listen, announce, bootstrap, mdns, agentVersion: `mao-node/${VERSION}` }
+    const network = new Network({ identity, clock, log, ...place })
+    await this.#running.start('network', network)
+    const memory = new FederationMemory(database)
+    const invitations = new InvitationBook({ database, clock })
+    return { database, identity, network, memory, invitations }
+  }
+
+  /** Remembers the federation before anything of it starts, so that a crash on the way is mended by the next start. */
+  async #enter(joined: Remembered): Promise<void> {
+    await this.#base.memory.remember(joined)
+    await this.#startRooms(joined)
+  }
+
+  async #startRooms({ genesis, contacts }: Remembered): Promise<void> {
+    const { database, identity, network, invitations } = this.#base
+    const [running, clock, { federation }] = [this.#running, this.#clock, genesis]
+    const log = this.#log.child({ federation: genesis.name })
+
+    // The registry and who may write into it.
+    const policy = new FederationPolicy()
+    const store = new RecordStore(database)
+    const registry = new Registry({ federation, identity, store, policy, clock, log })
+    const members = new Members({ registry, genesis, self: identity.peerId, log })
+    policy.use(members)
+    await running.start('registry', registry)
+    running.push(
+      'events',
+      registry.watch('/', (change) => this.#tell({ type: 'registry', change })),
+    )
+
+    // How it reaches the other members.
+    const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), log })
+    await running.start('gossip', new GossipReplication({ registry, gossip: network.gossip, log }))
+    await running.start('sync', sync)
+    const presences = new Presences({ registry, members, network, clock, version: VERSION, log })
+    await running.start('presence', presences)
+    const known = wantedFrom([...contacts, ...this.config.bootstrap])
+    const supervisor = new Supervisor({ network, wanted: () => [...presences.wanted(), ...known], log })
+    await running.start('supervisor', supervisor)
+    const membersChanged = () => {
+      registry.rearrange()
+      sync.pullAll()
+      supervisor.look()
+    }
+    running.push('members', members.onChange(membersChanged))
+    const admissions = { genesis, invitations, members }
+    const unhandle = await network.handle(JOIN_PROTOCOL, (stream) => serveAdmission(stream, admissions))
+    running.push('join', unhandle)
+
+    this.#rooms = { genesis, registry, members, presences, sync }
+    this.#tell({ type: 'federation', federation, name: genesis.name })
+  }
+
+  #tell(event: NodeEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  #refuseSecondFederation(): void {
+    if (this.#rooms === undefined) return
+    const { name } = this.#rooms.genesis
+    const message = `This node is in the federation ${name} already; a second one needs a node of its own (--data DIR)`
+    throw new NodeError('ALREADY_FEDERATED', message, { name })
+  }
+
+  get #base(): Foundation {
+    if (this.#foundation === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
+    return this.#foundation
+  }
+}
