@@ -36,7 +36,7 @@ export async function seal(kind: EnvelopeKind, payload: Uint8Array, identity: Id
  * Checks an envelope and gives its payload.
  *
  * @throws NodeError TOO_LARGE [E2], or SIGNATURE_INVALID when it is malformed, of another kind, signed by something
- * else than an Ed25519 key, or wrongly signed [E3–E5].
+ * else than an Ed25519 key, or wrongly signed [E3–E6].
  */
 export async function open(kind: EnvelopeKind, bytes: Uint8Array): Promise<Opened> {
   if (bytes.length > recordBytesMax) {
@@ -56,6 +56,11 @@ export async function open(kind: EnvelopeKind, bytes: Uint8Array): Promise<Opene
       {},
       { cause },
     )
+  }
+  // Protobuf can write one message in many ways; taking only one of them leaves a record a single form, so that nobody
+  // can make new messages out of an old one.
+  if (Buffer.compare(envelope.marshal(), bytes) !== 0) {
+    throw new NodeError('SIGNATURE_INVALID', 'The envelope is not in its canonical form')
   }
   if (Buffer.compare(envelope.payloadType, type) !== 0) {
     throw new NodeError('SIGNATURE_INVALID', `The envelope holds no ${kind}`)

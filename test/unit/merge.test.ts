@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { arrange, type Roster } from '../../src/federation/keyspace.ts'
+import { compare } from '../../src/registry/order.ts'
+import type { SealedRecord } from '../../src/registry/record.ts'
+import { State } from '../../src/registry/state.ts'
+import { plainRecord } from '../support/records.ts'
+
+/** Two operators (op, ox), three members, one of them admitted late. */
+const roster: Roster = {
+  role: (peer) => (peer.startsWith('o') ? 'operator' : 'member'),
+  admittedMs: (peer) => (peer === 'late' ? 5_000 : 0),
+}
+const order = (claims: readonly SealedRecord[]) => arrange(claims, roster)
+
+const anyRecord = fc
+  .record({
+    key: fc.constantFrom('/tools/a', '/tools/b', '/members/x', '/truth/d'),
+    author: fc.constantFrom('op', 'ox', 'amy', 'ben', 'late'),
+    version: fc.integer({ min: 1, max: 4 }),
+    time: fc.integer({ min: 1, max: 9_000 }),
+    value: fc.option(fc.uint8Array({ minLength: 1, maxLength: 1 })),
+  })
+  .map(plainRecord)
+
+function mergeAll(records: readonly SealedRecord[]): State {
+  const state = new State()
+  for (const record of records) {
+    const merge = state.judge(record, order)
+    const newer = merge.outcome === 'newer' || (merge.outcome === 'equivocation' && !merge.keepsOurs)
+    if (newer) state.apply(record, merge.outcome === 'newer' ? merge.dropped : undefined, order)
+  }
+  return state
+}
+
+test('any order of arrival, with repeats, gives one state and shows one value', () => {
+  const arrivals = fc
+    .array(anyRecord, { maxLength: 30 })
+    .chain((records) =>
+      fc.tuple(
+        fc.constant(records),
+        fc.shuffledSubarray([...records, ...records], { minLength: records.length * 2 }),
+      ),
+    )
+  fc.assert(
+    fc.property(arrivals, ([records, shuffled]) => {
+      const [one, other] = [mergeAll(records), mergeAll(shuffled)]
+      assert.equal(one.digest(), other.digest())
+      for (const key of one.keys()) assert.equal(one.claims(key)[0]?.hash, other.claims(key)[0]?.hash)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('the order is total: antisymmetric, transitive, and equal only for one record', () => {
+  fc.assert(
+    fc.property(anyRecord, anyRecord, anyRecord, (a, b, c) => {
+      assert.equal(Math.sign(compare(a, b)), -Math.sign(compare(b, a)))
+      if (compare(a, b) === 0) assert.equal(a.hash, b.hash)
+      if (compare(a, b) <= 0 && compare(b, c) <= 0) assert(compare(a, c) <= 0)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('merging a record that is known, or an older one of its author, changes nothing', () => {
+  fc.assert(
+    fc.property(fc.array(anyRecord, { minLength: 1, maxLength: 20 }), (records) => {
+      const state = mergeAll(records)
+      const before = state.digest()
+      for (const record of records) assert.notEqual(state.judge(record, order).outcome, 'newer')
+      assert.equal(mergeAll([...records, ...records]).digest(), before)
+    }),
+  )
+})
+
+test('a state full of claims takes only the claim that is preferred to one it holds', () => {
+  const claims = Array.from({ length: 16 }, (_, n) =>
+    plainRecord({ key: '/tools/a', author: `m${String(n).padStart(2, '0')}`, time: 1_000 + n }),
+  )
+  const state = mergeAll(claims)
+  assert.equal(
+    state.judge(plainRecord({ key: '/tools/a', author: 'zed', time: 8_000 }), order).outcome,
+    'crowded',
+  )
+  const early = plainRecord({ key: '/tools/a', author: 'zed', time: 5 })
+  const merge = state.judge(early, order)
+  assert.equal(merge.outcome === 'newer' && merge.dropped?.author, 'm15')
+})
