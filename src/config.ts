@@ -158,16 +158,14 @@ export function settings(): Setting[] {
 }
 
 /** The known name that a misspelt one most likely meant, or undefined when none is near. */
-export function nearestName(wrong: string, known: readonly string[]): string | undefined {
+export function nearestName(wrong: string, known: readonly string[], distanceMax = 2): string | undefined {
   const near = known.map((name) => ({
     name,
     distance: editDistance(wrong.toLowerCase(), name.toLowerCase()),
   }))
   near.sort((a, b) => a.distance - b.distance)
   const best = near[0]
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(wrong.length / 3))
-    ? best.name
-    : undefined
+  return best !== undefined && best.distance <= distanceMax ? best.name : undefined
 }
 
 type Tree = { [key: string]: unknown }

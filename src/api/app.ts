@@ -1,0 +1,117 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
+import { z } from 'zod'
+import { NodeError } from '../base/errors.ts'
+import { requestBytesMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import type { ApiNode } from './api-node.ts'
+import { requireToken } from './auth.ts'
+import { datasetRoutes } from './dataset-routes.ts'
+import { eventRoutes } from './event-routes.ts'
+import type { EventHub, Happening } from './events.ts'
+import { federationRoutes } from './federation-routes.ts'
+import { gitRoutes } from './git-routes.ts'
+import { hostAllowList } from './host-allow-list.ts'
+import { pipelineRoutes } from './pipeline-routes.ts'
+import { problemResponse } from './problems.ts'
+import { registryRoutes } from './registry-routes.ts'
+import { newRoutes, tells } from './routing.ts'
+import { runRoutes } from './run-routes.ts'
+import { scheduleRoutes } from './schedule-routes.ts'
+import { toolRoutes } from './tool-routes.ts'
+
+export interface AppParts<E extends Happening> {
+  node: ApiNode
+  token: string
+  events: Pick<EventHub<E>, 'read' | 'checkRoom'>
+  /** Values of the Host header that are answered; see host-allow-list.ts. */
+  hosts: ReadonlySet<string>
+  /** Aborts when the server stops. */
+  stopping: AbortSignal
+  log: Logger
+}
+
+const VERSION = '1'
+
+/** Bodies that are streams, and are bounded by who reads them. */
+const STREAMED = [/^\/api\/v1\/datasets\/import$/, /^\/git\/[^/]+\/git-upload-pack$/]
+
+const alive = createRoute({
+  method: 'get',
+  path: '/healthz',
+  summary: 'Whether the process answers',
+  security: [],
+  responses: tells(z.object({ status: z.literal('ok') }), 'It does'),
+})
+
+const ready = createRoute({
+  method: 'get',
+  path: '/readyz',
+  summary: 'Whether the node takes work',
+  security: [],
+  responses: tells(z.object({ status: z.literal('ready'), federated: z.boolean() }), 'It does'),
+})
+
+/**
+ * The whole API without a port: who may ask at all, then the token, then one set of routes per noun.
+ */
+export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono {
+  const { node, log } = parts
+  const app = newRoutes()
+  app.onError((error, c) => problemResponse(error, c, log))
+  app.notFound((c) => {
+    return problemResponse(new NodeError('NOT_FOUND', `There is nothing at ${c.req.path}`), c, log)
+  })
+  app.use(hostAllowList(parts.hosts))
+  app.openapi(alive, (c) => c.json({ status: 'ok' as const }, 200))
+  app.openapi(ready, (c) => {
+    if (parts.stopping.aborted) throw new NodeError('CANCELLED', 'The node is stopping')
+    return c.json({ status: 'ready' as const, federated: node.hasFederation }, 200)
+  })
+  app.use(requireToken(parts.token))
+  app.use(limitBody())
+  const api = newRoutes()
+  for (const routes of [
+    federationRoutes(node),
+    datasetRoutes(node),
+    toolRoutes(node),
+    pipelineRoutes(node),
+    scheduleRoutes(node),
+    runRoutes(node, parts),
+    registryRoutes(node),
+    eventRoutes(parts.events, parts),
+  ]) {
+    api.route('/', routes)
+  }
+  app.route('/api/v1', api)
+  app.route('/', gitRoutes(node, parts))
+  describe(app)
+  return app
+}
+
+function limitBody() {
+  const limit = bodyLimit({
+    maxSize: requestBytesMax,
+    onError: () => {
+      throw new NodeError('TOO_LARGE', `A request may have ${requestBytesMax} bytes`)
+    },
+  })
+  return (...[c, next]: Parameters<typeof limit>) => {
+    return STREAMED.some((path) => path.test(c.req.path)) ? next() : limit(c, next)
+  }
+}
+
+/** The document is made of the routes themselves, so it cannot say anything else than they do. */
+function describe(app: OpenAPIHono): void {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' })
+  app.doc31('/api/v1/openapi.json', {
+    openapi: '3.1.0',
+    info: {
+      title: 'MAO node',
+      version: VERSION,
+      description:
+        'Errors are RFC 9457 problems with a code. The token stands in the data directory, in api-token.',
+    },
+    security: [{ token: [] }],
+  })
+}

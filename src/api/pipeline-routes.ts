@@ -1,0 +1,74 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { NodeError } from '../base/errors.ts'
+import { nameSchema } from '../base/names.ts'
+import type { ApiNode } from './api-node.ts'
+import { namedView } from './named-view.ts'
+import { isDone, makes, namedParam, newRoutes, tells } from './routing.ts'
+import { pipelineViewSchema } from './views.ts'
+
+/**
+ * The text is read by the pipeline's own parser, whose complaints name steps as people count them; so the body is
+ * described here and checked there.
+ */
+const add = createRoute({
+  method: 'post',
+  path: '/pipelines',
+  summary: 'Register a pipeline from YAML or JSON',
+  request: {
+    query: z.strictObject({ name: nameSchema.optional().describe('where the text does not name itself') }),
+    body: {
+      required: true,
+      content: {
+        'application/yaml': { schema: z.string().describe('name, description and steps; or steps alone') },
+      },
+    },
+  },
+  responses: makes(pipelineViewSchema, 'The pipeline as it stands in the registry'),
+})
+
+const list = createRoute({
+  method: 'get',
+  path: '/pipelines',
+  summary: 'The pipelines of the federation',
+  responses: tells(z.array(pipelineViewSchema), 'Sorted by name'),
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/pipelines/{name}',
+  summary: 'One pipeline',
+  request: { params: namedParam },
+  responses: tells(pipelineViewSchema, 'The pipeline'),
+})
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/pipelines/{name}',
+  summary: 'Take a pipeline out of the registry',
+  request: { params: namedParam },
+  responses: isDone('It is gone'),
+})
+
+export function pipelineRoutes(node: ApiNode): OpenAPIHono {
+  const routes = newRoutes()
+  const found = (name: string) => {
+    const pipeline = node.federation.execution.pipelines.get(name)
+    if (pipeline === undefined) {
+      throw new NodeError('PIPELINE_NOT_FOUND', `No pipeline is named ${name}`, { name })
+    }
+    return pipeline
+  }
+  routes.openapi(add, async (c) => {
+    const { name } = c.req.valid('query')
+    return c.json(namedView(await node.federation.execution.addPipeline(name, await c.req.text())), 201)
+  })
+  routes.openapi(list, (c) => c.json(node.federation.execution.pipelines.list().map(namedView), 200))
+  routes.openapi(show, (c) => c.json(namedView(found(c.req.valid('param').name)), 200))
+  routes.openapi(remove, async (c) => {
+    const { name } = found(c.req.valid('param').name)
+    await node.federation.execution.pipelines.remove(name)
+    return c.body(null, 204)
+  })
+  return routes
+}

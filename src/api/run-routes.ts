@@ -1,0 +1,127 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { z } from 'zod'
+import type { Logger } from '../base/logger.ts'
+import { nameSchema } from '../base/names.ts'
+import type { Run } from '../execution/run.ts'
+import type { ApiNode } from './api-node.ts'
+import { body, makes, newRoutes, streams, tells } from './routing.ts'
+import { liveText } from './streams.ts'
+import { type RunView, runSchema } from './views.ts'
+
+const RUNS_TOLD_DEFAULT = 100
+const RUNS_TOLD_MAX = 1_000
+
+const idParam = z.object({ id: z.string().min(1).max(100) })
+/** A boolean as a query writes it. */
+const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true')
+
+const submit = createRoute({
+  method: 'post',
+  path: '/runs',
+  summary: 'Run a pipeline on this node',
+  request: {
+    body: body(
+      z.strictObject({
+        pipeline: nameSchema,
+        slot: z.int().min(0).optional().describe('the round that the results belong to, ms; default: now'),
+      }),
+    ),
+  },
+  responses: makes(runSchema, 'The run, queued'),
+})
+
+const list = createRoute({
+  method: 'get',
+  path: '/runs',
+  summary: 'The runs of this node',
+  request: {
+    query: z.strictObject({
+      pipeline: nameSchema.optional(),
+      state: z.string().optional(),
+      limit: z.coerce.number().int().min(1).max(RUNS_TOLD_MAX).default(RUNS_TOLD_DEFAULT),
+    }),
+  },
+  responses: tells(z.array(runSchema), 'Newest first'),
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/runs/{id}',
+  summary: 'One run with its steps and its history',
+  request: { params: idParam },
+  responses: tells(runSchema, 'The run'),
+})
+
+const cancel = createRoute({
+  method: 'post',
+  path: '/runs/{id}/cancel',
+  summary: 'Stop a run',
+  request: { params: idParam },
+  responses: tells(runSchema, 'The run as it stands after the request'),
+})
+
+const repeat = createRoute({
+  method: 'post',
+  path: '/runs/{id}/repeat',
+  summary: 'Run the same again, for the same round',
+  request: { params: idParam },
+  responses: makes(runSchema, 'The new run'),
+})
+
+const logs = createRoute({
+  method: 'get',
+  path: '/runs/{id}/logs',
+  summary: 'What the steps printed; with follow, until the run ends',
+  request: {
+    params: idParam,
+    query: z.strictObject({ step: nameSchema.optional(), follow: flag }),
+  },
+  responses: streams('text/plain', 'The text, as it comes'),
+})
+
+export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Logger }): OpenAPIHono {
+  const routes = newRoutes()
+  routes.openapi(submit, async (c) => {
+    const { pipeline, slot } = c.req.valid('json')
+    const options = slot === undefined ? {} : { trigger: { kind: 'request' as const, slot } }
+    return c.json(runView(await node.federation.execution.submit(pipeline, options)), 201)
+  })
+  routes.openapi(list, (c) => {
+    const { pipeline, state, limit } = c.req.valid('query')
+    const runs = node.federation.execution.runs().filter((run) => {
+      return (
+        (pipeline === undefined || run.pipeline === pipeline) && (state === undefined || run.state === state)
+      )
+    })
+    const newestFirst = runs.sort((a, b) => b.createdMs - a.createdMs)
+    return c.json(newestFirst.slice(0, limit).map(runView), 200)
+  })
+  routes.openapi(show, (c) => c.json(runView(node.federation.execution.run(c.req.valid('param').id)), 200))
+  routes.openapi(cancel, async (c) => {
+    const { id } = c.req.valid('param')
+    const { execution } = node.federation
+    await execution.cancel(id)
+    return c.json(runView(execution.run(id)), 200)
+  })
+  routes.openapi(repeat, async (c) => {
+    return c.json(runView(await node.federation.execution.repeat(c.req.valid('param').id)), 201)
+  })
+  routes.openapi(logs, (c) => {
+    const { step, follow } = c.req.valid('query')
+    const { id } = c.req.valid('param')
+    const { execution } = node.federation
+    // Asked here, so that an unknown run is a problem and not a stream that breaks.
+    execution.run(id)
+    const iterate = (signal: AbortSignal) => execution.logs(id, step, { follow, signal })
+    return c.body(liveText({ iterate, ...parts }), 200, { 'content-type': 'text/plain; charset=utf-8' })
+  })
+  return routes
+}
+
+/** The schema decides what is told of a run: what a node's owner put into its environment is not. */
+function runView(run: Run): RunView {
+  return runSchema.parse(run)
+}

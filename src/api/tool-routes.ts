@@ -1,0 +1,61 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { NodeError } from '../base/errors.ts'
+import { nameSchema } from '../base/names.ts'
+import { toolSchema } from '../execution/tool.ts'
+import type { ApiNode } from './api-node.ts'
+import { namedView } from './named-view.ts'
+import { body, isDone, makes, namedParam, newRoutes, tells } from './routing.ts'
+import { toolViewSchema } from './views.ts'
+
+const add = createRoute({
+  method: 'post',
+  path: '/tools',
+  summary: 'Register a tool',
+  request: { body: body(z.strictObject({ ...toolSchema.shape, name: nameSchema })) },
+  responses: makes(toolViewSchema, 'The tool as it stands in the registry'),
+})
+
+const list = createRoute({
+  method: 'get',
+  path: '/tools',
+  summary: 'The tools of the federation',
+  responses: tells(z.array(toolViewSchema), 'Sorted by name'),
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/tools/{name}',
+  summary: 'One tool',
+  request: { params: namedParam },
+  responses: tells(toolViewSchema, 'The tool'),
+})
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/tools/{name}',
+  summary: 'Take a tool out of the registry',
+  request: { params: namedParam },
+  responses: isDone('It is gone'),
+})
+
+export function toolRoutes(node: ApiNode): OpenAPIHono {
+  const routes = newRoutes()
+  const found = (name: string) => {
+    const tool = node.federation.execution.tools.get(name)
+    if (tool === undefined) throw new NodeError('TOOL_NOT_FOUND', `No tool is named ${name}`, { name })
+    return tool
+  }
+  routes.openapi(add, async (c) => {
+    const { name, ...tool } = c.req.valid('json')
+    return c.json(namedView(await node.federation.execution.addTool(name, tool)), 201)
+  })
+  routes.openapi(list, (c) => c.json(node.federation.execution.tools.list().map(namedView), 200))
+  routes.openapi(show, (c) => c.json(namedView(found(c.req.valid('param').name)), 200))
+  routes.openapi(remove, async (c) => {
+    const { name } = found(c.req.valid('param').name)
+    await node.federation.execution.tools.remove(name)
+    return c.body(null, 204)
+  })
+  return routes
+}

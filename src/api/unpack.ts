@@ -1,0 +1,116 @@
+import { createWriteStream } from 'node:fs'
+import { lstat, mkdir, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { extract, type Header } from 'tar-stream'
+import { messageOf, NodeError } from '../base/errors.ts'
+import { importBytesMax, importEntriesMax, pathBytesMax, pathDepthMax } from '../base/limits.ts'
+
+export interface UnpackLimits {
+  bytesMax: number
+  entriesMax: number
+}
+
+const LIMITS: UnpackLimits = { bytesMax: importBytesMax, entriesMax: importEntriesMax }
+
+/** What an archive may not write: git's own directory, in the spellings that file systems take for it. */
+const GIT_DIRECTORY = /^(?:\.git|git~\d+)[ .]*$/i
+
+/**
+ * Unpacks a tar archive of a stranger's making into an empty directory.
+ *
+ * Only directories, plain files and symbolic links come out, all below the directory. Links are made last, so that
+ * nothing is ever written through one, and every file is created anew, so that no entry overwrites another.
+ *
+ * @throws NodeError INVALID_INPUT when it is not a whole tar archive, PATH_UNSAFE when an entry may not be, TOO_LARGE
+ * beyond the limits.
+ */
+export async function unpack(
+  archive: ReadableStream<Uint8Array>,
+  directory: string,
+  limits: UnpackLimits = LIMITS,
+): Promise<{ files: number; bytes: number }> {
+  const links: { path: string; target: string }[] = []
+  let entries = 0
+  let bytes = 0
+  let files = 0
+  const entriesIn = extract()
+  const reading = pipeline(Readable.fromWeb(archive), entriesIn)
+  const writing = (async () => {
+    for await (const entry of entriesIn) {
+      const { header } = entry
+      entries += 1
+      bytes += header.size
+      if (entries > limits.entriesMax || bytes > limits.bytesMax) throw tooLarge(limits)
+      const path = safePath(header)
+      if (path !== '') {
+        if (header.type === 'symlink') links.push({ path, target: header.linkname })
+        else if (header.type === 'directory') await mkdir(join(directory, path), { recursive: true })
+        else {
+          files += 1
+          await writeFileAnew(entry, join(directory, path), header)
+          continue
+        }
+      }
+      entry.resume()
+    }
+  })()
+  try {
+    await Promise.all([reading, writing])
+    for (const { path, target } of links) {
+      await mkdir(dirname(join(directory, path)), { recursive: true })
+      await refuseLinkedParents(directory, path)
+      await symlink(target, join(directory, path))
+    }
+  } catch (cause) {
+    // The two halves fail each other; neither is left running over the directory that is about to be removed.
+    entriesIn.destroy()
+    await Promise.allSettled([reading, writing])
+    if (cause instanceof NodeError) throw cause
+    throw new NodeError('INVALID_INPUT', `The archive cannot be unpacked: ${messageOf(cause)}`, {}, { cause })
+  }
+  return { files, bytes }
+}
+
+async function writeFileAnew(content: AsyncIterable<unknown>, path: string, header: Header): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  // Only whether a file can be executed is kept, as git does.
+  const mode = (header.mode & 0o111) === 0 ? 0o644 : 0o755
+  await pipeline(content, createWriteStream(path, { flags: 'wx', mode }))
+}
+
+/** A link made before may stand where this link's parent should be. */
+async function refuseLinkedParents(directory: string, path: string): Promise<void> {
+  let parent = directory
+  for (const part of path.split('/').slice(0, -1)) {
+    parent = join(parent, part)
+    if ((await lstat(parent)).isSymbolicLink()) throw unsafe(path, 'it leads through a link')
+  }
+}
+
+/** The entry's path below the directory; empty for the directory itself. */
+function safePath(header: Header): string {
+  const { name, type } = header
+  if (type !== 'file' && type !== 'contiguous-file' && type !== 'directory' && type !== 'symlink') {
+    throw unsafe(name, `a ${type} entry cannot be part of a dataset`)
+  }
+  if (name.startsWith('/') || name.includes('\\') || name.includes('\0'))
+    throw unsafe(name, 'it is not relative')
+  if (Buffer.byteLength(name) > pathBytesMax)
+    throw unsafe(name.slice(0, 100), `it has over ${pathBytesMax} bytes`)
+  const parts = name.split('/').filter((part) => part !== '' && part !== '.')
+  if (parts.includes('..')) throw unsafe(name, 'it leads out of the archive')
+  if (parts.length > pathDepthMax) throw unsafe(name, `it is over ${pathDepthMax} directories deep`)
+  if (parts.some((part) => GIT_DIRECTORY.test(part))) throw unsafe(name, 'git keeps that name to itself')
+  return parts.join('/')
+}
+
+function unsafe(path: string, reason: string): NodeError {
+  return new NodeError('PATH_UNSAFE', `The archive may not hold ${path}: ${reason}`, { path })
+}
+
+function tooLarge({ bytesMax, entriesMax }: UnpackLimits): NodeError {
+  const message = `The archive holds more than ${entriesMax} entries or ${bytesMax} bytes`
+  return new NodeError('TOO_LARGE', message, { bytesMax, entriesMax })
+}

@@ -1,0 +1,200 @@
+import { z } from 'zod'
+import { nameSchema } from '../base/names.ts'
+import { toolSchema } from '../execution/tool.ts'
+import { notificationSchema } from '../monitoring/monitor.ts'
+
+/**
+ * What the API says, as schemas: OpenAPI is generated from them, and the client of the command line reads answers
+ * through the very same ones.
+ */
+const timeMs = z.int().describe('milliseconds since 1970')
+const oid = z
+  .string()
+  .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)
+  .describe('id of a git object')
+const peer = z.string().describe('peer id')
+
+export const memberSchema = z
+  .object({
+    peer,
+    name: nameSchema,
+    role: z.enum(['operator', 'member']),
+    since: timeMs,
+    connected: z.boolean().describe('whether this node has a connection to it now'),
+    self: z.boolean(),
+  })
+  .meta({ id: 'Member' })
+
+export const federationSchema = z
+  .object({ id: z.string(), name: z.string(), description: z.string() })
+  .meta({ id: 'Federation' })
+
+export const statusSchema = z
+  .object({
+    node: z.object({
+      name: nameSchema,
+      peer,
+      addresses: z.array(z.string()),
+      connectedPeers: z.int(),
+    }),
+    federation: federationSchema.extend({ members: z.int(), role: z.string() }).nullable(),
+  })
+  .meta({ id: 'Status', description: 'this node, and its federation where it has one' })
+
+export const invitationSchema = z.object({ token: z.string(), expiresMs: timeMs }).meta({ id: 'Invitation' })
+
+export const datasetSchema = z
+  .object({
+    name: nameSchema,
+    description: z.string(),
+    policy: z.string(),
+    createdBy: z.string(),
+    truth: oid.optional(),
+    replicated: z.boolean().describe('whether all announced heads are here'),
+    branches: z.array(
+      z.object({
+        branch: z.string(),
+        commit: oid,
+        member: z.string(),
+        announced: z.boolean(),
+        present: z.boolean(),
+      }),
+    ),
+  })
+  .meta({ id: 'Dataset' })
+
+export const commitSchema = z
+  .object({
+    oid,
+    tree: oid,
+    parents: z.array(oid),
+    author: z.object({ name: z.string(), email: z.string() }),
+    timeMs,
+    message: z.string(),
+  })
+  .meta({ id: 'Commit' })
+
+/** An entry of the registry that carries a name: what it is, who wrote it, and whether others claim the name. */
+function named<T extends z.ZodType>(id: string, value: T) {
+  return z
+    .object({
+      name: z.string(),
+      value,
+      author: peer,
+      timeMs,
+      contested: z.boolean().describe('more than one member claims this name'),
+    })
+    .meta({ id })
+}
+
+export const toolViewSchema = named('Tool', toolSchema)
+
+export const stepViewSchema = z.object({
+  name: z.string(),
+  tool: z.string(),
+  cmd: z.array(z.string()).nullable(),
+  env: z.record(z.string(), z.string()).nullable(),
+  docker_socket: z.boolean(),
+  input_dataset: z.string().nullable(),
+  output_dataset: z.string(),
+})
+
+export const pipelineViewSchema = named(
+  'Pipeline',
+  z.object({ description: z.string().optional(), steps: z.array(stepViewSchema) }),
+)
+
+export const scheduleViewSchema = z
+  .object({
+    pipeline: z.string(),
+    cron: z.string(),
+    timezone: z.string().optional(),
+    round: z.object({ windowMs: z.int() }).optional(),
+    nextMs: timeMs.optional(),
+  })
+  .meta({ id: 'Schedule' })
+
+const snapshotSchema = z.object({ file: z.string(), value: z.number() })
+
+export const reportSchema = z
+  .object({
+    verdict: z.string(),
+    snapshots: z.array(snapshotSchema),
+    rollingAverage: z.number().optional(),
+    value: z.number().optional(),
+    difference: z.number().optional(),
+    gainPercent: z.number().optional(),
+    problems: z.array(z.string()),
+  })
+  .meta({ id: 'Report', description: 'what the control metric of a tool did' })
+
+const grantedSchema = z.object({
+  network: z.string(),
+  dockerSocket: z.boolean(),
+  user: z.string(),
+  memoryBytes: z.int(),
+  cpus: z.number(),
+  pids: z.int(),
+  timeoutMs: z.int(),
+})
+
+const stepRunSchema = z
+  .object({
+    name: z.string(),
+    tool: z.string(),
+    state: z.string(),
+    image: z.string().optional(),
+    digest: z.string().optional(),
+    exitCode: z.int().optional(),
+    inputDataset: z.string().optional(),
+    inputCommit: z.string().optional(),
+    outputDataset: z.string(),
+    outputBranch: z.string().optional(),
+    outputCommit: z.string().optional(),
+    outputChanged: z.boolean().optional(),
+    containerId: z.string().optional(),
+    granted: grantedSchema.optional(),
+    report: reportSchema.optional(),
+    startedMs: timeMs.optional(),
+    endedMs: timeMs.optional(),
+  })
+  .meta({ id: 'StepRun' })
+
+export const runSchema = z
+  .object({
+    id: z.string(),
+    pipeline: z.string(),
+    trigger: z.object({ kind: z.string(), slot: timeMs.optional(), of: z.string().optional() }),
+    state: z.string(),
+    reason: z.string().optional(),
+    code: z.string().optional(),
+    steps: z.array(stepRunSchema),
+    transitions: z.array(
+      z.object({ state: z.string(), step: z.string().optional(), timeMs, reason: z.string().optional() }),
+    ),
+    createdMs: timeMs,
+    endedMs: timeMs.optional(),
+  })
+  .meta({ id: 'Run' })
+
+export const notificationViewSchema = named('Notification', notificationSchema)
+
+export const entrySchema = z
+  .object({
+    key: z.string(),
+    value: z.unknown().describe('the JSON that the value holds, else { base64 }'),
+    author: peer,
+    version: z.int(),
+    timeMs,
+    expiresMs: timeMs.optional(),
+    revision: z.int().describe("this node's own counter of changes"),
+    contested: z.boolean(),
+  })
+  .meta({ id: 'Entry' })
+
+export type Status = z.output<typeof statusSchema>
+export type MemberView = z.output<typeof memberSchema>
+export type DatasetView = z.output<typeof datasetSchema>
+export type RunView = z.output<typeof runSchema>
+export type EntryView = z.output<typeof entrySchema>
+export type NotificationView = z.output<typeof notificationViewSchema>
