@@ -1,0 +1,234 @@
+/**
+ * Steps in containers of a local Docker engine. The box is closed by default: no capability, no way to gain one, no
+ * network, a root file system that cannot be written, bounded memory (without swap), processes and processors. Docker
+ * keeps no log of its own, since it would hold what a tool prints on the machine, secrets included. Containers are
+ * removed by us and never by Docker, whose own removal races with the question how they ended.
+ */
+import Docker from 'dockerode'
+import { messageOf, NodeError } from '../base/errors.ts'
+import {
+  containerChangeTimeoutMs,
+  engineCallTimeoutMs,
+  enginePingTimeoutMs,
+  imagePullTimeoutMs,
+  logDrainTimeoutMs,
+  toolTmpBytesMax,
+} from '../base/limits.ts'
+import { withDeadline } from '../base/wait.ts'
+import { Demultiplexer } from './demultiplexer.ts'
+import { engineError, isStatus, statusOf } from './docker-errors.ts'
+import type { ContainerEnd, ContainerEngine, ContainerSpec, EngineImage, OnOutput } from './engine.ts'
+import { digestAmong, withTag } from './image-reference.ts'
+
+const NANO = 1e9
+
+export class DockerEngine implements ContainerEngine {
+  readonly #docker: Docker
+  readonly #socketPath: string
+  /** What is still being read of each started container. */
+  readonly #outputs = new Map<string, Promise<void>>()
+
+  constructor(parts: { socketPath: string }) {
+    this.#socketPath = parts.socketPath
+    this.#docker = new Docker({ socketPath: parts.socketPath })
+  }
+
+  async ping(): Promise<void> {
+    await this.#call('asking whether it is there', enginePingTimeoutMs, () => this.#docker.ping())
+  }
+
+  async image(reference: string, signal: AbortSignal): Promise<EngineImage> {
+    const tagged = withTag(reference)
+    const here = await this.#inspectImage(tagged)
+    if (here !== undefined) return here
+    await this.#pull(tagged, signal)
+    const pulled = await this.#inspectImage(tagged)
+    if (pulled === undefined) throw imageNotFound(reference, 'it was pulled and then not there')
+    return pulled
+  }
+
+  async create(spec: ContainerSpec): Promise<string> {
+    try {
+      const container = await this.#call('making a container', containerChangeTimeoutMs, () =>
+        this.#docker.createContainer(optionsOf(spec)),
+      )
+      return container.id
+    } catch (error) {
+      if (!isStatus(error, 404)) throw error
+      throw imageNotFound(spec.imageId, 'it was removed meanwhile')
+    }
+  }
+
+  async start(id: string, onOutput: OnOutput): Promise<void> {
+    const container = this.#docker.getContainer(id)
+    const attach = { stream: true, stdout: true, stderr: true }
+    // Attached before it starts, so that the first word is not lost.
+    const stream = await this.#call('attaching', engineCallTimeoutMs, () => container.attach(attach))
+    const output = pump(stream, onOutput)
+    // Whoever waits for the container hears of a failure; until then it must not count as unhandled.
+    output.catch(() => undefined)
+    this.#outputs.set(id, output)
+    try {
+      await this.#call('starting a container', containerChangeTimeoutMs, () => container.start())
+    } catch (error) {
+      this.#outputs.delete(id)
+      if (statusOf(error) === undefined) throw error
+      throw new NodeError('INVALID_INPUT', `The command does not start: ${messageOf(error)}`, {
+        container: id,
+      })
+    }
+  }
+
+  async wait(id: string, signal: AbortSignal): Promise<ContainerEnd> {
+    const container = this.#docker.getContainer(id)
+    try {
+      await container.wait({ condition: 'not-running', abortSignal: signal })
+    } catch (cause) {
+      signal.throwIfAborted()
+      throw engineError(cause, this.#socketPath)
+    }
+    try {
+      await withDeadline(
+        this.#outputs.get(id) ?? Promise.resolve(),
+        logDrainTimeoutMs,
+        'Reading the last output',
+      )
+    } finally {
+      this.#outputs.delete(id)
+    }
+    const { State } = await this.#call('asking how a container ended', engineCallTimeoutMs, () =>
+      container.inspect(),
+    )
+    return { exitCode: State.ExitCode, oomKilled: State.OOMKilled }
+  }
+
+  async kill(id: string): Promise<void> {
+    const container = this.#docker.getContainer(id)
+    await this.#ignoring([404, 409], 'killing a container', () => container.kill())
+  }
+
+  async remove(id: string): Promise<void> {
+    const container = this.#docker.getContainer(id)
+    // 409: another removal is under way.
+    await this.#ignoring([404, 409], 'removing a container', () => container.remove({ force: true, v: true }))
+    this.#outputs.delete(id)
+  }
+
+  async find(label: string, value: string): Promise<string[]> {
+    const options = { all: true, filters: { label: [`${label}=${value}`] } }
+    const found = await this.#call('looking for containers', engineCallTimeoutMs, () =>
+      this.#docker.listContainers(options),
+    )
+    return found.map(({ Id }) => Id)
+  }
+
+  async #inspectImage(reference: string): Promise<EngineImage | undefined> {
+    const image = this.#docker.getImage(reference)
+    try {
+      const info = await this.#call('looking for an image', engineCallTimeoutMs, () => image.inspect())
+      const digest = digestAmong(info.RepoDigests ?? [], reference) ?? info.Id
+      return { digest, id: info.Id, user: info.Config.User ?? '' }
+    } catch (error) {
+      if (isStatus(error, 404)) return undefined
+      throw error
+    }
+  }
+
+  async #pull(reference: string, signal: AbortSignal): Promise<void> {
+    const deadline = AbortSignal.timeout(imagePullTimeoutMs)
+    const abortSignal = AbortSignal.any([signal, deadline])
+    try {
+      const stream = await this.#docker.pull(reference, { abortSignal })
+      await readProgress(stream)
+    } catch (cause) {
+      signal.throwIfAborted()
+      if (deadline.aborted)
+        throw imageNotFound(reference, `its pull took longer than ${imagePullTimeoutMs} ms`)
+      const error = engineError(cause, this.#socketPath)
+      // An engine that does not answer has no status; anything else is what a registry said, or that none was found.
+      const gone = statusOf(error) === undefined && error.code === 'ENGINE_UNAVAILABLE'
+      throw gone ? error : imageNotFound(reference, error.message)
+    }
+  }
+
+  async #call<T>(what: string, timeoutMs: number, action: () => Promise<T>): Promise<T> {
+    try {
+      return await withDeadline(action(), timeoutMs, `The container engine, ${what},`)
+    } catch (cause) {
+      throw engineError(cause, this.#socketPath)
+    }
+  }
+
+  async #ignoring(statuses: readonly number[], what: string, action: () => Promise<unknown>): Promise<void> {
+    try {
+      await this.#call(what, containerChangeTimeoutMs, action)
+    } catch (error) {
+      if (!statuses.some((status) => isStatus(error, status))) throw error
+    }
+  }
+}
+
+function optionsOf(spec: ContainerSpec): Docker.ContainerCreateOptions {
+  const [uid, gid] = spec.user.split(':')
+  // A numeric user owns its /tmp even where the image's own is not open to all.
+  const owner = /^\d+$/.test(uid ?? '') ? `,uid=${uid}${/^\d+$/.test(gid ?? '') ? `,gid=${gid}` : ''}` : ''
+  return {
+    name: spec.name,
+    Image: spec.imageId,
+    ...(spec.command === null ? {} : { Cmd: [...spec.command] }),
+    Env: Object.entries(spec.environment).map(([variable, value]) => `${variable}=${value}`),
+    Labels: { ...spec.labels },
+    User: spec.user,
+    AttachStdout: true,
+    AttachStderr: true,
+    HostConfig: {
+      Mounts: spec.mounts.map(({ source, target, readOnly }) => ({
+        Type: 'bind',
+        Source: source,
+        Target: target,
+        ReadOnly: readOnly,
+        BindOptions: { Propagation: 'rprivate' },
+      })),
+      AutoRemove: false,
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges'],
+      NetworkMode: 'none',
+      ReadonlyRootfs: true,
+      Tmpfs: { '/tmp': `rw,nosuid,nodev,mode=1777,size=${toolTmpBytesMax}${owner}` },
+      Memory: spec.memoryBytes,
+      MemorySwap: spec.memoryBytes,
+      NanoCpus: Math.round(spec.cpus * NANO),
+      PidsLimit: spec.pids,
+      GroupAdd: [...spec.groups],
+      LogConfig: { Type: 'none', Config: {} },
+    },
+  }
+}
+
+/** Hands over what a container prints, piece by piece: the container waits while `onOutput` is at work. */
+async function pump(stream: NodeJS.ReadableStream, onOutput: OnOutput): Promise<void> {
+  const demultiplexer = new Demultiplexer()
+  for await (const chunk of stream) {
+    if (typeof chunk === 'string') throw new NodeError('INTERNAL', 'The output of a container came as text')
+    for (const { stream: name, bytes } of demultiplexer.push(chunk)) await onOutput(name, bytes)
+  }
+}
+
+/** Docker tells of a failed pull in the last line of an answer that began as a success. */
+async function readProgress(stream: NodeJS.ReadableStream): Promise<void> {
+  let rest = ''
+  for await (const chunk of stream) {
+    const lines = (rest + chunk.toString()).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const said: unknown = line.trim() === '' ? {} : JSON.parse(line)
+      const failed = typeof said === 'object' && said !== null && 'error' in said
+      if (failed) throw new Error(String(said.error))
+    }
+  }
+}
+
+function imageNotFound(reference: string, why: string): NodeError {
+  const message = `The image ${reference} is not on this machine and could not be pulled: ${why}. Check its name, or build, import or load it here`
+  return new NodeError('IMAGE_NOT_FOUND', message, { image: reference })
+}

@@ -1,0 +1,49 @@
+import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+
+/** What the socket says when no engine is behind it, or it went away in the middle. */
+const UNREACHABLE = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTSOCK', 'EACCES', 'EPERM'])
+
+/** The HTTP status with which the engine refused a call, where it answered at all. */
+export function statusOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  const inner = isNodeError(error) ? error.data : error
+  return 'statusCode' in inner && typeof inner.statusCode === 'number' ? inner.statusCode : undefined
+}
+
+export function isStatus(error: unknown, status: number): boolean {
+  return statusOf(error) === status
+}
+
+/** One of ours for whatever a call to the engine threw; the status stays readable by `statusOf`. */
+export function engineError(cause: unknown, socketPath: string): NodeError {
+  if (isNodeError(cause, 'TIMED_OUT')) return unavailable(cause.message, socketPath, cause)
+  if (isNodeError(cause)) return cause
+  const statusCode = statusOf(cause)
+  if (statusCode !== undefined) {
+    if (statusCode < 500) return new NodeError('INVALID_INPUT', reasonOf(cause), { statusCode }, { cause })
+    const message = `The container engine failed: ${reasonOf(cause)}`
+    return new NodeError('ENGINE_UNAVAILABLE', message, { statusCode }, { cause })
+  }
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  return unavailable(wayOut(code, socketPath) ?? messageOf(cause), socketPath, cause)
+}
+
+function unavailable(why: string, socketPath: string, cause: unknown): NodeError {
+  const message = `No container engine answers at ${socketPath}: ${why}`
+  return new NodeError('ENGINE_UNAVAILABLE', message, { socketPath }, { cause })
+}
+
+function wayOut(code: string, socketPath: string): string | undefined {
+  if (!UNREACHABLE.has(code)) return undefined
+  if (code === 'EACCES' || code === 'EPERM') {
+    return `this user may not use it; add the user to the group that owns ${socketPath} (usually docker)`
+  }
+  return 'start Docker (systemctl start docker), or name its socket in the setting docker.socketPath'
+}
+
+/** The engine's own sentence, without dockerode's frame around it. */
+function reasonOf(cause: unknown): string {
+  const json = typeof cause === 'object' && cause !== null && 'json' in cause ? cause.json : undefined
+  const said = typeof json === 'object' && json !== null && 'message' in json ? json.message : undefined
+  return (typeof said === 'string' ? said : messageOf(cause).replace(/^\(HTTP code \d+\) [^-]*- /, '')).trim()
+}
