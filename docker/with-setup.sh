@@ -54,8 +54,8 @@ sh "$docker_directory/setup.sh" "$purpose"
 PATH=$(dirname -- "$docker_directory")/node_modules/.bin:$PATH
 export PATH
 # Kept programs name themselves there, so that the engine under them is not ended.
-MAO_ENGINE_USERS=$engine_users
-export MAO_ENGINE_USERS
+ENGINE_USERS_DIRECTORY=$engine_users
+export ENGINE_USERS_DIRECTORY
 
 # Where this was started with no standard input at all, the command gets an empty one.
 if ! true <&0; then exec </dev/null; fi 2>/dev/null
