@@ -81,7 +81,19 @@ export const branchesPerHeadMax = 64
 /** Paths in a tree: longer ones do not fit the file systems of other members. */
 export const pathBytesMax = 1_024
 export const pathDepthMax = 64
+/** One name of a path: the bound of ext4, APFS and NTFS alike. */
+export const pathNameBytesMax = 255
 export const treeEntriesMax = 1_000_000
+/** A file that is read as a whole into memory; larger ones are written straight to the disk. */
+export const blobBytesMax = 256 * MIB
+/** Packs that isomorphic-git makes or indexes, which it does in memory. */
+export const packInMemoryBytesMax = 256 * MIB
+/** What a git child process may say that is kept: listings of the largest tree that is allowed. */
+export const gitOutputBytesMax = 512 * MIB
+/** git processes waiting for their turn. */
+export const gitProcessesWaitingMax = 10_000
+/** One git process that neither sends nor receives a pack. */
+export const gitTimeoutMs = 10 * MINUTE_MS
 
 /** Runs that wait in the queue of one node. */
 export const queuedRunsMax = 1_000
@@ -183,3 +195,9 @@ export const requestTimeoutMs = 2 * HOUR_MS
 export const apiStopTimeoutMs = 5 * SECOND_MS
 /** The longest line of problems that one refused request is told. */
 export const problemsToldMax = 50
+/** How long the command line waits for one answer; what takes longer is a stream, or is asked for again. */
+export const clientTimeoutMs = 5 * MINUTE_MS
+/** How often the command line looks whether a run or a round that it waits for has ended. */
+export const clientPollMs = 300
+/** How long the command line tries to come back to an event stream that was cut. */
+export const clientReturnMs = 30 * SECOND_MS

@@ -1,0 +1,225 @@
+/**
+ * Certificates (protocols/voting.md §7): the proof that more than two thirds of an electorate signed one result. Whoever
+ * holds the members' keys, which the sealed votes carry, can check it without asking anybody.
+ */
+import { encodeJson } from '../registry/collection.ts'
+import { isDecisive, isQuorum, type Voter } from './quorum.ts'
+import {
+  type Certificate,
+  type Closing,
+  certificateSchema,
+  closingSchema,
+  type Opening,
+  openingSchema,
+  parseValue,
+  type Signed,
+  voteSchema,
+} from './records.ts'
+import { compareRounds, formatRoundId, parseRoundId, type RoundId, truthPrefix, voteKey } from './round-id.ts'
+
+/** What opening a sealed record gives once its signature holds. */
+export interface OpenedRecord {
+  readonly author: string
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+/** Opens a sealed record of this federation; throws when the signature, the form or the federation is wrong. */
+export type OpenRecord = (envelope: Uint8Array) => Promise<OpenedRecord>
+
+export interface VerifiedCertificate {
+  readonly certificate: Certificate
+  readonly round: RoundId
+  readonly opening: Opening
+  readonly closing: Closing
+  /** Peer ids of those whose vote holds, sorted. */
+  readonly signers: readonly string[]
+}
+
+export type CertificateCheck = { ok: true; verified: VerifiedCertificate } | { ok: false; reason: string }
+
+export interface CertificateParts {
+  readonly round: RoundId
+  readonly opening: Signed<Opening>
+  readonly closing: Signed<Closing>
+  readonly commit: string
+  /** Sealed votes by member. */
+  readonly votes: ReadonlyMap<string, Uint8Array>
+}
+
+/** The value of `/truth/<dataset>`. Members are sorted, so that the same votes give the same bytes. */
+export function assembleCertificate({
+  round,
+  opening,
+  closing,
+  commit,
+  votes,
+}: CertificateParts): Uint8Array {
+  const sorted = [...votes].sort(([a], [b]) => (a < b ? -1 : 1))
+  const certificate: Certificate = {
+    round: formatRoundId(round),
+    commit,
+    parent: opening.value.parent,
+    height: opening.value.height,
+    opening: new TextDecoder().decode(opening.bytes),
+    closing: new TextDecoder().decode(closing.bytes),
+    votes: Object.fromEntries(sorted.map(([peer, vote]) => [peer, Buffer.from(vote).toString('base64')])),
+  }
+  return encodeJson(certificate)
+}
+
+/**
+ * Checks the certificate of `dataset` clause by clause. `members` are those known now: whoever opened the round, the
+ * votes must be more than two thirds of all who were members at its slot, so nobody can be left out of an electorate.
+ */
+export async function verifyCertificate(
+  value: Uint8Array,
+  context: { dataset: string; members: readonly Voter[]; open: OpenRecord },
+): Promise<CertificateCheck> {
+  const read = readCertificate(value)
+  if (typeof read === 'string') return refuse(read)
+  const { certificate, round, opening, closing } = read
+  // [C2] A certificate is about the dataset under whose key it stands.
+  if (round.dataset !== context.dataset) return refuse(`The certificate is about dataset ${round.dataset}`)
+  const chain = brokenLink(read)
+  if (chain !== undefined) return refuse(chain)
+  const signers: string[] = []
+  for (const [peer, sealed] of Object.entries(certificate.votes)) {
+    // [C6] Votes of strangers to the electorate have no place in a certificate.
+    if (!opening.value.electorate.includes(peer)) return refuse(`${peer} is not in the electorate`)
+    const problem = await brokenVote(peer, sealed, read, context.open)
+    if (problem !== undefined) return refuse(`The vote of ${peer}: ${problem}`)
+    signers.push(peer)
+  }
+  // [C9] More than two thirds of the electorate and of all who were members at the slot.
+  if (!isDecisive(signers, opening.value.electorate, round.slot, context.members)) {
+    return refuse(`${signers.length} votes are not those of more than two thirds of the members`)
+  }
+  const verified = { certificate, round, opening: opening.value, closing: closing.value, signers }
+  return { ok: true, verified }
+}
+
+/** Where a certificate stands among those of its dataset: the greatest one is the truth. */
+export interface Rank {
+  readonly height: number
+  readonly round: RoundId
+  readonly commit: string
+}
+
+/**
+ * The order of certificates: by height; at one height the round that comes later wins, then the greater commit id.
+ * Zero only for one result of one round.
+ */
+export function compareRanks(a: Rank, b: Rank): number {
+  if (a.height !== b.height) return a.height - b.height
+  const rounds = compareRounds(a.round, b.round)
+  if (rounds !== 0) return rounds
+  return a.commit < b.commit ? -1 : a.commit > b.commit ? 1 : 0
+}
+
+/** The rank that a value of `/truth/…` claims; undefined when it is no certificate. Checks no signature. */
+export function rankOf(value: Uint8Array): Rank | undefined {
+  const certificate = parseValue(certificateSchema, value)?.value
+  const round = certificate === undefined ? undefined : parseRoundId(certificate.round)
+  if (certificate === undefined || round === undefined) return undefined
+  return { height: certificate.height, round, commit: certificate.commit }
+}
+
+/** The order of two values of one `/truth/…` key; what is no certificate comes before everything. */
+export function compareTruths(a: Uint8Array, b: Uint8Array): number {
+  const [left, right] = [rankOf(a), rankOf(b)]
+  if (left === undefined || right === undefined)
+    return Number(left !== undefined) - Number(right !== undefined)
+  return compareRanks(left, right)
+}
+
+export interface JudgedTruth {
+  readonly federationId: string
+  /** The value that the new one would replace. */
+  readonly current: Uint8Array | undefined
+  readonly open: OpenRecord
+}
+
+/**
+ * The registry's rule for `/truth/<dataset>`: only a certificate that holds, and none that ranks below the present one.
+ * `members` is asked at each call, since a certificate may arrive before the admission of its signers.
+ *
+ * @returns a validator that answers with the reason of a refusal, or undefined. Refused records are to be ignored, not
+ * rejected: the one who sends them may know members that we have not heard of.
+ */
+export function refuseTruth(
+  members: () => readonly Voter[],
+): (key: string, value: Uint8Array, context: JudgedTruth) => Promise<string | undefined> {
+  return async (key, value, { current, open }) => {
+    const dataset = key.slice(truthPrefix.length)
+    const check = await verifyCertificate(value, { dataset, members: members(), open })
+    if (!check.ok) return check.reason
+    // [C10] The truth never goes back.
+    if (current === undefined || compareTruths(value, current) >= 0) return undefined
+    return `A truth of height ${rankOf(current)?.height} stands already`
+  }
+}
+
+interface ReadCertificate {
+  readonly certificate: Certificate
+  readonly round: RoundId
+  readonly opening: Signed<Opening>
+  readonly closing: Signed<Closing>
+}
+
+/** [C1] The form of the certificate and of the two records in it. */
+function readCertificate(value: Uint8Array): ReadCertificate | string {
+  const certificate = parseValue(certificateSchema, value)?.value
+  if (certificate === undefined) return 'It is no certificate'
+  const round = parseRoundId(certificate.round)
+  if (round === undefined) return 'It names no round'
+  const opening = parseValue(openingSchema, new TextEncoder().encode(certificate.opening))
+  if (opening === undefined) return 'Its opening cannot be read'
+  const closing = parseValue(closingSchema, new TextEncoder().encode(certificate.closing))
+  if (closing === undefined) return 'Its closing cannot be read'
+  return { certificate, round, opening, closing }
+}
+
+/** [C3–C5] What the certificate says about opening and closing is what they say. */
+function brokenLink({ certificate, opening, closing }: ReadCertificate): string | undefined {
+  const { electorate, parent, height } = opening.value
+  // [C3]
+  if (closing.value.opening !== opening.hash) return 'The closing belongs to another opening'
+  // [C4]
+  if (certificate.parent !== parent || certificate.height !== height) {
+    return 'Height or parent are not those of the opening'
+  }
+  // [C5]
+  const counted = Object.keys(closing.value.ballots)
+  if (!counted.every((peer) => electorate.includes(peer))) return 'A ballot is from outside the electorate'
+  if (!isQuorum(counted.length, electorate.length)) {
+    return `${counted.length} ballots are not more than two thirds of ${electorate.length}`
+  }
+  return undefined
+}
+
+async function brokenVote(
+  peer: string,
+  sealed: string,
+  { certificate, closing }: ReadCertificate,
+  open: OpenRecord,
+): Promise<string | undefined> {
+  let record: OpenedRecord
+  try {
+    record = await open(Buffer.from(sealed, 'base64'))
+  } catch {
+    // [C7] Why it does not open is of no use to whoever reads this: the vote does not count.
+    return 'its signature does not hold'
+  }
+  // [C7] Signed by that member, for this round.
+  if (record.author !== peer || record.key !== voteKey(certificate.round, peer))
+    return 'it is for something else'
+  const vote = parseValue(voteSchema, record.value)?.value
+  // [C8] For this closing and this result.
+  if (vote?.closing !== closing.hash || vote.commit !== certificate.commit) return 'it names another result'
+  return undefined
+}
+
+function refuse(reason: string): CertificateCheck {
+  return { ok: false, reason }
+}

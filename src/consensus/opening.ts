@@ -1,0 +1,82 @@
+import { NodeError } from '../base/errors.ts'
+import {
+  clockSkewMaxMs,
+  electorateMax,
+  roundLifeMaxMs,
+  roundWindowMaxMs,
+  roundWindowMinMs,
+  voteWindowMinMs,
+} from '../base/limits.ts'
+import type { Voter } from './quorum.ts'
+import type { Claim, Opening } from './records.ts'
+import type { RoundId } from './round-id.ts'
+
+/** The truth that a round builds on: its commit (null where there is none) and how many certificates led to it. */
+export interface Truth {
+  readonly commit: string | null
+  readonly height: number
+}
+
+export interface OpeningParts {
+  readonly self: string
+  readonly members: readonly Voter[]
+  readonly truth: Truth
+  readonly trigger: Opening['trigger']
+  readonly windowMs: number
+  readonly now: number
+}
+
+/**
+ * The opening of a round by `self`, with all present members as its electorate.
+ *
+ * @throws NodeError INVALID_INPUT for a window out of bounds, TOO_LARGE for more members than can vote together.
+ */
+export function openingOf({ self, members, truth, trigger, windowMs, now }: OpeningParts): Opening {
+  if (!Number.isInteger(windowMs) || windowMs < roundWindowMinMs || windowMs > roundWindowMaxMs) {
+    const message = `A round stays open for ${roundWindowMinMs} to ${roundWindowMaxMs} ms, not ${windowMs}`
+    throw new NodeError('INVALID_INPUT', message, { windowMs })
+  }
+  if (members.length > electorateMax) {
+    const message = `${members.length} members cannot vote together, ${electorateMax} can`
+    throw new NodeError('TOO_LARGE', message, { members: members.length })
+  }
+  const cutoffMs = now + windowMs
+  return {
+    electorate: members.map(({ peer }) => peer).sort(),
+    method: 'identical',
+    trigger,
+    parent: truth.commit,
+    height: truth.height + 1,
+    cutoffMs,
+    votesUntilMs: cutoffMs + Math.max(windowMs, voteWindowMinMs),
+    openedBy: self,
+  }
+}
+
+/**
+ * Why this node takes no part in a round opened like this (protocols/voting.md §4); undefined when it does. Of an
+ * unbounded round the others would have to wait for the end, and an electorate that leaves members out is not ours.
+ */
+export function refuseOpening(
+  { value, author }: Claim<Opening>,
+  id: RoundId,
+  members: readonly Voter[],
+  now: number,
+): string | undefined {
+  const { electorate, cutoffMs, votesUntilMs, openedBy } = value
+  if (openedBy !== author) return 'it was opened in the name of another member'
+  if (id.slot > now + clockSkewMaxMs) return 'its slot lies in the future'
+  if (
+    cutoffMs < id.slot + roundWindowMinMs ||
+    votesUntilMs <= cutoffMs ||
+    votesUntilMs - id.slot > roundLifeMaxMs
+  ) {
+    return 'its cut-off or the end of its votes is out of bounds'
+  }
+  const known = new Set(members.map(({ peer }) => peer))
+  const stranger = electorate.find((peer) => !known.has(peer))
+  if (stranger !== undefined) return `${stranger} is in the electorate and no member`
+  const left = members.find(({ peer, since }) => since <= id.slot && !electorate.includes(peer))
+  if (left !== undefined) return `member ${left.peer} is left out of the electorate`
+  return undefined
+}

@@ -1,0 +1,39 @@
+/** A member as far as voting is concerned. */
+export interface Voter {
+  readonly peer: string
+  /** Admitted then, ms since the epoch. */
+  readonly since: number
+}
+
+/**
+ * More than two thirds: the least number of members such that two such groups always share more than one third of the
+ * electorate, and so at least one honest member as long as fewer than a third lie (Pease, Shostak & Lamport 1980).
+ *
+ * @returns how many of `electorate` members make a quorum: 1 of 1, 2 of 2, 3 of 3, 3 of 4, 5 of 7.
+ */
+export function quorumOf(electorate: number): number {
+  return Math.floor((2 * electorate) / 3) + 1
+}
+
+/** True when `count` is strictly more than two thirds of `electorate`; whole numbers only, so nothing is rounded. */
+export function isQuorum(count: number, electorate: number): boolean {
+  return electorate > 0 && 3 * count > 2 * electorate
+}
+
+/**
+ * True when `signers` decide a round of `slot`: those of them that are members must be more than two thirds of the
+ * electorate together with everybody who was a member at the slot. Whoever opens a round writes its electorate down;
+ * because of this rule it gains nothing by leaving members out or by putting strangers in.
+ */
+export function isDecisive(
+  signers: readonly string[],
+  electorate: readonly string[],
+  slot: number,
+  members: readonly Voter[],
+): boolean {
+  const known = new Set(members.map(({ peer }) => peer))
+  const entitled = members.filter(({ since }) => since <= slot).map(({ peer }) => peer)
+  const voters = new Set([...electorate, ...entitled])
+  const counted = new Set(signers.filter((peer) => known.has(peer) && electorate.includes(peer)))
+  return isQuorum(counted.size, voters.size)
+}

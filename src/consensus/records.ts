@@ -1,0 +1,107 @@
+/**
+ * What is written in a round (protocols/voting.md §3): JSON values under their keys. Records name each other by the
+ * SHA-256 of the value's bytes as they were signed, so nobody has to agree on how JSON is written down.
+ */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { electorateMax } from '../base/limits.ts'
+import { decodeJson } from '../registry/collection.ts'
+import { parseRoundId } from './round-id.ts'
+
+const oid = z.string().regex(/^[0-9a-f]{40}$/)
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+const peer = z.string().regex(/^[A-Za-z0-9]{1,100}$/)
+const time = z.number().int().nonnegative()
+const height = z.number().int().positive()
+
+const electorate = z
+  .array(peer)
+  .min(1)
+  .max(electorateMax)
+  .refine((peers) => peers.every((p, i) => i === 0 || (peers[i - 1] as string) < p), 'is not sorted')
+
+/** How the result is made from the ballots. */
+export const methodSchema = z.enum(['identical'])
+export type Method = z.infer<typeof methodSchema>
+
+export const openingSchema = z.strictObject({
+  /** Peer ids of those who vote, sorted: the members when the round was opened. */
+  electorate,
+  method: methodSchema,
+  /** Whether each member casts its present head, or the output of its scheduled run of the slot. */
+  trigger: z.enum(['request', 'schedule']),
+  /** The truth that the result follows; null where there is none yet. */
+  parent: oid.nullable(),
+  /** The number of certified truths that the result ends: the first has 1. */
+  height,
+  /** Ballots count until then. */
+  cutoffMs: time,
+  /** Votes count until then. */
+  votesUntilMs: time,
+  openedBy: peer,
+})
+export type Opening = z.infer<typeof openingSchema>
+
+export const ballotSchema = z.strictObject({ commit: oid, tree: oid })
+export type Ballot = z.infer<typeof ballotSchema>
+
+export const closingSchema = z.strictObject({
+  /** Hash of the opening's value. */
+  opening: sha256,
+  /** The ballots that are counted, by member. */
+  ballots: z.record(peer, ballotSchema),
+})
+export type Closing = z.infer<typeof closingSchema>
+
+export const voteSchema = z.strictObject({
+  /** Hash of the closing's value. */
+  closing: sha256,
+  /** The result that the voter computed from it. */
+  commit: oid,
+})
+export type Vote = z.infer<typeof voteSchema>
+
+export const certificateSchema = z.strictObject({
+  round: z.string().refine((text) => parseRoundId(text) !== undefined, 'names no round'),
+  commit: oid,
+  parent: oid.nullable(),
+  height,
+  /** The signed values of both records, byte for byte, as text. */
+  opening: z.string(),
+  closing: z.string(),
+  /** The sealed vote of each signer, base64. */
+  votes: z.record(peer, z.base64()),
+})
+export type Certificate = z.infer<typeof certificateSchema>
+
+/** A value as it was signed, with what it says and the name that other records call it by. */
+export interface Signed<T> {
+  readonly value: T
+  readonly bytes: Uint8Array
+  readonly hash: string
+}
+
+/** A member's claim to a contested record of the round. */
+export interface Claim<T> extends Signed<T> {
+  readonly author: string
+  /** When it reached this node. */
+  readonly seenMs: number
+}
+
+/** SHA-256 of a record's value, hex. */
+export function valueHash(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** Undefined when the bytes do not say what the schema asks for. */
+export function parseValue<T>(schema: z.ZodType<T>, bytes: Uint8Array): Signed<T> | undefined {
+  const parsed = schema.safeParse(decodeJson(bytes))
+  return parsed.success ? { value: parsed.data, bytes, hash: valueHash(bytes) } : undefined
+}
+
+/** The closing's value. Members are sorted, so that two closers who count the same ballots write the same bytes. */
+export function closingOf(opening: string, ballots: ReadonlyMap<string, Ballot>): Closing {
+  const sorted = [...ballots].sort(([a], [b]) => (a < b ? -1 : 1))
+  const counted = sorted.map(([member, { commit, tree }]) => [member, { commit, tree }])
+  return { opening, ballots: Object.fromEntries(counted) }
+}

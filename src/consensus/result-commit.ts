@@ -1,0 +1,39 @@
+import type { NewCommit } from '../datasets/repository.ts'
+import type { Opening } from './records.ts'
+import { formatRoundId, type RoundId } from './round-id.ts'
+
+/** Author and committer of every result: no member's name, since every voter has to write the same commit. */
+export const RESULT_AUTHOR = { name: 'MAO consensus', email: 'consensus@mao.invalid' } as const
+
+export interface Result {
+  readonly round: RoundId
+  readonly opening: Pick<Opening, 'method' | 'parent' | 'height'>
+  /** The commit of each counted ballot, by member. */
+  readonly counted: ReadonlyMap<string, string>
+  /** The tree of the merged files. */
+  readonly tree: string
+  readonly contested: number
+}
+
+/**
+ * The commit that a round's ballots result in (protocols/voting.md §6). Nothing in it comes from who computes it or
+ * when, so every voter and every git backend arrives at one commit id.
+ */
+export function resultCommit({ round, opening, counted, tree, contested }: Result): NewCommit {
+  const ballots = [...counted].sort(([a], [b]) => (a < b ? -1 : 1))
+  const lines = [
+    `Ground truth ${opening.height} of ${round.dataset}, step ${round.step}`,
+    '',
+    `Round: ${formatRoundId(round)}`,
+    `Method: ${opening.method}`,
+    `Contested: ${contested}`,
+    ...ballots.map(([member, commit]) => `Ballot: ${member} ${commit}`),
+  ]
+  return {
+    tree,
+    parents: opening.parent === null ? [] : [opening.parent],
+    message: `${lines.join('\n')}\n`,
+    author: RESULT_AUTHOR,
+    timeMs: round.slot - (round.slot % 1_000),
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * A round as a pure projection of its records and the time. Nothing about a round is stored but what members signed, so
+ * a node that was away sees the same state as one that was there.
+ */
+import { takeOverMs } from '../base/limits.ts'
+import { refuseOpening } from './opening.ts'
+import { isDecisive, isQuorum, quorumOf, type Voter } from './quorum.ts'
+import type { Ballot, Claim, Closing, Opening, Signed, Vote } from './records.ts'
+import { formatRoundId, type RoundId } from './round-id.ts'
+
+/** A ballot that reached this node; a member that cast two different ones is seen twice. */
+export interface SeenBallot extends Ballot {
+  readonly peer: string
+  /** When its author says it was cast. */
+  readonly timeMs: number
+  readonly seenMs: number
+  /** Since when its commit is here and found to hold the tree that it names. */
+  readonly readyMs?: number | undefined
+  /** Why it cannot count, when its commit is here and does not hold what it says. */
+  readonly defect?: string | undefined
+}
+
+export interface SeenVote extends Vote {
+  readonly peer: string
+  readonly timeMs: number
+  readonly seenMs: number
+}
+
+/** All that this node knows of one round. Claims stand in the order in which the registry arranges them. */
+export interface RoundRecords {
+  readonly id: RoundId
+  readonly openings: readonly Claim<Opening>[]
+  readonly closings: readonly Claim<Closing>[]
+  readonly ballots: readonly SeenBallot[]
+  readonly votes: readonly SeenVote[]
+}
+
+/** What is known beside the records. */
+export interface RoundFacts {
+  /** The certified truth of the dataset. */
+  readonly truth?: { readonly round: string; readonly height: number; readonly commit: string } | undefined
+  /** Those who are members now. */
+  readonly members: readonly Voter[]
+  /** Hashes of closings whose ballots this node counted and found without a majority. */
+  readonly ties: ReadonlySet<string>
+}
+
+export type RoundState = 'open' | 'closed' | 'decided' | 'undecided'
+
+export type UndecidedReason =
+  | 'too-few-ballots'
+  | 'not-closed'
+  | 'no-majority'
+  | 'split'
+  | 'too-few-votes'
+  | 'superseded'
+
+export interface RoundStatus {
+  readonly state: RoundState
+  readonly reason?: UndecidedReason
+  /** The opening that counts: the one that was decided on, else the first claim that is in order. */
+  readonly opening: Claim<Opening>
+  readonly closing?: Claim<Closing>
+  /** The result, once decided. */
+  readonly commit?: string
+  /** Peer ids whose votes made the decision, sorted. */
+  readonly signers: readonly string[]
+}
+
+/** Members may still hand in a closing that is on its way for so long after the cut-off. */
+export const closingPatienceMs = 3 * takeOverMs
+
+/** Undefined while nobody has opened the round. */
+export function projectRound(records: RoundRecords, facts: RoundFacts, now: number): RoundStatus | undefined {
+  const decision = decisionOf(records, facts.members)
+  if (decision !== undefined) return { state: 'decided', ...decision }
+  const opening = shownOpening(records, facts.members, now)
+  if (opening === undefined) return undefined
+  const closing = records.closings.find((claim) => isCounting(claim.value, opening))
+  const known = { opening, ...(closing === undefined ? {} : { closing }), signers: [] }
+  // The votes may be on their way still; the certificate that the registry has taken says the same.
+  if (facts.truth?.round === formatRoundId(records.id)) {
+    return { state: 'decided', ...known, commit: facts.truth.commit }
+  }
+  const reason = undecided(records, facts, opening, closing, now)
+  if (reason !== undefined) return { state: 'undecided', reason, ...known }
+  return { state: closing === undefined ? 'open' : 'closed', ...known }
+}
+
+/** The first claim that an honest node takes part in: whoever claims the name with something else changes nothing. */
+function shownOpening({ id, openings }: RoundRecords, members: readonly Voter[], now: number) {
+  return openings.find((claim) => refuseOpening(claim, id, members, now) === undefined) ?? openings[0]
+}
+
+/** The closing and result that more than two thirds of the electorate voted for in time, if there is one. */
+export function decisionOf(
+  records: RoundRecords,
+  members: readonly Voter[],
+): Omit<RoundStatus, 'state' | 'reason'> | undefined {
+  for (const closing of records.closings) {
+    const opening = records.openings.find(({ hash }) => hash === closing.value.opening)
+    if (opening === undefined || !isCounting(closing.value, opening)) continue
+    const votes = votesInTime(records.votes, opening.value).filter((vote) => vote.closing === closing.hash)
+    for (const commit of new Set(votes.map((vote) => vote.commit))) {
+      const signers = votes.filter((vote) => vote.commit === commit).map(({ peer }) => peer)
+      if (isDecisive(signers, opening.value.electorate, records.id.slot, members)) {
+        return { opening, closing, commit, signers: signers.sort() }
+      }
+    }
+  }
+  return undefined
+}
+
+/** The first vote of each member of the electorate that was cast in time: a second one, and a late one, count nothing. */
+export function votesInTime(votes: readonly SeenVote[], opening: Opening): SeenVote[] {
+  const counted = new Map<string, SeenVote>()
+  for (const vote of votes) {
+    const entitled = opening.electorate.includes(vote.peer) && vote.timeMs <= opening.votesUntilMs
+    if (entitled && !counted.has(vote.peer)) counted.set(vote.peer, vote)
+  }
+  return [...counted.values()]
+}
+
+/** The ballots that a closing may count: cast in time by the electorate, their commits here, one from each member. */
+export function eligibleBallots(records: RoundRecords, opening: Opening): Map<string, SeenBallot> {
+  const eligible = new Map<string, SeenBallot>()
+  for (const ballot of records.ballots) {
+    const { peer, timeMs, readyMs } = ballot
+    if (!opening.electorate.includes(peer) || timeMs > opening.cutoffMs || readyMs === undefined) continue
+    if (isEquivocal(records.ballots, peer)) continue
+    eligible.set(peer, ballot)
+  }
+  return eligible
+}
+
+/** True when the member was seen casting two different ballots in one round. */
+export function isEquivocal(ballots: readonly SeenBallot[], peer: string): boolean {
+  return ballots.filter((ballot) => ballot.peer === peer).length > 1
+}
+
+/** True for a closing of that opening with ballots of more than two thirds of its electorate, and of nobody else. */
+export function isCounting(closing: Closing, opening: Signed<Opening>): boolean {
+  const { electorate } = opening.value
+  const counted = Object.keys(closing.ballots)
+  return (
+    closing.opening === opening.hash &&
+    counted.every((peer) => electorate.includes(peer)) &&
+    isQuorum(counted.length, electorate.length)
+  )
+}
+
+/** The reason for people, with its numbers. */
+export function explain(reason: UndecidedReason, records: RoundRecords, opening: Opening): string {
+  const all = opening.electorate.length
+  const cast = new Set(records.ballots.map(({ peer }) => peer)).size
+  const voted = votesInTime(records.votes, opening).length
+  switch (reason) {
+    case 'too-few-ballots':
+      return `${cast} of ${all} members handed in a ballot by the cut-off; ${quorumOf(all)} are needed`
+    case 'not-closed':
+      return `${cast} ballots came, but their commits could not be gathered and counted in time`
+    case 'no-majority':
+      return 'no file has a majority among the ballots: no consensus, and the truth stays as it was'
+    case 'split':
+      return `${voted} of ${all} members voted, but not for one result`
+    case 'too-few-votes':
+      return `${voted} of ${all} members signed the result in time; ${quorumOf(all)} are needed`
+    case 'superseded':
+      return 'another round of this dataset was decided first; open a new one on its truth'
+  }
+}
+
+function undecided(
+  records: RoundRecords,
+  facts: RoundFacts,
+  opening: Claim<Opening>,
+  closing: Claim<Closing> | undefined,
+  now: number,
+): UndecidedReason | undefined {
+  const { electorate, cutoffMs, votesUntilMs, height } = opening.value
+  if (facts.truth !== undefined && facts.truth.height >= height) return 'superseded'
+  if (closing !== undefined && facts.ties.has(closing.hash)) return 'no-majority'
+  if (closing === undefined && now >= cutoffMs + closingPatienceMs) {
+    const cast = records.ballots.filter(({ peer, timeMs }) => electorate.includes(peer) && timeMs <= cutoffMs)
+    const members = new Set(cast.map(({ peer }) => peer))
+    if (!isQuorum(members.size, electorate.length)) return 'too-few-ballots'
+  }
+  if (now < votesUntilMs) return undefined
+  if (closing === undefined) return 'not-closed'
+  const votes = votesInTime(records.votes, opening.value)
+  const results = new Set(votes.map((vote) => `${vote.closing} ${vote.commit}`))
+  return results.size > 1 ? 'split' : 'too-few-votes'
+}

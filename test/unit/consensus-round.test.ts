@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { nameSchema } from '../../src/base/names.ts'
+import { openingOf, refuseOpening } from '../../src/consensus/opening.ts'
+import {
+  type Claim,
+  type Closing,
+  closingOf,
+  closingSchema,
+  type Opening,
+  openingSchema,
+  type Signed,
+} from '../../src/consensus/records.ts'
+import { explain, projectRound, type RoundRecords, type SeenVote } from '../../src/consensus/round.ts'
+import { compareRounds, formatRoundId, parseRoundId, roundOfKey } from '../../src/consensus/round-id.ts'
+import { names, openingBy, SLOT, signed } from '../support/voting.ts'
+
+const peers = names(3)
+const [alice, bob, carol] = peers as [string, string, string]
+const members = peers.map((peer) => ({ peer, since: 0 }))
+const id = { dataset: 'data', step: 'collect', slot: SLOT }
+const opening = claim(openingBy(peers), alice)
+const { cutoffMs, votesUntilMs } = opening.value
+const ballot = { commit: 'a'.repeat(40), tree: 'b'.repeat(40) }
+const result = 'c'.repeat(40)
+const closing = claim(closingFor(opening, peers), alice)
+const nothing = { members, ties: new Set<string>() }
+
+function claim<T>(record: Signed<T>, author: string): Claim<T> {
+  return { ...record, author, seenMs: SLOT }
+}
+
+function closingFor({ hash }: Signed<Opening>, counted: readonly string[]): Signed<Closing> {
+  return signed(closingSchema, closingOf(hash, new Map(counted.map((peer) => [peer, ballot]))))
+}
+
+function vote(peer: string, changes: Partial<SeenVote> = {}): SeenVote {
+  return { peer, closing: closing.hash, commit: result, timeMs: cutoffMs, seenMs: cutoffMs, ...changes }
+}
+
+function round(changes: Partial<RoundRecords> = {}): RoundRecords {
+  return { id, openings: [opening], closings: [], ballots: [], votes: [], ...changes }
+}
+
+function cast(...by: string[]) {
+  return by.map((peer) => ({ ...ballot, peer, timeMs: SLOT, seenMs: SLOT, readyMs: SLOT }))
+}
+
+test('a round id has one spelling, and only names and a slot make one', () => {
+  const name = fc.string({ unit: fc.constantFrom('a', 'z', '0', '.', '-', '_'), minLength: 1, maxLength: 12 })
+  fc.assert(
+    fc.property(name, name, fc.nat(), (dataset, step, slot) => {
+      fc.pre(nameSchema.safeParse(dataset).success && nameSchema.safeParse(step).success)
+      assert.deepEqual(parseRoundId(formatRoundId({ dataset, step, slot })), { dataset, step, slot })
+    }),
+  )
+  for (const text of [
+    'data/collect',
+    'data/collect/01',
+    'data/collect/-1',
+    'data/collect/1e3',
+    '../x/1',
+    'a/b/1/c',
+    '',
+  ]) {
+    assert.equal(parseRoundId(text), undefined, text)
+  }
+  assert.equal(roundOfKey('/votes/data/collect/5/peer01'), 'data/collect/5')
+  assert.equal(roundOfKey('/rounds/data/collect/5/opening'), 'data/collect/5')
+  assert.equal(roundOfKey('/heads/data/collect/5/peer01'), undefined)
+  assert.ok(compareRounds({ ...id, slot: 9 }, { ...id, slot: 10 }) < 0)
+})
+
+test('a round is open, closed by ballots of more than two thirds, and decided by votes of more than two thirds', () => {
+  assert.equal(projectRound(round({ openings: [] }), nothing, SLOT), undefined)
+  assert.equal(projectRound(round(), nothing, SLOT)?.state, 'open')
+  const two = claim(closingFor(opening, [alice, bob]), alice)
+  assert.equal(
+    projectRound(round({ closings: [two] }), nothing, SLOT)?.state,
+    'open',
+    'two of three close nothing',
+  )
+  assert.equal(projectRound(round({ closings: [closing] }), nothing, SLOT)?.state, 'closed')
+  const voted = round({ closings: [closing], votes: [vote(alice), vote(bob)] })
+  assert.equal(projectRound(voted, nothing, SLOT)?.state, 'closed', 'two of three decide nothing')
+  const all = round({ closings: [closing], votes: [vote(carol), vote(alice), vote(bob)] })
+  const status = projectRound(all, nothing, votesUntilMs + 1)
+  assert.equal(status?.state, 'decided')
+  assert.equal(status?.commit, result)
+  assert.deepEqual(status?.signers, peers)
+})
+
+test('second votes, late votes, and votes of strangers count nothing', () => {
+  const other = 'd'.repeat(40)
+  const state = (votes: SeenVote[]) =>
+    projectRound(round({ closings: [closing], votes }), nothing, votesUntilMs)
+  assert.equal(state([vote(alice), vote(bob), vote(bob, { commit: other })])?.reason, 'too-few-votes')
+  assert.equal(
+    state([vote(alice), vote(bob), vote(carol, { timeMs: votesUntilMs + 1 })])?.reason,
+    'too-few-votes',
+  )
+  assert.equal(state([vote(alice), vote(bob), vote('mallory')])?.reason, 'too-few-votes')
+  assert.equal(state([vote(alice), vote(bob), vote(carol, { commit: other })])?.reason, 'split')
+})
+
+test('a round that cannot be decided says why', () => {
+  const reason = (records: RoundRecords, now: number, facts = {}) => {
+    const status = projectRound(records, { ...nothing, ...facts }, now)
+    return status?.state === 'undecided' ? status.reason : status?.state
+  }
+  const late = cutoffMs + 10_000
+  assert.equal(reason(round({ ballots: cast(alice, bob) }), cutoffMs), 'open', 'a closing may be on its way')
+  assert.equal(reason(round({ ballots: cast(alice, bob) }), late), 'too-few-ballots')
+  assert.equal(
+    reason(round({ ballots: cast(alice, bob, carol) }), late),
+    'open',
+    'a commit may be on its way',
+  )
+  assert.equal(reason(round({ ballots: cast(alice, bob, carol) }), votesUntilMs), 'not-closed')
+  const tie = { ties: new Set([closing.hash]) }
+  assert.equal(reason(round({ closings: [closing] }), SLOT, tie), 'no-majority')
+  const truth = { truth: { round: 'data/assess/1', height: 1, commit: result } }
+  assert.equal(reason(round(), SLOT, truth), 'superseded')
+  const own = { truth: { round: formatRoundId(id), height: 1, commit: result } }
+  assert.equal(reason(round(), SLOT, own), 'decided', 'its certificate came before its votes')
+  assert.match(
+    explain('too-few-ballots', round({ ballots: cast(alice, bob) }), opening.value),
+    /^2 of 3 .* 3 are needed$/,
+  )
+})
+
+test('whoever claims the name of a round with a record that is out of order stops nobody', () => {
+  const false1 = claim(openingBy([carol], { openedBy: carol }), carol)
+  const status = projectRound(round({ openings: [false1, opening] }), nothing, SLOT)
+  assert.equal(status?.opening.hash, opening.hash)
+})
+
+test('an opening is taken part in only with all members, in its own name, and within bounds', () => {
+  const why = (changes: Partial<Opening>, author = alice) =>
+    refuseOpening(claim(openingBy(changes.electorate ?? peers, changes), author), id, members, SLOT)
+  assert.equal(why({}), undefined)
+  assert.match(why({}, bob) ?? '', /in the name of another/)
+  assert.match(why({ electorate: [alice, bob] }) ?? '', /left out/)
+  assert.match(why({ electorate: [...peers, 'zz'] }) ?? '', /no member/)
+  assert.match(why({ cutoffMs: SLOT - 1 }) ?? '', /out of bounds/)
+  assert.match(why({ votesUntilMs: SLOT * 2 }) ?? '', /out of bounds/)
+  assert.match(refuseOpening(opening, { ...id, slot: SLOT + 3_600_000 }, members, SLOT) ?? '', /future/)
+  const newcomer = [...members, { peer: 'zz', since: SLOT + 1 }]
+  assert.equal(refuseOpening(opening, id, newcomer, SLOT), undefined, 'who joins in mid-round does not count')
+})
+
+test('an opening is made for all members, on the present truth, within bounds', () => {
+  const parts = {
+    self: alice,
+    members,
+    truth: { commit: result, height: 4 },
+    trigger: 'request' as const,
+    now: SLOT,
+  }
+  const made = openingOf({ ...parts, windowMs: 10_000 })
+  assert.deepEqual(openingSchema.parse(made), made)
+  assert.equal(made.height, 5)
+  assert.equal(made.cutoffMs, SLOT + 10_000)
+  assert.throws(() => openingOf({ ...parts, windowMs: 1 }), { code: 'INVALID_INPUT' })
+  const crowd = names(65).map((peer) => ({ peer, since: 0 }))
+  assert.throws(() => openingOf({ ...parts, members: crowd, windowMs: 10_000 }), { code: 'TOO_LARGE' })
+})
