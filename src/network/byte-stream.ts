@@ -5,7 +5,7 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { NodeError } from '../base/errors.ts'
-import { streamChunkBytes, streamIdleMaxMs, streamReadBufferBytesMax } from '../base/limits.ts'
+import { streamChunkBytes, streamIdleMaxMs } from '../base/limits.ts'
 
 /** One direct stream to one proven peer. */
 export interface ByteStream {
@@ -36,7 +36,6 @@ export class Libp2pByteStream implements ByteStream {
   constructor(stream: Stream, peer: string) {
     this.peer = peer
     this.#stream = stream
-    stream.maxReadBufferLength = streamReadBufferBytesMax
     stream.inactivityTimeout = streamIdleMaxMs
     stream.addEventListener('message', (event) => this.#received(event.data.subarray()))
     stream.addEventListener('remoteCloseWrite', () => this.#endIfDrained())
@@ -45,6 +44,10 @@ export class Libp2pByteStream implements ByteStream {
       if (event.error !== undefined) this.#fail(event.error)
       else this.#end()
     })
+    // Events that came before we listened do not come again.
+    if (stream.status === 'aborted' || stream.status === 'reset')
+      this.#fail(new Error('cut before it was read'))
+    else if (stream.readableEnded) this.#end()
   }
 
   async read(): Promise<Uint8Array | undefined> {

@@ -19,7 +19,7 @@ import { createLibp2p } from 'libp2p'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { connectionsMax, dialTimeoutMs, streamsPerPeerMax } from '../base/limits.ts'
+import { connectionsMax, dialTimeoutMs, streamReadBufferBytesMax, streamsPerPeerMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Identity } from '../identity/node-key.ts'
 import { type ByteStream, Libp2pByteStream } from './byte-stream.ts'
@@ -202,7 +202,8 @@ export class Network implements Streams, Startable {
       addresses: { listen: [...listen], announce: [...announce] },
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
+      // From the first byte on: a fast peer can fill the default bound before a stream's reader is attached.
+      streamMuxers: [yamux({ streamOptions: { maxReadBufferLength: streamReadBufferBytesMax } })],
       peerDiscovery: [
         ...(list.length > 0 ? [bootstrap({ list: [...list], tagName: 'keep-alive-boot' })] : []),
         ...(multicast ? [mdns({ serviceTag: '_mao-node._udp.local' })] : []),
