@@ -15,14 +15,14 @@ make_base_image() {
     return 0
   fi
   base_directory=$(mktemp -d)
-  # A subshell ends at its first failure, and what it made is removed in either case.
-  if (set -e && import_base "$base_directory"); then
+  if import_base "$base_directory" >"$base_directory/log" 2>&1 </dev/null; then
     rm -rf "$base_directory"
     say "made the base image $base_image from Debian's busybox-static (no image registry answered)"
     return 0
   fi
+  tail -n 20 "$base_directory/log" >&2
   rm -rf "$base_directory"
-  stop "The base image $base_image could not be made: no registry gave $pulled_base, and Debian's busybox-static could not be had. Run 'docker pull $pulled_base' where it works and load it here, or run this where apt-get works."
+  stop "The base image $base_image could not be made: no registry gave $pulled_base, and making it from Debian's busybox-static failed as the lines above say. Where another machine has $pulled_base, 'docker save' there and 'docker load' here will do."
 }
 
 # import_base DIRECTORY: an image of one static program, its applets by name, and the user that tools run as.
@@ -53,7 +53,7 @@ fetch_busybox() {
     cd "$1" || exit 1
     apt-get download -q busybox-static || { apt-get update -q && apt-get download -q busybox-static; } || exit 1
     dpkg-deb -x busybox-static_*.deb package
-  ) >&2 </dev/null || return 1
+  ) || return 1
   for fetch_place in "$1/package/bin/busybox" "$1/package/usr/bin/busybox"; do
     if [ -x "$fetch_place" ]; then
       cp "$fetch_place" "$2"
