@@ -88,6 +88,8 @@ export const treeEntriesMax = 1_000_000
 export const blobBytesMax = 256 * MIB
 /** Packs that isomorphic-git makes or indexes, which it does in memory. */
 export const packInMemoryBytesMax = 256 * MIB
+/** What one fetch may hold once it is unpacked: a pack of zeros is a thousand times smaller than its files. */
+export const unpackedBytesMax = 64 * 1024 * MIB
 /** What a git child process may say that is kept: listings of the largest tree that is allowed. */
 export const gitOutputBytesMax = 512 * MIB
 /** git processes waiting for their turn. */
@@ -113,6 +115,8 @@ export const enginePingTimeoutMs = 5 * SECOND_MS
 export const containerChangeTimeoutMs = 2 * MINUTE_MS
 /** A pull of one image: large ones over slow lines take long, but not for ever. */
 export const imagePullTimeoutMs = 1 * HOUR_MS
+/** Timers of the platform overflow beyond 2^31 - 1 ms and would fire at once. */
+export const timerMaxMs = 2 ** 31 - 1
 /** What a container has printed is read to the end for so long after it ended. */
 export const logDrainTimeoutMs = 10 * SECOND_MS
 /** A tool's own /tmp, in memory and so part of its memory limit. */
@@ -201,3 +205,20 @@ export const clientTimeoutMs = 5 * MINUTE_MS
 export const clientPollMs = 300
 /** How long the command line tries to come back to an event stream that was cut. */
 export const clientReturnMs = 30 * SECOND_MS
+/** What a node is given to stop all its parts before it ends all the same. */
+export const instanceStopTimeoutMs = 30 * SECOND_MS
+
+/** A sealed listing, envelope included: an advertisement, which says where the thing itself is. */
+export const listingBytesMax = 16 * KIB
+/** A listing that its author has not renewed for so long is forgotten. */
+export const listingLifeMs = 30 * DAY_MS
+/** How often an author renews its listings, so that they reach newcomers who are not its neighbours. */
+export const listingRenewalIntervalMs = 10 * MINUTE_MS
+/** After a connect, gossip needs a moment to learn what the new peer listens to. */
+export const listingConnectDelayMs = 2 * SECOND_MS
+/** Newcomers may come in crowds; they share one announcement in this time. */
+export const listingAnnounceMinMs = 1 * MINUTE_MS
+/** Authors whose pace is watched at once. */
+export const listingAuthorsWatchedMax = 10_000
+/** Addresses and contacts in the listing of a federation. */
+export const listingContactsMax = 32

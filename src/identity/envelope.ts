@@ -10,7 +10,7 @@ import { recordBytesMax } from '../base/limits.ts'
 import type { Identity } from './node-key.ts'
 
 /** What an envelope may hold. */
-export type EnvelopeKind = 'record' | 'genesis'
+export type EnvelopeKind = 'record' | 'genesis' | 'listing'
 
 export interface Opened {
   /** Peer id of the signer, proven by the signature. */
@@ -22,6 +22,7 @@ export interface Opened {
 const DOMAINS = {
   record: { domain: 'mao-record', type: new TextEncoder().encode('/mao/record/1') },
   genesis: { domain: 'mao-genesis', type: new TextEncoder().encode('/mao/genesis/1') },
+  listing: { domain: 'mao-listing', type: new TextEncoder().encode('/mao/listing/1') },
 } as const satisfies Record<EnvelopeKind, { domain: string; type: Uint8Array }>
 
 /** Signs `payload` as `identity` and returns the envelope's bytes. */
