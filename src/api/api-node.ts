@@ -1,45 +1,25 @@
-import type { Config } from '../config.ts'
-import type { Pipeline } from '../execution/pipeline.ts'
-import type { Run, Trigger } from '../execution/run.ts'
-import type { Tool, ToolInput } from '../execution/tool.ts'
-import type { Collection, Item } from '../registry/collection.ts'
+import type { RoundView, TruthView, Verification } from '../consensus/views.ts'
+import type { Execution } from '../execution/execution.ts'
+import type { Genesis } from '../federation/genesis.ts'
+import type { Members } from '../federation/members.ts'
+import type { Node } from '../node.ts'
 import type { Registry } from '../registry/registry.ts'
 
 /** What the API asks of the node and its rooms. */
-export interface ApiNode {
-  readonly config: Config
-  readonly peerId: string
-  readonly name: string
-  readonly hasFederation: boolean
-  readonly federation: ApiRooms
-  addresses(): string[]
-  connectedPeers(): string[]
-  createFederation(p: { name: string; description?: string }): Promise<FederationView>
-  invite(p: { expiresMs?: number }): Promise<{ token: string; expiresMs: number }>
-  join(token: string): Promise<FederationView>
-  onEvent(listener: (event: { type: string }) => void): () => void
-}
+export type ApiNode = Pick<
+  Node,
+  | 'config'
+  | 'peerId'
+  | 'name'
+  | 'hasFederation'
+  | 'addresses'
+  | 'connectedPeers'
+  | 'createFederation'
+  | 'invite'
+  | 'join'
+  | 'onEvent'
+> & { readonly federation: ApiRooms }
 
-export interface FederationView {
-  id: string
-  name: string
-  description: string
-}
-interface Member {
-  peer: string
-  name: string
-  role: 'operator' | 'member'
-  since: number
-}
-export interface ScheduleRecord {
-  pipeline: string
-  cron: string
-  timezone?: string
-  round?: { windowMs: number }
-}
-export interface ScheduleView extends ScheduleRecord {
-  nextMs?: number
-}
 export interface DatasetViewOf {
   name: string
   description: string
@@ -59,9 +39,9 @@ export interface CommitInfo {
 }
 
 export interface ApiRooms {
-  readonly genesis: FederationView
+  readonly genesis: Genesis
   readonly registry: Pick<Registry, 'get' | 'list' | 'digest' | 'revision'>
-  readonly members: { list(): Member[]; self(): Member }
+  readonly members: Pick<Members, 'list' | 'get'>
   readonly datasets: {
     add(name: string, description?: string): Promise<DatasetViewOf>
     importDirectory(name: string, directory: string, description?: string): Promise<DatasetViewOf>
@@ -70,23 +50,28 @@ export interface ApiRooms {
     log(name: string, branch?: string, limit?: number): Promise<CommitInfo[]>
     repository(name: string): Promise<{ readonly path: string }>
   }
-  readonly execution: {
-    tools: Pick<Collection<Tool>, 'get' | 'list' | 'remove'>
-    pipelines: Pick<Collection<Pipeline>, 'get' | 'list' | 'remove'>
-    schedule(record: ScheduleRecord): Promise<ScheduleView>
-    scheduled(): ScheduleView[]
-    unschedule(pipeline: string): Promise<void>
-    addTool(name: string, tool: ToolInput): Promise<Item<Tool>>
-    addPipeline(name: string | undefined, text: unknown): Promise<Item<Pipeline>>
-    submit(pipeline: string, options?: { trigger?: Trigger }): Promise<Run>
-    runs(): Run[]
-    run(id: string): Run
-    cancel(id: string): Promise<unknown>
-    repeat(id: string): Promise<Run>
-    logs(
-      id: string,
-      step: string | undefined,
-      options: { follow?: boolean; signal: AbortSignal },
-    ): AsyncIterable<string>
+  readonly consensus: {
+    openRound(p: { dataset: string; step: string; windowMs?: number }): Promise<RoundView>
+    rounds(): RoundView[]
+    round(id: string): RoundView
+    truth(dataset: string): Promise<TruthView>
+    verify(dataset: string): Promise<Verification>
   }
+  readonly execution: Pick<
+    Execution,
+    | 'tools'
+    | 'pipelines'
+    | 'notifications'
+    | 'addTool'
+    | 'addPipeline'
+    | 'schedule'
+    | 'scheduled'
+    | 'unschedule'
+    | 'submit'
+    | 'runs'
+    | 'run'
+    | 'cancel'
+    | 'repeat'
+    | 'logs'
+  >
 }

@@ -15,6 +15,7 @@ import { hostAllowList } from './host-allow-list.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { problemResponse } from './problems.ts'
 import { registryRoutes } from './registry-routes.ts'
+import { roundRoutes } from './round-routes.ts'
 import { newRoutes, tells } from './routing.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
@@ -78,6 +79,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     pipelineRoutes(node),
     scheduleRoutes(node),
     runRoutes(node, parts),
+    roundRoutes(node),
     registryRoutes(node),
     eventRoutes(parts.events, parts),
   ]) {

@@ -2,9 +2,17 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { invitationLifeMaxMs, MINUTE_MS } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
+import type { Genesis } from '../federation/genesis.ts'
 import type { ApiNode } from './api-node.ts'
-import { body, makes, newRoutes, tells } from './routing.ts'
-import { federationSchema, invitationSchema, memberSchema, type Status, statusSchema } from './views.ts'
+import { body, makes, newRoutes, tells, withoutUndefined } from './routing.ts'
+import {
+  type FederationView,
+  federationSchema,
+  invitationSchema,
+  memberSchema,
+  type Status,
+  statusSchema,
+} from './views.ts'
 
 const showStatus = createRoute({
   method: 'get',
@@ -55,13 +63,13 @@ const listMembers = createRoute({
 export function federationRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   routes.openapi(showStatus, (c) => c.json(statusOf(node), 200))
-  routes.openapi(create, async (c) => c.json(await node.createFederation(c.req.valid('json')), 201))
+  routes.openapi(create, async (c) =>
+    c.json(federationView(await node.createFederation(c.req.valid('json'))), 201),
+  )
   routes.openapi(invite, async (c) => {
-    const { lifeMs } = c.req.valid('json')
-    const invitation = await node.invite(lifeMs === undefined ? {} : { expiresMs: Date.now() + lifeMs })
-    return c.json(invitation, 201)
+    return c.json(await node.invite(withoutUndefined(c.req.valid('json'))), 201)
   })
-  routes.openapi(join, async (c) => c.json(await node.join(c.req.valid('json').token), 201))
+  routes.openapi(join, async (c) => c.json(federationView(await node.join(c.req.valid('json').token)), 201))
   routes.openapi(listMembers, (c) => {
     const { members } = node.federation
     const connected = new Set(node.connectedPeers())
@@ -87,7 +95,12 @@ function statusOf(node: ApiNode): Status {
   }
   if (!node.hasFederation) return { node: self, federation: null }
   const { genesis, members } = node.federation
-  const { id, name, description } = genesis
-  const federation = { id, name, description, members: members.list().length, role: members.self().role }
+  // Between joining and the first catch-up our own admission may still be on its way.
+  const role = members.get(node.peerId)?.role ?? null
+  const federation = { ...federationView(genesis), members: members.list().length, role }
   return { node: self, federation }
+}
+
+function federationView({ federation: id, name, description, createdMs, founder }: Genesis): FederationView {
+  return { id, name, description, createdMs, founder }
 }

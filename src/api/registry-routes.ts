@@ -2,18 +2,15 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { keyBytesMax } from '../base/limits.ts'
-import { notificationSchema } from '../monitoring/monitor.ts'
 import type { Entry } from '../registry/watchers.ts'
-
 import type { ApiNode } from './api-node.ts'
 import { readable } from './events.ts'
+import { namedView } from './named-view.ts'
 import { newRoutes, tells } from './routing.ts'
-import { type EntryView, entrySchema, type NotificationView, notificationViewSchema } from './views.ts'
+import { digestSchema, type EntryView, entrySchema, notificationViewSchema } from './views.ts'
 
 const ENTRIES_TOLD_DEFAULT = 1_000
 const ENTRIES_TOLD_MAX = 10_000
-
-const NOTIFICATIONS = '/notifications/'
 
 const keySchema = z.string().max(keyBytesMax)
 
@@ -42,7 +39,7 @@ const digest = createRoute({
   method: 'get',
   path: '/registry/digest',
   summary: 'One hash over all records: nodes with equal digests hold the same registry',
-  responses: tells(z.object({ digest: z.string(), revision: z.int() }), 'The digest'),
+  responses: tells(digestSchema, 'The digest'),
 })
 
 const notifications = createRoute({
@@ -69,8 +66,7 @@ export function registryRoutes(node: ApiNode): OpenAPIHono {
     return c.json({ digest: registry.digest(), revision: registry.revision }, 200)
   })
   routes.openapi(notifications, (c) => {
-    const entries = node.federation.registry.list(NOTIFICATIONS)
-    return c.json(entries.flatMap(notificationView), 200)
+    return c.json(node.federation.execution.notifications.list().map(namedView), 200)
   })
   return routes
 }
@@ -79,12 +75,4 @@ function entryView(entry: Entry): EntryView {
   const { key, author, version, timeMs, expiresMs, revision, contested } = entry
   const expiry = expiresMs === undefined ? {} : { expiresMs }
   return { key, value: readable(entry.value), author, version, timeMs, ...expiry, revision, contested }
-}
-
-/** A record of another version of this program may not fit; it is left out, and stays visible as an entry. */
-function notificationView(entry: Entry): NotificationView[] {
-  const parsed = notificationSchema.safeParse(readable(entry.value))
-  if (!parsed.success) return []
-  const { author, timeMs, contested } = entry
-  return [{ name: entry.key.slice(NOTIFICATIONS.length), value: parsed.data, author, timeMs, contested }]
 }

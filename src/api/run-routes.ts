@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
+import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { nameSchema } from '../base/names.ts'
 import type { Run } from '../execution/run.ts'
@@ -96,15 +97,12 @@ export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
         (pipeline === undefined || run.pipeline === pipeline) && (state === undefined || run.state === state)
       )
     })
-    const newestFirst = runs.sort((a, b) => b.createdMs - a.createdMs)
-    return c.json(newestFirst.slice(0, limit).map(runView), 200)
+    return c.json(runs.reverse().slice(0, limit).map(runView), 200)
   })
   routes.openapi(show, (c) => c.json(runView(node.federation.execution.run(c.req.valid('param').id)), 200))
   routes.openapi(cancel, async (c) => {
     const { id } = c.req.valid('param')
-    const { execution } = node.federation
-    await execution.cancel(id)
-    return c.json(runView(execution.run(id)), 200)
+    return c.json(runView(await node.federation.execution.cancel(id)), 200)
   })
   routes.openapi(repeat, async (c) => {
     return c.json(runView(await node.federation.execution.repeat(c.req.valid('param').id)), 201)
@@ -113,8 +111,12 @@ export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
     const { step, follow } = c.req.valid('query')
     const { id } = c.req.valid('param')
     const { execution } = node.federation
-    // Asked here, so that an unknown run is a problem and not a stream that breaks.
-    execution.run(id)
+    // Asked here, so that what is not there is a problem and not a stream that breaks.
+    const { steps } = execution.run(id)
+    if (step !== undefined && !steps.some(({ name }) => name === step)) {
+      const names = steps.map(({ name }) => name).join(', ')
+      throw new NodeError('NOT_FOUND', `Run ${id} has no step ${step}; its steps are ${names}`, { id, step })
+    }
     const iterate = (signal: AbortSignal) => execution.logs(id, step, { follow, signal })
     return c.body(liveText({ iterate, ...parts }), 200, { 'content-type': 'text/plain; charset=utf-8' })
   })

@@ -17,9 +17,7 @@ import { createApp } from './app.ts'
 import { openToken } from './auth.ts'
 import { EventHub } from './events.ts'
 import { allowedHosts } from './host-allow-list.ts'
-
-/** Where clients on this machine find the running node; see cli/client.ts. */
-export const WHEREABOUTS_FILE = 'api.json'
+import { WHEREABOUTS_FILE } from './whereabouts.ts'
 
 export interface ApiServerParts {
   node: ApiNode

@@ -26,7 +26,13 @@ export const memberSchema = z
   .meta({ id: 'Member' })
 
 export const federationSchema = z
-  .object({ id: z.string(), name: z.string(), description: z.string() })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    description: z.string(),
+    createdMs: timeMs,
+    founder: z.object({ peer, name: z.string() }),
+  })
   .meta({ id: 'Federation' })
 
 export const statusSchema = z
@@ -37,11 +43,19 @@ export const statusSchema = z
       addresses: z.array(z.string()),
       connectedPeers: z.int(),
     }),
-    federation: federationSchema.extend({ members: z.int(), role: z.string() }).nullable(),
+    federation: federationSchema
+      .extend({ members: z.int(), role: z.enum(['operator', 'member']).nullable() })
+      .nullable(),
   })
   .meta({ id: 'Status', description: 'this node, and its federation where it has one' })
 
-export const invitationSchema = z.object({ token: z.string(), expiresMs: timeMs }).meta({ id: 'Invitation' })
+export const invitationSchema = z
+  .object({
+    token: z.string(),
+    expiresMs: timeMs,
+    warning: z.string().optional().describe('why the invitation may not be of use everywhere'),
+  })
+  .meta({ id: 'Invitation' })
 
 export const datasetSchema = z
   .object({
@@ -192,9 +206,11 @@ export const entrySchema = z
   })
   .meta({ id: 'Entry' })
 
+export const digestSchema = z.object({ digest: z.string(), revision: z.int() }).meta({ id: 'Digest' })
+
+export type FederationView = z.output<typeof federationSchema>
 export type Status = z.output<typeof statusSchema>
 export type MemberView = z.output<typeof memberSchema>
 export type DatasetView = z.output<typeof datasetSchema>
 export type RunView = z.output<typeof runSchema>
 export type EntryView = z.output<typeof entrySchema>
-export type NotificationView = z.output<typeof notificationViewSchema>

@@ -1,0 +1,83 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { nameSchema } from '../base/names.ts'
+import type { ApiNode } from './api-node.ts'
+import { roundSchema, truthSchema, verificationSchema } from './round-views.ts'
+import { body, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
+
+const open = createRoute({
+  method: 'post',
+  path: '/rounds',
+  summary: "Ask all members for their heads of one step's output, and agree on the result",
+  request: {
+    body: body(
+      z.strictObject({
+        dataset: nameSchema,
+        step: nameSchema,
+        windowMs: z.int().min(1).optional().describe('how long ballots are taken'),
+      }),
+    ),
+  },
+  responses: makes(roundSchema, 'The round, open'),
+})
+
+const list = createRoute({
+  method: 'get',
+  path: '/rounds',
+  summary: 'The rounds that this node knows',
+  request: { query: z.strictObject({ dataset: nameSchema.optional() }) },
+  responses: tells(z.array(roundSchema), 'Newest first'),
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/rounds/{dataset}/{step}/{slot}',
+  summary: 'One round with its ballots and votes',
+  request: {
+    params: z.object({ dataset: nameSchema, step: nameSchema, slot: z.string().regex(/^\d{1,16}$/) }),
+  },
+  responses: tells(roundSchema, 'The round'),
+})
+
+const showTruth = createRoute({
+  method: 'get',
+  path: '/datasets/{name}/truth',
+  summary: 'What the federation agreed on, who agreed, and who differed where',
+  request: { params: namedParam },
+  responses: tells(truthSchema, 'The truth with its certificate'),
+})
+
+const verify = createRoute({
+  method: 'get',
+  path: '/datasets/{name}/truth/verification',
+  summary: 'Whether the truth follows from its certificate alone, computed anew',
+  request: { params: namedParam },
+  responses: tells(verificationSchema, 'What holds, and what does not'),
+})
+
+export function roundRoutes(node: ApiNode): OpenAPIHono {
+  const routes = newRoutes()
+  routes.openapi(open, async (c) => {
+    return c.json(await node.federation.consensus.openRound(withoutUndefined(c.req.valid('json'))), 201)
+  })
+  routes.openapi(list, (c) => {
+    const { dataset } = c.req.valid('query')
+    const rounds = node.federation.consensus.rounds()
+    const wanted = rounds.filter((round) => dataset === undefined || round.dataset === dataset)
+    return c.json(
+      wanted.sort((a, b) => b.slot - a.slot),
+      200,
+    )
+  })
+  routes.openapi(show, (c) => {
+    const { dataset, step, slot } = c.req.valid('param')
+    return c.json(node.federation.consensus.round(`${dataset}/${step}/${slot}`), 200)
+  })
+  routes.openapi(showTruth, async (c) => {
+    return c.json(await node.federation.consensus.truth(c.req.valid('param').name), 200)
+  })
+  routes.openapi(verify, async (c) => {
+    return c.json(await node.federation.consensus.verify(c.req.valid('param').name), 200)
+  })
+  return routes
+}

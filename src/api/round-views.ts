@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import { certificateSchema, methodSchema } from '../consensus/records.ts'
+
+/** What the API says of rounds and truths; the shapes are those of consensus/views.ts. */
+const timeMs = z.int().describe('milliseconds since 1970')
+const named = { peer: z.string(), name: z.string() }
+const namedPeer = z.object(named).meta({ id: 'NamedPeer' })
+
+export const roundSchema = z
+  .object({
+    id: z.string().describe('<dataset>/<step>/<slot>'),
+    dataset: z.string(),
+    step: z.string(),
+    slot: z.int(),
+    state: z.enum(['open', 'closed', 'decided', 'undecided']),
+    reason: z.string().optional(),
+    explanation: z.string().optional().describe('why it is undecided, as a sentence'),
+    trigger: z.enum(['request', 'schedule']),
+    method: methodSchema,
+    openedBy: namedPeer,
+    electorate: z.array(namedPeer).readonly(),
+    quorum: z.int().describe('how many of the electorate decide'),
+    parent: z.string().nullable(),
+    height: z.int(),
+    cutoffMs: timeMs,
+    votesUntilMs: timeMs,
+    ballots: z
+      .array(
+        z.object({
+          ...named,
+          commit: z.string(),
+          tree: z.string(),
+          castMs: timeMs,
+          counted: z.boolean(),
+          defect: z.string().optional(),
+        }),
+      )
+      .readonly(),
+    votes: z
+      .array(z.object({ ...named, commit: z.string().nullable(), castMs: timeMs, late: z.boolean() }))
+      .readonly(),
+    commit: z.string().optional().describe('the result, once decided'),
+  })
+  .meta({ id: 'Round' })
+
+const paths = z.array(z.string()).readonly()
+
+const agreementSchema = z
+  .object({
+    ...named,
+    commit: z.string().nullable().describe('what it cast; null when none of it was counted'),
+    agrees: z.boolean(),
+    differences: z.object({ missing: paths, extra: paths, different: paths }),
+  })
+  .meta({ id: 'Agreement' })
+
+export const truthSchema = z
+  .object({
+    dataset: z.string(),
+    commit: z.string().nullable(),
+    height: z.int().describe('certificates so far'),
+    adopted: z.boolean().describe("whether this node's branch ground-truth is there"),
+    round: z.string().optional(),
+    signers: z.array(namedPeer).readonly(),
+    certificate: certificateSchema.optional(),
+    agreement: z.array(agreementSchema).readonly(),
+    contested: paths.describe('paths on which no more than half agree'),
+  })
+  .meta({ id: 'Truth' })
+
+export const verificationSchema = z
+  .object({
+    dataset: z.string(),
+    ok: z.boolean(),
+    reason: z.string().optional(),
+    commit: z.string().nullable(),
+    signers: z.array(namedPeer).readonly(),
+    recomputed: z.string().optional().describe('what this node computed from the counted ballots'),
+  })
+  .meta({ id: 'Verification' })
+
+export type RoundView = z.output<typeof roundSchema>
+export type TruthView = z.output<typeof truthSchema>

@@ -1,0 +1,140 @@
+import type { Writable } from 'node:stream'
+import { styleText } from 'node:util'
+import Table from 'cli-table3'
+import { problemOf, STATUS_OF } from '../api/problems.ts'
+import type { NodeError } from '../base/errors.ts'
+
+export interface OutputParts {
+  stdout: Writable
+  stderr: Writable
+  /** JSON for programs, alone on stdout. */
+  json: boolean
+  /** With NO_COLOR set, or where the stream is no terminal, there are no colours. */
+  environment: Readonly<Record<string, string | undefined>>
+}
+
+export type Pair = readonly [name: string, value: string]
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
+
+/** What a command says: its result on stdout, everything else on stderr. */
+export class Output {
+  readonly json: boolean
+  readonly #stdout: Writable
+  readonly #stderr: Writable
+  readonly #plain: boolean
+
+  constructor(parts: OutputParts) {
+    this.json = parts.json
+    this.#stdout = parts.stdout
+    this.#stderr = parts.stderr
+    const { NO_COLOR, FORCE_COLOR } = parts.environment
+    const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '0'
+    this.#plain = (NO_COLOR !== undefined && NO_COLOR !== '') || !(forced || isTerminal(parts.stdout))
+  }
+
+  /** The result: `value` for programs, what `render` makes of it for people. */
+  result(value: unknown, render: () => string): void {
+    const text = this.json ? JSON.stringify(value, null, 2) : render()
+    if (text !== '') this.#stdout.write(`${text}\n`)
+  }
+
+  /** One of many results that come one by one: a line of JSON each for programs. */
+  item(value: unknown, render: () => string): void {
+    this.#stdout.write(`${this.json ? JSON.stringify(value) : render()}\n`)
+  }
+
+  /** Bytes of something else, such as a log; beside JSON they go to stderr. A terminal gets no control sequences. */
+  raw(text: string): void {
+    const stream = this.json ? this.#stderr : this.#stdout
+    stream.write(isTerminal(stream) ? printable(text, '\n\t\r') : text)
+  }
+
+  /** Progress and advice, for people only. */
+  note(text: string): void {
+    this.#stderr.write(`${printable(text, '\n')}\n`)
+  }
+
+  /** Says what went wrong: a sentence, and beside `--json` the whole problem. */
+  failure(error: NodeError): void {
+    const { code, message, data } = error
+    const text = this.json
+      ? JSON.stringify(problemOf(code, STATUS_OF[code], message, data))
+      : `maoctl: ${printable(message)} (${code})`
+    this.#stderr.write(`${text}\n`)
+  }
+
+  /** Columns without lines between them, as `docker ps` has them. */
+  table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+    const table = new Table({
+      head: head.map((title) => this.style('bold', title.toUpperCase())),
+      style: { head: [], border: [], 'padding-left': 0, 'padding-right': 3, compact: true },
+      chars: NO_LINES,
+    })
+    table.push(...rows.map((row) => row.map((cell) => printable(cell, ' '))))
+    return table.toString().replace(/ +$/gm, '')
+  }
+
+  /** Names and values, one pair a line. */
+  pairs(pairs: readonly Pair[]): string {
+    const width = Math.max(...pairs.map(([name]) => name.length))
+    return pairs
+      .map(([name, value]) => `${this.style('bold', `${name}:`.padEnd(width + 1))} ${printable(value)}`)
+      .join('\n')
+  }
+
+  style(style: Style, text: string): string {
+    return this.#plain ? text : styleText(style, text, { validateStream: false })
+  }
+
+  /** The state of a run or round, coloured by how good it is. */
+  state(state: string): string {
+    if (GOOD.has(state)) return this.style('green', state)
+    return this.style(BAD.has(state) ? 'red' : 'yellow', state)
+  }
+}
+
+const GOOD = new Set(['succeeded', 'decided', 'steady'])
+const BAD = new Set(['failed', 'oom-killed', 'timed-out', 'rejected', 'lost', 'undecided', 'spike'])
+
+const NO_LINES = Object.fromEntries(
+  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
+    .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'])
+    .map((part) => [part, '']),
+)
+
+/** ESC, the other control characters of C0 and C1, and DEL: texts of peers must not steer a terminal. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
+
+/** The text without control characters but the `kept` ones. Colours of our own are put on after this. */
+export function printable(text: string, kept = '\n'): string {
+  return text.replace(CONTROL, (character) => (kept.includes(character) ? character : '\ufffd'))
+}
+
+function isTerminal(stream: Writable): boolean {
+  return 'isTTY' in stream && stream.isTTY === true
+}
+
+/** Milliseconds since 1970 as people read them. */
+export function timeText(timeMs: number | undefined): string {
+  if (timeMs === undefined) return '-'
+  return new Date(timeMs)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z')
+}
+
+/** The first letters of an id: enough for people to tell one from another. */
+export function shortId(id: string | undefined): string {
+  return id === undefined ? '-' : id.slice(0, 10)
+}
+
+/** A span of time as people say it. */
+export function spanText(ms: number): string {
+  if (ms < 1_000) return `${ms} ms`
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
+  const minutes = Math.floor(ms / 60_000)
+  const seconds = Math.round((ms % 60_000) / 1_000)
+  return minutes < 60 ? `${minutes} min ${seconds} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}

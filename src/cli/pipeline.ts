@@ -1,0 +1,184 @@
+import { readFile } from 'node:fs/promises'
+import { basename, extname } from 'node:path'
+import { text } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { parseDocument } from 'yaml'
+import { z } from 'zod'
+import { pipelineViewSchema, runSchema, scheduleViewSchema } from '../api/views.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import { parseDuration } from './arguments.ts'
+import { timeText } from './output.ts'
+import { tellSubmitted } from './run.ts'
+import type { Act, Session } from './session.ts'
+
+export function pipelineCommands(program: Command, act: Act): void {
+  const pipeline = program.command('pipeline').description('chains of tools over datasets')
+
+  pipeline
+    .command('add')
+    .description('register a pipeline')
+    .requiredOption('-f, --file <file>', 'YAML or JSON; - reads standard input')
+    .option('--name <name>', 'where the text does not name itself')
+    .action(
+      act(async (session, { file, name }: { file: string; name?: string }) => {
+        const client = await session.connect()
+        const body = await textOf(session, file)
+        const query = { name: name ?? (nameIn(body) ? undefined : nameOf(file)) }
+        const added = await client.send('/pipelines', pipelineViewSchema, {
+          body,
+          type: 'application/yaml',
+          query,
+        })
+        session.out.result(added, () => `The pipeline ${added.name} has ${added.value.steps.length} steps.`)
+      }),
+    )
+
+  pipeline
+    .command('list')
+    .description('list the pipelines of the federation')
+    .action(
+      act(async (session) => {
+        const client = await session.connect()
+        const pipelines = await client.get('/pipelines', z.array(pipelineViewSchema))
+        session.out.result(pipelines, () => {
+          const rows = pipelines.map(({ name, value, contested }) => {
+            const steps = value.steps.map((step) => step.name).join(' → ')
+            return [contested ? `${name} (contested)` : name, steps, value.description ?? '']
+          })
+          return session.out.table(['name', 'steps', 'description'], rows)
+        })
+      }),
+    )
+
+  pipeline
+    .command('show <name>')
+    .description('show one pipeline with its steps')
+    .action(
+      act(async (session, name: string) => {
+        const client = await session.connect()
+        const shown = await client.get(`/pipelines/${encodeURIComponent(name)}`, pipelineViewSchema)
+        session.out.result(shown, () => {
+          const rows = shown.value.steps.map((step) => {
+            return [
+              step.name,
+              step.tool,
+              step.input_dataset ?? '-',
+              step.output_dataset,
+              (step.cmd ?? []).join(' '),
+            ]
+          })
+          return session.out.table(['step', 'tool', 'input', 'output', 'command'], rows)
+        })
+      }),
+    )
+
+  pipeline
+    .command('remove <name>')
+    .description('take a pipeline out of the registry')
+    .action(
+      act(async (session, name: string) => {
+        await session.confirm(`Remove the pipeline ${name} from the federation?`)
+        const client = await session.connect()
+        await client.delete(`/pipelines/${encodeURIComponent(name)}`)
+        session.out.result({ removed: name }, () => `The pipeline ${name} is removed.`)
+      }),
+    )
+
+  pipeline
+    .command('run <name>')
+    .description('run a pipeline on this node')
+    .option('--wait', 'until the run has ended; exit code 8 unless it succeeded')
+    .option('--follow', 'print what it prints, and wait')
+    .action(
+      act(async (session, name: string, options: { wait?: boolean; follow?: boolean }) => {
+        const client = await session.connect()
+        const run = await client.post('/runs', runSchema, { pipeline: name })
+        await tellSubmitted(session, client, run, {
+          wait: options.wait === true,
+          follow: options.follow === true,
+        })
+      }),
+    )
+
+  scheduleCommands(pipeline, act)
+}
+
+interface ScheduleOptions {
+  cron: string
+  timezone?: string
+  roundWindow?: number
+}
+
+function scheduleCommands(pipeline: Command, act: Act): void {
+  pipeline
+    .command('schedule <name>')
+    .description('run a pipeline on every member at the times of a cron rule')
+    .requiredOption('--cron <rule>', 'such as "0 3 * * *"')
+    .option('--timezone <zone>', 'IANA name; default: UTC')
+    .option(
+      '--round-window <time>',
+      'after each run, vote on its results; ballots are taken for so long',
+      parseDuration,
+    )
+    .action(
+      act(async (session, name: string, { cron, timezone, roundWindow }: ScheduleOptions) => {
+        const client = await session.connect()
+        const round = roundWindow === undefined ? undefined : { windowMs: roundWindow }
+        const asked = { pipeline: name, cron, timezone, round }
+        const schedule = await client.post('/schedules', scheduleViewSchema, asked)
+        session.out.result(schedule, () => `${name} runs next at ${timeText(schedule.nextMs)}.`)
+      }),
+    )
+
+  pipeline
+    .command('schedules')
+    .description('list what runs by itself')
+    .action(
+      act(async (session) => {
+        const client = await session.connect()
+        const schedules = await client.get('/schedules', z.array(scheduleViewSchema))
+        session.out.result(schedules, () => {
+          const rows = schedules.map((each) => {
+            return [
+              each.pipeline,
+              each.cron,
+              each.timezone ?? 'UTC',
+              timeText(each.nextMs),
+              each.round ? 'yes' : 'no',
+            ]
+          })
+          return session.out.table(['pipeline', 'rule', 'timezone', 'next', 'round'], rows)
+        })
+      }),
+    )
+
+  pipeline
+    .command('unschedule <name>')
+    .description('run a pipeline no longer by itself')
+    .action(
+      act(async (session, name: string) => {
+        const client = await session.connect()
+        await client.delete(`/schedules/${encodeURIComponent(name)}`)
+        session.out.result({ unscheduled: name }, () => `${name} does not run by itself any more.`)
+      }),
+    )
+}
+
+async function textOf(session: Session, file: string): Promise<string> {
+  try {
+    return file === '-' ? await text(session.terminal.stdin) : await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new NodeError('INVALID_INPUT', `${file} cannot be read: ${messageOf(cause)}`, { file }, { cause })
+  }
+}
+
+/** Whether the text names itself. What cannot be read is left to the node, which says what is wrong with it. */
+function nameIn(body: string): boolean {
+  const document = parseDocument(body)
+  return document.errors.length > 0 || document.has('name')
+}
+
+/** `observatory.yaml` names the pipeline `observatory`, as the predecessor's files did. */
+function nameOf(file: string): string | undefined {
+  return file === '-' ? undefined : basename(file, extname(file)).toLowerCase()
+}

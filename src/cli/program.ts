@@ -1,0 +1,91 @@
+import { Command, CommanderError } from 'commander'
+import { messageOf, NodeError } from '../base/errors.ts'
+import { datasetCommands } from './dataset.ts'
+import { eventCommands } from './events.ts'
+import { EXIT, EXIT_OF } from './exit-codes.ts'
+import { federationCommands } from './federation.ts'
+import { instanceCommands } from './instance.ts'
+import { pipelineCommands } from './pipeline.ts'
+import { registryCommands } from './registry.ts'
+import { roundCommands } from './round.ts'
+import { runCommands } from './run.ts'
+import { type Act, type Globals, Session, type Terminal } from './session.ts'
+import { toolCommands } from './tool.ts'
+
+const AFTER_HELP = `
+The node is found by its data directory (--data, MAO_DATA, default ~/.mao) or address (--url, MAO_URL, with MAO_TOKEN).
+Exit codes: 0 done, 1 defect, 2 wrong input, 3 not found, 4 conflict, 5 not allowed, 6 unreachable, 7 limit,
+8 ended, but not well, 9 not to be trusted, 130 interrupted.`
+
+/** Runs one command line. @returns what the process ends with. */
+export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
+  let session = new Session(terminal, { json: words.includes('--json') })
+  const act: Act = <A extends unknown[]>(action: (session: Session, ...parameters: A) => Promise<void>) => {
+    return async (...parameters) => {
+      // commander hands over the declared arguments, the options, and the command itself.
+      const command = parameters.pop() as Command
+      session = new Session(terminal, command.optsWithGlobals<Globals>())
+      await action(session, ...(parameters as A))
+    }
+  }
+  const program = buildProgram(terminal, act)
+  try {
+    await program.parseAsync(words, { from: 'user' })
+    return session.exitCode
+  } catch (error) {
+    return fail(session, error)
+  }
+}
+
+function buildProgram(terminal: Terminal, act: Act): Command {
+  const program = new Command('maoctl')
+    .description('A node with which research groups run the same experiments and agree on what the data say')
+    .option('--json', 'tell the result as JSON, alone on standard output')
+    .option('--yes', 'answer yes to every question')
+    .option('--data <dir>', 'data directory of the node')
+    .option('--url <url>', 'address of the node, such as http://127.0.0.1:8080')
+    .option(
+      '--token <token>',
+      'token of the node (better: MAO_TOKEN, which others on the machine do not see)',
+    )
+    .addHelpText('after', AFTER_HELP)
+  instanceCommands(program, act)
+  federationCommands(program, act)
+  datasetCommands(program, act)
+  toolCommands(program, act)
+  pipelineCommands(program, act)
+  runCommands(program, act)
+  roundCommands(program, act)
+  registryCommands(program, act)
+  eventCommands(program, act)
+  for (const command of [program, ...descendants(program)]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      // Help that was not asked for is for people; usage errors are told below, in the way of all errors.
+      writeErr: (text) => terminal.stderr.write(text),
+      outputError: () => undefined,
+    })
+  }
+  return program
+}
+
+function descendants(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...descendants(child)])
+}
+
+function fail(session: Session, error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Help and version are ends, not errors; a noun without a verb has shown its help already.
+    if (error.exitCode === 0) return EXIT.OK
+    if (error.code === 'commander.help') return EXIT.INPUT
+    const sentence = error.message.replace(/^error: /, '').replace(/\n\(?(.*?)\)?$/s, '; $1')
+    session.out.failure(new NodeError('INVALID_INPUT', sentence))
+    return EXIT.INPUT
+  }
+  const known = error instanceof NodeError ? error : new NodeError('INTERNAL', messageOf(error))
+  session.out.failure(known)
+  // A defect is told with its stack, for whoever is to mend it.
+  if (known.code === 'INTERNAL' && error instanceof Error && !session.out.json)
+    session.out.note(error.stack ?? '')
+  return EXIT_OF[known.code]
+}

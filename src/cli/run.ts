@@ -1,0 +1,157 @@
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { type RunView, runSchema } from '../api/views.ts'
+import { clientPollMs } from '../base/limits.ts'
+import { delay } from '../base/wait.ts'
+import { parseCount } from './arguments.ts'
+import type { ApiClient } from './client.ts'
+import { EXIT } from './exit-codes.ts'
+import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
+import type { Act, Session } from './session.ts'
+
+export function runCommands(program: Command, act: Act): void {
+  const run = program.command('run').description('what ran, runs and waits on this node')
+
+  run
+    .command('list')
+    .description('list the runs, newest first')
+    .option('--pipeline <name>', 'only those of a pipeline')
+    .option('--state <state>', 'only those in a state, such as failed')
+    .option('--limit <count>', 'at most so many', parseCount)
+    .action(
+      act(async (session, query: { pipeline?: string; state?: string; limit?: number }) => {
+        const client = await session.connect()
+        const runs = await client.get('/runs', z.array(runSchema), { ...query })
+        session.out.result(runs, () => {
+          const rows = runs.map((each) => {
+            const { id, pipeline, trigger, state, createdMs, endedMs, reason } = each
+            const took = endedMs === undefined ? '-' : spanText(endedMs - createdMs)
+            return [id, pipeline, trigger.kind, state, timeText(createdMs), took, reason ?? '']
+          })
+          return session.out.table(['id', 'pipeline', 'by', 'state', 'created', 'took', 'reason'], rows)
+        })
+      }),
+    )
+
+  run
+    .command('show <id>')
+    .description('show one run with its steps and its history')
+    .action(
+      act(async (session, id: string) => {
+        const client = await session.connect()
+        const shown = await client.get(pathOf(id), runSchema)
+        session.out.result(shown, () => renderRun(session.out, shown))
+      }),
+    )
+
+  run
+    .command('logs <id>')
+    .description('print what the steps printed')
+    .option('-f, --follow', 'go on until the run ends')
+    .option('--step <name>', 'only that step')
+    .action(
+      act(async (session, id: string, query: { follow?: boolean; step?: string }) => {
+        const client = await session.connect()
+        let text = ''
+        for await (const part of client.stream(`${pathOf(id)}/logs`, { query: { ...query } })) {
+          if (session.out.json) text += part
+          else session.out.raw(part)
+        }
+        if (session.out.json) session.out.result({ id, log: text }, () => text)
+      }),
+    )
+
+  run
+    .command('cancel <id>')
+    .description('stop a run, or take it out of the queue')
+    .action(
+      act(async (session, id: string) => {
+        const client = await session.connect()
+        const cancelled = await client.post(`${pathOf(id)}/cancel`, runSchema)
+        session.out.result(cancelled, () => `The run ${id} is ${cancelled.state}.`)
+      }),
+    )
+
+  run
+    .command('repeat <id>')
+    .description('run the same pipeline again, for the same round')
+    .option('--wait', 'until it has ended')
+    .action(
+      act(async (session, id: string, { wait }: { wait?: boolean }) => {
+        const client = await session.connect()
+        const again = await client.post(`${pathOf(id)}/repeat`, runSchema)
+        await tellSubmitted(session, client, again, { wait: wait === true, follow: false })
+      }),
+    )
+}
+
+/** What to do after a run was submitted: tell of it, or stay with it until its end, which then is our own. */
+export async function tellSubmitted(
+  session: Session,
+  client: ApiClient,
+  run: RunView,
+  { wait, follow }: { wait: boolean; follow: boolean },
+): Promise<void> {
+  if (!wait && !follow) {
+    session.out.result(
+      run,
+      () => `The run ${run.id} is ${run.state}; "maoctl run logs -f ${run.id}" follows it.`,
+    )
+    return
+  }
+  session.out.note(`The run ${run.id} is ${run.state}.`)
+  if (follow) {
+    const stream = client.stream(`${pathOf(run.id)}/logs`, { query: { follow: true } })
+    for await (const part of stream) session.out.raw(part)
+  }
+  const ended = await untilEnded(session, client, run.id)
+  session.out.result(ended, () => renderRun(session.out, ended))
+  if (ended.state !== 'succeeded') session.exitCode = EXIT.OUTCOME
+}
+
+/** Has no deadline of its own: a run ends by its steps' time-outs, and whoever waits may stop waiting. */
+async function untilEnded(session: Session, client: ApiClient, id: string): Promise<RunView> {
+  let told = 0
+  for (;;) {
+    const run = await client.get(pathOf(id), runSchema)
+    for (const { state, step, reason } of run.transitions.slice(told)) {
+      session.out.note([state, step, reason].filter((part) => part !== undefined).join(' '))
+    }
+    told = run.transitions.length
+    if (run.endedMs !== undefined) return run
+    await delay(clientPollMs)
+  }
+}
+
+function pathOf(id: string): string {
+  return `/runs/${encodeURIComponent(id)}`
+}
+
+export function renderRun(out: Output, run: RunView): string {
+  const { id, pipeline, trigger, state, reason, steps, createdMs, endedMs } = run
+  const pairs: Pair[] = [
+    ['run', id],
+    ['pipeline', pipeline],
+    ['by', trigger.of === undefined ? trigger.kind : `repeat of ${trigger.of}`],
+    ['state', state],
+    ...(reason === undefined ? [] : [['reason', reason] as Pair]),
+    ['created', timeText(createdMs)],
+    ...(endedMs === undefined ? [] : [['took', spanText(endedMs - createdMs)] as Pair]),
+  ]
+  const rows = steps.map((step) => {
+    const exit = step.exitCode === undefined ? '-' : String(step.exitCode)
+    const output =
+      step.outputBranch === undefined ? step.outputDataset : `${step.outputDataset} ${step.outputBranch}`
+    return [
+      step.name,
+      step.tool,
+      step.state,
+      exit,
+      output,
+      shortId(step.outputCommit),
+      step.report?.verdict ?? '-',
+    ]
+  })
+  const table = out.table(['step', 'tool', 'state', 'exit', 'output', 'commit', 'control'], rows)
+  return `${out.pairs(pairs)}\n\n${table}`
+}
