@@ -46,6 +46,8 @@ export const gossipRecordsPerSecondMax = 400
 
 /** Catch-up: peers compare digests at every connect and at this interval. */
 export const syncIntervalMs = 1 * MINUTE_MS
+/** After a connect, gossip between the two needs a moment to begin; a second pull brings what was said in it. */
+export const syncSettleMs = 1 * SECOND_MS
 /** Records that one frame of a catch-up carries; with `recordBytesMax` it stays below `frameBytesMax`. */
 export const syncRecordsPerFrameMax = 256
 /** One catch-up with one peer; what is missing then comes with the next. */

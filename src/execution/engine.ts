@@ -1,5 +1,10 @@
 import type { OutputStream } from './logs.ts'
 
+/** Labels of every container of ours: by them it is found again, by people and after a crash. */
+export const NODE_LABEL = 'mao.node'
+export const RUN_LABEL = 'mao.run'
+export const STEP_LABEL = 'mao.step'
+
 /** An image as one engine knows it now. */
 export interface EngineImage {
   /**

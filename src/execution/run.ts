@@ -70,6 +70,8 @@ export interface StepRun {
   /** False when the tool left the branch as it was. */
   outputChanged?: boolean
   containerId?: string
+  /** The run that did this step, where this one repeats it and need not do it again. */
+  doneBy?: string
   granted?: Granted
   report?: Report
   startedMs?: number
@@ -115,8 +117,12 @@ export function newRun(p: {
   plan: PipelineStep[]
   trigger: Trigger
   timeMs: number
+  /** Steps that the repeated run has done: they are taken over as they are. */
+  done?: readonly StepRun[]
 }): Run {
-  const steps = p.plan.map((step): StepRun => {
+  const steps = p.plan.map((step, index): StepRun => {
+    const done = p.done?.[index]
+    if (done !== undefined) return done
     const input = step.input_dataset === null ? {} : { inputDataset: step.input_dataset }
     return {
       name: step.name,

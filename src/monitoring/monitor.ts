@@ -48,7 +48,7 @@ export type Notification = z.output<typeof notificationSchema>
 export interface MonitorParts {
   readonly registry: { put(key: string, value: Uint8Array): Promise<unknown> }
   /** This member: its peer id ends the keys, its name is for people. */
-  readonly node: { readonly peer: string; readonly name: string }
+  readonly self: () => { readonly peer: string; readonly name: string }
   readonly clock: Clock
   readonly log: Logger
 }
@@ -81,7 +81,8 @@ export class Monitor {
   }
 
   async #notify(step: CommittedStep, report: Report): Promise<void> {
-    const { registry, node, clock } = this.#parts
+    const { registry, self, clock } = this.#parts
+    const node = self()
     const { verdict: _verdict, problems: _problems, ...figures } = report
     const { tool, run, pipeline, dataset, commit } = step
     const notification = notificationSchema.parse({
@@ -92,13 +93,13 @@ export class Monitor {
   }
 
   async #publish(step: CommittedStep, oid: string): Promise<void> {
-    const { registry, node } = this.#parts
+    const { registry, self } = this.#parts
     const bytes = await step.repository.readBlob(oid)
     if (bytes.length > insightsBytesMax) {
       throw new Error(`${INSIGHTS} has ${bytes.length} bytes, at most ${insightsBytesMax} are published`)
     }
     const insights: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    await registry.put(`/insights/${step.tool}/${node.peer}`, encode(insights))
+    await registry.put(`/insights/${step.tool}/${self().peer}`, encode(insights))
   }
 
   async #attempt(report: Report, action: () => Promise<void>): Promise<void> {

@@ -15,8 +15,8 @@ function desk(files: Record<string, string>) {
     listFiles: async () => Object.keys(files).map((path) => ({ path, oid: path })),
     readBlob: async (oid: string) => new TextEncoder().encode(files[oid]),
   }
-  const node = { peer: 'peer-a', name: 'alice' }
-  const monitor = new Monitor({ registry, node, clock: { now: () => 42 }, log: silentLogger })
+  const self = () => ({ peer: 'peer-a', name: 'alice' })
+  const monitor = new Monitor({ registry, self, clock: { now: () => 42 }, log: silentLogger })
   const step = {
     run: 'r1',
     pipeline: 'p',

@@ -1,0 +1,130 @@
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Repository } from '../datasets/repository.ts'
+import { trailerOf } from './commit-message.ts'
+import { type ContainerEngine, NODE_LABEL } from './engine.ts'
+import { currentStep, endRun, finishStep, isEnded, newRun, type Run, type StepRun, slotOf } from './run.ts'
+import type { RunStore } from './run-store.ts'
+import type { Staging } from './staging.ts'
+
+/**
+ * The run that does `run` again: for the same slot, by the same plan. What the first one has finished is taken over
+ * and not done twice, since a tool writes new files only and may rightly refuse to write those of one slot again. A run
+ * that succeeded has nothing left to do for its slot, so its repetition stands for its own time. Pure.
+ */
+export function repetitionOf(run: Run, id: string, timeMs: number): Run {
+  const { pipeline, plan } = run
+  if (run.state === 'succeeded') {
+    return newRun({ id, pipeline, plan, trigger: { kind: 'repeat', of: run.id }, timeMs })
+  }
+  const done = run.steps
+    .filter((step) => step.state === 'succeeded')
+    .map((step): StepRun => ({ ...step, doneBy: step.doneBy ?? run.id }))
+  return newRun({
+    id,
+    pipeline,
+    plan,
+    trigger: { kind: 'repeat', of: run.id, slot: slotOf(run) },
+    timeMs,
+    done,
+  })
+}
+
+/**
+ * Ends a run that was cut as `lost`, and repeats it once: a run whose repetition was cut too is left to a person, so
+ * that one that brings the node down does not do so for ever. Pure.
+ *
+ * @returns what to store together.
+ */
+export function loseRun(p: {
+  run: Run
+  /** The run that this one repeats, where it does. */
+  repeated: Run | undefined
+  repeat: boolean
+  newId: () => string
+  timeMs: number
+  reason: string
+}): Run[] {
+  const { run, timeMs, reason } = p
+  const lost = endRun(run, 'lost', { timeMs, reason })
+  if (!p.repeat || p.repeated?.state === 'lost') return [lost]
+  return [lost, repetitionOf(lost, p.newId(), timeMs)]
+}
+
+export interface RecoveryParts {
+  readonly store: RunStore
+  readonly engine: Pick<ContainerEngine, 'find' | 'remove'>
+  readonly staging: Pick<Staging, 'clear'>
+  readonly datasets: {
+    repository(dataset: string): Promise<Pick<Repository, 'resolve' | 'readCommit'>>
+  }
+  readonly repeatLost: boolean
+  readonly peer: string
+  readonly newId: () => string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Puts things in order after a start: what a crash has cut is told truthfully, and nothing of it goes on running. */
+export class Recovery {
+  readonly #parts: RecoveryParts
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts
+  }
+
+  async recover(): Promise<void> {
+    const { store, staging } = this.#parts
+    await this.#reap()
+    await staging.clear()
+    for (const run of store.list()) {
+      if (run.state !== 'queued' && !isEnded(run)) await this.#settle(run)
+    }
+  }
+
+  /** Removes the containers of earlier lives of this node. */
+  async #reap(): Promise<void> {
+    const { engine, peer, log } = this.#parts
+    try {
+      const left = await engine.find(NODE_LABEL, peer)
+      for (const id of left) await engine.remove(id)
+      if (left.length > 0) log.warn({ containers: left.length }, 'containers left by a crash were removed')
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'containers of an earlier run may be left')
+    }
+  }
+
+  async #settle(run: Run): Promise<void> {
+    const { store, clock, newId, repeatLost: repeat, log } = this.#parts
+    const timeMs = clock.now()
+    const seen = await this.#withCommitFound(run)
+    if (currentStep(seen) === seen.steps.length) {
+      log.info({ run: run.id }, 'a run was cut after its last commit and is complete')
+      return store.save(endRun(seen, 'succeeded', { timeMs, reason: 'found complete after a crash' }))
+    }
+    const repeated = run.trigger.kind === 'repeat' ? store.find(run.trigger.of) : undefined
+    const reason = 'the node ended in the middle of the run'
+    const [lost, repetition] = loseRun({ run: seen, repeated, repeat, newId, timeMs, reason })
+    log.warn({ run: run.id, repeatedBy: repetition?.id }, 'a run was lost')
+    await store.save(...[lost, repetition].filter((saved) => saved !== undefined))
+  }
+
+  /** A crash may come between a commit and the word that it was made; the commit itself names the run. */
+  async #withCommitFound(run: Run): Promise<Run> {
+    const step = run.steps[currentStep(run)]
+    if (step?.state !== 'committing' || step.outputBranch === undefined) return run
+    const { datasets, clock, log } = this.#parts
+    try {
+      const repository = await datasets.repository(step.outputDataset)
+      const outputCommit = await repository.resolve(step.outputBranch)
+      if (outputCommit === undefined) return run
+      const { message } = await repository.readCommit(outputCommit)
+      const ours = trailerOf(message, 'Run-Id') === run.id && trailerOf(message, 'Step') === step.name
+      return ours ? finishStep(run, clock.now(), { outputCommit, outputChanged: true }) : run
+    } catch (error) {
+      log.warn({ run: run.id, error: messageOf(error) }, 'whether a commit was made could not be seen')
+      return run
+    }
+  }
+}

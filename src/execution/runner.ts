@@ -1,0 +1,274 @@
+/**
+ * Carries one run from the queue to its end. Before anything takes effect (a pull, a container, a commit) the state
+ * that names it is on the disk; whatever happens in between, a failure, a limit, a cancel, a stop of the node, becomes
+ * exactly one truthful end.
+ */
+import type { Clock } from '../base/clock.ts'
+import { type ErrorCode, isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Repository } from '../datasets/repository.ts'
+import type { Monitor } from '../monitoring/monitor.ts'
+import type { Collection } from '../registry/collection.ts'
+import { commitMessage } from './commit-message.ts'
+import { type ContainerEngine, type EngineImage, NODE_LABEL, RUN_LABEL, STEP_LABEL } from './engine.ts'
+import type { ImagePins } from './image-pins.ts'
+import type { RunLogs } from './logs.ts'
+import { STOPPED } from './queue.ts'
+import { loseRun } from './recovery.ts'
+import { advance, currentStep, type EndState, endRun, finishStep, isAllowed, type Run } from './run.ts'
+import type { RunStore } from './run-store.ts'
+import type { Secrets } from './secrets.ts'
+import type { StagedDatasets, StagedStep, Staging, StepInput } from './staging.ts'
+import { type ExecutionSettings, environmentOf, grantedTo, userOf } from './step-box.ts'
+import { type ContainerOutcome, runContainer, specOf } from './step-container.ts'
+import type { Tool } from './tool.ts'
+
+/** What execution asks of the datasets. */
+export interface RunnerDatasets extends StagedDatasets {
+  commitDirectory(p: {
+    dataset: string
+    step: string
+    directory: string
+    message: string
+  }): Promise<{ branch: string; commit: string; changed: boolean }>
+  repository(dataset: string): Promise<Pick<Repository, 'resolve' | 'checkout' | 'listFiles' | 'readBlob'>>
+}
+
+export interface RunnerParts {
+  readonly store: RunStore
+  readonly engine: ContainerEngine
+  readonly pins: ImagePins
+  readonly staging: Staging
+  readonly logs: RunLogs
+  readonly secrets: Secrets
+  readonly datasets: RunnerDatasets
+  readonly tools: Pick<Collection<Tool>, 'get'>
+  readonly monitor: Pick<Monitor, 'review'>
+  readonly settings: ExecutionSettings
+  readonly dockerSocketPath: string
+  /** This member: its peer id labels the containers, its name ends its branches. */
+  readonly self: () => { peer: string; name: string }
+  readonly newId: () => string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** How a run ends other than well. */
+interface Outcome {
+  state: EndState
+  reason: string
+  code?: ErrorCode
+  exitCode?: number
+}
+
+/** Refusals of the node itself, as against failures of tools and machinery. */
+const REFUSALS: readonly ErrorCode[] = [
+  'FORBIDDEN',
+  'IMAGE_MOVED',
+  'NOT_FOUND',
+  'TOOL_NOT_FOUND',
+  'DATASET_NOT_FOUND',
+]
+
+export class Runner {
+  readonly #parts: RunnerParts
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts
+  }
+
+  /** Resolves when the run has ended. @throws NodeError STORE_FAILED when that could not be written down. */
+  async run(id: string, signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#parts
+    const outcome = await this.#outcomeOf(id, signal)
+    const run = store.get(id)
+    const timeMs = clock.now()
+    if (outcome === undefined) return store.save(endRun(run, 'succeeded', { timeMs }))
+    if (outcome.state === 'lost') return this.#lose(run, outcome)
+    const { reason, code, exitCode } = outcome
+    const state = this.#nearestEnd(run, outcome.state)
+    const patch = exitCode === undefined ? {} : { exitCode }
+    await store.save(endRun(run, state, { timeMs, reason, patch, ...(code === undefined ? {} : { code }) }))
+  }
+
+  /** The steps one after another; undefined when all of them succeeded. */
+  async #outcomeOf(id: string, signal: AbortSignal): Promise<Outcome | undefined> {
+    try {
+      await this.#refuseEarly(this.#parts.store.get(id))
+      for (;;) {
+        const run = this.#parts.store.get(id)
+        // Looked at first: a run whose last step has been committed succeeded, whatever was wished meanwhile.
+        if (currentStep(run) === run.steps.length) return undefined
+        signal.throwIfAborted()
+        const outcome = await this.#step(id, currentStep(run), signal)
+        if (outcome !== undefined) return outcome
+      }
+    } catch (error) {
+      if (signal.aborted) return endOfAbort(signal)
+      if (isNodeError(error, 'STORE_FAILED')) throw error
+      const code = isNodeError(error) ? error.code : 'INTERNAL'
+      if (code === 'INTERNAL') this.#parts.log.error({ run: id, error }, 'a run met a defect')
+      return { state: REFUSALS.includes(code) ? 'rejected' : 'failed', reason: messageOf(error), code }
+    }
+  }
+
+  /** What can be known before anything has been done is told before anything has been done. */
+  async #refuseEarly(run: Run): Promise<void> {
+    const { settings, secrets } = this.#parts
+    for (const step of run.plan) {
+      this.#tool(step.tool)
+      await secrets.fill(run.pipeline, step.env ?? {})
+      if (!step.docker_socket || settings.dockerSocketGranted) continue
+      const message = `The step ${step.name} asks for the Docker socket, with which it would own this machine, and this node does not grant it (setting execution.dockerSocketGranted)`
+      throw new NodeError('FORBIDDEN', message, { step: step.name })
+    }
+  }
+
+  async #step(id: string, index: number, signal: AbortSignal): Promise<Outcome | undefined> {
+    const { staging, settings, secrets, clock, store } = this.#parts
+    const now = () => clock.now()
+    const plan = store.get(id).plan[index]
+    if (plan === undefined) throw new NodeError('INTERNAL', `Run ${id} has no step ${index}`)
+    const reference = this.#tool(plan.tool).image
+    await this.#move(id, (run) => advance(run, 'pulling', now(), { image: reference }))
+    const image = await this.#image(reference, signal)
+    await this.#move(id, (run) => advance(run, 'staging', now(), { digest: image.digest }))
+
+    const filled = await secrets.fill(store.get(id).pipeline, plan.env ?? {})
+    const owner = { uid: process.getuid?.(), gid: process.getgid?.() }
+    const user = userOf(image.user, owner)
+    const granted = grantedTo({ step: plan, user, settings, secrets: filled })
+    const branch = `${plan.name}-${this.#parts.self().name}`
+    const step = this.#stepOf(id, index)
+    const input = await staging.chooseInput(store.get(id), step, signal)
+    const staged = await staging.prepare({ run: store.get(id), step, input, branch, user })
+    try {
+      signal.throwIfAborted()
+      const outcome = await this.#contain({
+        id,
+        index,
+        image,
+        granted,
+        filled,
+        input,
+        staged,
+        branch,
+        signal,
+      })
+      if (outcome.state !== 'succeeded') return outcome
+      await this.#move(id, (run) => advance(run, 'committing', now(), { exitCode: 0 }))
+      await this.#commit(id, index, staged)
+      return undefined
+    } finally {
+      await staged.remove()
+    }
+  }
+
+  async #image(reference: string, signal: AbortSignal): Promise<EngineImage> {
+    const { engine, pins, clock } = this.#parts
+    const image = await engine.image(reference, signal)
+    signal.throwIfAborted()
+    await pins.check(reference, image, clock.now())
+    return image
+  }
+
+  /** Runs the container of a staged step; it is gone when this returns. */
+  async #contain(p: {
+    id: string
+    index: number
+    image: EngineImage
+    granted: ReturnType<typeof grantedTo>
+    filled: ReadonlyMap<string, string>
+    input: StepInput | undefined
+    staged: StagedStep
+    branch: string
+    signal: AbortSignal
+  }): Promise<ContainerOutcome> {
+    const { engine, logs, settings, dockerSocketPath, self, clock, store, log } = this.#parts
+    const { id, index, image, granted, filled, input, staged, branch, signal } = p
+    const run = store.get(id)
+    const plan = run.plan[index] as Run['plan'][number]
+    const { peer, name: node } = self()
+    const overrides = granted.environment
+    const environment = environmentOf({ run, step: plan, node, secrets: filled, overrides })
+    const labels = { [RUN_LABEL]: id, [STEP_LABEL]: plan.name, [NODE_LABEL]: peer }
+    const spec = await specOf({ run, plan, image, granted, environment, labels, staged, dockerSocketPath })
+    const stepLog = await logs.open(id, plan.name, [...filled.values()])
+    try {
+      const containerId = await engine.create(spec)
+      try {
+        const from = input === undefined ? {} : { inputCommit: input.commit, inputFrom: input.from }
+        const patch = { granted, containerId, outputBranch: branch, ...from }
+        await this.#move(id, (moved) => advance(moved, 'running', clock.now(), patch))
+        const timeoutMs = settings.stepTimeoutMs
+        return await runContainer({ engine, containerId, stepLog, timeoutMs, signal })
+      } finally {
+        await engine.remove(containerId).catch((error: unknown) => {
+          // Its labels bring it up again at the next start.
+          log.warn({ run: id, containerId, error: messageOf(error) }, 'a container was not removed')
+        })
+      }
+    } finally {
+      await stepLog.close()
+    }
+  }
+
+  async #commit(id: string, index: number, staged: StagedStep): Promise<void> {
+    const { datasets, monitor, clock, store } = this.#parts
+    const run = store.get(id)
+    const step = this.#stepOf(id, index)
+    const { name, tool, outputDataset: dataset } = step
+    const message = commitMessage(run, step)
+    const committed = await datasets.commitDirectory({ dataset, step: name, directory: staged.data, message })
+    const { branch: outputBranch, commit, changed: outputChanged } = committed
+    const repository = await datasets.repository(dataset)
+    const seen = { run: id, pipeline: run.pipeline, step: name, tool, dataset, commit, repository }
+    const report = await monitor.review(seen)
+    const patch = {
+      outputBranch,
+      outputCommit: commit,
+      outputChanged,
+      ...(report === undefined ? {} : { report }),
+    }
+    await this.#move(id, (moved) => finishStep(moved, clock.now(), patch))
+  }
+
+  async #lose(run: Run, outcome: Outcome): Promise<void> {
+    const { store, settings, newId, clock } = this.#parts
+    // A run that had not begun simply waits in the queue for the next start.
+    if (run.state === 'queued') return
+    const repeated = run.trigger.kind === 'repeat' ? store.find(run.trigger.of) : undefined
+    const { reason } = outcome
+    await store.save(
+      ...loseRun({ run, repeated, repeat: settings.repeatLost, newId, timeMs: clock.now(), reason }),
+    )
+  }
+
+  async #move(id: string, change: (run: Run) => Run): Promise<void> {
+    await this.#parts.store.save(change(this.#parts.store.get(id)))
+  }
+
+  #stepOf(id: string, index: number): Run['steps'][number] {
+    const step = this.#parts.store.get(id).steps[index]
+    if (step === undefined) throw new NodeError('INTERNAL', `Run ${id} has no step ${index}`)
+    return step
+  }
+
+  #tool(name: string): Tool {
+    const tool = this.#parts.tools.get(name)
+    if (tool !== undefined) return tool.value
+    throw new NodeError('TOOL_NOT_FOUND', `No tool is named ${name} in this federation`, { name })
+  }
+
+  /** A refusal that comes too late to be one is a failure, and what fails before it began was refused. */
+  #nearestEnd(run: Run, wanted: EndState): EndState {
+    if (isAllowed(run.state, wanted)) return wanted
+    return isAllowed(run.state, 'failed') ? 'failed' : 'rejected'
+  }
+}
+
+function endOfAbort(signal: AbortSignal): Outcome {
+  if (signal.reason === STOPPED)
+    return { state: 'lost', reason: 'the node was stopped in the middle of the run' }
+  return { state: 'cancelled', reason: 'cancelled on request', code: 'CANCELLED' }
+}

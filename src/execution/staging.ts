@@ -1,0 +1,131 @@
+/** The directories of a step at work: input and output, checked out for the user that the tool runs as. */
+import { chmod, lchown, mkdir, opendir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { NodeError } from '../base/errors.ts'
+import type { Repository } from '../datasets/repository.ts'
+import type { Run, StepRun } from './run.ts'
+
+/** What staging asks of the datasets. */
+export interface StagedDatasets {
+  truth(dataset: string): Promise<string | undefined>
+  ensureCommit(dataset: string, commit: string, options?: { signal?: AbortSignal }): Promise<void>
+  repository(dataset: string): Promise<Pick<Repository, 'resolve' | 'checkout'>>
+}
+
+export interface StagingParts {
+  readonly datasets: StagedDatasets
+  /** Emptied at start: what is found there then belongs to runs that were cut. */
+  readonly directory: string
+}
+
+export interface StepInput {
+  readonly commit: string
+  readonly from: 'ground-truth' | 'this-run'
+}
+
+export interface StagedStep {
+  readonly input: string | undefined
+  readonly data: string
+  remove(): Promise<void>
+}
+
+/** What a directory is opened for. */
+type Access = { kind: 'read' } | { kind: 'write'; user: string }
+
+export class Staging {
+  readonly #parts: StagingParts
+
+  constructor(parts: StagingParts) {
+    this.#parts = parts
+  }
+
+  async clear(): Promise<void> {
+    const { directory } = this.#parts
+    await rm(directory, { recursive: true, force: true })
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+  }
+
+  /**
+   * Which commit a step reads: what an earlier step of the same run has made of that dataset, so that a chain works on
+   * one state of things, else the ground truth. Undefined for a step without input.
+   *
+   * @throws NodeError NOT_FOUND when the dataset has no agreed state yet, and what fetching the commit throws.
+   */
+  async chooseInput(run: Run, step: StepRun, signal: AbortSignal): Promise<StepInput | undefined> {
+    const dataset = step.inputDataset
+    if (dataset === undefined) return undefined
+    const earlier = run.steps.slice(0, run.steps.indexOf(step))
+    const made = earlier.findLast((other) => other.outputDataset === dataset)?.outputCommit
+    if (made !== undefined) return { commit: made, from: 'this-run' }
+    const { datasets } = this.#parts
+    const truth = await datasets.truth(dataset)
+    if (truth === undefined) {
+      const message = `The dataset ${dataset} has no ground truth yet to read from: import data into it, or let a round decide`
+      throw new NodeError('NOT_FOUND', message, { dataset })
+    }
+    await datasets.ensureCommit(dataset, truth, { signal })
+    return { commit: truth, from: 'ground-truth' }
+  }
+
+  /** Checks out the input and the step's own branch, which may not be there yet. */
+  async prepare(p: {
+    run: Run
+    step: StepRun
+    input: StepInput | undefined
+    branch: string
+    user: string
+  }): Promise<StagedStep> {
+    const { datasets, directory } = this.#parts
+    const place = join(directory, `${p.run.id}-${p.step.name}`)
+    const remove = () => rm(place, { recursive: true, force: true })
+    try {
+      const data = await emptyDirectory(place, 'data')
+      const output = await datasets.repository(p.step.outputDataset)
+      const head = await output.resolve(p.branch)
+      if (head !== undefined) await output.checkout(head, data)
+      await openUp(data, { kind: 'write', user: p.user })
+      if (p.input === undefined || p.step.inputDataset === undefined)
+        return { input: undefined, data, remove }
+      const input = await emptyDirectory(place, 'input')
+      const source = await datasets.repository(p.step.inputDataset)
+      await source.checkout(p.input.commit, input)
+      await openUp(input, { kind: 'read' })
+      return { input, data, remove }
+    } catch (error) {
+      await remove()
+      throw error
+    }
+  }
+}
+
+/** Checkouts want a directory that is there and empty. */
+async function emptyDirectory(place: string, name: string): Promise<string> {
+  const path = join(place, name)
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  return path
+}
+
+/**
+ * Lets the tool's user in. The directory lies in one that only the node's owner can enter, so open modes open it to the
+ * container alone. Links are left as they are: their modes mean nothing, and their targets may lie elsewhere.
+ */
+async function openUp(path: string, access: Access): Promise<void> {
+  await openFor(path, true, access)
+  for await (const entry of await opendir(path)) {
+    const child = join(path, entry.name)
+    if (entry.isDirectory()) await openUp(child, access)
+    else if (entry.isFile()) await openFor(child, false, access)
+  }
+}
+
+async function openFor(path: string, isDirectory: boolean, access: Access): Promise<void> {
+  const executable = isDirectory || ((await stat(path)).mode & 0o100) !== 0
+  if (access.kind === 'read') return chmod(path, executable ? 0o755 : 0o644)
+  const [uid = '', gid = uid] = access.user.split(':')
+  const isRoot = process.getuid?.() === 0
+  if (isRoot && /^\d+$/.test(uid) && /^\d+$/.test(gid)) {
+    await lchown(path, Number(uid), Number(gid))
+    return chmod(path, executable ? 0o755 : 0o644)
+  }
+  return chmod(path, executable ? 0o777 : 0o666)
+}
