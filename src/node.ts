@@ -243,6 +243,11 @@ export class Node implements Startable {
       supervisor.look()
     }
     running.push('members', members.onChange(membersChanged))
+    // A member that says where it is can be dialled at once.
+    running.push(
+      'presences',
+      registry.watch('/presence/', () => supervisor.look()),
+    )
     const admissions = { genesis, invitations, members }
     const unhandle = await network.handle(JOIN_PROTOCOL, (stream) => serveAdmission(stream, admissions))
     running.push('join', unhandle)

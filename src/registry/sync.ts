@@ -12,6 +12,7 @@ import {
   recordBytesMax,
   syncIntervalMs,
   syncRecordsPerFrameMax,
+  syncSettleMs,
   syncTimeoutMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
@@ -93,7 +94,12 @@ export class Sync implements Startable {
     const unhandle = await network.handle(SYNC_PROTOCOL, (stream) => this.#serve(stream))
     const timer = setInterval(() => this.pullAll(), syncIntervalMs)
     timer.unref()
-    this.#stop = [() => clearInterval(timer), network.onConnect((peer) => this.pull(peer)), unhandle]
+    const deaf = network.onConnect((peer) => {
+      this.pull(peer)
+      // [S6] What the peer wrote between the first pull and the first gossip would else wait for the interval.
+      setTimeout(() => this.pull(peer), syncSettleMs).unref()
+    })
+    this.#stop = [() => clearInterval(timer), deaf, unhandle]
     this.pullAll()
   }
 
