@@ -15,9 +15,10 @@ export function commitMessage(run: Run, step: StepRun): string {
     ['Image-Digest', step.digest],
     ['Input-Dataset', step.inputDataset],
     ['Input-Commit', step.inputCommit],
-    ...Object.entries(step.granted?.environment ?? {}).map(([variable, value]): [string, string] => [
+    // Names alone: a commit goes to every member and stays, and what an owner changed is told in the run.
+    ...Object.keys(step.granted?.environment ?? {}).map((variable): [string, string] => [
       'Environment-Override',
-      `${variable}=${value}`,
+      variable,
     ]),
   ]
   const lines = trailers.filter(([, value]) => value !== undefined)

@@ -54,7 +54,7 @@ export function loseRun(p: {
 
 export interface RecoveryParts {
   readonly store: RunStore
-  readonly engine: Pick<ContainerEngine, 'find' | 'remove'>
+  readonly engine: Pick<ContainerEngine, 'ping' | 'find' | 'remove'>
   readonly staging: Pick<Staging, 'clear'>
   readonly datasets: {
     repository(dataset: string): Promise<Pick<Repository, 'resolve' | 'readCommit'>>
@@ -87,6 +87,8 @@ export class Recovery {
   async #reap(): Promise<void> {
     const { engine, peer, log } = this.#parts
     try {
+      // Quick where no engine answers, so that the node's start does not wait for one.
+      await engine.ping()
       const left = await engine.find(NODE_LABEL, peer)
       for (const id of left) await engine.remove(id)
       if (left.length > 0) log.warn({ containers: left.length }, 'containers left by a crash were removed')

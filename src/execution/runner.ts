@@ -107,7 +107,7 @@ export class Runner {
       if (signal.aborted) return endOfAbort(signal)
       if (isNodeError(error, 'STORE_FAILED')) throw error
       const code = isNodeError(error) ? error.code : 'INTERNAL'
-      if (code === 'INTERNAL') this.#parts.log.error({ run: id, error }, 'a run met a defect')
+      if (code === 'INTERNAL') this.#parts.log.error({ run: id, err: error }, 'a run met a defect')
       return { state: REFUSALS.includes(code) ? 'rejected' : 'failed', reason: messageOf(error), code }
     }
   }

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, type TestContext, test } from 'node:test'
+import { DURABLE, openDatabase, table } from '../../src/base/database.ts'
+import { withDeadline } from '../../src/base/wait.ts'
+import { isEnded, type Run } from '../../src/execution/run.ts'
+import { eventually } from '../support/eventually.ts'
+import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
+import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
+
+const PROCESS = join(import.meta.dirname, '../support/execution-process.ts')
+
+let base: string
+before(async () => {
+  base = await mkdtemp(join(tmpdir(), 'mao-crash-'))
+  await testImage()
+})
+after(() => rm(base, { recursive: true, force: true, maxRetries: 3 }))
+
+/** Writes a file named for the slot and refuses to write it twice, as a good tool does. */
+const WRITE_ONCE = 'set -e; [ ! -e data/$MAO_SLOT ]; echo $MAO_SLOT > data/$MAO_SLOT; echo written'
+
+async function opened(test: TestContext, directory: string): Promise<ExecutionRoom> {
+  const room = await openExecutionRoom(directory)
+  test.after(() => room.stop())
+  return room
+}
+
+/** A room in `directory` with a pipeline of two steps, closed again. */
+async function prepare(directory: string, scripts: readonly string[]): Promise<string> {
+  const room = await openExecutionRoom(directory)
+  await room.execution.addTool('shell', { image: BUSYBOX })
+  for (const index of scripts.keys()) await room.datasets.add(`out-${index}`)
+  const steps = scripts.map((script, index) => {
+    return {
+      name: `step-${index}`,
+      tool: 'shell',
+      cmd: ['/bin/sh', '-c', script],
+      output_dataset: `out-${index}`,
+    }
+  })
+  await room.execution.addPipeline('work', { steps })
+  await room.stop()
+  return room.peer
+}
+
+/** Runs the pipeline in a process of its own and kills that process when a line matches. */
+async function killAt(directory: string, moment: RegExp): Promise<string> {
+  const child = spawn(process.execPath, [PROCESS, directory, 'work'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const gone = once(child, 'exit')
+  try {
+    return await withDeadline(
+      (async () => {
+        for await (const line of createInterface({ input: child.stdout })) {
+          if (moment.test(line)) return line.split(' ')[0] ?? ''
+        }
+        throw new Error(`the process ended before ${moment}`)
+      })(),
+      30_000,
+      `Waiting for ${moment}`,
+    )
+  } finally {
+    child.kill('SIGKILL')
+    await gone
+  }
+}
+
+async function allEnded(room: ExecutionRoom): Promise<Run[]> {
+  await eventually(() => room.execution.runs().every(isEnded), 'a run did not end', 30_000)
+  return room.execution.runs()
+}
+
+/** The commits of a step's branch, newest first. */
+async function commitsOf(room: ExecutionRoom, index: number) {
+  const repository = await room.datasets.repository(`out-${index}`)
+  const head = await repository.resolve(`step-${index}-alice`)
+  return head === undefined ? [] : repository.log(head, 10)
+}
+
+for (const moment of [
+  'pulling step-0',
+  'staging step-0',
+  'running step-0',
+  'committing step-0',
+  'pulling step-1',
+  'running step-1',
+]) {
+  test(`killed at ${moment}, the run is lost and repeated once, for its slot and without doing anything twice`, async (t) => {
+    const directory = join(base, moment.replace(' ', '-'))
+    const peer = await prepare(directory, [WRITE_ONCE, `sleep 0.3; ${WRITE_ONCE}`])
+    const id = await killAt(directory, new RegExp(` ${moment} `))
+    const room = await opened(t, directory)
+    assert.deepEqual(await containersLabelled('mao.run', id), [], 'a container of the lost run is left')
+    const lost = room.execution.run(id)
+    assert.equal(lost.state, 'lost')
+    assert.match(lost.reason ?? '', /the node ended in the middle/)
+    const [, again, ...more] = await allEnded(room)
+    assert.deepEqual(more, [])
+    assert.deepEqual(again?.trigger, { kind: 'repeat', of: id, slot: lost.createdMs })
+    assert.equal(again?.state, 'succeeded', again?.reason)
+    assert.deepEqual([(await commitsOf(room, 0)).length, (await commitsOf(room, 1)).length], [1, 1])
+    assert.deepEqual(await containersLabelled('mao.node', peer), [])
+  })
+}
+
+test('a run that was waiting is not lost: it runs after the restart', async (t) => {
+  const directory = join(base, 'queued')
+  await prepare(directory, ['sleep 0.2'])
+  const id = await killAt(directory, / queued /)
+  const room = await opened(t, directory)
+  const [run, ...more] = await allEnded(room)
+  assert.equal(run?.id, id)
+  // The process may have begun to pull before the signal reached it: then the run was lost, which is as true.
+  if (run?.state === 'lost') assert.equal(more.length, 1)
+  else assert.deepEqual([run?.state, more.length], ['succeeded', 0])
+})
+
+test('a run that was committed when the node died is complete', async (t) => {
+  const directory = join(base, 'committed')
+  await prepare(directory, [WRITE_ONCE])
+  const room = await opened(t, directory)
+  const { id } = await room.execution.submit('work')
+  await room.execution.finished(id)
+  await room.stop()
+  // The word that the commit was made is taken back, as if the crash had come just before it.
+  const database = await openDatabase(directory)
+  const runs = table<Run>(database, 'runs')
+  const run = (await runs.get(id)) as Run
+  const [step] = run.steps
+  assert.ok(step !== undefined)
+  const { outputCommit, endedMs: _, ...committing } = step
+  const cut: Run = {
+    ...run,
+    state: 'committing',
+    steps: [{ ...committing, state: 'committing' }],
+    transitions: run.transitions.slice(0, -1),
+  }
+  await runs.put(id, cut, DURABLE)
+  await database.close()
+
+  const again = await opened(t, directory)
+  const found = again.execution.run(id)
+  assert.equal(found.state, 'succeeded')
+  assert.equal(found.steps[0]?.outputCommit, outputCommit)
+  assert.equal(again.execution.runs().length, 1)
+})
+
+test('a node that is stopped in the middle of a run says so, and repeats the run at its next start', async (t) => {
+  const directory = join(base, 'stopped')
+  await prepare(directory, ['[ -e data/first ] && exit 0; echo begun; sleep 60'])
+  const room = await opened(t, directory)
+  const { id } = await room.execution.submit('work')
+  await eventually(() => room.execution.run(id).state === 'running', 'the run did not begin')
+  await withDeadline(room.stop(), 10_000, 'stopping')
+  assert.equal(room.execution.run(id).state, 'lost')
+  assert.match(room.execution.run(id).reason ?? '', /the node was stopped/)
+  assert.deepEqual(await containersLabelled('mao.run', id), [])
+  const again = await opened(t, directory)
+  const repeated = again.execution.runs().at(-1)
+  assert.deepEqual(repeated?.trigger.kind, 'repeat')
+  await again.execution.cancel(repeated?.id ?? '')
+})
+
+test('a run whose repetition is lost too is left to a person', async (t) => {
+  const directory = join(base, 'twice')
+  await prepare(directory, ['sleep 60'])
+  for (const _ of [1, 2, 3]) {
+    const room = await opened(t, directory)
+    if (room.execution.runs().length === 0) await room.execution.submit('work')
+    await eventually(
+      () => room.execution.runs().every((run) => isEnded(run) || run.state === 'running'),
+      'the run did not begin',
+    )
+    await room.stop()
+  }
+  const room = await opened(t, directory)
+  assert.deepEqual(
+    room.execution.runs().map(({ state }) => state),
+    ['lost', 'lost'],
+  )
+  const byHand = await room.execution.repeat(room.execution.runs()[1]?.id ?? '')
+  assert.equal((await room.execution.cancel(byHand.id)).state, 'cancelled')
+})

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import { openDatabase, table } from '../../src/base/database.ts'
+import { withDeadline } from '../../src/base/wait.ts'
+import type { Run } from '../../src/execution/run.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  type ExecutionRoom,
+  type ExecutionRoomOptions,
+  openExecutionRoom,
+} from '../support/execution-room.ts'
+import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
+
+let base: string
+before(async () => {
+  base = await mkdtemp(join(tmpdir(), 'mao-limits-'))
+  await testImage()
+})
+after(() => rm(base, { recursive: true, force: true, maxRetries: 3 }))
+
+/** A room with the tool `shell` and a dataset `out`. */
+async function roomIn(
+  test: TestContext,
+  directory: string,
+  options: ExecutionRoomOptions = {},
+): Promise<ExecutionRoom> {
+  const room = await openExecutionRoom(directory, options)
+  test.after(async () => {
+    await room.stop()
+    if (options.socketPath === undefined)
+      assert.deepEqual(await containersLabelled('mao.node', room.peer), [])
+  })
+  await room.execution.addTool('shell', { image: BUSYBOX })
+  await room.datasets.add('out')
+  return room
+}
+
+async function scripted(
+  room: ExecutionRoom,
+  name: string,
+  script: string,
+  env: Record<string, string> | null = null,
+) {
+  const cmd = ['/bin/sh', '-c', script]
+  await room.execution.addPipeline(name, {
+    steps: [{ name, tool: 'shell', cmd, env, output_dataset: 'out' }],
+  })
+}
+
+async function ran(
+  room: ExecutionRoom,
+  script: string,
+  env: Record<string, string> | null = null,
+): Promise<Run> {
+  await scripted(room, 'work', script, env)
+  const { id } = await room.execution.submit('work')
+  return withDeadline(room.execution.finished(id), 30_000, 'the run')
+}
+
+async function logOf(room: ExecutionRoom, id: string): Promise<string> {
+  let text = ''
+  for await (const piece of room.execution.logs(id)) text += piece
+  return text
+}
+
+test('a step that takes too long is timed out, and what it printed is kept', async (t) => {
+  const room = await roomIn(t, join(base, 'timeout'), { settings: { stepTimeoutMs: 1_000 } })
+  const run = await ran(room, 'echo begun; trap "" TERM; sleep 60')
+  assert.equal(run.state, 'timed-out')
+  assert.match(run.reason ?? '', /longer than 1 s/)
+  assert.equal(run.steps[0]?.exitCode, undefined)
+  assert.equal(await logOf(room, run.id), 'begun\n')
+  assert.deepEqual(await containersLabelled('mao.run', run.id), [])
+})
+
+test('the Docker socket is given to a step only where it asks and the node grants', async (t) => {
+  const room = await roomIn(t, join(base, 'socket'), { settings: { dockerSocketGranted: true } })
+  const look = '[ -S /var/run/docker.sock ] && [ -w /var/run/docker.sock ] && echo has it || echo has it not'
+  const steps = [true, false].map((docker_socket) => {
+    const name = docker_socket ? 'asking' : 'silent'
+    return { name, tool: 'shell', cmd: ['/bin/sh', '-c', look], docker_socket, output_dataset: 'out' }
+  })
+  await room.execution.addPipeline('work', { steps })
+  const { id } = await room.execution.submit('work')
+  const run = await withDeadline(room.execution.finished(id), 30_000, 'the run')
+  assert.equal(await logOf(room, id), 'has it\nhas it not\n')
+  assert.deepEqual(
+    run.steps.map(({ granted }) => granted?.dockerSocket),
+    [true, false],
+  )
+})
+
+test('a fork bomb is held by its limit, which the run shows', async (t) => {
+  const room = await roomIn(t, join(base, 'bomb'), { settings: { pids: 16 } })
+  const run = await ran(room, 'bomb() { bomb | bomb & }; bomb; sleep 1; echo still here; exit 5')
+  assert.equal(run.state, 'failed')
+  assert.equal(run.steps[0]?.exitCode, 5)
+  assert.equal(run.steps[0]?.granted?.pids, 16)
+  assert.match(await logOf(room, run.id), /still here/)
+})
+
+test('a secret reaches the tool and nothing else', async (t) => {
+  const directory = join(base, 'secret')
+  const secret = 'correct-horse-battery'
+  const room = await roomIn(t, directory, { environment: { MAO_SECRET_FROM_ENV: 'staple-and-more' } })
+  await writeFile(join(directory, 'secrets.yaml'), `TOKEN: ${secret}\n`)
+  await chmod(join(directory, 'secrets.yaml'), 0o600)
+  const script =
+    'echo "token $TOKEN"; printf correct-horse; sleep 0.2; printf -- "-battery\n"; echo $FROM_ENV >&2; [ $(printf %s "$TOKEN" | wc -c) = 21 ] || exit 1; echo ok > data/ok'
+  const env = { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}', FROM_ENV: '{{ MAO_PRIVATE_VARIABLE }}' }
+  const run = await ran(room, script, env)
+  assert.equal(run.state, 'succeeded', run.reason)
+  assert.deepEqual(run.steps[0]?.granted?.secrets, ['FROM_ENV', 'TOKEN'])
+  const log = await logOf(room, run.id)
+  assert.match(log, /token \[secret\]\n/)
+  await room.stop()
+  const database = await openDatabase(directory)
+  const stored = JSON.stringify(await table<Run>(database, 'runs').values().all())
+  const records = JSON.stringify(await database.values({ valueEncoding: 'utf8' }).all())
+  await database.close()
+  const logs = await Promise.all(
+    (await readdir(join(directory, 'runs', run.id))).map((file) =>
+      readFile(join(directory, 'runs', run.id, file), 'utf8'),
+    ),
+  )
+  const repository = await room.datasets.repository('out')
+  const { message } = await repository.readCommit(run.steps[0]?.outputCommit ?? '')
+  for (const text of [log, ...logs, stored, records, message, JSON.stringify(run)]) {
+    assert.doesNotMatch(text, /correct-horse-battery|staple-and-more/)
+  }
+})
+
+test('without an engine the node starts, tells each run what to do, and stays up', async (t) => {
+  const room = await roomIn(t, join(base, 'no-engine'), { socketPath: join(base, 'no.sock') })
+  for (const _ of [1, 2]) {
+    const run = await ran(room, 'true')
+    assert.deepEqual([run.state, run.code], ['failed', 'ENGINE_UNAVAILABLE'])
+    assert.match(run.reason ?? '', /start Docker/)
+  }
+})
+
+test('runs of different branches share the time, runs of one branch take turns', async (t) => {
+  const room = await roomIn(t, join(base, 'concurrency'), { settings: { concurrency: 3 } })
+  await scripted(room, 'left', 'echo $MAO_RUN_ID >> data/runs; sleep 0.7')
+  await scripted(room, 'right', 'sleep 0.7')
+  const submitted = []
+  for (const name of ['left', 'left', 'right']) submitted.push(await room.execution.submit(name))
+  const runs = await Promise.all(
+    submitted.map(({ id }) => withDeadline(room.execution.finished(id), 30_000, name(id))),
+  )
+  const span = (run: Run | undefined) => [run?.steps[0]?.startedMs ?? 0, run?.endedMs ?? 0] as const
+  const [first, second, right] = runs.map(span)
+  assert.ok(first !== undefined && second !== undefined && right !== undefined)
+  assert.ok(second[0] >= first[1], 'the second run of a branch began before the first had ended')
+  assert.ok(right[0] < first[1], 'the run of another branch had to wait')
+  const repository = await room.datasets.repository('out')
+  const [file] = await repository.listFiles(runs[1]?.steps[0]?.outputCommit ?? '')
+  const lines = Buffer.from(await repository.readBlob(file?.oid ?? ''))
+    .toString()
+    .trim()
+    .split('\n')
+  assert.deepEqual(
+    lines,
+    submitted.slice(0, 2).map(({ id }) => id),
+  )
+})
+
+const name = (id: string) => `Run ${id}`
+
+test('a schedule fires at its slots, and goes on after a restart without running a slot twice', async (t) => {
+  const directory = join(base, 'schedule')
+  const room = await roomIn(t, directory)
+  await scripted(room, 'tick', 'echo $MAO_SLOT')
+  const view = await room.execution.schedule({ pipeline: 'tick', cron: '*/2 * * * * *' })
+  assert.equal((view.nextMs ?? 1) % 2_000, 0)
+  const done = (r: ExecutionRoom) => r.execution.runs().filter(({ state }) => state === 'succeeded')
+  await eventually(() => done(room).length >= 2, 'the schedule did not fire')
+  await room.stop()
+  const before = room.execution.runs().length
+  const again = await openExecutionRoom(directory)
+  t.after(() => again.stop())
+  await eventually(() => done(again).length >= before + 1, 'the schedule did not fire after the restart')
+  await again.execution.unschedule('tick')
+  assert.deepEqual(again.execution.scheduled(), [])
+  const slots = again.execution.runs().map(({ trigger }) => (trigger.kind === 'schedule' ? trigger.slot : 0))
+  assert.deepEqual(
+    slots.filter((slot) => slot % 2_000 !== 0),
+    [],
+  )
+  const repeated = again.execution.runs().filter(({ trigger }) => trigger.kind === 'repeat').length
+  assert.equal(new Set(slots).size, slots.length - repeated, `a slot ran twice: ${slots}`)
+  for (const run of again.execution.runs().filter(({ state }) => state === 'succeeded')) {
+    assert.equal(await logOf(again, run.id), `${run.trigger.slot}\n`)
+  }
+})
+
+test('a schedule whose pipeline is gone makes a run that says so', async (t) => {
+  const room = await roomIn(t, join(base, 'gone'))
+  await scripted(room, 'gone', 'true')
+  await room.execution.schedule({ pipeline: 'gone', cron: '* * * * * *' })
+  await room.execution.pipelines.remove('gone')
+  await eventually(() => room.execution.runs().some(({ state }) => state === 'rejected'), 'nothing was said')
+  await room.execution.unschedule('gone')
+  const run = room.execution.runs().find(({ state }) => state === 'rejected')
+  assert.equal(run?.code, 'PIPELINE_NOT_FOUND')
+  assert.match(run?.reason ?? '', /names the pipeline gone, which is not in the registry/)
+})

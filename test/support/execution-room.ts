@@ -1,0 +1,87 @@
+import { mkdir } from 'node:fs/promises'
+import { systemClock } from '../../src/base/clock.ts'
+import { openDatabase } from '../../src/base/database.ts'
+import { StopStack } from '../../src/base/lifecycle.ts'
+import { type Logger, silentLogger } from '../../src/base/logger.ts'
+import { DockerEngine } from '../../src/execution/docker-engine.ts'
+import type { ContainerEngine } from '../../src/execution/engine.ts'
+import { Execution } from '../../src/execution/execution.ts'
+import type { ExecutionSettings } from '../../src/execution/step-box.ts'
+import { createGenesis } from '../../src/federation/genesis.ts'
+import { Members } from '../../src/federation/members.ts'
+import { FederationMemory } from '../../src/federation/memory.ts'
+import { FederationPolicy } from '../../src/federation/policy.ts'
+import { loadIdentity } from '../../src/identity/node-key.ts'
+import { RecordStore } from '../../src/registry/record-store.ts'
+import { Registry } from '../../src/registry/registry.ts'
+import { GitDatasets } from './git-datasets.ts'
+
+export const DOCKER_SOCKET = '/var/run/docker.sock'
+const MIB = 1024 ** 2
+
+export const SETTINGS: ExecutionSettings = {
+  stepTimeoutMs: 20_000,
+  memoryBytes: 64 * MIB,
+  cpus: 1,
+  pids: 64,
+  concurrency: 1,
+  repeatLost: true,
+  environment: {},
+  dockerSocketGranted: false,
+}
+
+export interface ExecutionRoom {
+  readonly execution: Execution
+  readonly registry: Registry
+  readonly datasets: GitDatasets
+  readonly engine: ContainerEngine
+  readonly peer: string
+  stop(): Promise<void>
+}
+
+export interface ExecutionRoomOptions {
+  readonly settings?: Partial<ExecutionSettings>
+  readonly socketPath?: string
+  readonly environment?: Record<string, string>
+  readonly log?: Logger
+}
+
+/**
+ * A founder's execution on a real registry, real repositories and the real engine, without a network. The same
+ * directory may be opened again, as after a crash.
+ */
+export async function openExecutionRoom(
+  directory: string,
+  options: ExecutionRoomOptions = {},
+): Promise<ExecutionRoom> {
+  const [clock, log, running] = [systemClock, options.log ?? silentLogger, new StopStack()]
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const identity = await loadIdentity(directory)
+  const database = await openDatabase(directory)
+  running.push('database', () => database.close())
+  const memory = new FederationMemory(database)
+  const founding = { name: 'fed', description: '', founderName: 'alice', createdMs: clock.now() }
+  const remembered = await memory.recall()
+  const genesis = remembered?.genesis ?? (await createGenesis(founding, identity))
+  if (remembered === undefined) await memory.remember({ genesis, contacts: [] })
+  const policy = new FederationPolicy()
+  const store = new RecordStore(database)
+  const { federation } = genesis
+  const registry = new Registry({ federation, identity, store, policy, clock, log })
+  const members = new Members({ registry, genesis, self: identity.peerId, log })
+  policy.use(members)
+  await running.start('registry', registry)
+  const datasets = await GitDatasets.open(`${directory}/datasets`, 'alice')
+  running.push('datasets', () => datasets.stop())
+  const socketPath = options.socketPath ?? DOCKER_SOCKET
+  const engine = new DockerEngine({ socketPath })
+  const execution = new Execution({
+    ...{ registry, members, datasets, engine, database, directory, clock, log },
+    settings: { ...SETTINGS, ...options.settings },
+    dockerSocketPath: socketPath,
+    environment: options.environment ?? {},
+    peer: identity.peerId,
+  })
+  await running.start('execution', execution)
+  return { execution, registry, datasets, engine, peer: identity.peerId, stop: () => running.unwind() }
+}
