@@ -1,4 +1,4 @@
-import { type Run, type StepRun, slotOf } from './run.ts'
+import type { Run, StepRun } from './run.ts'
 
 /**
  * The message of the commit of a step: a line for people, then git trailers with what is needed to repeat it
@@ -9,7 +9,7 @@ export function commitMessage(run: Run, step: StepRun): string {
     ['Run-Id', run.id],
     ['Pipeline', run.pipeline],
     ['Step', step.name],
-    ['Slot', String(slotOf(run))],
+    ['Slot', String(run.slot)],
     ['Tool', step.tool],
     ['Image', step.image],
     ['Image-Digest', step.digest],

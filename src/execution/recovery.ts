@@ -4,7 +4,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Repository } from '../datasets/repository.ts'
 import { trailerOf } from './commit-message.ts'
 import { type ContainerEngine, NODE_LABEL } from './engine.ts'
-import { currentStep, endRun, finishStep, isEnded, newRun, type Run, type StepRun, slotOf } from './run.ts'
+import { currentStep, endRun, finishStep, isEnded, newRun, type Run, type StepRun } from './run.ts'
 import type { RunStore } from './run-store.ts'
 import type { Staging } from './staging.ts'
 
@@ -21,14 +21,10 @@ export function repetitionOf(run: Run, id: string, timeMs: number): Run {
   const done = run.steps
     .filter((step) => step.state === 'succeeded')
     .map((step): StepRun => ({ ...step, doneBy: step.doneBy ?? run.id }))
-  return newRun({
-    id,
-    pipeline,
-    plan,
-    trigger: { kind: 'repeat', of: run.id, slot: slotOf(run) },
-    timeMs,
-    done,
-  })
+  // Only a slot that was named stays named: members do not meet at the time of a lone request.
+  const named = run.trigger.slot === undefined ? {} : { slot: run.trigger.slot }
+  const trigger = { kind: 'repeat' as const, of: run.id, ...named }
+  return newRun({ id, pipeline, plan, trigger, slot: run.slot, timeMs, done })
 }
 
 /**

@@ -29,7 +29,7 @@ export const ALLOWED: Readonly<Record<RunState, readonly RunState[]>> = {
   lost: [],
 }
 
-/** Why a run exists. `slot` is the scheduled time in ms that all members share, so that their results meet. */
+/** Why a run exists. `slot` is there where a schedule, or whoever asked, named the time that the results are for. */
 export type Trigger =
   | { kind: 'request'; slot?: number }
   | { kind: 'schedule'; slot: number }
@@ -95,6 +95,11 @@ export interface Run {
   code?: ErrorCode
   /** The pipeline's steps as they were when the run was submitted. */
   plan: PipelineStep[]
+  /**
+   * The time that names the results, ms since the epoch: the scheduled time that all members share, else when the run
+   * was requested. A repetition keeps it.
+   */
+  slot: number
   steps: StepRun[]
   transitions: Transition[]
   createdMs: number
@@ -117,6 +122,8 @@ export function newRun(p: {
   plan: PipelineStep[]
   trigger: Trigger
   timeMs: number
+  /** Where neither the trigger nor the time of the request says it. */
+  slot?: number
   /** Steps that the repeated run has done: they are taken over as they are. */
   done?: readonly StepRun[]
 }): Run {
@@ -134,7 +141,8 @@ export function newRun(p: {
   })
   const transitions: Transition[] = [{ state: 'queued', timeMs: p.timeMs }]
   const { id, pipeline, trigger, plan, timeMs: createdMs } = p
-  return { id, pipeline, trigger, state: 'queued', plan, steps, transitions, createdMs }
+  const slot = p.slot ?? trigger.slot ?? createdMs
+  return { id, pipeline, trigger, state: 'queued', plan, slot, steps, transitions, createdMs }
 }
 
 export function isEnded(run: Pick<Run, 'state'>): boolean {
@@ -143,11 +151,6 @@ export function isEnded(run: Pick<Run, 'state'>): boolean {
 
 export function isAllowed(from: RunState, to: RunState): boolean {
   return ALLOWED[from].includes(to)
-}
-
-/** The slot whose results this run contributes to: shared when scheduled, its own time when requested alone. */
-export function slotOf(run: Pick<Run, 'trigger' | 'createdMs'>): number {
-  return run.trigger.slot ?? run.createdMs
 }
 
 /** The index of the step at work or next in turn; the number of steps when all are done. */

@@ -1,7 +1,7 @@
 /** What a step is given: its variables, its user, its limits. Pure; the engine carries it out. */
 
 import type { PipelineStep } from './pipeline.ts'
-import { type Granted, type Run, slotOf } from './run.ts'
+import type { Granted, Run } from './run.ts'
 
 export const INPUT_PATH = '/usr/src/app/input'
 export const DATA_PATH = '/usr/src/app/data'
@@ -80,6 +80,6 @@ export function environmentOf(p: {
     MAO_STEP: step.name,
     MAO_TOOL: step.tool,
     MAO_NODE: p.node,
-    MAO_SLOT: String(slotOf(run)),
+    MAO_SLOT: String(run.slot),
   }
 }

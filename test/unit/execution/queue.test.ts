@@ -68,7 +68,8 @@ function midway(run: Run): Run {
 test('a repetition keeps slot and plan and takes over what is done', () => {
   const failed = endRun(midway(runOf('a', ['d/one', 'd/two'])), 'failed', { timeMs: 400 })
   const again = repetitionOf(failed, 'b', 500)
-  assert.deepEqual(again.trigger, { kind: 'repeat', of: 'a', slot: 100 })
+  assert.deepEqual(again.trigger, { kind: 'repeat', of: 'a' })
+  assert.equal(again.slot, 100)
   assert.deepEqual(
     again.steps.map(({ state, doneBy }) => [state, doneBy]),
     [
@@ -78,7 +79,14 @@ test('a repetition keeps slot and plan and takes over what is done', () => {
   )
   const third = repetitionOf(endRun(again, 'cancelled', { timeMs: 600 }), 'c', 700)
   assert.equal(third.steps[0]?.doneBy, 'a')
-  assert.equal(third.trigger.slot, 100)
+  assert.equal(third.slot, 100)
+  const scheduled = midway(runOf('s', ['d/one', 'd/two'], { kind: 'schedule', slot: 7 }))
+  const repeated = repetitionOf(endRun(scheduled, 'failed', { timeMs: 400 }), 't', 500)
+  assert.deepEqual(repeated.trigger, { kind: 'repeat', of: 's', slot: 7 })
+  const scheduled = endRun(midway(runOf('s', ['d/one', 'd/two'], { kind: 'schedule', slot: 7 })), 'failed', {
+    timeMs: 400,
+  })
+  assert.deepEqual(repetitionOf(scheduled, 't', 500).trigger, { kind: 'repeat', of: 's', slot: 7 })
 })
 
 test('what succeeded is repeated whole, for a slot of its own', () => {
@@ -87,6 +95,7 @@ test('what succeeded is repeated whole, for a slot of its own', () => {
   for (const state of ['staging', 'running', 'committing'] as const) done = advance(done, state, 400)
   const again = repetitionOf(endRun(finishStep(done, 500), 'succeeded', { timeMs: 500 }), 'b', 600)
   assert.deepEqual(again.trigger, { kind: 'repeat', of: 'a' })
+  assert.equal(again.slot, 600)
   assert.deepEqual(
     again.steps.map(({ state }) => state),
     ['queued', 'queued'],

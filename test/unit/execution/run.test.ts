@@ -14,7 +14,7 @@ import {
   newRun,
   type Run,
   type RunState,
-  slotOf,
+  type Trigger,
 } from '../../../src/execution/run.ts'
 
 const ACTIVE: readonly ActiveState[] = ['pulling', 'staging', 'running', 'committing']
@@ -148,10 +148,11 @@ test('a long reason is cut', () => {
   assert.equal(ended.reason?.length, 500)
 })
 
-test('the slot is the scheduled time, and for a lone request its own', () => {
-  assert.equal(slotOf({ trigger: { kind: 'schedule', slot: 7 }, createdMs: 9 }), 7)
-  assert.equal(slotOf({ trigger: { kind: 'repeat', of: 'x', slot: 8 }, createdMs: 9 }), 8)
-  assert.equal(slotOf({ trigger: { kind: 'request' }, createdMs: 9 }), 9)
+test('the slot is the time that was named, and for a lone request its own', () => {
+  const slotOf = (trigger: Trigger) => newRun({ id: 'r', pipeline: 'p', plan: [], trigger, timeMs: 9 }).slot
+  assert.equal(slotOf({ kind: 'schedule', slot: 7 }), 7)
+  assert.equal(slotOf({ kind: 'request', slot: 8 }), 8)
+  assert.equal(slotOf({ kind: 'request' }), 9)
 })
 
 test('whatever is tried, an ended run stays as it is and history only grows', () => {
