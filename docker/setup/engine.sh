@@ -40,7 +40,7 @@ wait_for_engine() {
   while ! engine_answers; do
     wait_left=$((wait_left - 1))
     [ "$wait_left" -gt 0 ] || return 1
-    if [ -n "${2:-}" ] && ! kill -0 "$2" 2>/dev/null; then return 1; fi
+    if [ -n "${2:-}" ] && ! runs "$2"; then return 1; fi
     sleep 1
   done
 }
@@ -52,9 +52,14 @@ forget_dead_containerd() {
   if [ -e "$forget_file" ] && ! is_program "$(cat "$forget_file")" containerd; then rm -f "$forget_file"; fi
 }
 
-# is_program PID NAME: true while it runs; a process that has ended and was not yet collected by its parent does not count.
+# runs PID: a process that has ended and was not yet collected by its parent does not count.
+runs() {
+  kill -0 "$1" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
+# is_program PID NAME
 is_program() {
-  [ -n "$1" ] && [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+  [ -n "$1" ] && [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ] && runs "$1"
 }
 
 # end_recorded_engine: by the process id that set-up recorded, after making sure that it still is an engine.
@@ -92,7 +97,7 @@ leave_engine() {
   rm -f "$engine_users/$1"
   for leave_user in "$engine_users"/*; do
     [ -e "$leave_user" ] || continue
-    kill -0 "${leave_user##*/}" 2>/dev/null && return 0
+    runs "${leave_user##*/}" && return 0
     rm -f "$leave_user"
   done
   stop_engine
