@@ -224,3 +224,14 @@ export const listingAnnounceMinMs = 1 * MINUTE_MS
 export const listingAuthorsWatchedMax = 10_000
 /** Addresses and contacts in the listing of a federation. */
 export const listingContactsMax = 32
+
+/** A request of an etcd client: etcd's own default, so that its clients meet no smaller one. */
+export const etcdRequestBytesMax = 1.5 * MIB
+/** Calls and watch streams of one connection at once. */
+export const etcdStreamsPerConnectionMax = 1_000
+/** Watches of one watch stream. */
+export const etcdWatchesPerStreamMax = 1_000
+/** Responses that wait for a slow watch client; beyond, its stream is ended rather than the memory. */
+export const etcdPendingResponsesMax = 10_000
+/** What calls in flight are given to end when the surface stops. */
+export const etcdStopTimeoutMs = 2 * SECOND_MS

@@ -1,0 +1,76 @@
+import { NodeError } from '../base/errors.ts'
+
+/** Lines and counted bytes out of a stream of chunks that respects neither. */
+export class ChunkReader {
+  readonly #source: AsyncIterator<Uint8Array>
+  #rest: Buffer = Buffer.alloc(0)
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]()
+  }
+
+  /**
+   * The next line without its end, or undefined at the end of the stream.
+   *
+   * @throws NodeError TOO_LARGE above `bytesMax`, STREAM_CLOSED when the stream ends inside a line.
+   */
+  async line(bytesMax: number): Promise<string | undefined> {
+    let searched = 0
+    for (;;) {
+      const end = this.#rest.indexOf(0x0a, searched)
+      if (end > bytesMax || (end === -1 && this.#rest.length > bytesMax)) {
+        throw new NodeError('TOO_LARGE', `A line has at most ${bytesMax} bytes`)
+      }
+      if (end !== -1) {
+        const line = this.#rest.toString('utf8', 0, end)
+        this.#rest = this.#rest.subarray(end + 1)
+        return line
+      }
+      searched = this.#rest.length
+      const next = await this.#source.next()
+      if (next.done === true) {
+        if (this.#rest.length === 0) return undefined
+        throw endedInside('a line')
+      }
+      this.#rest = Buffer.concat([this.#rest, next.value])
+    }
+  }
+
+  /** Exactly `count` bytes in pieces; to be read to their end before anything else is. */
+  async *pieces(count: number): AsyncGenerator<Buffer, void, undefined> {
+    let left = count
+    while (left > 0) {
+      if (this.#rest.length === 0) {
+        const next = await this.#source.next()
+        if (next.done === true) throw endedInside('what was announced')
+        this.#rest = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.length)
+      }
+      const piece = this.#rest.subarray(0, left)
+      this.#rest = this.#rest.subarray(piece.length)
+      left -= piece.length
+      if (piece.length > 0) yield piece
+    }
+  }
+
+  /** Exactly `count` bytes at once. */
+  async bytes(count: number): Promise<Buffer> {
+    const pieces: Buffer[] = []
+    for await (const piece of this.pieces(count)) pieces.push(piece)
+    return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+  }
+
+  /** The next chunk as it comes, or undefined at the end. */
+  async chunk(): Promise<Uint8Array | undefined> {
+    if (this.#rest.length > 0) {
+      const rest = this.#rest
+      this.#rest = Buffer.alloc(0)
+      return rest
+    }
+    const next = await this.#source.next()
+    return next.done === true ? undefined : next.value
+  }
+}
+
+function endedInside(what: string): NodeError {
+  return new NodeError('STREAM_CLOSED', `The stream ended inside ${what}`)
+}

@@ -1,0 +1,107 @@
+/** The layout of a bare repository on disk, as far as both backends share it. */
+import { randomUUID } from 'node:crypto'
+import { access, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { NodeError } from '../base/errors.ts'
+
+const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n'
+/** Beside the repositories, and so on the same file system: objects move by renaming. */
+const QUARANTINE = '.quarantine'
+const ZEROS = '0'.repeat(40)
+export const NO_COMMIT = ZEROS
+export const TRUTH_BRANCH = 'ground-truth'
+
+/** Branches are `<step>-<node>` and `ground-truth`: two names of ours with a dash between. */
+const BRANCH = /^[a-z0-9](?:[a-z0-9._-]{0,125}[a-z0-9])?$/
+
+export function isBranch(text: string): boolean {
+  return BRANCH.test(text) && !text.includes('..') && !text.endsWith('.lock')
+}
+
+/** @throws NodeError INVALID_NAME */
+export function checkBranch(text: string): string {
+  if (!isBranch(text)) throw new NodeError('INVALID_NAME', `"${text}" cannot name a branch`, { branch: text })
+  return text
+}
+
+/** Makes an empty bare repository at `path` unless one is there, and clears what a killed git has left locked. */
+export async function prepareRepository(path: string): Promise<void> {
+  await layOut(path)
+  for (const directory of [path, join(path, 'refs', 'heads')]) {
+    for (const name of await readdir(directory)) {
+      // Nobody else works here: the store's lock keeps a second node away.
+      if (name.endsWith('.lock')) await rm(join(directory, name), { force: true })
+    }
+  }
+}
+
+/**
+ * Makes a bare repository that sees the objects of the one at `path` and keeps new ones to itself.
+ *
+ * @returns where it lies.
+ */
+export async function makeQuarantine(path: string): Promise<string> {
+  const place = join(dirname(path), QUARANTINE, randomUUID())
+  await layOut(place)
+  await writeFile(join(place, 'objects', 'info', 'alternates'), `${join(path, 'objects')}\n`)
+  return place
+}
+
+/** Removes what a killed node has left in quarantine below `directory`. */
+export async function clearQuarantine(directory: string): Promise<void> {
+  await rm(join(directory, QUARANTINE), { recursive: true, force: true })
+}
+
+/** The ids in the index of a pack (gitformat-pack, version 2). @throws NodeError PACK_REJECTED */
+export function packedIds(index: Buffer): string[] {
+  const [header, fanout] = [8, 256 * 4]
+  if (index.length < header + fanout || index.readUInt32BE(0) !== 0xff744f63 || index.readUInt32BE(4) !== 2) {
+    throw new NodeError('PACK_REJECTED', 'The index of the received pack cannot be read')
+  }
+  const count = index.readUInt32BE(header + fanout - 4)
+  const first = header + fanout
+  return Array.from({ length: count }, (_, i) => index.toString('hex', first + i * 20, first + i * 20 + 20))
+}
+
+/**
+ * Moves the packs of a quarantine into the repository. git finds a pack by its index, which goes last: a node that is
+ * killed in between has either all of a pack or nothing of it.
+ */
+export async function movePacks(place: string, path: string): Promise<void> {
+  const [from, to] = [join(place, 'objects', 'pack'), join(path, 'objects', 'pack')]
+  const rank = (name: string) => (name.endsWith('.idx') ? 1 : 0)
+  const names = (await readdir(from)).filter((name) => /^pack-[0-9a-f]{40}\.(?:pack|rev|idx)$/.test(name))
+  for (const name of names.sort((a, b) => rank(a) - rank(b))) {
+    if (!(await exists(join(to, name)))) await rename(join(from, name), join(to, name))
+  }
+  await syncDirectory(to)
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Makes renames in a directory survive a power cut, where the system can. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function layOut(path: string): Promise<void> {
+  if (await exists(join(path, 'HEAD'))) return
+  for (const inner of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags', 'info']) {
+    await mkdir(join(path, inner), { recursive: true })
+  }
+  await writeFile(join(path, 'config'), CONFIG)
+  // Last: a directory without it is no repository, and is laid out again.
+  await writeFile(join(path, 'HEAD'), `ref: refs/heads/${TRUTH_BRANCH}\n`)
+}

@@ -1,0 +1,274 @@
+import fs from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { resolve as absolute, join } from 'node:path'
+import git from 'isomorphic-git'
+import { NodeError } from '../base/errors.ts'
+import { blobBytesMax, storeQueueMax, treeEntriesMax } from '../base/limits.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
+import { findFiles, writeFiles } from './directory-tree.ts'
+import { checkBranch, makeQuarantine, prepareRepository } from './git-directory.ts'
+import {
+  checkOid,
+  DIRECTORY_MODE,
+  decodeCommit,
+  decodeTree,
+  encodeCommit,
+  isOid,
+  nestTrees,
+} from './git-objects.ts'
+import { encodePack, failed, ObjectReader, replaceFile, writeLoose } from './isomorphic-objects.ts'
+import { IsomorphicQuarantine } from './isomorphic-quarantine.ts'
+import { checkPath, checkPaths } from './path-rules.ts'
+import type {
+  CommitInfo,
+  Dialect,
+  GitBackend,
+  NewCommit,
+  PackRepository,
+  Quarantine,
+  TreeFile,
+} from './repository.ts'
+
+/** Repositories kept by isomorphic-git, for machines without the `git` program. */
+export class IsomorphicBackend implements GitBackend {
+  readonly kind = 'isomorphic'
+
+  async open(path: string): Promise<PackRepository> {
+    await prepareRepository(path)
+    return new IsomorphicRepository(absolute(path))
+  }
+
+  async stop(): Promise<void> {
+    // Nothing runs outside this process.
+  }
+}
+
+export class IsomorphicRepository implements PackRepository {
+  readonly path: string
+  readonly dialects: readonly Dialect[] = ['pack']
+  /** Moves of branches read and write, and must not interleave. */
+  readonly #moves = new SerialQueue(storeQueueMax)
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  async branches(): Promise<ReadonlyMap<string, string>> {
+    const names = await git.listBranches({ fs, gitdir: this.path })
+    const branches = new Map<string, string>()
+    for (const name of names.sort()) {
+      const oid = await this.#resolve(name)
+      if (oid !== undefined) branches.set(name, oid)
+    }
+    return branches
+  }
+
+  async resolve(branch: string): Promise<string | undefined> {
+    return this.#resolve(checkBranch(branch))
+  }
+
+  async hasCommit(oid: string): Promise<boolean> {
+    return isOid(oid) && (await this.#reader().find(oid))?.type === 'commit'
+  }
+
+  async moveBranch(branch: string, to: string, from: string | undefined): Promise<void> {
+    checkBranch(branch)
+    if (from !== undefined) checkOid(from)
+    await this.#reader().read(to, 'commit')
+    await this.#moves.run(async () => {
+      const found = await this.#resolve(branch)
+      if (found !== from) {
+        const message = `The branch ${branch} is at ${found ?? 'nothing'}, not at ${from ?? 'nothing'}`
+        throw new NodeError('CONFLICT', message, { branch, from, found })
+      }
+      await replaceFile(join(this.path, 'refs', 'heads', branch), `${to}\n`)
+    })
+  }
+
+  async readCommit(oid: string): Promise<CommitInfo> {
+    return decodeCommit(oid, await this.#reader().read(oid, 'commit'))
+  }
+
+  async log(oid: string, limit: number): Promise<CommitInfo[]> {
+    const commits: CommitInfo[] = []
+    for await (const commit of this.#history(oid)) {
+      if (commits.length >= limit) break
+      commits.push(commit)
+    }
+    return commits
+  }
+
+  async isAncestor(ancestor: string, descendant: string): Promise<boolean> {
+    await this.#reader().read(ancestor, 'commit')
+    for await (const commit of this.#history(descendant)) if (commit.oid === ancestor) return true
+    return false
+  }
+
+  async listFiles(commit: string): Promise<TreeFile[]> {
+    const reader = this.#reader()
+    const { tree } = decodeCommit(commit, await reader.read(commit, 'commit'))
+    const files: TreeFile[] = []
+    const walk = async (oid: string, prefix: string): Promise<void> => {
+      for (const { mode, name, oid: entry } of decodeTree(oid, await reader.read(oid, 'tree'))) {
+        const path = prefix + name
+        // Before the descent, so that a tree of trees cannot lead us deeper than the rules allow.
+        checkPath(path)
+        if (mode === DIRECTORY_MODE) await walk(entry, `${path}/`)
+        else files.push({ path, mode, oid: entry })
+        if (files.length > treeEntriesMax) {
+          throw new NodeError('TOO_LARGE', `The commit ${commit} holds more than ${treeEntriesMax} files`)
+        }
+      }
+    }
+    await walk(tree, '')
+    checkPaths(files.map((file) => file.path))
+    return files
+  }
+
+  async readBlob(oid: string): Promise<Uint8Array> {
+    const bytes = await this.#reader().read(checkOid(oid), 'blob')
+    if (bytes.length <= blobBytesMax) return bytes
+    throw new NodeError(
+      'TOO_LARGE',
+      `${oid} has ${bytes.length} bytes, at most ${blobBytesMax} are read at once`,
+    )
+  }
+
+  async writeTree(files: readonly TreeFile[]): Promise<string> {
+    checkPaths(files.map((file) => file.path))
+    const reader = this.#reader()
+    for (const oid of new Set(files.map((file) => checkOid(file.oid)))) await reader.read(oid, 'blob')
+    const { trees, root } = nestTrees(files)
+    for (const tree of trees) await writeLoose(this.path, 'tree', tree.bytes)
+    return root
+  }
+
+  async writeTreeFromDirectory(directory: string): Promise<string> {
+    const files: TreeFile[] = []
+    for (const { path, mode, target } of await findFiles(directory)) {
+      const bytes = target === undefined ? await readWhole(join(directory, path)) : Buffer.from(target)
+      files.push({ path, mode, oid: await writeLoose(this.path, 'blob', bytes) })
+    }
+    return this.writeTree(files)
+  }
+
+  async writeCommit(commit: NewCommit): Promise<string> {
+    const bytes = encodeCommit(commit)
+    const reader = this.#reader()
+    await reader.read(commit.tree, 'tree')
+    for (const parent of commit.parents) await reader.read(parent, 'commit')
+    return writeLoose(this.path, 'commit', bytes)
+  }
+
+  async checkout(commit: string, directory: string): Promise<void> {
+    const reader = this.#reader()
+    await writeFiles(await this.listFiles(commit), directory, async (oids, onBlob) => {
+      for (const [index, oid] of oids.entries()) {
+        const bytes = await reader.read(oid, 'blob')
+        await onBlob(index, once(bytes))
+      }
+    })
+  }
+
+  /** Undeltified, one object at a time. */
+  async *packObjects(
+    wants: readonly string[],
+    haves: readonly string[],
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    yield* encodePack(this.#reader(), await this.#missing(wants, haves, signal))
+  }
+
+  async uploadPack(): Promise<void> {
+    throw new NodeError('UNSUPPORTED', 'Without the git program a node does not serve git upload-pack')
+  }
+
+  async quarantine(): Promise<Quarantine> {
+    return new IsomorphicQuarantine(this.path, await makeQuarantine(this.path))
+  }
+
+  #reader(): ObjectReader {
+    return new ObjectReader(this.path)
+  }
+
+  async #resolve(branch: string): Promise<string | undefined> {
+    try {
+      return await git.resolveRef({ fs, gitdir: this.path, ref: `refs/heads/${branch}` })
+    } catch (error) {
+      if (error instanceof git.Errors.NotFoundError) return undefined
+      throw failed(`read the branch ${branch}`, error)
+    }
+  }
+
+  /** In the order of `git rev-list`: the newest of the commits known so far comes next. */
+  async *#history(start: string): AsyncGenerator<CommitInfo, void, undefined> {
+    const reader = this.#reader()
+    const read = async (oid: string) => decodeCommit(oid, await reader.read(oid, 'commit'))
+    const queue = [await read(start)]
+    const seen = new Set([start])
+    for (let commit = queue.shift(); commit !== undefined; commit = queue.shift()) {
+      yield commit
+      for (const parent of commit.parents) {
+        if (seen.has(parent)) continue
+        seen.add(parent)
+        const found = await read(parent)
+        const behind = queue.findIndex((other) => other.timeMs < found.timeMs)
+        queue.splice(behind === -1 ? queue.length : behind, 0, found)
+      }
+    }
+  }
+
+  async #missing(wants: readonly string[], haves: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const reader = this.#reader()
+    const known = new Set<string>()
+    for (const have of haves) {
+      if (!(await this.hasCommit(have))) continue
+      for await (const commit of this.#history(have)) known.add(commit.oid)
+      await this.#addTree(reader, decodeCommit(have, await reader.read(have, 'commit')).tree, known, signal)
+    }
+    const wanted = new Set<string>()
+    for (const want of wants) {
+      for await (const commit of this.#history(want)) {
+        signal.throwIfAborted()
+        if (known.has(commit.oid) || wanted.has(commit.oid)) continue
+        wanted.add(commit.oid)
+        await this.#addTree(reader, commit.tree, wanted, signal, known)
+      }
+    }
+    return [...wanted]
+  }
+
+  /** Adds all objects of a tree; those in `known` with all below them are left out. */
+  async #addTree(
+    reader: ObjectReader,
+    tree: string,
+    found: Set<string>,
+    signal: AbortSignal,
+    known: ReadonlySet<string> = new Set(),
+  ): Promise<void> {
+    const pending = [tree]
+    for (let oid = pending.pop(); oid !== undefined; oid = pending.pop()) {
+      signal.throwIfAborted()
+      if (found.has(oid) || known.has(oid)) continue
+      found.add(oid)
+      const content = await reader.read(oid, 'tree')
+      for (const entry of decodeTree(oid, content)) {
+        if (entry.mode === DIRECTORY_MODE) pending.push(entry.oid)
+        else if (!known.has(entry.oid)) found.add(entry.oid)
+      }
+    }
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes
+}
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  const { size } = await fs.promises.stat(path)
+  if (size > blobBytesMax) {
+    const message = `${path} has ${size} bytes; without the git program a file has at most ${blobBytesMax}`
+    throw new NodeError('TOO_LARGE', message, { path, size })
+  }
+  return readFile(path)
+}

@@ -1,0 +1,275 @@
+import { resolve as absolute, join } from 'node:path'
+import { NodeError } from '../base/errors.ts'
+import { blobBytesMax, treeEntriesMax } from '../base/limits.ts'
+import type { ByteStream } from '../network/byte-stream.ts'
+import { findFiles, writeFiles } from './directory-tree.ts'
+import { checkBranch, makeQuarantine, NO_COMMIT, prepareRepository } from './git-directory.ts'
+import { checkOid, decodeCommit, encodeCommit, isOid, nestTrees } from './git-objects.ts'
+import { GitExit, type GitProgram } from './git-program.ts'
+import { lines, type OnObject, readKinds, readObjects } from './native-objects.ts'
+import { NativeQuarantine } from './native-quarantine.ts'
+import { serveUploadPack } from './native-transfer.ts'
+import { checkPaths, unsafePath } from './path-rules.ts'
+import type {
+  CommitInfo,
+  Dialect,
+  FileMode,
+  GitBackend,
+  NewCommit,
+  PackRepository,
+  Quarantine,
+  TreeFile,
+} from './repository.ts'
+
+/** Repositories kept by the `git` program. */
+export class NativeBackend implements GitBackend {
+  readonly kind = 'native'
+  readonly #git: GitProgram
+
+  constructor(git: GitProgram) {
+    this.#git = git
+  }
+
+  async open(path: string): Promise<PackRepository> {
+    await prepareRepository(path)
+    return new NativeRepository(this.#git, absolute(path))
+  }
+
+  stop(): Promise<void> {
+    return this.#git.stop()
+  }
+}
+
+export class NativeRepository implements PackRepository {
+  readonly path: string
+  readonly dialects: readonly Dialect[] = ['upload-pack', 'pack']
+  readonly #git: GitProgram
+
+  constructor(git: GitProgram, path: string) {
+    this.#git = git
+    this.path = path
+  }
+
+  async branches(): Promise<ReadonlyMap<string, string>> {
+    const text = await this.#run([
+      'for-each-ref',
+      '--format=%(refname:lstrip=2) %(objectname)',
+      'refs/heads/',
+    ])
+    return new Map(lines(text).map((line) => line.split(' ') as [string, string]))
+  }
+
+  async resolve(branch: string): Promise<string | undefined> {
+    checkBranch(branch)
+    return (await this.branches()).get(branch)
+  }
+
+  async hasCommit(oid: string): Promise<boolean> {
+    return isOid(oid) && (await this.#kinds([oid])).get(oid)?.type === 'commit'
+  }
+
+  async moveBranch(branch: string, to: string, from: string | undefined): Promise<void> {
+    checkBranch(branch)
+    await this.#checkCommit(to)
+    try {
+      await this.#run(['update-ref', '--no-deref', `refs/heads/${branch}`, to, checkOid(from ?? NO_COMMIT)])
+    } catch (cause) {
+      const found = await this.resolve(branch)
+      if (found === from) throw cause
+      const message = `The branch ${branch} is at ${found ?? 'nothing'}, not at ${from ?? 'nothing'}`
+      throw new NodeError('CONFLICT', message, { branch, from, found }, { cause })
+    }
+  }
+
+  async readCommit(oid: string): Promise<CommitInfo> {
+    const [commit] = await this.#readCommits([oid])
+    return commit as CommitInfo
+  }
+
+  async log(oid: string, limit: number): Promise<CommitInfo[]> {
+    await this.#checkCommit(oid)
+    const text = await this.#run(['rev-list', `--max-count=${Math.max(0, Math.floor(limit))}`, oid])
+    return this.#readCommits(lines(text))
+  }
+
+  async isAncestor(ancestor: string, descendant: string): Promise<boolean> {
+    await this.#checkCommit(ancestor, descendant)
+    try {
+      await this.#run(['merge-base', '--is-ancestor', ancestor, descendant])
+      return true
+    } catch (error) {
+      if (error instanceof GitExit && error.exitCode === 1) return false
+      throw error
+    }
+  }
+
+  async listFiles(commit: string): Promise<TreeFile[]> {
+    await this.#checkCommit(commit)
+    const output = await this.#run(['ls-tree', '-r', '-z', '--full-tree', commit])
+    const files: TreeFile[] = []
+    for (let at = 0; at < output.length; ) {
+      const end = output.indexOf(0, at)
+      // A name that is not UTF-8 comes out with a replacement character, which the rules refuse.
+      const line = output.toString('utf8', at, end)
+      const [mode, , oid] = line.slice(0, line.indexOf('\t')).split(' ')
+      const path = line.slice(line.indexOf('\t') + 1)
+      if (mode !== '100644' && mode !== '100755' && mode !== '120000')
+        throw unsafePath(path, `has the mode ${mode}`)
+      files.push({ path, mode: mode satisfies FileMode, oid: oid as string })
+      at = end + 1
+    }
+    if (files.length > treeEntriesMax) {
+      throw new NodeError('TOO_LARGE', `The commit ${commit} holds more than ${treeEntriesMax} files`)
+    }
+    checkPaths(files.map((file) => file.path))
+    return files
+  }
+
+  async readBlob(oid: string): Promise<Uint8Array> {
+    const kind = (await this.#kinds([checkOid(oid)])).get(oid)
+    if (kind?.type !== 'blob')
+      throw new NodeError('NOT_FOUND', `There is no file content ${oid} here`, { oid })
+    if (kind.size > blobBytesMax) {
+      throw new NodeError(
+        'TOO_LARGE',
+        `${oid} has ${kind.size} bytes, at most ${blobBytesMax} are read at once`,
+      )
+    }
+    return this.#run(['cat-file', 'blob', oid])
+  }
+
+  async writeTree(files: readonly TreeFile[]): Promise<string> {
+    checkPaths(files.map((file) => file.path))
+    for (const file of files) checkOid(file.oid)
+    const { trees, root } = nestTrees(files)
+    const input = trees.map(({ entries }) => {
+      const line = (mode: string, oid: string, name: string) =>
+        `${mode} ${mode === '40000' ? 'tree' : 'blob'} ${oid}\t${name}\0`
+      return `${entries.map(({ mode, oid, name }) => line(mode, oid, name)).join('')}\0`
+    })
+    try {
+      await this.#run(['mktree', '-z', '--batch'], input.join(''))
+    } catch (cause) {
+      const missing =
+        cause instanceof GitExit ? /object ([0-9a-f]{40}) is unavailable/.exec(cause.stderr) : null
+      if (missing === null) throw cause
+      throw new NodeError(
+        'NOT_FOUND',
+        `There is no file content ${missing[1]} here`,
+        { oid: missing[1] },
+        { cause },
+      )
+    }
+    return root
+  }
+
+  async writeTreeFromDirectory(directory: string): Promise<string> {
+    const root = absolute(directory)
+    if (root.includes('\n'))
+      throw new NodeError('INVALID_INPUT', 'The name of the directory holds a line break')
+    const found = await findFiles(root)
+    const plain = found.filter((file) => file.target === undefined)
+    // Filters and line endings of a checkout are none of our business: the bytes are stored as they are.
+    const hash = ['hash-object', '-w', '--no-filters', '--stdin-paths']
+    const paths = plain.map((file) => `${join(root, file.path)}\n`).join('')
+    const oids = plain.length === 0 ? [] : lines(await this.#run(hash, paths))
+    if (oids.length !== plain.length) {
+      throw new NodeError(
+        'GIT_FAILED',
+        `git stored ${oids.length} of the ${plain.length} files in ${directory}`,
+      )
+    }
+    const files: TreeFile[] = plain.map(({ path, mode }, i) => ({ path, mode, oid: oids[i] as string }))
+    for (const { path, mode, target } of found) {
+      if (target === undefined) continue
+      const [oid] = lines(await this.#run(['hash-object', '-w', '--stdin'], target))
+      files.push({ path, mode, oid: oid as string })
+    }
+    return this.writeTree(files)
+  }
+
+  async writeCommit(commit: NewCommit): Promise<string> {
+    const bytes = encodeCommit(commit)
+    const kinds = await this.#kinds([commit.tree, ...commit.parents])
+    if (kinds.get(commit.tree)?.type !== 'tree') {
+      throw new NodeError('NOT_FOUND', `There is no tree ${commit.tree} here`, { oid: commit.tree })
+    }
+    const stranger = commit.parents.find((parent) => kinds.get(parent)?.type !== 'commit')
+    if (stranger !== undefined) throw noCommit(stranger)
+    const [oid] = lines(await this.#run(['hash-object', '-t', 'commit', '-w', '--stdin'], bytes))
+    return oid as string
+  }
+
+  async checkout(commit: string, directory: string): Promise<void> {
+    const files = await this.listFiles(commit)
+    await writeFiles(files, directory, async (oids, onBlob) => {
+      let index = 0
+      await this.#objects(oids, async (_oid, _type, content) => {
+        await onBlob(index, content)
+        index += 1
+      })
+    })
+  }
+
+  async *packObjects(
+    wants: readonly string[],
+    haves: readonly string[],
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    await this.#checkCommit(...wants)
+    const kinds = await this.#kinds(haves.filter(isOid))
+    const known = haves.filter((oid) => kinds.get(oid)?.type === 'commit')
+    const input = [...wants, ...known.map((oid) => `^${oid}`), ''].join('\n')
+    const args = ['pack-objects', '--quiet', '--revs', '--stdout', '--delta-base-offset']
+    const child = this.#git.spawn([`--git-dir=${this.path}`, ...args], { signal })
+    try {
+      child.stdin.end(input)
+      for await (const chunk of child.stdout) yield chunk as Buffer
+      const { code, stderr } = await child.ended
+      if (code !== 0) throw new GitExit('pack-objects', code, stderr)
+    } finally {
+      child.kill()
+    }
+  }
+
+  uploadPack(stream: ByteStream, signal: AbortSignal): Promise<void> {
+    return serveUploadPack(this.#git, this.path, stream, signal)
+  }
+
+  async quarantine(): Promise<Quarantine> {
+    return new NativeQuarantine(this.#git, this.path, await makeQuarantine(this.path))
+  }
+
+  #run(args: readonly string[], input?: string | Uint8Array): Promise<Buffer> {
+    return this.#git.run([`--git-dir=${this.path}`, ...args], input === undefined ? {} : { input })
+  }
+
+  #kinds(oids: readonly string[]) {
+    return readKinds(this.#git, this.path, oids)
+  }
+
+  #objects(oids: readonly string[], onObject: OnObject) {
+    return readObjects(this.#git, this.path, oids, onObject)
+  }
+
+  async #readCommits(oids: readonly string[]): Promise<CommitInfo[]> {
+    await this.#checkCommit(...oids)
+    const commits: CommitInfo[] = []
+    await this.#objects(oids, async (oid, _type, content) => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of content) chunks.push(chunk)
+      commits.push(decodeCommit(oid, Buffer.concat(chunks)))
+    })
+    return commits
+  }
+
+  async #checkCommit(...oids: readonly string[]): Promise<void> {
+    const kinds = await this.#kinds(oids.filter(isOid))
+    const stranger = oids.find((oid) => kinds.get(oid)?.type !== 'commit')
+    if (stranger !== undefined) throw noCommit(stranger)
+  }
+}
+
+function noCommit(oid: string): NodeError {
+  return new NodeError('COMMIT_NOT_FOUND', `The commit ${oid.slice(0, 80)} is not here`, { commit: oid })
+}

@@ -1,0 +1,131 @@
+/**
+ * A dataset's bare git repository as the other rooms see it. Two backends stand behind these interfaces, the `git`
+ * program and isomorphic-git; test/contract/repository.test.ts holds both to the same answers, ids and errors.
+ */
+import type { ByteStream } from '../network/byte-stream.ts'
+
+/** A file, an executable file, a symbolic link. */
+export type FileMode = '100644' | '100755' | '120000'
+
+export interface TreeFile {
+  /** From the top of the tree, parts joined by `/`; keeps the rules of path-rules.ts. */
+  readonly path: string
+  readonly mode: FileMode
+  readonly oid: string
+}
+
+export interface Person {
+  readonly name: string
+  readonly email: string
+}
+
+export interface CommitInfo {
+  readonly oid: string
+  readonly tree: string
+  readonly parents: readonly string[]
+  readonly author: Person
+  /** Whole seconds, as ms since the epoch. */
+  readonly timeMs: number
+  readonly message: string
+}
+
+/** Author and committer are one, the time is UTC in whole seconds: the same commit has the same id everywhere. */
+export interface NewCommit {
+  readonly tree: string
+  readonly parents: readonly string[]
+  readonly message: string
+  readonly author: Person
+  /** Ms since the epoch; what is below a second is dropped. */
+  readonly timeMs: number
+}
+
+export interface Repository {
+  /** Where the bare repository lies. */
+  readonly path: string
+  /** Branch name to commit id. */
+  branches(): Promise<ReadonlyMap<string, string>>
+  resolve(branch: string): Promise<string | undefined>
+  hasCommit(oid: string): Promise<boolean>
+  /**
+   * Moves a branch if it is still at `from` (undefined: if it does not exist yet).
+   *
+   * @throws NodeError CONFLICT, COMMIT_NOT_FOUND, INVALID_NAME.
+   */
+  moveBranch(branch: string, to: string, from: string | undefined): Promise<void>
+  /** @throws NodeError COMMIT_NOT_FOUND */
+  readCommit(oid: string): Promise<CommitInfo>
+  /** The commit and its ancestors, newest first, at most `limit`. @throws NodeError COMMIT_NOT_FOUND */
+  log(oid: string, limit: number): Promise<CommitInfo[]>
+  /** True as well when both are the same. @throws NodeError COMMIT_NOT_FOUND */
+  isAncestor(ancestor: string, descendant: string): Promise<boolean>
+  /** Every file of the commit's tree, sorted bytewise by path. @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE */
+  listFiles(commit: string): Promise<TreeFile[]>
+  /** @throws NodeError NOT_FOUND, TOO_LARGE above what fits memory (`blobBytesMax`). */
+  readBlob(oid: string): Promise<Uint8Array>
+  /** @returns the tree's id. @throws NodeError PATH_UNSAFE, NOT_FOUND when an object is not here. */
+  writeTree(files: readonly TreeFile[]): Promise<string>
+  /**
+   * Stores what a directory holds. Links are stored as links and never followed; anything that is neither file, link
+   * nor directory, and any name against the rules, is refused.
+   *
+   * @returns the tree's id. @throws NodeError PATH_UNSAFE
+   */
+  writeTreeFromDirectory(directory: string): Promise<string>
+  /** @returns the commit's id. @throws NodeError NOT_FOUND when the tree, COMMIT_NOT_FOUND when a parent is not here. */
+  writeCommit(commit: NewCommit): Promise<string>
+  /**
+   * Writes the commit's files into `directory`, which is made if need be and must be empty. Nothing is written when
+   * the tree breaks a rule, and no link that another entry planted is ever written through.
+   *
+   * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE, INVALID_INPUT when the directory is not empty.
+   */
+  checkout(commit: string, directory: string): Promise<void>
+}
+
+/** How two nodes may exchange objects on one stream (dataset-fetch.md §3). */
+export type Dialect = 'upload-pack' | 'pack'
+
+/** What the pack protocol asks of a repository beyond what the other rooms see. */
+export interface PackRepository extends Repository {
+  /** What this backend speaks, best first. */
+  readonly dialects: readonly Dialect[]
+  /**
+   * One pack with every object reachable from `wants` and not from those of `haves` that are here, as it is made.
+   *
+   * @throws NodeError COMMIT_NOT_FOUND for a want, TOO_LARGE where the backend cannot hold the pack.
+   */
+  packObjects(
+    wants: readonly string[],
+    haves: readonly string[],
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array>
+  /** Serves git's own upload-pack on a stream. @throws NodeError UNSUPPORTED */
+  uploadPack(stream: ByteStream, signal: AbortSignal): Promise<void>
+  /** A place apart for objects that a peer sends. */
+  quarantine(): Promise<Quarantine>
+}
+
+/** Received objects wait here until all is proven of them; what is not admitted leaves no trace. */
+export interface Quarantine {
+  /** Fetches `wants` in the dialect `upload-pack`. @throws NodeError PACK_REJECTED, STREAM_CLOSED, UNSUPPORTED */
+  fetch(stream: ByteStream, wants: readonly string[], signal: AbortSignal): Promise<void>
+  /** Takes one pack. @throws NodeError PACK_REJECTED */
+  receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  /**
+   * Judges everything received (ids, format, connectivity, limits, paths), then makes it part of the repository in one step.
+   *
+   * @throws NodeError PACK_REJECTED, PATH_UNSAFE
+   */
+  admit(wants: readonly string[], signal: AbortSignal): Promise<void>
+  /** Removes the place with whatever is still in it. */
+  discard(): Promise<void>
+}
+
+/** One way of keeping git repositories. */
+export interface GitBackend {
+  readonly kind: 'native' | 'isomorphic'
+  /** Opens the bare repository at `path`, making it when there is none. */
+  open(path: string): Promise<PackRepository>
+  /** Ends what still runs. */
+  stop(): Promise<void>
+}
