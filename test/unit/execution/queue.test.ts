@@ -80,9 +80,6 @@ test('a repetition keeps slot and plan and takes over what is done', () => {
   const third = repetitionOf(endRun(again, 'cancelled', { timeMs: 600 }), 'c', 700)
   assert.equal(third.steps[0]?.doneBy, 'a')
   assert.equal(third.slot, 100)
-  const scheduled = midway(runOf('s', ['d/one', 'd/two'], { kind: 'schedule', slot: 7 }))
-  const repeated = repetitionOf(endRun(scheduled, 'failed', { timeMs: 400 }), 't', 500)
-  assert.deepEqual(repeated.trigger, { kind: 'repeat', of: 's', slot: 7 })
   const scheduled = endRun(midway(runOf('s', ['d/one', 'd/two'], { kind: 'schedule', slot: 7 })), 'failed', {
     timeMs: 400,
   })
