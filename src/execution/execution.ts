@@ -219,8 +219,7 @@ export class Execution implements Startable {
 
   /** Resolves with the run when it has ended. @throws the signal's reason. */
   async finished(id: string, signal?: AbortSignal): Promise<Run> {
-    await this.#until(id, isEnded, signal)
-    return this.#store.get(id)
+    return this.#store.until(id, isEnded, signal)
   }
 
   /**
@@ -240,8 +239,9 @@ export class Execution implements Startable {
     for (const name of step === undefined ? names : [step]) {
       const stepOf = (run: Run) => run.steps.find((other) => other.name === name)
       const begun = (run: Run) => isEnded(run) || !BEFORE_LOG.has(stepOf(run)?.state ?? 'queued')
-      if (options.follow) await this.#until(id, begun, options.signal).catch(ignoreAbort(options.signal))
-      if (options.signal?.aborted) return
+      const { signal } = options
+      if (options.follow) await this.#store.until(id, begun, signal).catch(ignoreAbort(signal))
+      if (signal?.aborted) return
       yield* this.#logs.read(stepOf(this.#store.get(id))?.doneBy ?? id, name, options)
     }
   }
@@ -295,25 +295,6 @@ export class Execution implements Startable {
       .map(({ trigger }) => (trigger.kind === 'request' ? undefined : trigger.slot))
       .filter((slot) => slot !== undefined)
     return slots.length === 0 ? undefined : Math.max(...slots)
-  }
-
-  /** Resolves once the stored run answers `holds`. @throws the signal's reason. */
-  #until(id: string, holds: (run: Run) => boolean, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (holds(this.#store.get(id))) return resolve()
-      if (signal?.aborted) return reject(signal.reason)
-      const onAbort = () => {
-        unwatch()
-        reject(signal?.reason)
-      }
-      const unwatch = this.onRun((run) => {
-        if (run.id !== id || !holds(run)) return
-        unwatch()
-        signal?.removeEventListener('abort', onAbort)
-        resolve()
-      })
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
   }
 }
 

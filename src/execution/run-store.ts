@@ -71,6 +71,26 @@ export class RunStore {
     return () => this.#watchers.delete(callback)
   }
 
+  /** Resolves with the stored run once it answers `holds`. @throws NodeError RUN_NOT_FOUND, the signal's reason. */
+  async until(id: string, holds: (run: Run) => boolean, signal?: AbortSignal): Promise<Run> {
+    const now = this.get(id)
+    if (holds(now)) return now
+    signal?.throwIfAborted()
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        unwatch()
+        reject(signal?.reason)
+      }
+      const unwatch = this.onRun((run) => {
+        if (run.id !== id || !holds(run)) return
+        unwatch()
+        signal?.removeEventListener('abort', onAbort)
+        resolve(run)
+      })
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
   #tell(run: Run): void {
     for (const callback of this.#watchers) {
       try {

@@ -79,9 +79,15 @@ export class Runner {
 
   /** Resolves when the run has ended. @throws NodeError STORE_FAILED when that could not be written down. */
   async run(id: string, signal: AbortSignal): Promise<void> {
-    const { store, clock } = this.#parts
+    const { store, log } = this.#parts
     const outcome = await this.#outcomeOf(id, signal)
-    const run = store.get(id)
+    await this.#end(store.get(id), outcome)
+    const { pipeline, state, reason } = store.get(id)
+    log.info({ run: id, pipeline, state, reason }, 'a run has ended')
+  }
+
+  async #end(run: Run, outcome: Outcome | undefined): Promise<void> {
+    const { store, clock } = this.#parts
     const timeMs = clock.now()
     if (outcome === undefined) return store.save(endRun(run, 'succeeded', { timeMs }))
     if (outcome.state === 'lost') return this.#lose(run, outcome)
