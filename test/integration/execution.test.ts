@@ -375,3 +375,22 @@ test('a spike in the control metric is in the run, and under /notifications/', a
   const insights = room.registry.get(`/insights/shell/${room.peer}`)
   assert.deepEqual(JSON.parse(Buffer.from(insights?.value ?? []).toString()), { runs: 2 })
 })
+
+test('an output against the rules of datasets fails the run, and the branch stays usable', async () => {
+  for (const script of [
+    'mkdir data/.git; echo x > data/.git/config',
+    'mkfifo data/pipe',
+    'ln -s /etc/passwd data/link',
+  ]) {
+    const name = await pipelineOf({
+      script: `echo $MAO_RUN_ID >> data/runs; ${script}`,
+    })
+    const refused = await ended((await room.execution.submit(name)).id)
+    assert.deepEqual([refused.state, refused.code], ['failed', 'PATH_UNSAFE'], script)
+    assert.equal(refused.steps[0]?.exitCode, 0)
+    await room.execution.addPipeline(name, {
+      steps: [{ name: 'step-0', tool: 'shell', cmd: ['true'], output_dataset: `${name}-0` }],
+    })
+    assert.equal((await ended((await room.execution.submit(name)).id)).state, 'succeeded')
+  }
+})
