@@ -76,6 +76,18 @@ export const packObjectsMax = 5_000_000
 export const fetchTimeoutMs = 30 * MINUTE_MS
 /** Attempts at one head, each at another member where one has it. */
 export const fetchAttemptsMax = 5
+/** Transfers that this node serves at once, to all and to one member; a member that is refused tries another. */
+export const transfersServedMax = 16
+export const transfersPerPeerMax = 4
+/** Fetches of this node's own at once. */
+export const fetchesMax = 4
+/** Commits that a client without git names as known to it; more would only make a smaller pack. */
+export const fetchHavesMax = 1_024
+/** A line of the fetch protocol: all wants and haves. */
+export const fetchLineBytesMax = 64 * KIB
+/** Between two rounds of attempts at a head: from the first to the longest pause. A peer that connects ends it. */
+export const fetchRetryFirstMs = 500
+export const fetchRetryLongestMs = 30 * SECOND_MS
 /** git child processes at once: more only fight over the disk. */
 export const gitProcessesMax = 8
 /** Branches that one member may announce in one dataset. */

@@ -34,7 +34,10 @@ export class NativeQuarantine implements Quarantine {
   async receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
     const args = [`--git-dir=${this.#place}`, 'index-pack', '--stdin', '--strict', '--fsck-objects']
     const child = this.#git.spawn([...args, `--max-input-size=${packBytesMax}`], { signal })
-    child.stdout.resume()
+    let said = ''
+    child.stdout.on('data', (bytes: Buffer) => {
+      if (said.length < 200) said += bytes.toString('latin1')
+    })
     try {
       for await (const chunk of meterPack(pack, packBytesMax)) {
         if (child.stdin.destroyed) break
@@ -44,6 +47,10 @@ export class NativeQuarantine implements Quarantine {
       const { code, stderr } = await child.ended
       signal.throwIfAborted()
       if (code !== 0) throw rejected(new GitExit('index-pack', code, stderr))
+      // index-pack hands back what it read beyond the pack's end.
+      if (!/^pack\t[0-9a-f]{40}\n$/.test(said)) {
+        throw new NodeError('PACK_REJECTED', 'The received pack has bytes that belong to no object')
+      }
     } finally {
       child.kill()
     }

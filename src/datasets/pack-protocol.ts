@@ -1,0 +1,126 @@
+/**
+ * What both sides of `/mao/git/1.0.0` say before objects flow (protocols/dataset-fetch.md): lines of JSON, each in one
+ * schema, on a stream whose rest belongs to the dialect that they agree on.
+ */
+import { z } from 'zod'
+import { type ErrorCode, NodeError } from '../base/errors.ts'
+import {
+  branchesPerHeadMax,
+  dialTimeoutMs,
+  fetchHavesMax,
+  fetchLineBytesMax,
+  reasonCharactersMax,
+} from '../base/limits.ts'
+import { nameSchema } from '../base/names.ts'
+import { withDeadline } from '../base/wait.ts'
+import type { ByteStream } from '../network/byte-stream.ts'
+import { ChunkReader } from './chunk-reader.ts'
+import type { Dialect } from './repository.ts'
+
+export const PACK_PROTOCOL = '/mao/git/1.0.0'
+
+export const oidSchema = z.string().regex(/^[0-9a-f]{40}$/)
+
+/** The client's first line. */
+export const helloSchema = z.object({ dataset: nameSchema, dialects: z.array(z.string().max(40)).max(8) })
+/** The server's answer to it. */
+export const dialectSchema = z.object({ dialect: z.enum(['upload-pack', 'pack'] satisfies Dialect[]) })
+/** The client's second line, in the dialect `pack` alone. */
+export const askSchema = z.object({
+  wants: z.array(oidSchema).min(1).max(branchesPerHeadMax),
+  haves: z.array(oidSchema).max(fetchHavesMax),
+})
+/** The server's answer to that; the pack follows. */
+export const packSchema = z.object({ pack: z.literal(true) })
+const refusalSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) })
+
+/** Codes that mean the same to both sides; any other says only that the peer has failed. */
+const SHARED_CODES: readonly ErrorCode[] = [
+  'COMMIT_NOT_FOUND',
+  'DATASET_NOT_FOUND',
+  'FORBIDDEN',
+  'QUEUE_FULL',
+  'TOO_LARGE',
+  'UNSUPPORTED',
+]
+
+/** One side of the lines on a stream. */
+export class Conversation {
+  readonly #stream: ByteStream
+  readonly #reader: ChunkReader
+
+  constructor(stream: ByteStream) {
+    this.#stream = stream
+    this.#reader = new ChunkReader(chunksOf(stream))
+  }
+
+  async say(message: object): Promise<void> {
+    await this.#stream.write(new TextEncoder().encode(`${JSON.stringify(message)}\n`))
+  }
+
+  /** Tells the other side why it gets nothing. */
+  async refuse(error: unknown): Promise<void> {
+    const known = error instanceof NodeError && SHARED_CODES.includes(error.code)
+    // What went wrong inside is for our log, not for a peer.
+    const shown = known
+      ? { code: error.code, message: error.message }
+      : { code: 'GIT_FAILED', message: 'failed' }
+    await this.say({ error: shown })
+    await this.#stream.closeWrite()
+  }
+
+  /**
+   * The next line, in its schema.
+   *
+   * @throws NodeError with the code of the other side's refusal, INVALID_INPUT when it says something else, TIMED_OUT.
+   */
+  async hear<T>(schema: z.ZodType<T>, deadlineMs: number = dialTimeoutMs): Promise<T> {
+    const line = await withDeadline(
+      this.#reader.line(fetchLineBytesMax),
+      deadlineMs,
+      `The next word of ${this.#stream.peer}`,
+    )
+    const value = parseJson(line ?? '')
+    const parsed = schema.safeParse(value)
+    if (parsed.success) return parsed.data
+    const refusal = refusalSchema.safeParse(value)
+    if (refusal.success) throw this.#refusal(refusal.data.error)
+    throw new NodeError('INVALID_INPUT', `${this.#stream.peer} does not speak ${PACK_PROTOCOL}`, {
+      peer: this.#stream.peer,
+    })
+  }
+
+  /** The stream as it goes on behind the lines. */
+  rest(): ByteStream {
+    const stream = this.#stream
+    return {
+      peer: stream.peer,
+      read: () => this.#reader.chunk(),
+      write: (bytes) => stream.write(bytes),
+      closeWrite: () => stream.closeWrite(),
+      abort: (error) => stream.abort(error),
+    }
+  }
+
+  #refusal({ code, message }: { code: string; message: string }): NodeError {
+    const { peer } = this.#stream
+    const known = SHARED_CODES.find((shared) => shared === code) ?? 'GIT_FAILED'
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: a peer's words must not steer a terminal
+    const words = message.replace(/[\x00-\x1f\x7f]/g, ' ').slice(0, reasonCharactersMax)
+    return new NodeError(known, `${peer} refused: ${words}`, { peer })
+  }
+}
+
+/** A stream as the chunks that come from it. */
+export async function* chunksOf(stream: ByteStream): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read()) yield chunk
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // No schema takes undefined, so the caller refuses it like any other nonsense.
+    return undefined
+  }
+}

@@ -1,0 +1,130 @@
+import { messageOf, NodeError } from '../base/errors.ts'
+import type { Startable } from '../base/lifecycle.ts'
+import { fetchTimeoutMs, transfersPerPeerMax, transfersServedMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import type { ByteStream } from '../network/byte-stream.ts'
+import type { Streams } from '../network/network.ts'
+import { askSchema, Conversation, helloSchema, PACK_PROTOCOL } from './pack-protocol.ts'
+import type { PackRepository } from './repository.ts'
+
+export interface PackServerParts {
+  readonly streams: Pick<Streams, 'handle'>
+  /** Whether a peer may have a dataset at all; asked before a byte of it is read. */
+  readonly mayRead: (peer: string, dataset: string) => boolean
+  readonly repository: (dataset: string) => Promise<PackRepository>
+  readonly log: Logger
+}
+
+/** Serves the objects of this node's datasets to members. */
+export class PackServer implements Startable {
+  readonly #parts: PackServerParts
+  readonly #serving = new Map<string, number>()
+  #stopping = new AbortController()
+  #unhandle: (() => Promise<void>) | undefined
+
+  constructor(parts: PackServerParts) {
+    this.#parts = parts
+  }
+
+  async start(): Promise<void> {
+    if (this.#unhandle !== undefined) return
+    this.#stopping = new AbortController()
+    this.#unhandle = await this.#parts.streams.handle(PACK_PROTOCOL, (stream) => this.#serve(stream))
+  }
+
+  async stop(): Promise<void> {
+    const unhandle = this.#unhandle
+    this.#unhandle = undefined
+    await unhandle?.()
+    this.#stopping.abort(new NodeError('CANCELLED', 'The node stops'))
+  }
+
+  async #serve(stream: ByteStream): Promise<void> {
+    const talk = new Conversation(stream)
+    let dataset: string | undefined
+    try {
+      const hello = await talk.hear(helloSchema)
+      dataset = hello.dataset
+      const repository = await this.#admit(stream.peer, dataset)
+      const dialect = repository.dialects.find((one) => hello.dialects.includes(one))
+      if (dialect === undefined) throw new NodeError('UNSUPPORTED', 'We speak no dialect in common')
+      await this.#counted(stream, async (signal) => {
+        await talk.say({ dialect })
+        if (dialect === 'upload-pack') await this.#serveUploadPack(talk, stream, repository, signal)
+        else await this.#servePack(talk, stream, repository, signal)
+      })
+    } catch (error) {
+      this.#parts.log.debug({ peer: stream.peer, dataset, error: messageOf(error) }, 'a fetch was not served')
+      // [MUST] The other side learns why, before the stream ends (dataset-fetch.md §6).
+      await talk.refuse(error)
+    }
+  }
+
+  /** [MUST] Membership and policy come before anything of the dataset is touched (dataset-fetch.md §2). */
+  async #admit(peer: string, dataset: string): Promise<PackRepository> {
+    if (!this.#parts.mayRead(peer, dataset)) {
+      throw new NodeError('FORBIDDEN', `You may not have the dataset ${dataset}`, { peer, dataset })
+    }
+    return this.#parts.repository(dataset)
+  }
+
+  async #serveUploadPack(
+    talk: Conversation,
+    stream: ByteStream,
+    repository: PackRepository,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await repository.uploadPack(talk.rest(), signal)
+    } catch (cause) {
+      // git's dialogue has a way of its own to say what is wrong; a line of ours would only garble it.
+      stream.abort(new Error(messageOf(cause)))
+      throw cause
+    }
+  }
+
+  async #servePack(
+    talk: Conversation,
+    stream: ByteStream,
+    repository: PackRepository,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { wants, haves } = await talk.hear(askSchema)
+    const chunks = repository.packObjects(wants, haves, signal)[Symbol.asyncIterator]()
+    // A want that is not here shows with the first chunk, while there is still a way to say so.
+    let next = await chunks.next()
+    try {
+      await talk.say({ pack: true })
+      for (; next.done !== true; next = await chunks.next()) await stream.write(next.value)
+      await stream.closeWrite()
+    } catch (cause) {
+      // Behind the first byte a refusal would be read as part of the pack: the other side must see a cut.
+      stream.abort(new Error(messageOf(cause)))
+      throw cause
+    } finally {
+      await chunks.return?.()
+    }
+  }
+
+  /** [MUST] Transfers are bounded, for one peer and for all (dataset-fetch.md §5). */
+  async #counted(stream: ByteStream, serve: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { peer } = stream
+    const ofPeer = this.#serving.get(peer) ?? 0
+    const all = [...this.#serving.values()].reduce((sum, count) => sum + count, 0)
+    if (ofPeer >= transfersPerPeerMax || all >= transfersServedMax) {
+      throw new NodeError('QUEUE_FULL', 'Too many transfers at once; try again later', { peer })
+    }
+    this.#serving.set(peer, ofPeer + 1)
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(fetchTimeoutMs)])
+    const cut = () => stream.abort(new Error(messageOf(signal.reason)))
+    signal.addEventListener('abort', cut, { once: true })
+    try {
+      await serve(signal)
+    } finally {
+      signal.removeEventListener('abort', cut)
+      const left = (this.#serving.get(peer) ?? 1) - 1
+      if (left > 0) this.#serving.set(peer, left)
+      else this.#serving.delete(peer)
+    }
+  }
+}
