@@ -1,4 +1,4 @@
-import type { RoundView, TruthView, Verification } from '../consensus/views.ts'
+import type { Consensus } from '../consensus/consensus.ts'
 import type { Execution } from '../execution/execution.ts'
 import type { Genesis } from '../federation/genesis.ts'
 import type { Members } from '../federation/members.ts'
@@ -50,13 +50,7 @@ export interface ApiRooms {
     log(name: string, branch?: string, limit?: number): Promise<CommitInfo[]>
     repository(name: string): Promise<{ readonly path: string }>
   }
-  readonly consensus: {
-    openRound(p: { dataset: string; step: string; windowMs?: number }): Promise<RoundView>
-    rounds(): RoundView[]
-    round(id: string): RoundView
-    truth(dataset: string): Promise<TruthView>
-    verify(dataset: string): Promise<Verification>
-  }
+  readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Pick<
     Execution,
     | 'tools'

@@ -15,6 +15,7 @@ const open = createRoute({
         dataset: nameSchema,
         step: nameSchema,
         windowMs: z.int().min(1).optional().describe('how long ballots are taken'),
+        slot: z.int().min(0).optional().describe('time of the round, where it is agreed on elsewhere; default: now'),
       }),
     ),
   },
@@ -58,16 +59,12 @@ const verify = createRoute({
 export function roundRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   routes.openapi(open, async (c) => {
-    return c.json(await node.federation.consensus.openRound(withoutUndefined(c.req.valid('json'))), 201)
+    const { dataset, step, ...options } = c.req.valid('json')
+    return c.json(await node.federation.consensus.open(dataset, step, withoutUndefined(options)), 201)
   })
   routes.openapi(list, (c) => {
     const { dataset } = c.req.valid('query')
-    const rounds = node.federation.consensus.rounds()
-    const wanted = rounds.filter((round) => dataset === undefined || round.dataset === dataset)
-    return c.json(
-      wanted.sort((a, b) => b.slot - a.slot),
-      200,
-    )
+    return c.json(node.federation.consensus.rounds(dataset).reverse(), 200)
   })
   routes.openapi(show, (c) => {
     const { dataset, step, slot } = c.req.valid('param')

@@ -36,7 +36,12 @@ export async function unpack(
   let bytes = 0
   let files = 0
   const entriesIn = extract()
-  const reading = pipeline(Readable.fromWeb(archive), entriesIn)
+  // An archive that breaks off leaves its last entry waiting for bytes that never come.
+  const broken = new AbortController()
+  const reading = pipeline(Readable.fromWeb(archive), entriesIn).catch((error: unknown) => {
+    broken.abort(error)
+    throw error
+  })
   const writing = (async () => {
     for await (const entry of entriesIn) {
       const { header } = entry
@@ -49,7 +54,7 @@ export async function unpack(
         else if (header.type === 'directory') await mkdir(join(directory, path), { recursive: true })
         else {
           files += 1
-          await writeFileAnew(entry, join(directory, path), header)
+          await writeFileAnew(entry, join(directory, path), header, broken.signal)
           continue
         }
       }
@@ -59,8 +64,8 @@ export async function unpack(
   try {
     await Promise.all([reading, writing])
     for (const { path, target } of links) {
-      await mkdir(dirname(join(directory, path)), { recursive: true })
       await refuseLinkedParents(directory, path)
+      await mkdir(dirname(join(directory, path)), { recursive: true })
       await symlink(target, join(directory, path))
     }
   } catch (cause) {
@@ -68,16 +73,23 @@ export async function unpack(
     entriesIn.destroy()
     await Promise.allSettled([reading, writing])
     if (cause instanceof NodeError) throw cause
-    throw new NodeError('INVALID_INPUT', `The archive cannot be unpacked: ${messageOf(cause)}`, {}, { cause })
+    const reason = cause instanceof Error && cause.name === 'AbortError' ? broken.signal.reason : cause
+    const message = `The archive cannot be unpacked: ${messageOf(reason)}`
+    throw new NodeError('INVALID_INPUT', message, {}, { cause })
   }
   return { files, bytes }
 }
 
-async function writeFileAnew(content: AsyncIterable<unknown>, path: string, header: Header): Promise<void> {
+async function writeFileAnew(
+  content: AsyncIterable<unknown>,
+  path: string,
+  header: Header,
+  signal: AbortSignal,
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   // Only whether a file can be executed is kept, as git does.
   const mode = (header.mode & 0o111) === 0 ? 0o644 : 0o755
-  await pipeline(content, createWriteStream(path, { flags: 'wx', mode }))
+  await pipeline(content, createWriteStream(path, { flags: 'wx', mode }), { signal })
 }
 
 /** A link made before may stand where this link's parent should be. */
@@ -85,8 +97,14 @@ async function refuseLinkedParents(directory: string, path: string): Promise<voi
   let parent = directory
   for (const part of path.split('/').slice(0, -1)) {
     parent = join(parent, part)
-    if ((await lstat(parent)).isSymbolicLink()) throw unsafe(path, 'it leads through a link')
+    const found = await lstat(parent).catch(ignoreAbsence)
+    if (found === undefined) return
+    if (found.isSymbolicLink()) throw unsafe(path, 'it leads through a link')
   }
+}
+
+function ignoreAbsence(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
 }
 
 /** The entry's path below the directory; empty for the directory itself. */

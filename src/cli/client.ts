@@ -134,7 +134,7 @@ export class ApiClient {
     const streamed = asking.body instanceof ReadableStream
     const deadline = streamed ? {} : { signal: AbortSignal.timeout(clientTimeoutMs) }
     const response = await this.#fetch(method, path, { ...deadline, ...asking })
-    const parsed = schema.safeParse(await response.json())
+    const parsed = schema.safeParse(await jsonOf(response))
     if (parsed.success) return parsed.data
     const message = `The node at ${this.url} answers otherwise than this version of maoctl understands`
     throw new NodeError('UNSUPPORTED', message, { path, problems: parsed.error.issues })
@@ -180,14 +180,25 @@ type AskingWithBody = Asking & { body?: string | ReadableStream<Uint8Array> }
 /** A problem of the API as the error that it was on the node. */
 async function failureOf(response: Response): Promise<NodeError> {
   const isProblem = response.headers.get('content-type')?.startsWith(PROBLEM_MEDIA_TYPE) === true
-  const parsed = problemSchema.safeParse(isProblem ? await response.json() : undefined)
-  if (!parsed.success) {
-    const message = `${response.url} answered ${response.status}, which is not how a MAO node answers`
-    return new NodeError('NODE_UNREACHABLE', message, { status: response.status })
-  }
+  const parsed = problemSchema.safeParse(isProblem ? await jsonOf(response) : undefined)
+  if (!parsed.success) return noNode(response)
   const { code, detail, data } = parsed.data
   const known = knownCode(code)
   return known === undefined
     ? new NodeError('INTERNAL', `${detail} (${code})`, data)
     : new NodeError(known, detail, data)
+}
+
+/** @throws NodeError NODE_UNREACHABLE when the answer is cut short or is no JSON. */
+async function jsonOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json()
+  } catch (cause) {
+    throw noNode(response, cause)
+  }
+}
+
+function noNode({ url, status }: Response, cause?: unknown): NodeError {
+  const message = `${url} answered ${status} in a way that no MAO node does`
+  return new NodeError('NODE_UNREACHABLE', message, { status }, { cause })
 }

@@ -103,9 +103,8 @@ const NO_LINES = Object.fromEntries(
     .map((part) => [part, '']),
 )
 
-/** ESC, the other control characters of C0 and C1, and DEL: texts of peers must not steer a terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
+/** ESC and all other control characters: texts of peers must not steer a terminal. */
+const CONTROL = /\p{Cc}/gu
 
 /** The text without control characters but the `kept` ones. Colours of our own are put on after this. */
 export function printable(text: string, kept = '\n'): string {

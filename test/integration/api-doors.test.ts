@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openToken } from '../../src/api/auth.ts'
+import { requestBytesMax } from '../../src/base/limits.ts'
+import { askRaw, problemIn, startTestApi } from '../support/api.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+
+test('a request under another name is refused, however near the name comes', async (t) => {
+  const { url, token } = await startTestApi(t, 'alice')
+  const { port } = new URL(url)
+  const authorization = `Bearer ${token}`
+  const wrong = [
+    '127.0.0.1.evil.com',
+    `127.0.0.1.evil.com:${port}`,
+    `evil.com:${port}`,
+    '127.0.0.1',
+    `127.0.0.1:${Number(port) + 1}`,
+    `127.0.0.2:${port}`,
+    `localhost.:${port}`,
+  ]
+  for (const host of wrong) {
+    const answer = await askRaw(`${url}/api/v1/federation`, { headers: { host, authorization } })
+    assert.equal(problemIn(answer).code, 'HOST_FORBIDDEN', `Host: ${host}`)
+    assert.equal(answer.status, 403)
+    // The free routes tell a rebound page no more than the others.
+    assert.equal((await askRaw(`${url}/healthz`, { headers: { host } })).status, 403)
+  }
+  for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`]) {
+    const answer = await askRaw(`${url}/api/v1/federation`, { headers: { host, authorization } })
+    assert.equal(answer.status, 200, `Host: ${host}`)
+  }
+})
+
+test('a name that the settings add is answered, exactly', async (t) => {
+  const api = { port: 0, allowedHosts: ['node.example.org'] }
+  const { url } = await startTestApi(t, 'alice', { api })
+  assert.equal((await askRaw(`${url}/healthz`, { headers: { host: 'node.example.org' } })).status, 200)
+  assert.equal((await askRaw(`${url}/healthz`, { headers: { host: 'x.node.example.org' } })).status, 403)
+})
+
+test('a page of another origin is refused, also with the token', async (t) => {
+  const { url, token } = await startTestApi(t, 'alice')
+  const { port } = new URL(url)
+  const authorization = `Bearer ${token}`
+  for (const origin of [
+    'https://evil.com',
+    'null',
+    `http://127.0.0.1.evil.com:${port}`,
+    `http://evil.com@127.0.0.1:${port}`,
+  ]) {
+    const answer = await askRaw(`${url}/api/v1/federation`, { headers: { origin, authorization } })
+    assert.equal(problemIn(answer).code, 'ORIGIN_FORBIDDEN', origin)
+    assert.equal(answer.status, 403)
+  }
+  const own = await askRaw(`${url}/api/v1/federation`, { headers: { origin: url, authorization } })
+  assert.equal(own.status, 200)
+})
+
+test('a path with two slashes is nothing, with the token and without', async (t) => {
+  const { url, token } = await startTestApi(t, 'alice')
+  for (const path of ['//api/v1/federation', '/api//v1/federation', '//healthz', '//api']) {
+    const [open, closed] = await Promise.all([
+      askRaw(url + path, { headers: { authorization: `Bearer ${token}` } }),
+      askRaw(url + path),
+    ])
+    assert.deepEqual([open.status, closed.status], [404, 404], path)
+  }
+})
+
+test('without the token there is nothing to see but that the node is alive', async (t) => {
+  const { url, token } = await startTestApi(t, 'alice')
+  const closed = [
+    '/api/v1/federation',
+    '/api/v1/openapi.json',
+    '/api/v1/events',
+    '/git/x.git/info/refs',
+    '/nowhere',
+    '/',
+  ]
+  for (const path of closed) {
+    const answer = await askRaw(url + path)
+    assert.equal(problemIn(answer).code, 'UNAUTHORIZED', path)
+    assert.equal(answer.status, 401)
+    assert.match(answer.headers['www-authenticate'] ?? '', path.startsWith('/git/') ? /^Basic/ : /^Bearer/)
+  }
+  for (const credentials of [
+    `Bearer ${token}x`,
+    `Bearer ${token.slice(1)}`,
+    'Bearer',
+    token,
+    `Digest ${token}`,
+  ]) {
+    const answer = await askRaw(`${url}/api/v1/federation`, { headers: { authorization: credentials } })
+    assert.equal(answer.status, 401, credentials)
+  }
+  for (const path of ['/healthz', '/readyz']) assert.equal((await askRaw(url + path)).status, 200)
+})
+
+test('git may send the token as the password of any user', async (t) => {
+  const { url, token } = await startTestApi(t, 'alice')
+  const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` })
+  assert.equal((await askRaw(`${url}/api/v1/federation`, { headers: basic(`git:${token}`) })).status, 200)
+  assert.equal((await askRaw(`${url}/api/v1/federation`, { headers: basic(`${token}:git`) })).status, 401)
+})
+
+test('the token is made once, and its owner alone can read it', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const path = join(directory, 'api-token')
+  const token = await openToken(directory)
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
+  assert.ok(token.length >= 43, 'the token has less than 256 bits')
+  assert.equal(await openToken(directory), token)
+  await chmod(path, 0o644)
+  assert.equal(await openToken(directory), token)
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
+  await writeFile(path, 'short\n')
+  await assert.rejects(openToken(directory), { code: 'INVALID_CONFIG' })
+})
+
+test('the whereabouts of the API stand in the data directory for as long as it runs', async (t) => {
+  const { node, api, url } = await startTestApi(t, 'alice')
+  const path = join(node.config.dataDirectory, 'api.json')
+  assert.deepEqual(JSON.parse(await readFile(path, 'utf8')), { url, pid: process.pid })
+  await api.stop()
+  await assert.rejects(readFile(path), { code: 'ENOENT' })
+  await assert.rejects(askRaw(`${url}/healthz`), { code: 'ECONNREFUSED' })
+})
+
+test('a port that is taken is told as such', async (t) => {
+  const { url } = await startTestApi(t, 'alice')
+  const port = Number(new URL(url).port)
+  await assert.rejects(startTestApi(t, 'bob', { api: { port } }), { code: 'PORT_IN_USE' })
+})
+
+test('what cannot be read is a problem with every place named, and never a stack', async (t) => {
+  const { url, ask, token } = await startTestApi(t, 'alice')
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+
+  const invalid = problemIn(await ask('POST', '/api/v1/federation', { name: 'Not A Name', descriptoin: 'x' }))
+  assert.equal(invalid.code, 'INVALID_INPUT')
+  const problems = invalid.data?.problems as { path: string }[]
+  assert.deepEqual(problems.map((problem) => problem.path).sort(), ['', 'name'])
+  assert.match(invalid.detail, /descriptoin/)
+
+  const broken = await askRaw(`${url}/api/v1/federation`, { method: 'POST', headers, body: '{"name":' })
+  assert.equal(problemIn(broken).code, 'INVALID_INPUT')
+  const empty = await askRaw(`${url}/api/v1/federation`, { method: 'POST', headers })
+  assert.equal(problemIn(empty).code, 'INVALID_INPUT')
+  const otherType = { ...headers, 'content-type': 'text/plain' }
+  const plain = await askRaw(`${url}/api/v1/federation`, { method: 'POST', headers: otherType, body: 'x' })
+  assert.equal(problemIn(plain).code, 'INVALID_INPUT')
+
+  const large = 'x'.repeat(requestBytesMax + 1)
+  assert.equal(problemIn(await ask('POST', '/api/v1/federation', { name: large })).code, 'TOO_LARGE')
+  assert.equal(problemIn(await ask('GET', '/api/v1/runs?limit=0')).code, 'INVALID_INPUT')
+  assert.equal(problemIn(await ask('GET', '/api/v1/nothing-here')).code, 'NOT_FOUND')
+  assert.equal(problemIn(await ask('GET', '/api/v1/datasets')).code, 'NO_FEDERATION')
+  for (const answer of [broken, empty, plain]) assert.doesNotMatch(answer.body, /\bat .*\.ts|node_modules/)
+})

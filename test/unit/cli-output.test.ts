@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
+import { test } from 'node:test'
+import { InvalidArgumentError } from 'commander'
+import { NodeError } from '../../src/base/errors.ts'
+import { parseCount, parseDuration, parsePort } from '../../src/cli/arguments.ts'
+import { Output, printable, shortId, spanText, timeText } from '../../src/cli/output.ts'
+
+function output(options: { json?: boolean; environment?: Record<string, string>; terminal?: boolean } = {}) {
+  const stdout = Object.assign(new PassThrough(), { isTTY: options.terminal === true })
+  const stderr = new PassThrough()
+  const { json = false, environment = {} } = options
+  const out = new Output({ stdout, stderr, json, environment })
+  const said = () => ({ stdout: String(stdout.read() ?? ''), stderr: String(stderr.read() ?? '') })
+  return { out, said }
+}
+
+const ESCAPE = '\u001b'
+
+test('people read the text, programs the JSON, and only that on stdout', () => {
+  const people = output()
+  people.out.result({ a: 1 }, () => 'one')
+  people.out.note('by the way')
+  assert.deepEqual(people.said(), { stdout: 'one\n', stderr: 'by the way\n' })
+
+  const programs = output({ json: true })
+  programs.out.result({ a: 1 }, () => 'one')
+  programs.out.note('by the way')
+  programs.out.raw('what a tool printed\n')
+  const { stdout, stderr } = programs.said()
+  assert.deepEqual(JSON.parse(stdout), { a: 1 })
+  assert.equal(stderr, 'by the way\nwhat a tool printed\n')
+})
+
+test('a failure is a sentence with its code, and beside JSON a problem', () => {
+  const error = new NodeError('TOOL_NOT_FOUND', 'No tool is named x', { name: 'x' })
+  const people = output()
+  people.out.failure(error)
+  assert.deepEqual(people.said(), { stdout: '', stderr: 'maoctl: No tool is named x (TOOL_NOT_FOUND)\n' })
+  const programs = output({ json: true })
+  programs.out.failure(error)
+  const { stdout, stderr } = programs.said()
+  assert.equal(stdout, '')
+  const { code, status, data } = JSON.parse(stderr)
+  assert.deepEqual({ code, status, data }, { code: 'TOOL_NOT_FOUND', status: 404, data: { name: 'x' } })
+})
+
+test('a table has columns and no lines', () => {
+  const { out } = output()
+  const table = out.table(
+    ['name', 'image'],
+    [
+      ['a', 'one:1'],
+      ['longer', 'two:2'],
+    ],
+  )
+  assert.equal(table, 'NAME     IMAGE\na        one:1\nlonger   two:2')
+  assert.equal(out.table(['name'], []), 'NAME')
+})
+
+test('colours come on a terminal only, and not when NO_COLOR asks for none', () => {
+  const coloured = (options: Parameters<typeof output>[0]) =>
+    output(options).out.state('failed').includes(ESCAPE)
+  assert.equal(coloured({ terminal: true }), true)
+  assert.equal(coloured({ terminal: false }), false)
+  assert.equal(coloured({ terminal: true, environment: { NO_COLOR: '1' } }), false)
+  assert.equal(coloured({ terminal: true, environment: { NO_COLOR: '' } }), true)
+  assert.equal(coloured({ terminal: false, environment: { FORCE_COLOR: '1' } }), true)
+  assert.equal(coloured({ terminal: false, environment: { FORCE_COLOR: '1', NO_COLOR: '1' } }), false)
+})
+
+test("texts of peers cannot steer the reader's terminal", () => {
+  const evil = `${ESCAPE}]0;title\u0007${ESCAPE}[2Jgone\u009b31m`
+  assert.doesNotMatch(printable(evil), /\p{Cc}/u)
+  const { out, said } = output({ terminal: true, environment: { NO_COLOR: '1' } })
+  out.raw(`a\tb\r\n${evil}\n`)
+  out.result({}, () => `${out.table(['x'], [[`two\nlines ${evil}`]])}\n${out.pairs([['name', evil]])}`)
+  assert.doesNotMatch(said().stdout.replace(/[\n\t\r]/g, ''), /\p{Cc}/u)
+  // A file gets the log as it is.
+  const file = output()
+  file.out.raw(evil)
+  assert.equal(file.said().stdout, evil)
+})
+
+test('times, spans and ids are short and say the same everywhere', () => {
+  assert.equal(timeText(0), '1970-01-01 00:00:00Z')
+  assert.equal(timeText(undefined), '-')
+  assert.deepEqual([20, 1_500, 61_000, 3_661_000].map(spanText), ['20 ms', '1.5 s', '1 min 1 s', '1 h 1 min'])
+  assert.equal(shortId('0123456789abcdef'), '0123456789')
+  assert.equal(shortId(undefined), '-')
+})
+
+test('arguments are read strictly', () => {
+  assert.deepEqual(
+    ['500ms', '90s', '10m', '1h30m', '7d'].map(parseDuration),
+    [500, 90_000, 600_000, 5_400_000, 604_800_000],
+  )
+  for (const wrong of ['', '10', 'm', '10 m', '-1m', '1.5h', '10x', '1m!']) {
+    assert.throws(() => parseDuration(wrong), InvalidArgumentError, wrong)
+  }
+  assert.equal(parseCount('3'), 3)
+  for (const wrong of ['0', '-1', '1.5', 'x', ''])
+    assert.throws(() => parseCount(wrong), InvalidArgumentError)
+  assert.equal(parsePort('0'), 0)
+  for (const wrong of ['65536', '-1', '', '80x', '1e3'])
+    assert.throws(() => parsePort(wrong), InvalidArgumentError)
+})
