@@ -88,6 +88,12 @@ export const fetchLineBytesMax = 64 * KIB
 /** Between two rounds of attempts at a head: from the first to the longest pause. A peer that connects ends it. */
 export const fetchRetryFirstMs = 500
 export const fetchRetryLongestMs = 30 * SECOND_MS
+/** The same after bytes that did not hold: the content is named by its hash, so it hardly gets better. */
+export const fetchRejectedRetryMs = 10 * MINUTE_MS
+/** Heads of one federation that are followed: every dataset of every member. */
+export const followedHeadsMax = 100_000
+/** A dataset's description is a sentence, in a record that every member holds. */
+export const descriptionCharactersMax = 1_000
 /** git child processes at once: more only fight over the disk. */
 export const gitProcessesMax = 8
 /** Branches that one member may announce in one dataset. */
