@@ -1,4 +1,5 @@
 import type { Consensus } from '../consensus/consensus.ts'
+import type { Datasets } from '../datasets/datasets.ts'
 import type { Execution } from '../execution/execution.ts'
 import type { Genesis } from '../federation/genesis.ts'
 import type { Members } from '../federation/members.ts'
@@ -20,36 +21,11 @@ export type ApiNode = Pick<
   | 'onEvent'
 > & { readonly federation: ApiRooms }
 
-export interface DatasetViewOf {
-  name: string
-  description: string
-  policy: string
-  createdBy: string
-  truth?: string
-  replicated: boolean
-  branches: { branch: string; commit: string; member: string; announced: boolean; present: boolean }[]
-}
-export interface CommitInfo {
-  oid: string
-  tree: string
-  parents: string[]
-  author: { name: string; email: string }
-  timeMs: number
-  message: string
-}
-
 export interface ApiRooms {
   readonly genesis: Genesis
   readonly registry: Pick<Registry, 'get' | 'list' | 'digest' | 'revision'>
   readonly members: Pick<Members, 'list' | 'get'>
-  readonly datasets: {
-    add(name: string, description?: string): Promise<DatasetViewOf>
-    importDirectory(name: string, directory: string, description?: string): Promise<DatasetViewOf>
-    list(): DatasetViewOf[]
-    show(name: string): Promise<DatasetViewOf>
-    log(name: string, branch?: string, limit?: number): Promise<CommitInfo[]>
-    repository(name: string): Promise<{ readonly path: string }>
-  }
+  readonly datasets: Pick<Datasets, 'add' | 'importDirectory' | 'list' | 'show' | 'log' | 'repository'>
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Pick<
     Execution,

@@ -74,6 +74,10 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
   routes.openapi(importArchive, async (c) => {
     const { name, description } = c.req.valid('query')
     const { datasets } = node.federation
+    // Said before the archive is read, which may take long; the datasets themselves ask again.
+    if (datasets.list().some((dataset) => dataset.name === name)) {
+      throw new NodeError('ALREADY_EXISTS', `There is a dataset named ${name} already`, { name })
+    }
     const archive = c.req.raw.body
     if (archive === null) throw new NodeError('INVALID_INPUT', 'The body holds no tar archive')
     const directory = await temporaryDirectory(node.config.dataDirectory)

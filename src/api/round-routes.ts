@@ -15,7 +15,11 @@ const open = createRoute({
         dataset: nameSchema,
         step: nameSchema,
         windowMs: z.int().min(1).optional().describe('how long ballots are taken'),
-        slot: z.int().min(0).optional().describe('time of the round, where it is agreed on elsewhere; default: now'),
+        slot: z
+          .int()
+          .min(0)
+          .optional()
+          .describe('time of the round, where it is agreed on elsewhere; default: now'),
       }),
     ),
   },

@@ -65,15 +65,17 @@ export const datasetSchema = z
     createdBy: z.string(),
     truth: oid.optional(),
     replicated: z.boolean().describe('whether all announced heads are here'),
-    branches: z.array(
-      z.object({
-        branch: z.string(),
-        commit: oid,
-        member: z.string(),
-        announced: z.boolean(),
-        present: z.boolean(),
-      }),
-    ),
+    branches: z
+      .array(
+        z.object({
+          branch: z.string(),
+          commit: oid,
+          member: z.string(),
+          announced: z.boolean().describe('false for a branch that is only here'),
+          present: z.boolean().describe('whether this node holds the commit'),
+        }),
+      )
+      .readonly(),
   })
   .meta({ id: 'Dataset' })
 
@@ -81,7 +83,7 @@ export const commitSchema = z
   .object({
     oid,
     tree: oid,
-    parents: z.array(oid),
+    parents: z.array(oid).readonly(),
     author: z.object({ name: z.string(), email: z.string() }),
     timeMs,
     message: z.string(),

@@ -29,7 +29,10 @@ async function follow(
   const client = await session.connect()
   let left = count
   for await (const { event = '', data } of messages(session, client, types)) {
-    if (event === 'open') continue
+    if (event === 'open') {
+      session.out.note('Following what happens on the node; Ctrl-C ends it.')
+      continue
+    }
     const happening: unknown = JSON.parse(data)
     session.out.item(
       happening,
