@@ -19,6 +19,12 @@ export interface EventSource<E extends Happening> {
   onEvent(listener: (event: E) => void): () => void
 }
 
+export interface EventHubParts<E extends Happening> {
+  source: EventSource<E>
+  /** What is told of an event. */
+  view: (event: E) => object
+}
+
 export interface ReadOptions {
   /** The id of the last event the reader saw. */
   after?: string
@@ -43,14 +49,16 @@ interface Reader {
 
 export class EventHub<E extends Happening> implements Startable {
   readonly #source: EventSource<E>
+  readonly #view: (event: E) => object
   readonly #life = randomBytes(4).toString('hex')
   readonly #kept: Told[] = []
   readonly #readers = new Set<Reader>()
   #count = 0
   #unsubscribe: (() => void) | undefined
 
-  constructor(parts: { source: EventSource<E> }) {
+  constructor(parts: EventHubParts<E>) {
     this.#source = parts.source
+    this.#view = parts.view
   }
 
   async start(): Promise<void> {
@@ -126,7 +134,11 @@ export class EventHub<E extends Happening> implements Startable {
   #tell(event: E): void {
     this.#count += 1
     const { type } = event
-    const told = { count: this.#count, type, text: this.#frame(this.#count, type, eventJson(event)) }
+    const told = {
+      count: this.#count,
+      type,
+      text: this.#frame(this.#count, type, JSON.stringify(this.#view(event))),
+    }
     this.#kept.push(told)
     if (this.#kept.length > eventsKeptMax) this.#kept.shift()
     for (const reader of this.#readers) {
@@ -148,15 +160,6 @@ function frame(type: string, data: string): string {
 
 function wanted(types: ReadonlySet<string> | undefined, type: string): boolean {
   return types === undefined || types.has(type)
-}
-
-/** JSON of an event; bytes, which are the values of records, become the JSON they hold, or base64. */
-export function eventJson(event: unknown): string {
-  return JSON.stringify(event, function (this: Readonly<Record<string, unknown>>, key, value: unknown) {
-    // `value` may already be what a Buffer's toJSON made of it.
-    const original = this[key]
-    return original instanceof Uint8Array ? readable(original) : value
-  })
 }
 
 /** The value of a record for people: the JSON it holds, else `{ base64 }`. */

@@ -12,9 +12,11 @@ import {
   requestTimeoutMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import type { NodeEvent } from '../node.ts'
 import type { ApiNode } from './api-node.ts'
 import { createApp } from './app.ts'
 import { openToken } from './auth.ts'
+import { eventView } from './event-view.ts'
 import { EventHub } from './events.ts'
 import { allowedHosts } from './host-allow-list.ts'
 import { WHEREABOUTS_FILE } from './whereabouts.ts'
@@ -28,7 +30,7 @@ export interface ApiServerParts {
 export class ApiServer implements Startable {
   readonly #node: ApiNode
   readonly #log: Logger
-  readonly #events: EventHub<{ type: string }>
+  readonly #events: EventHub<NodeEvent>
   #stopping = new AbortController()
   #server: Server | undefined
   #url = ''
@@ -36,7 +38,7 @@ export class ApiServer implements Startable {
   constructor(parts: ApiServerParts) {
     this.#node = parts.node
     this.#log = parts.log.child({ room: 'api' })
-    this.#events = new EventHub({ source: parts.node })
+    this.#events = new EventHub({ source: parts.node, view: eventView })
   }
 
   /** Such as `http://127.0.0.1:8080`; empty while the server does not run. */

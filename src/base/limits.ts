@@ -90,6 +90,8 @@ export const fetchRetryFirstMs = 500
 export const fetchRetryLongestMs = 30 * SECOND_MS
 /** The same after bytes that did not hold: the content is named by its hash, so it hardly gets better. */
 export const fetchRejectedRetryMs = 10 * MINUTE_MS
+/** How long a run waits for a branch of its own that this node has lost and others still have. */
+export const ownHeadTimeoutMs = 30 * SECOND_MS
 /** Heads of one federation that are followed: every dataset of every member. */
 export const followedHeadsMax = 100_000
 /** A dataset's description is a sentence, in a record that every member holds. */
@@ -253,3 +255,5 @@ export const etcdWatchesPerStreamMax = 1_000
 export const etcdPendingResponsesMax = 10_000
 /** What calls in flight are given to end when the surface stops. */
 export const etcdStopTimeoutMs = 2 * SECOND_MS
+/** A larger value of a record is not told in an event, which is kept for those who come back; it is there to be read. */
+export const eventValueBytesMax = 4 * KIB

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createApp } from '../../src/api/app.ts'
+import { eventView } from '../../src/api/event-view.ts'
 import { EventHub } from '../../src/api/events.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { startTestNode } from '../support/quiet-node.ts'
@@ -24,7 +25,7 @@ const METHODS = ['get', 'post', 'put', 'patch', 'delete']
 test('the OpenAPI document describes every route, and says nothing that is not there', async (t) => {
   const node = await startTestNode(t, 'alice')
   const stopping = new AbortController().signal
-  const events = new EventHub({ source: node })
+  const events = new EventHub({ source: node, view: eventView })
   const hosts = new Set(['localhost'])
   const app = createApp({ node, token: 'token', events, hosts, stopping, log: silentLogger })
   const headers = { host: 'localhost', authorization: 'Bearer token' }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EventHub, eventJson } from '../../src/api/events.ts'
-import { eventHeartbeatMs, eventStreamsMax, eventsKeptMax, eventsPendingMax } from '../../src/base/limits.ts'
+import { eventView } from '../../src/api/event-view.ts'
+import { EventHub } from '../../src/api/events.ts'
+import {
+  eventHeartbeatMs,
+  eventStreamsMax,
+  eventsKeptMax,
+  eventsPendingMax,
+  eventValueBytesMax,
+} from '../../src/base/limits.ts'
 
 interface Counted {
   type: string
@@ -17,7 +24,7 @@ async function hub() {
       return () => listeners.delete(listener)
     },
   }
-  const events = new EventHub<Counted>({ source })
+  const events = new EventHub<Counted>({ source, view: (event) => event })
   await events.start()
   const tell = (number: number, type = 'run') => {
     for (const listener of listeners) listener({ type, number })
@@ -190,9 +197,45 @@ test('there are at most so many streams, and a place is free again when one ends
   await Promise.all(streams.map((stream) => stream.return(undefined)))
 })
 
-test('bytes in an event are told as the JSON they hold, or as base64', () => {
-  const value = new TextEncoder().encode('{"image":"a:1"}')
-  assert.equal(eventJson({ value }), '{"value":{"image":"a:1"}}')
-  assert.equal(eventJson({ value: Buffer.from(value) }), '{"value":{"image":"a:1"}}')
-  assert.equal(eventJson({ value: new Uint8Array([255]) }), '{"value":{"base64":"/w=="}}')
+test('a change of the registry is told with its value, when that is small', () => {
+  const entryOf = (value: Uint8Array) => {
+    const facts = {
+      key: '/tools/a',
+      author: 'peer',
+      version: 2,
+      timeMs: 5,
+      sinceMs: 1,
+      revision: 9,
+      contested: false,
+    }
+    return {
+      type: 'registry',
+      change: { key: '/tools/a', entry: { ...facts, value }, previous: undefined, revision: 9 },
+    } as const
+  }
+  const told = {
+    key: '/tools/a',
+    revision: 9,
+    author: 'peer',
+    version: 2,
+    timeMs: 5,
+    contested: false,
+    deleted: false,
+  }
+  const json = entryOf(new TextEncoder().encode('{"image":"a:1"}'))
+  assert.deepEqual(eventView(json), { type: 'registry', ...told, value: { image: 'a:1' } })
+  assert.deepEqual(eventView(entryOf(new Uint8Array([255]))), {
+    type: 'registry',
+    ...told,
+    value: { base64: '/w==' },
+  })
+  const large = eventView(entryOf(new Uint8Array(eventValueBytesMax + 1)))
+  assert.deepEqual(large, { type: 'registry', ...told, valueBytes: eventValueBytesMax + 1 })
+  const gone = { key: '/tools/a', entry: undefined, previous: undefined, revision: 10 }
+  assert.deepEqual(eventView({ type: 'registry', change: gone }), {
+    type: 'registry',
+    key: '/tools/a',
+    deleted: true,
+    revision: 10,
+  })
 })
