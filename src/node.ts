@@ -4,6 +4,7 @@
  * in which it is written here and stopped in reverse.
  */
 import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type Clock, systemClock } from './base/clock.ts'
 import { type Database, openDatabase } from './base/database.ts'
 import { messageOf, NodeError } from './base/errors.ts'
@@ -11,14 +12,26 @@ import { type Startable, StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
 import { SerialQueue } from './base/serial-queue.ts'
 import type { Config } from './config.ts'
+import { compareTruths, refuseTruth } from './consensus/certificate.ts'
+import { Consensus } from './consensus/consensus.ts'
+import { openRecordsOf } from './consensus/open-record.ts'
+import type { RunSource } from './consensus/scheduled-outputs.ts'
+import type { ConsensusEvent } from './consensus/views.ts'
+import type { DatasetEvent } from './datasets/dataset-events.ts'
+import { Datasets } from './datasets/datasets.ts'
+import { EtcdSurface } from './etcd/surface.ts'
+import { DockerEngine } from './execution/docker-engine.ts'
+import { Execution } from './execution/execution.ts'
+import type { Run } from './execution/run.ts'
 import { createGenesis, type Genesis } from './federation/genesis.ts'
 import { decodeInvitation, encodeInvitation, InvitationBook } from './federation/invitations.ts'
 import { JOIN_PROTOCOL, requestAdmission, serveAdmission } from './federation/join.ts'
 import { Members } from './federation/members.ts'
 import { FederationMemory, type Remembered } from './federation/memory.ts'
-import { FederationPolicy } from './federation/policy.ts'
+import { FederationPolicy, type Proof } from './federation/policy.ts'
 import { Presences } from './federation/presence.ts'
 import { type Identity, loadIdentity } from './identity/node-key.ts'
+import { Marketplace } from './marketplace/marketplace.ts'
 import { isLoopback, Network } from './network/network.ts'
 import { Supervisor, wantedFrom } from './network/supervisor.ts'
 import { GossipReplication } from './registry/gossip-replication.ts'
@@ -42,12 +55,18 @@ export interface FederationRooms {
   readonly members: Members
   readonly presences: Presences
   readonly sync: Sync
+  readonly datasets: Datasets
+  readonly execution: Execution
+  readonly consensus: Consensus
 }
 
 /** What happens on a node, for its event stream. */
 export type NodeEvent =
   | { readonly type: 'federation'; readonly federation: string; readonly name: string }
   | { readonly type: 'registry'; readonly change: Change }
+  | { readonly type: 'dataset'; readonly event: DatasetEvent }
+  | { readonly type: 'run'; readonly run: Run }
+  | { readonly type: 'round'; readonly event: ConsensusEvent }
 
 export interface Invited {
   readonly token: string
@@ -63,6 +82,7 @@ interface Foundation {
   readonly network: Network
   readonly memory: FederationMemory
   readonly invitations: InvitationBook
+  readonly marketplace: Marketplace
 }
 
 export class Node implements Startable {
@@ -116,6 +136,10 @@ export class Node implements Startable {
 
   connectedPeers(): string[] {
     return this.#base.network.connectedPeers()
+  }
+
+  get marketplace(): Marketplace {
+    return this.#base.marketplace
   }
 
   get hasFederation(): boolean {
@@ -202,7 +226,10 @@ export class Node implements Startable {
     await this.#running.start('network', network)
     const memory = new FederationMemory(database)
     const invitations = new InvitationBook({ database, clock })
-    return { database, identity, network, memory, invitations }
+    const { gossip } = network
+    const marketplace = new Marketplace({ identity, gossip, network, database, clock, log })
+    await this.#running.start('marketplace', marketplace)
+    return { database, identity, network, memory, invitations, marketplace }
   }
 
   /** Remembers the federation before anything of it starts, so that a crash on the way is mended by the next start. */
@@ -213,18 +240,26 @@ export class Node implements Startable {
 
   async #startRooms({ genesis, contacts }: Remembered): Promise<void> {
     const { database, identity, network, invitations } = this.#base
-    const [running, clock, { federation }] = [this.#running, this.#clock, genesis]
+    const { config } = this
+    const [running, clock, { federation }, directory] = [
+      this.#running,
+      this.#clock,
+      genesis,
+      config.dataDirectory,
+    ]
+    const self = identity.peerId
     const log = this.#log.child({ federation: genesis.name })
 
-    // The registry and who may write into it.
+    // The registry, and who may write into it.
     const policy = new FederationPolicy()
     const store = new RecordStore(database)
     const registry = new Registry({ federation, identity, store, policy, clock, log })
-    const members = new Members({ registry, genesis, self: identity.peerId, log })
+    const members = new Members({ registry, genesis, self, log })
     policy.use(members)
+    policy.prove('/truth/', truthProof(registry, members))
     await running.start('registry', registry)
     running.push(
-      'events',
+      'registry events',
       registry.watch('/', (change) => this.#tell({ type: 'registry', change })),
     )
 
@@ -234,7 +269,7 @@ export class Node implements Startable {
     await running.start('sync', sync)
     const presences = new Presences({ registry, members, network, clock, version: VERSION, log })
     await running.start('presence', presences)
-    const known = wantedFrom([...contacts, ...this.config.bootstrap])
+    const known = wantedFrom([...contacts, ...config.bootstrap])
     const supervisor = new Supervisor({ network, wanted: () => [...presences.wanted(), ...known], log })
     await running.start('supervisor', supervisor)
     const membersChanged = () => {
@@ -249,10 +284,55 @@ export class Node implements Startable {
       registry.watch('/presence/', () => supervisor.look()),
     )
     const admissions = { genesis, invitations, members }
-    const unhandle = await network.handle(JOIN_PROTOCOL, (stream) => serveAdmission(stream, admissions))
-    running.push('join', unhandle)
+    running.push('join', await network.handle(JOIN_PROTOCOL, (stream) => serveAdmission(stream, admissions)))
 
-    this.#rooms = { genesis, registry, members, presences, sync }
+    // What is projected from it: copies of the datasets, runs on them, and agreement on their results.
+    const datasets = new Datasets({
+      directory: join(directory, 'datasets'),
+      backend: config.git.backend,
+      streams: network,
+      onConnect: (connected) => network.onConnect(connected),
+      ...{ registry, members, clock, log },
+    })
+    running.push(
+      'dataset events',
+      datasets.onEvent((event) => this.#tell({ type: 'dataset', event })),
+    )
+    await running.start('datasets', datasets)
+    const { socketPath } = config.docker
+    const execution = new Execution({
+      engine: new DockerEngine({ socketPath }),
+      settings: config.execution,
+      dockerSocketPath: socketPath,
+      environment: process.env,
+      peer: self,
+      ...{ registry, members, datasets, database, directory, clock, log },
+    })
+    running.push(
+      'run events',
+      execution.onRun((run) => this.#tell({ type: 'run', run })),
+    )
+    await running.start('execution', execution)
+    const consensus = new Consensus({
+      self,
+      registry,
+      members,
+      datasets,
+      runs: scheduledRuns(execution),
+      clock,
+      log,
+    })
+    running.push(
+      'round events',
+      consensus.onEvent((event) => this.#tell({ type: 'round', event })),
+    )
+    await running.start('consensus', consensus)
+
+    // The registry once more, as etcd clients see it.
+    const { enabled, host, port } = config.etcd
+    if (enabled) await running.start('etcd', new EtcdSurface({ registry, members, self, host, port, log }))
+
+    this.#rooms = { genesis, registry, members, presences, sync, datasets, execution, consensus }
     this.#tell({ type: 'federation', federation, name: genesis.name })
   }
 
@@ -270,5 +350,28 @@ export class Node implements Startable {
   get #base(): Foundation {
     if (this.#foundation === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
     return this.#foundation
+  }
+}
+
+/** The ground truth moves by certificates only, whoever brings them. */
+function truthProof(registry: Registry, members: Members): Proof {
+  const federationId = registry.federation
+  const open = openRecordsOf(federationId)
+  const refuse = refuseTruth(() => members.list())
+  return {
+    refuse: async ({ key, value }) =>
+      value === null
+        ? undefined
+        : refuse(key, value, { federationId, current: registry.get(key)?.value, open }),
+    compare: compareTruths,
+  }
+}
+
+/** Runs as consensus looks at them: whose results go into a round, the schedule says. */
+function scheduledRuns(execution: Execution): RunSource {
+  return {
+    runs: () => execution.runs(),
+    onRun: (heard) => execution.onRun(heard),
+    roundOf: (pipeline) => execution.schedules.get(pipeline)?.value.round,
   }
 }

@@ -4,8 +4,13 @@ import type { SealedRecord } from '../registry/record.ts'
 import { ignore, type Refusal } from '../registry/verdict.ts'
 import { admit, arrange, type Roster } from './keyspace.ts'
 
-/** Says why the value of a proven key does not prove itself, or undefined when it does. */
-export type Proof = (record: SealedRecord) => Promise<string | undefined>
+/** How the values of a prefix of proven keys (keyspace.ts) stand for themselves. */
+export interface Proof {
+  /** Why the record's value does not prove itself, or undefined when it does. */
+  readonly refuse: (record: SealedRecord) => Promise<string | undefined>
+  /** The order of two proven values of one key; the last is shown. Pure. */
+  readonly compare: (a: Uint8Array, b: Uint8Array) => number
+}
 
 /**
  * The registry's policy in a federation: the keyspace table, and for each prefix of proven keys a proof. The roster and
@@ -23,29 +28,31 @@ export class FederationPolicy implements Policy {
     this.#proofs.set(prefix, proof)
   }
 
-  readonly arrange = (claims: readonly SealedRecord[]): SealedRecord[] => arrange(claims, this.#roster)
+  readonly arrange = (claims: readonly SealedRecord[]): SealedRecord[] => {
+    const arranged = arrange(claims, this.#roster)
+    const proof = arranged[0] && this.#proofOf(arranged[0].key)
+    if (proof === undefined) return arranged
+    // What a certificate proves does not depend on who brings it, nor on the version they give it.
+    return arranged.sort((a, b) => (a.value && b.value ? proof.compare(b.value, a.value) : 0))
+  }
 
   async admit(record: SealedRecord): Promise<Refusal | undefined> {
     const refusal = admit(record, this.#roster)
-    if (refusal !== undefined || record.value === null) return refusal ?? this.#tombstone(record)
-    for (const [prefix, proof] of this.#proofs) {
-      if (!record.key.startsWith(prefix)) continue
-      try {
-        const reason = await proof(record)
-        // [IGNORE NOT_PROVEN] What the proof rests on (members, rounds) may not have reached us yet.
-        if (reason !== undefined) return ignore('NOT_PROVEN', reason)
-      } catch (error) {
-        return ignore('NOT_PROVEN', messageOf(error))
-      }
+    const proof = this.#proofOf(record.key)
+    if (refusal !== undefined || proof === undefined) return refusal
+    // What is proven cannot be deleted: no member's word outweighs a certificate.
+    if (record.value === null) return ignore('NOT_ALLOWED', `${record.key} is proven and never deleted`)
+    try {
+      const reason = await proof.refuse(record)
+      // [IGNORE NOT_PROVEN] What the proof rests on (members, rounds) may not have reached us yet.
+      return reason === undefined ? undefined : ignore('NOT_PROVEN', reason)
+    } catch (error) {
+      return ignore('NOT_PROVEN', messageOf(error))
     }
-    return undefined
   }
 
-  /** What is proven cannot be deleted: no member's word outweighs a certificate. */
-  #tombstone(record: SealedRecord): Refusal | undefined {
-    const proven = [...this.#proofs.keys()].some((prefix) => record.key.startsWith(prefix))
-    return proven
-      ? ignore('NOT_ALLOWED', `${record.key} moves by certificates and is never deleted`)
-      : undefined
+  #proofOf(key: string): Proof | undefined {
+    for (const [prefix, proof] of this.#proofs) if (key.startsWith(prefix)) return proof
+    return undefined
   }
 }
