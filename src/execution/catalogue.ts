@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { parseName } from '../base/names.ts'
+import type { Datasets } from '../datasets/datasets.ts'
 import { Collection, type Item } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type Pipeline, parsePipeline, pipelineSchema } from './pipeline.ts'
@@ -11,7 +12,7 @@ import { parseTool, type Tool, type ToolInput, toolSchema } from './tool.ts'
 
 export interface CatalogueParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
-  readonly datasets: { list(): readonly { readonly name: string }[] }
+  readonly datasets: Pick<Datasets, 'list'>
   readonly clock: Clock
   readonly log: Logger
 }

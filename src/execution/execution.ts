@@ -9,7 +9,7 @@ import { messageOf, NodeError } from '../base/errors.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
 import { queuedRunsMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Repository } from '../datasets/repository.ts'
+import type { Datasets } from '../datasets/datasets.ts'
 import type { Members } from '../federation/members.ts'
 import { Monitor, type Notification, notificationSchema } from '../monitoring/monitor.ts'
 import { Collection, type Item } from '../registry/collection.ts'
@@ -32,15 +32,10 @@ import { Staging } from './staging.ts'
 import type { ExecutionSettings } from './step-box.ts'
 import type { Tool, ToolInput } from './tool.ts'
 
-export interface ExecutionDatasets extends RunnerDatasets {
-  repository(dataset: string): Promise<Repository>
-  list(): readonly { readonly name: string }[]
-}
-
 export interface ExecutionParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
   readonly members: Pick<Members, 'self'>
-  readonly datasets: ExecutionDatasets
+  readonly datasets: RunnerDatasets & Pick<Datasets, 'list'>
   readonly engine: ContainerEngine
   readonly database: Database
   /** The node's data directory. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Repository } from '../datasets/repository.ts'
+import type { Datasets } from '../datasets/datasets.ts'
 import { trailerOf } from './commit-message.ts'
 import { type ContainerEngine, NODE_LABEL } from './engine.ts'
 import { currentStep, endRun, finishStep, isEnded, newRun, type Run, type StepRun } from './run.ts'
@@ -52,9 +52,7 @@ export interface RecoveryParts {
   readonly store: RunStore
   readonly engine: Pick<ContainerEngine, 'ping' | 'find' | 'remove'>
   readonly staging: Pick<Staging, 'clear'>
-  readonly datasets: {
-    repository(dataset: string): Promise<Pick<Repository, 'resolve' | 'readCommit'>>
-  }
+  readonly datasets: Pick<Datasets, 'repository'>
   readonly repeatLost: boolean
   readonly peer: string
   readonly newId: () => string

@@ -6,7 +6,8 @@
 import type { Clock } from '../base/clock.ts'
 import { type ErrorCode, isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Repository } from '../datasets/repository.ts'
+import { branchOf } from '../datasets/branches.ts'
+import type { Datasets } from '../datasets/datasets.ts'
 import type { Monitor } from '../monitoring/monitor.ts'
 import type { Collection } from '../registry/collection.ts'
 import { commitMessage } from './commit-message.ts'
@@ -23,16 +24,7 @@ import { type ExecutionSettings, environmentOf, grantedTo, userOf } from './step
 import { type ContainerOutcome, runContainer, specOf } from './step-container.ts'
 import type { Tool } from './tool.ts'
 
-/** What execution asks of the datasets. */
-export interface RunnerDatasets extends StagedDatasets {
-  commitDirectory(p: {
-    dataset: string
-    step: string
-    directory: string
-    message: string
-  }): Promise<{ branch: string; commit: string; changed: boolean }>
-  repository(dataset: string): Promise<Pick<Repository, 'resolve' | 'checkout' | 'listFiles' | 'readBlob'>>
-}
+export type RunnerDatasets = StagedDatasets & Pick<Datasets, 'commitDirectory'>
 
 export interface RunnerParts {
   readonly store: RunStore
@@ -144,10 +136,10 @@ export class Runner {
     const owner = { uid: process.getuid?.(), gid: process.getgid?.() }
     const user = userOf(image.user, owner)
     const granted = grantedTo({ step: plan, user, settings, secrets: filled })
-    const branch = `${plan.name}-${this.#parts.self().name}`
+    const branch = branchOf(plan.name, this.#parts.self().name)
     const step = this.#stepOf(id, index)
     const input = await staging.chooseInput(store.get(id), step, signal)
-    const staged = await staging.prepare({ run: store.get(id), step, input, branch, user })
+    const staged = await staging.prepare({ run: store.get(id), step, input, branch, user, signal })
     try {
       signal.throwIfAborted()
       const outcome = await this.#contain({

@@ -2,15 +2,10 @@
 import { chmod, lchown, mkdir, opendir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NodeError } from '../base/errors.ts'
-import type { Repository } from '../datasets/repository.ts'
+import type { Datasets } from '../datasets/datasets.ts'
 import type { Run, StepRun } from './run.ts'
 
-/** What staging asks of the datasets. */
-export interface StagedDatasets {
-  truth(dataset: string): Promise<string | undefined>
-  ensureCommit(dataset: string, commit: string, options?: { signal?: AbortSignal }): Promise<void>
-  repository(dataset: string): Promise<Pick<Repository, 'resolve' | 'checkout'>>
-}
+export type StagedDatasets = Pick<Datasets, 'truth' | 'ensureCommit' | 'repository' | 'show'>
 
 export interface StagingParts {
   readonly datasets: StagedDatasets
@@ -74,6 +69,7 @@ export class Staging {
     input: StepInput | undefined
     branch: string
     user: string
+    signal: AbortSignal
   }): Promise<StagedStep> {
     const { datasets, directory } = this.#parts
     const place = join(directory, `${p.run.id}-${p.step.name}`)
@@ -81,7 +77,7 @@ export class Staging {
     try {
       const data = await emptyDirectory(place, 'data')
       const output = await datasets.repository(p.step.outputDataset)
-      const head = await output.resolve(p.branch)
+      const head = (await output.resolve(p.branch)) ?? (await this.#announcedHead(p))
       if (head !== undefined) await output.checkout(head, data)
       await openUp(data, { kind: 'write', user: p.user })
       if (p.input === undefined || p.step.inputDataset === undefined)
@@ -95,6 +91,20 @@ export class Staging {
       await remove()
       throw error
     }
+  }
+
+  /** A node that lost its disk gets its own branch back from whoever copied it, so that the tool goes on from there. */
+  async #announcedHead(p: {
+    step: StepRun
+    branch: string
+    signal: AbortSignal
+  }): Promise<string | undefined> {
+    const { datasets } = this.#parts
+    const { branches } = await datasets.show(p.step.outputDataset)
+    const announced = branches.find(({ branch }) => branch === p.branch)?.commit
+    if (announced === undefined) return undefined
+    await datasets.ensureCommit(p.step.outputDataset, announced, { signal: p.signal })
+    return announced
   }
 }
 

@@ -119,6 +119,8 @@ test('a secret reaches the tool and nothing else', async (t) => {
   assert.deepEqual(run.steps[0]?.granted?.secrets, ['FROM_ENV', 'TOKEN'])
   const log = await logOf(room, run.id)
   assert.match(log, /token \[secret\]\n/)
+  const repository = await room.datasets.repository('out')
+  const { message } = await repository.readCommit(run.steps[0]?.outputCommit ?? '')
   await room.stop()
   const database = await openDatabase(directory)
   const stored = JSON.stringify(await table<Run>(database, 'runs').values().all())
@@ -129,8 +131,6 @@ test('a secret reaches the tool and nothing else', async (t) => {
       readFile(join(directory, 'runs', run.id, file), 'utf8'),
     ),
   )
-  const repository = await room.datasets.repository('out')
-  const { message } = await repository.readCommit(run.steps[0]?.outputCommit ?? '')
   for (const text of [log, ...logs, stored, records, message, JSON.stringify(run)]) {
     assert.doesNotMatch(text, /correct-horse-battery|staple-and-more/)
   }

@@ -25,7 +25,7 @@ before(async () => {
   await mkdir(join(source, 'deep'), { recursive: true })
   await writeFile(join(source, 'one.json'), '{"name":"one"}')
   await writeFile(join(source, 'deep/two.json'), '{"name":"two"}')
-  truth = await room.datasets.importDirectory(SOURCE, source)
+  truth = (await room.datasets.importDirectory(SOURCE, source)).truth ?? ''
   await room.datasets.add('empty')
   for (const tool of ['shell', 'losing'])
     await room.execution.addTool(tool, { author: 'tests', image: BUSYBOX })
@@ -52,7 +52,7 @@ async function pipelineOf(...steps: StepText[]): Promise<string> {
   count += 1
   const name = `pipeline-${count}`
   for (const dataset of steps.map((step, index) => step.output ?? `${name}-${index}`)) {
-    if (!room.datasets.has(dataset)) await room.datasets.add(dataset)
+    if (!room.datasets.list().some((known) => known.name === dataset)) await room.datasets.add(dataset)
   }
   await room.execution.addPipeline(name, {
     steps: steps.map((step, index) => ({

@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { systemClock } from '../../src/base/clock.ts'
 import { openDatabase } from '../../src/base/database.ts'
+import { NodeError } from '../../src/base/errors.ts'
 import { StopStack } from '../../src/base/lifecycle.ts'
 import { type Logger, silentLogger } from '../../src/base/logger.ts'
+import { Datasets } from '../../src/datasets/datasets.ts'
 import { DockerEngine } from '../../src/execution/docker-engine.ts'
 import type { ContainerEngine } from '../../src/execution/engine.ts'
 import { Execution } from '../../src/execution/execution.ts'
@@ -12,9 +14,9 @@ import { Members } from '../../src/federation/members.ts'
 import { FederationMemory } from '../../src/federation/memory.ts'
 import { FederationPolicy } from '../../src/federation/policy.ts'
 import { loadIdentity } from '../../src/identity/node-key.ts'
+import type { Streams } from '../../src/network/network.ts'
 import { RecordStore } from '../../src/registry/record-store.ts'
 import { Registry } from '../../src/registry/registry.ts'
-import { GitDatasets } from './git-datasets.ts'
 
 export const DOCKER_SOCKET = '/var/run/docker.sock'
 const MIB = 1024 ** 2
@@ -33,7 +35,7 @@ export const SETTINGS: ExecutionSettings = {
 export interface ExecutionRoom {
   readonly execution: Execution
   readonly registry: Registry
-  readonly datasets: GitDatasets
+  readonly datasets: Datasets
   readonly engine: ContainerEngine
   readonly peer: string
   stop(): Promise<void>
@@ -71,8 +73,13 @@ export async function openExecutionRoom(
   const members = new Members({ registry, genesis, self: identity.peerId, log })
   policy.use(members)
   await running.start('registry', registry)
-  const datasets = await GitDatasets.open(`${directory}/datasets`, 'alice')
-  running.push('datasets', () => datasets.stop())
+  const datasets = new Datasets({
+    ...{ registry, members, clock, log, streams: nobody(identity.peerId) },
+    directory: `${directory}/datasets`,
+    backend: 'native',
+    onConnect: () => () => undefined,
+  })
+  await running.start('datasets', datasets)
   const socketPath = options.socketPath ?? DOCKER_SOCKET
   const engine = new DockerEngine({ socketPath })
   const execution = new Execution({
@@ -84,4 +91,16 @@ export async function openExecutionRoom(
   })
   await running.start('execution', execution)
   return { execution, registry, datasets, engine, peer: identity.peerId, stop: () => running.unwind() }
+}
+
+/** The network of a node that has no peers. */
+function nobody(peerId: string): Streams {
+  return {
+    peerId,
+    handle: async () => async () => undefined,
+    open: async (peer) => {
+      throw new NodeError('PEER_UNREACHABLE', `${peer} is not connected`)
+    },
+    connectedPeers: () => [],
+  }
 }

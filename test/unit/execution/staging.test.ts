@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { isNodeError, NodeError } from '../../../src/base/errors.ts'
+import type { DatasetView } from '../../../src/datasets/datasets.ts'
+import type { Repository } from '../../../src/datasets/repository.ts'
+import { advance, finishStep, newRun } from '../../../src/execution/run.ts'
+import { type StagedDatasets, Staging } from '../../../src/execution/staging.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
+
+interface Shelf {
+  truth?: string
+  /** Branches here, and those that this node once announced. */
+  held?: Record<string, string>
+  announced?: Record<string, string>
+}
+
+/** Datasets whose commits hold one file, `commit`, with their own id in it. */
+function datasetsOf(shelves: Record<string, Shelf>, fetched: string[] = []): StagedDatasets {
+  const shelf = (name: string): Shelf => {
+    const found = shelves[name]
+    if (found === undefined) throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}`)
+    return found
+  }
+  const repository = (name: string): Pick<Repository, 'resolve' | 'checkout'> => ({
+    resolve: async (branch) => shelf(name).held?.[branch],
+    checkout: async (commit, directory) => writeFile(join(directory, 'commit'), commit),
+  })
+  return {
+    truth: async (name) => shelf(name).truth,
+    ensureCommit: async (_, commit) => {
+      fetched.push(commit)
+    },
+    repository: async (name) => repository(name) as Repository,
+    show: async (name) => {
+      const branches = Object.entries(shelf(name).announced ?? {}).map(([branch, commit]) => {
+        return { branch, commit, member: 'alice', announced: true, present: false }
+      })
+      return {
+        name,
+        description: '',
+        policy: 'shared',
+        createdBy: '',
+        replicated: true,
+        branches,
+      } as DatasetView
+    },
+  }
+}
+
+function runOf(...steps: { name: string; input?: string; output: string }[]) {
+  const plan = steps.map(({ name, input = null, output }) => {
+    return {
+      name,
+      tool: 't',
+      cmd: null,
+      env: null,
+      docker_socket: false,
+      input_dataset: input,
+      output_dataset: output,
+    }
+  })
+  return newRun({ id: 'run', pipeline: 'p', plan, trigger: { kind: 'request' }, timeMs: 1 })
+}
+
+const never = new AbortController().signal
+
+test('a step reads the ground truth, or what its own run has made of the dataset by then', async (t) => {
+  const fetched: string[] = []
+  const datasets = datasetsOf({ raw: { truth: 'agreed' }, made: { truth: 'old' } }, fetched)
+  const staging = new Staging({ datasets, directory: await temporaryDirectory(t) })
+  let run = runOf({ name: 'a', input: 'raw', output: 'made' }, { name: 'b', input: 'made', output: 'end' })
+  const input = (index: number) =>
+    staging.chooseInput(run, run.steps[index] as (typeof run.steps)[number], never)
+  assert.deepEqual(await input(0), { commit: 'agreed', from: 'ground-truth' })
+  assert.deepEqual(fetched, ['agreed'])
+  for (const state of ['pulling', 'staging', 'running', 'committing'] as const) run = advance(run, state, 2)
+  run = finishStep(run, 3, { outputCommit: 'new' })
+  assert.deepEqual(await input(1), { commit: 'new', from: 'this-run' })
+})
+
+test('a dataset on which nothing was agreed cannot be read yet', async (t) => {
+  const staging = new Staging({ datasets: datasetsOf({ raw: {} }), directory: await temporaryDirectory(t) })
+  const run = runOf({ name: 'a', input: 'raw', output: 'made' })
+  const [step] = run.steps
+  assert.ok(step !== undefined)
+  await assert.rejects(staging.chooseInput(run, step, never), (error: Error) => {
+    return isNodeError(error, 'NOT_FOUND') && /raw has no ground truth yet/.test(error.message)
+  })
+})
+
+test("a step goes on from its own branch, also where this node's copy was lost", async (t) => {
+  const fetched: string[] = []
+  const shelves = {
+    here: { held: { 'a-alice': 'held' }, announced: { 'a-alice': 'older' } },
+    lost: { announced: { 'a-alice': 'gone' } },
+    fresh: {},
+  }
+  const directory = await temporaryDirectory(t)
+  const staging = new Staging({ datasets: datasetsOf(shelves, fetched), directory })
+  const found: Record<string, string[]> = {}
+  for (const output of ['here', 'lost', 'fresh']) {
+    const run = runOf({ name: 'a', output })
+    const [step] = run.steps
+    assert.ok(step !== undefined)
+    const place = { run, step, input: undefined, branch: 'a-alice', user: '65534:65534', signal: never }
+    const staged = await staging.prepare(place)
+    const files = await readdir(staged.data)
+    found[output] = await Promise.all(files.map((file) => readFile(join(staged.data, file), 'utf8')))
+    assert.equal((await stat(join(staged.data, '..'))).mode & 0o777, 0o700)
+    await staged.remove()
+  }
+  assert.deepEqual(found, { here: ['held'], lost: ['gone'], fresh: [] })
+  assert.deepEqual(fetched, ['gone'])
+  assert.deepEqual(await readdir(directory), [])
+})
