@@ -1,0 +1,39 @@
+/** A thing that the crate speaks of. */
+export interface Entity {
+  readonly '@id': string
+  readonly '@type': string
+  readonly [property: string]: unknown
+}
+
+/** The contents of a `ro-crate-metadata.json`. */
+export interface Crate {
+  readonly '@context': readonly string[]
+  readonly '@graph': readonly Entity[]
+}
+
+export interface Reference {
+  readonly '@id': string
+}
+
+/** Every entity once, whoever refers to it. */
+export class Graph {
+  readonly #entities = new Map<string, Entity>()
+  readonly data: Reference[] = []
+
+  add(entity: Entity): Reference {
+    this.#entities.set(entity['@id'], entity)
+    return { '@id': entity['@id'] }
+  }
+
+  /** Data of the crate, which its root lists as parts. */
+  addData(entity: Entity): Reference {
+    const known = this.#entities.has(entity['@id'])
+    const reference = this.add(entity)
+    if (!known) this.data.push(reference)
+    return reference
+  }
+
+  entities(): Entity[] {
+    return [...this.#entities.values()]
+  }
+}
