@@ -257,3 +257,5 @@ export const etcdPendingResponsesMax = 10_000
 export const etcdStopTimeoutMs = 2 * SECOND_MS
 /** A larger value of a record is not told in an event, which is kept for those who come back; it is there to be read. */
 export const eventValueBytesMax = 4 * KIB
+/** A refused request is read on for so long, so that its sender, who still writes, comes to read why. */
+export const refusedBodyTimeoutMs = 10 * SECOND_MS

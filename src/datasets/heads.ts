@@ -1,0 +1,87 @@
+/**
+ * Heads: a member's signed word on where its branches of a dataset are. Everything here is pure; the replicator asks
+ * it what to do and does it.
+ */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { branchesPerHeadMax } from '../base/limits.ts'
+import { ownerOfBranch } from './branches.ts'
+import { isBranch } from './git-directory.ts'
+import { oidSchema } from './pack-protocol.ts'
+
+/** `/heads/<dataset>/<peer>`: only that peer may write it. */
+export const headSchema = z.object({
+  /** Branch to commit. */
+  branches: z
+    .record(z.string().refine(isBranch, { message: 'no name of a branch' }), oidSchema)
+    .refine((branches) => Object.keys(branches).length <= branchesPerHeadMax, {
+      message: `more than ${branchesPerHeadMax} branches`,
+    }),
+  /** SHA-256 of the author's head before this one, so that no head can be left out or put elsewhere unnoticed. */
+  previous: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
+})
+export type HeadRecord = z.infer<typeof headSchema>
+
+/** What a successor names as its `previous`. */
+export function headHash(value: Uint8Array): string {
+  return createHash('sha256').update(value).digest('hex')
+}
+
+/** The head that follows `current` when `branch` moves to `commit`. */
+export function nextHead(
+  current: { readonly head: HeadRecord; readonly value: Uint8Array } | undefined,
+  branch: string,
+  commit: string,
+): HeadRecord {
+  return {
+    branches: { ...current?.head.branches, [branch]: commit },
+    previous: current === undefined ? null : headHash(current.value),
+  }
+}
+
+/** The branches of a head that are not its author's to move; one is enough to refuse all of it. */
+export function foreignBranches(head: HeadRecord, author: string, memberNames: readonly string[]): string[] {
+  return Object.keys(head.branches).filter((branch) => ownerOfBranch(branch, memberNames) !== author)
+}
+
+/** What lies between the commit that we hold and the one that is announced. */
+export interface Kinship {
+  readonly held: string | undefined
+  readonly announced: string
+  readonly heldIsAncestor: boolean
+  readonly announcedIsAncestor: boolean
+}
+
+export type Move = 'nothing' | 'forward' | 'refuse-rollback' | 'refuse-divergence'
+
+/** [MUST] A branch only ever moves forward (dataset-fetch.md §7). */
+export function judgeMove({ held, announced, heldIsAncestor, announcedIsAncestor }: Kinship): Move {
+  if (held === announced) return 'nothing'
+  if (held === undefined || heldIsAncestor) return 'forward'
+  return announcedIsAncestor ? 'refuse-rollback' : 'refuse-divergence'
+}
+
+/** The pause before the next round of attempts after `failures` in a row, in ms. */
+export function retryPauseMs(failures: number, firstMs: number, longestMs: number): number {
+  return Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 30))
+}
+
+/**
+ * Whom to ask for an author's commits, and in which order: the author, then the others, rotated by how often all of
+ * this was tried, so that no member is always the second.
+ */
+export function candidates(
+  author: string | undefined,
+  connected: readonly string[],
+  round: number,
+  countMax: number,
+): string[] {
+  const others = connected.filter((peer) => peer !== author).sort()
+  const turn = others.length === 0 ? 0 : round % others.length
+  const rotated = [...others.slice(turn), ...others.slice(0, turn)]
+  const first = author !== undefined && connected.includes(author) ? [author] : []
+  return [...first, ...rotated].slice(0, countMax)
+}

@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { systemClock } from '../../src/base/clock.ts'
+import { silentLogger } from '../../src/base/logger.ts'
+import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
+import { Datasets } from '../../src/datasets/datasets.ts'
+import type { BackendChoice } from '../../src/datasets/shelf.ts'
+import { type RegistryNode, type RegistryNodeOptions, startRegistryNode } from './registry-node.ts'
+import { temporaryDirectory } from './temporary-directory.ts'
+
+/** A member with a registry, a network and its datasets, and nothing above. */
+export interface DatasetNode extends RegistryNode {
+  readonly datasets: Datasets
+  readonly events: DatasetEvent[]
+}
+
+export async function startDatasetNode(
+  test: TestContext,
+  options: RegistryNodeOptions & { readonly backend?: BackendChoice } = {},
+): Promise<DatasetNode> {
+  // Before the node below has said the same, so that what stands on it stops first.
+  let stop = async (): Promise<void> => undefined
+  test.after(() => stop())
+  const node = await startRegistryNode(test, options)
+  const { network, registry, members } = node
+  const datasets = new Datasets({
+    directory: join(node.directory, 'datasets'),
+    backend: options.backend ?? 'native',
+    registry,
+    members,
+    streams: network,
+    onConnect: (connected) => network.onConnect(connected),
+    clock: systemClock,
+    log: silentLogger,
+  })
+  const events: DatasetEvent[] = []
+  datasets.onEvent((event) => events.push(event))
+  await datasets.start()
+  let stopped: Promise<void> | undefined
+  stop = () => {
+    stopped ??= datasets.stop().then(() => node.stop())
+    return stopped
+  }
+  return { ...node, datasets, events, stop }
+}
+
+/** Admits a new node and connects it; it knows all that the founder knows. */
+export async function joinDatasetNode(
+  test: TestContext,
+  founder: DatasetNode,
+  name: string,
+  options: { readonly backend?: BackendChoice } = {},
+): Promise<DatasetNode> {
+  const node = await startDatasetNode(test, { genesis: founder.genesis, ...options })
+  await founder.members.admit(node.identity.peerId, name, 'member')
+  await meet(node, founder)
+  return node
+}
+
+export async function meet(node: DatasetNode, other: DatasetNode): Promise<void> {
+  await node.network.dial(other.network.addresses())
+  await node.sync.pullNow(other.identity.peerId)
+}
+
+/** The same node again, on the disk of one that was stopped. */
+export function restartDatasetNode(
+  test: TestContext,
+  { genesis, directory }: DatasetNode,
+  options: { readonly backend?: BackendChoice } = {},
+): Promise<DatasetNode> {
+  return startDatasetNode(test, { genesis, directory, ...options })
+}
+
+/** A new directory with these files. */
+export async function directoryOf(
+  test: TestContext,
+  files: Readonly<Record<string, string | Buffer>>,
+): Promise<string> {
+  const directory = await temporaryDirectory(test)
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(directory, path)), { recursive: true })
+    await writeFile(join(directory, path), content)
+  }
+  return directory
+}
+
+export const noise = (bytes: number): Buffer => randomBytes(bytes)
