@@ -20,6 +20,7 @@ import { newRoutes, tells } from './routing.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
+import { discardBody } from './upload.ts'
 
 export interface AppParts<E extends Happening> {
   node: ApiNode
@@ -59,7 +60,10 @@ const ready = createRoute({
 export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono {
   const { node, log } = parts
   const app = newRoutes()
-  app.onError((error, c) => problemResponse(error, c, log))
+  app.onError(async (error, c) => {
+    await discardBody(c.req.raw)
+    return problemResponse(error, c, log)
+  })
   app.notFound((c) => {
     return problemResponse(new NodeError('NOT_FOUND', `There is nothing at ${c.req.path}`), c, log)
   })

@@ -7,6 +7,7 @@ import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
 import { body, makes, namedParam, newRoutes, tells } from './routing.ts'
 import { unpack } from './unpack.ts'
+import { Upload } from './upload.ts'
 import { commitSchema, datasetSchema } from './views.ts'
 
 const COMMITS_TOLD_DEFAULT = 20
@@ -78,13 +79,17 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
     if (datasets.list().some((dataset) => dataset.name === name)) {
       throw new NodeError('ALREADY_EXISTS', `There is a dataset named ${name} already`, { name })
     }
-    const archive = c.req.raw.body
-    if (archive === null) throw new NodeError('INVALID_INPUT', 'The body holds no tar archive')
+    const { body } = c.req.raw
+    if (body === null) throw new NodeError('INVALID_INPUT', 'The body holds no tar archive')
+    const upload = new Upload(body)
     const directory = await temporaryDirectory(node.config.dataDirectory)
     try {
-      const { files } = await unpack(archive, directory)
+      const { files } = await unpack(upload.stream, directory)
       if (files === 0) throw new NodeError('INVALID_INPUT', 'The archive holds no file to import')
       return c.json(await datasets.importDirectory(name, directory, description), 201)
+    } catch (error) {
+      await upload.discardRest()
+      throw error
     } finally {
       await rm(directory, { recursive: true, force: true })
     }

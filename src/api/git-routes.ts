@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
@@ -10,6 +11,7 @@ import { nameSchema } from '../base/names.ts'
 import { Semaphore } from '../base/semaphore.ts'
 import type { ApiNode } from './api-node.ts'
 import { newRoutes, streams } from './routing.ts'
+import { Upload } from './upload.ts'
 
 /**
  * Datasets for stock git, read-only, over its smart HTTP protocol (gitprotocol-http(5)): the talking is done by git's
@@ -145,25 +147,28 @@ function outputOf(git: ChildProcessWithoutNullStreams, head?: Uint8Array): Reada
 
 /** The whole request, which is short, unzipped where git zipped it. */
 async function requestOf(request: Request): Promise<Buffer> {
-  if (request.body === null) return Buffer.alloc(0)
-  const raw = Readable.fromWeb(request.body)
   const encoding = request.headers.get('content-encoding')
   if (encoding !== null && encoding !== 'gzip' && encoding !== 'x-gzip') {
     throw new NodeError('INVALID_INPUT', `The encoding ${encoding} is not understood; gzip is`)
   }
-  const plain = encoding === null ? raw : raw.pipe(createGunzip())
-  raw.once('error', (error) => plain.destroy(error))
+  if (request.body === null) return Buffer.alloc(0)
+  const upload = new Upload(request.body)
+  const raw = Readable.fromWeb(upload.stream)
   const parts: Buffer[] = []
-  let bytes = 0
-  try {
+  const gather = async (plain: AsyncIterable<Buffer>) => {
+    let bytes = 0
     for await (const part of plain) {
       bytes += part.length
-      if (bytes > gitRequestBytesMax)
+      if (bytes > gitRequestBytesMax) {
         throw new NodeError('TOO_LARGE', `A request may have ${gitRequestBytesMax} bytes`)
+      }
       parts.push(part)
     }
+  }
+  try {
+    await (encoding === null ? pipeline(raw, gather) : pipeline(raw, createGunzip(), gather))
   } catch (cause) {
-    raw.destroy()
+    await upload.discardRest(gitRequestBytesMax)
     if (cause instanceof NodeError) throw cause
     throw new NodeError('INVALID_INPUT', `The request cannot be read: ${messageOf(cause)}`, {}, { cause })
   }

@@ -98,7 +98,7 @@ export function problemResponse(error: unknown, c: Context, log: Logger): Respon
   if (problem.code === 'UNAUTHORIZED') headers['www-authenticate'] = challengeFor(c.req.path)
   if (problem.code === 'QUEUE_FULL') headers['retry-after'] = '1'
   // The rest of a body that was refused may still be on its way, so its connection carries no further request.
-  if (c.req.raw.body !== null && !c.req.raw.bodyUsed) headers.connection = 'close'
+  if (c.req.method !== 'GET' && c.req.method !== 'HEAD') headers.connection = 'close'
   return c.body(JSON.stringify(problem), problem.status as ContentfulStatusCode, headers)
 }
 
