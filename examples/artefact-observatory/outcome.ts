@@ -93,7 +93,7 @@ export function outcomeOf(seen: Seen): Outcome {
       dataset: round.dataset,
       round: round.id,
       commit: round.commit ?? '',
-      signers: (truths[0]?.[at]?.signers ?? []).map(({ name }) => name),
+      signers: (truths[0]?.[at]?.signers ?? []).map(({ name }) => name).sort(),
       quorum: round.quorum,
       electorate: round.electorate.length,
     })),
