@@ -70,7 +70,7 @@ async function describe(directory: string, path: string): Promise<FoundFile> {
 
 /**
  * Writes `files` (whose paths were checked) into `directory`. Links come last and every file is created anew, so no
- * write can pass through a link, even on a file system that takes two names of the tree for one.
+ * write can pass through a link (dataset-fetch.md D20), even on a file system that takes two names of the tree for one.
  *
  * @throws NodeError PATH_UNSAFE before anything is written, INVALID_INPUT when the directory is not empty.
  */

@@ -42,7 +42,7 @@ export function nextHead(
   }
 }
 
-/** The branches of a head that are not its author's to move; one is enough to refuse all of it. */
+/** [MUST] The branches of a head that are not its author's to move; one is enough to refuse all of it (D15). */
 export function foreignBranches(head: HeadRecord, author: string, memberNames: readonly string[]): string[] {
   return Object.keys(head.branches).filter((branch) => ownerOfBranch(branch, memberNames) !== author)
 }
@@ -57,7 +57,7 @@ export interface Kinship {
 
 export type Move = 'nothing' | 'forward' | 'refuse-rollback' | 'refuse-divergence'
 
-/** [MUST] A branch only ever moves forward (dataset-fetch.md §7). */
+/** [MUST] A branch only ever moves forward (dataset-fetch.md D16). */
 export function judgeMove({ held, announced, heldIsAncestor, announcedIsAncestor }: Kinship): Move {
   if (held === announced) return 'nothing'
   if (held === undefined || heldIsAncestor) return 'forward'
@@ -71,7 +71,7 @@ export function retryPauseMs(failures: number, firstMs: number, longestMs: numbe
 
 /**
  * Whom to ask for an author's commits, and in which order: the author, then the others, rotated by how often all of
- * this was tried, so that no member is always the second.
+ * this was tried, so that no member is always the second ([SHOULD] D18).
  */
 export function candidates(
   author: string | undefined,

@@ -59,7 +59,7 @@ export class OwnBranches {
     return this.#inTurn(request.dataset, () => this.#commit(request))
   }
 
-  /** Announces what a crash has kept from being announced. */
+  /** [MUST] Announces what a crash has kept from being announced (dataset-fetch.md D19). */
   reconcile(dataset: string): Promise<void> {
     return this.#inTurn(dataset, () => this.#reconcile(dataset))
   }

@@ -55,12 +55,12 @@ export class PackServer implements Startable {
       })
     } catch (error) {
       this.#parts.log.debug({ peer: stream.peer, dataset, error: messageOf(error) }, 'a fetch was not served')
-      // [MUST] The other side learns why, before the stream ends (dataset-fetch.md §6).
+      // [MUST] The other side learns why, before the stream ends (dataset-fetch.md D12).
       await talk.refuse(error)
     }
   }
 
-  /** [MUST] Membership and policy come before anything of the dataset is touched (dataset-fetch.md §2). */
+  /** [MUST] Membership and policy come before anything of the dataset is touched (dataset-fetch.md D1). */
   async #admit(peer: string, dataset: string): Promise<PackRepository> {
     if (!this.#parts.mayRead(peer, dataset)) {
       throw new NodeError('FORBIDDEN', `You may not have the dataset ${dataset}`, { peer, dataset })
@@ -98,7 +98,7 @@ export class PackServer implements Startable {
       for (; next.done !== true; next = await chunks.next()) await stream.write(next.value)
       await stream.closeWrite()
     } catch (cause) {
-      // Behind the first byte a refusal would be read as part of the pack: the other side must see a cut.
+      // [MUST] Behind the first byte a refusal would be read as part of the pack: the other side must see a cut (D13).
       stream.abort(new Error(messageOf(cause)))
       throw cause
     } finally {
@@ -106,7 +106,7 @@ export class PackServer implements Startable {
     }
   }
 
-  /** [MUST] Transfers are bounded, for one peer and for all (dataset-fetch.md §5). */
+  /** [MUST] Transfers are bounded, for one peer and for all (dataset-fetch.md D11). */
   async #counted(stream: ByteStream, serve: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { peer } = stream
     const ofPeer = this.#serving.get(peer) ?? 0

@@ -1,7 +1,8 @@
 /**
  * Which paths and links a dataset may hold. A tree comes from a stranger's disk and ends on ours, so a path that means
  * something else to git, to another file system or to a shell is refused wherever trees are made, received or written
- * out. Pure: every rule is a function from text to the fault found, or undefined.
+ * out. The rules are those of
+ * dataset-fetch.md §8. Pure: every rule is a function from text to the fault found, or undefined.
  */
 import { NodeError } from '../base/errors.ts'
 import { pathBytesMax, pathDepthMax, pathNameBytesMax } from '../base/limits.ts'
@@ -43,7 +44,7 @@ export function pathFault(path: string): string | undefined {
 
 /**
  * What is wrong with a symbolic link at `path`, or undefined. A target climbs first and descends then, never the
- * other way round: behind a name that is a link itself, `..` would lead to wherever that link's target lies.
+ * other way round (D20): behind a name that is a link itself, `..` would lead to wherever that link's target lies.
  */
 export function linkFault(path: string, target: string): string | undefined {
   if (target === '') return 'is a link to nothing'

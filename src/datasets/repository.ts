@@ -82,7 +82,7 @@ export interface Repository {
   checkout(commit: string, directory: string): Promise<void>
 }
 
-/** How two nodes may exchange objects on one stream (dataset-fetch.md §3). */
+/** How two nodes may exchange objects on one stream (dataset-fetch.md D4, D5). */
 export type Dialect = 'upload-pack' | 'pack'
 
 /** What the pack protocol asks of a repository beyond what the other rooms see. */
@@ -112,7 +112,8 @@ export interface Quarantine {
   /** Takes one pack. @throws NodeError PACK_REJECTED */
   receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
   /**
-   * Judges everything received (ids, format, connectivity, limits, paths), then makes it part of the repository in one step.
+   * Judges everything received (ids, format, connectivity, limits, paths: dataset-fetch.md D6 to D10), then makes it
+   * part of the repository in one step.
    *
    * @throws NodeError PACK_REJECTED, PATH_UNSAFE
    */
