@@ -1,0 +1,175 @@
+import type { Api, CreateApi } from './api.ts'
+import type { Dom, PageElement } from './dom.ts'
+import type { Dataset, Member, Round, Run, Status, Truth } from './shapes.ts'
+import type { Views } from './views.ts'
+
+export interface PageParts {
+  readonly dom: Dom
+  readonly views: Views
+  readonly createApi: CreateApi
+  /** The tab's own store: the token stays in it and goes nowhere but to the node. */
+  readonly session: {
+    getItem(key: string): string | null
+    setItem(key: string, value: string): void
+    removeItem(key: string): void
+  }
+}
+
+/** Asks for the token, shows the node's state, and shows it anew when the node says that something happened. */
+export function startPage({ dom, views, createApi, session }: PageParts): void {
+  type Room = 'federation' | 'datasets' | 'runs' | 'rounds'
+  const ROOMS: readonly Room[] = ['federation', 'datasets', 'runs', 'rounds']
+  /** Which rooms an event may have changed; any other event, all of them. */
+  const ROOMS_OF: Readonly<Record<string, readonly Room[]>> = {
+    run: ['runs'],
+    dataset: ['datasets'],
+    round: ['rounds', 'datasets'],
+    registry: ['federation', 'datasets', 'rounds'],
+  }
+  const TOKEN_KEY = 'mao-token'
+  /** Bursts of events, as in a catch-up, are shown once. */
+  const REFRESH_DELAY_MS = 250
+  /** Connections come and go without an event; a look now and then keeps "online" true. */
+  const LOOK_INTERVAL_MS = 15_000
+  const RECONNECT_DELAY_MS = 2_000
+  const SHOWN = 20
+  const UNAUTHORIZED = 401
+  const { byId } = dom
+
+  /** One sign-in: fills the rooms until it is stopped or the token is refused. */
+  class Watch {
+    readonly #api: Api
+    readonly #stopping = new AbortController()
+    readonly #waiting = new Set<Room>()
+    #refreshing = false
+
+    constructor(api: Api) {
+      this.#api = api
+    }
+
+    async run(): Promise<void> {
+      const { signal } = this.#stopping
+      const timer = setInterval(() => this.#changed(['federation']), LOOK_INTERVAL_MS)
+      while (!signal.aborted) {
+        this.#changed(ROOMS)
+        await this.#follow()
+        if (signal.aborted) break
+        say('The node does not answer; trying again.')
+        await new Promise((resolve) => setTimeout(resolve, RECONNECT_DELAY_MS))
+      }
+      clearInterval(timer)
+    }
+
+    stop(): void {
+      this.#stopping.abort()
+    }
+
+    /** Hears of events until the stream ends, for whatever reason: `run` comes back. */
+    async #follow(): Promise<void> {
+      try {
+        for await (const event of this.#api.events(this.#stopping.signal)) {
+          if (event.type === 'open') say('Live.')
+          else this.#changed(ROOMS_OF[event.type] ?? ROOMS)
+        }
+      } catch (error) {
+        this.#trouble(error)
+      }
+    }
+
+    #changed(rooms: readonly Room[]): void {
+      for (const room of rooms) this.#waiting.add(room)
+      if (this.#refreshing) return
+      this.#refreshing = true
+      setTimeout(() => void this.#refresh(), REFRESH_DELAY_MS)
+    }
+
+    async #refresh(): Promise<void> {
+      const rooms = [...this.#waiting]
+      this.#waiting.clear()
+      await Promise.all(rooms.map((room) => this.#fill(room)))
+      this.#refreshing = false
+      if (this.#waiting.size > 0) this.#changed([])
+    }
+
+    async #fill(room: Room): Promise<void> {
+      if (this.#stopping.signal.aborted) return
+      let content: PageElement[]
+      try {
+        content = await this.#content(room)
+      } catch (error) {
+        content = [views.troubleView(this.#trouble(error))]
+      }
+      // Whoever signed out meanwhile sees nothing any more.
+      if (!this.#stopping.signal.aborted) byId(room).replaceChildren(...content)
+    }
+
+    async #content(room: Room): Promise<PageElement[]> {
+      const api = this.#api
+      const status = await api.get<Status>('/federation')
+      byId('node').textContent = status.node.name
+      const inFederation = status.federation !== null
+      if (room === 'federation') {
+        const members = inFederation ? await api.get<Member[]>('/federation/members') : []
+        return [views.federationView(status), ...(inFederation ? [views.membersView(members)] : [])]
+      }
+      if (!inFederation) return []
+      if (room === 'runs') return [views.runsView(await api.get<Run[]>(`/runs?limit=${SHOWN}`))]
+      if (room === 'rounds') return [views.roundsView((await api.get<Round[]>('/rounds')).slice(0, SHOWN))]
+      const datasets = await api.get<Dataset[]>('/datasets')
+      const truths = await Promise.all(
+        datasets.map(({ name }) => api.get<Truth>(`/datasets/${encodeURIComponent(name)}/truth`)),
+      )
+      return [views.datasetsView(datasets, new Map(truths.map((truth) => [truth.dataset, truth])))]
+    }
+
+    /** What went wrong, in words; a token that is not accepted ends the sign-in. */
+    #trouble(error: unknown): string {
+      const refused = error instanceof Error && 'status' in error && error.status === UNAUTHORIZED
+      if (refused && !this.#stopping.signal.aborted) leave('The node does not accept this token.')
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  let watch: Watch | undefined
+
+  function say(text: string): void {
+    byId('status').textContent = text
+  }
+
+  function show(signedIn: boolean): void {
+    byId('sign-in').hidden = signedIn
+    byId('rooms').hidden = !signedIn
+    byId('sign-out').hidden = !signedIn
+  }
+
+  function enter(token: string): void {
+    show(true)
+    say('Asking the node…')
+    watch = new Watch(createApi(token))
+    void watch.run()
+  }
+
+  function leave(reason: string): void {
+    watch?.stop()
+    session.removeItem(TOKEN_KEY)
+    for (const room of ROOMS) byId(room).replaceChildren()
+    byId('node').textContent = ''
+    show(false)
+    say(reason)
+    byId('token').focus()
+  }
+
+  byId('sign-in').addEventListener('submit', (event) => {
+    event.preventDefault()
+    const token = byId('token').value.trim()
+    byId('token').value = ''
+    if (token === '') return
+    session.setItem(TOKEN_KEY, token)
+    enter(token)
+  })
+  byId('sign-out').addEventListener('click', () => leave('Signed out.'))
+
+  const remembered = session.getItem(TOKEN_KEY)
+  if (remembered === null) show(false)
+  else enter(remembered)
+}

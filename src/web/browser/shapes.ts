@@ -1,0 +1,56 @@
+/** What the page reads of the API's answers; the API's own schemas say the rest (/api/v1/openapi.json). */
+
+export interface Status {
+  node: { name: string; peer: string; addresses: string[]; connectedPeers: number }
+  federation: { id: string; name: string; description: string; members: number; role: string | null } | null
+}
+
+export interface Member {
+  peer: string
+  name: string
+  role: string
+  since: number
+  connected: boolean
+  self: boolean
+}
+
+export interface Dataset {
+  name: string
+  description: string
+  policy: string
+  truth?: string
+  replicated: boolean
+  branches: { branch: string; commit: string; member: string; present: boolean }[]
+}
+
+export interface Truth {
+  dataset: string
+  commit: string | null
+  height: number
+  round?: string
+  signers: { name: string }[]
+}
+
+export interface Run {
+  id: string
+  pipeline: string
+  state: string
+  reason?: string
+  createdMs: number
+  endedMs?: number
+  steps: { name: string; state: string; outputCommit?: string }[]
+}
+
+export interface Round {
+  id: string
+  dataset: string
+  step: string
+  slot: number
+  state: string
+  explanation?: string
+  quorum: number
+  electorate: unknown[]
+  ballots: unknown[]
+  votes: unknown[]
+  commit?: string
+}

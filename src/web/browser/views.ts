@@ -1,0 +1,131 @@
+/** The node's state as elements; every function takes what the API said and returns what is shown. */
+import type { Child, Dom, PageElement } from './dom.ts'
+import type { Dataset, Member, Round, Run, Status, Truth } from './shapes.ts'
+
+export function createViews({ el, mark, shortId, table, when }: Dom) {
+  const RUN_MARKS: Readonly<Record<string, 'good' | 'bad' | 'idle'>> = {
+    succeeded: 'good',
+    queued: 'idle',
+    skipped: 'idle',
+    failed: 'bad',
+    'oom-killed': 'bad',
+    'timed-out': 'bad',
+    cancelled: 'bad',
+    rejected: 'bad',
+    lost: 'bad',
+  }
+  const ROUND_MARKS: Readonly<Record<string, 'good' | 'bad'>> = { decided: 'good', undecided: 'bad' }
+
+  function federationView({ node, federation }: Status): PageElement {
+    if (federation === null) {
+      const way = 'maoctl federation create --name NAME, or maoctl federation join TOKEN'
+      return el('p', {}, `${node.name} is in no federation yet. To be in one: `, el('code', {}, way))
+    }
+    const role = federation.role ?? 'not admitted yet'
+    return el(
+      'dl',
+      {},
+      ...entry('Federation', federation.name),
+      ...(federation.description === '' ? [] : entry('About', federation.description)),
+      ...entry('Its id', el('code', {}, federation.id)),
+      ...entry('This node', `${node.name} (${role})`),
+      ...entry('Its peer id', el('code', {}, node.peer)),
+    )
+  }
+
+  function membersView(members: readonly Member[]): PageElement {
+    const rows = members.map((member) => [
+      member.self ? `${member.name} (this node)` : member.name,
+      member.role,
+      member.connected ? mark('good', 'online') : mark('idle', 'not connected'),
+      shortId(member.peer, 16),
+    ])
+    return table('Members', ['Name', 'Role', 'Connection', 'Peer'], rows)
+  }
+
+  function datasetsView(datasets: readonly Dataset[], truths: ReadonlyMap<string, Truth>): PageElement {
+    if (datasets.length === 0) return nothing('No dataset yet.')
+    return el('div', {}, ...datasets.map((dataset) => datasetView(dataset, truths.get(dataset.name))))
+  }
+
+  function datasetView(dataset: Dataset, truth: Truth | undefined): PageElement {
+    const rows = dataset.branches.map(({ branch, commit, member, present }) => [
+      member,
+      branch,
+      shortId(commit),
+      commit === dataset.truth ? mark('good', 'ground truth') : mark('idle', 'differs'),
+      present ? mark('good', 'here') : mark('busy', 'not here yet'),
+    ])
+    const signers = truth?.signers.map(({ name }) => name).join(', ') ?? ''
+    const certificate =
+      truth === undefined || truth.height === 0
+        ? 'no certificate yet'
+        : `certificate ${truth.height}, round ${truth.round ?? '?'}, signed by ${signers}`
+    return el(
+      'article',
+      {},
+      el('h3', {}, dataset.name),
+      ...(dataset.description === '' ? [] : [el('p', {}, dataset.description)]),
+      el('p', {}, 'Ground truth: ', shortId(dataset.truth, 40), ` (${certificate})`),
+      rows.length === 0
+        ? nothing('No member has a branch in it yet.')
+        : table(`Heads in ${dataset.name}`, ['Member', 'Branch', 'Commit', 'Compared', 'Copy'], rows),
+    )
+  }
+
+  function runsView(runs: readonly Run[]): PageElement {
+    if (runs.length === 0) return nothing('No run on this node yet.')
+    const rows = runs.map((run) => [
+      when(run.createdMs),
+      run.pipeline,
+      stateOf(run.state, run.reason),
+      el(
+        'ul',
+        { class: 'steps' },
+        ...run.steps.map((step) => el('li', {}, `${step.name}: `, stateOf(step.state))),
+      ),
+      shortId(run.id, 16),
+    ])
+    return table('Runs of this node', ['Begun', 'Pipeline', 'State', 'Steps', 'Run'], rows)
+  }
+
+  function roundsView(rounds: readonly Round[]): PageElement {
+    if (rounds.length === 0) return nothing('No round yet.')
+    const rows = rounds.map((round) => [
+      when(round.slot),
+      `${round.dataset} / ${round.step}`,
+      el(
+        'span',
+        {},
+        mark(ROUND_MARKS[round.state] ?? 'busy', round.state),
+        round.explanation === undefined ? '' : `: ${round.explanation}`,
+      ),
+      `${round.ballots.length} of ${round.electorate.length}`,
+      `${round.votes.length}, ${round.quorum} decide`,
+      shortId(round.commit),
+    ])
+    return table('Rounds', ['Time', 'Dataset / step', 'State', 'Ballots', 'Votes', 'Result'], rows)
+  }
+
+  /** A room of the page that could not be filled, and why. */
+  function troubleView(message: string): PageElement {
+    return el('p', { class: 'trouble' }, message)
+  }
+
+  function stateOf(state: string, reason?: string): Child {
+    const marked = mark(RUN_MARKS[state] ?? 'busy', state)
+    return reason === undefined ? marked : el('span', {}, marked, `: ${reason}`)
+  }
+
+  function nothing(text: string): PageElement {
+    return el('p', { class: 'nothing' }, text)
+  }
+
+  function entry(term: string, value: Child): PageElement[] {
+    return [el('dt', {}, term), el('dd', {}, value)]
+  }
+
+  return { federationView, membersView, datasetsView, runsView, roundsView, troubleView }
+}
+
+export type Views = ReturnType<typeof createViews>

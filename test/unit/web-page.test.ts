@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { createContext, runInContext } from 'node:vm'
+import { PAGE, page } from '../../src/web/page.ts'
+import { SCRIPT } from '../../src/web/script.ts'
+import { eventually } from '../support/eventually.ts'
+import { FakeDocument } from '../support/fake-document.ts'
+
+const HTML = { headers: { accept: 'text/html,application/xhtml+xml;q=0.9' } }
+const HOSTILE = '<img src=x onerror=alert(1)>'
+const OID = 'a'.repeat(40)
+
+test('the page, its script and its style are served, each under the policy', async () => {
+  const app = page()
+  for (const [path, type] of [
+    ['/', 'text/html; charset=utf-8'],
+    ['/web/app.js', 'text/javascript; charset=utf-8'],
+    ['/web/style.css', 'text/css; charset=utf-8'],
+  ] as const) {
+    const response = await app.request(path, HTML)
+    assert.equal(response.status, 200, path)
+    assert.equal(response.headers.get('content-type'), type)
+    assert.equal(response.headers.get('x-content-type-options'), 'nosniff')
+    const policy = response.headers.get('content-security-policy') ?? ''
+    assert.match(policy, /default-src 'none'.*script-src 'self'.*frame-ancestors 'none'/)
+    assert.doesNotMatch(policy, /unsafe/)
+  }
+})
+
+test('who asks for no page is passed on', async () => {
+  const app = page()
+  app.get('/', (c) => c.json('hello'))
+  assert.equal(await (await app.request('/')).json(), 'hello')
+  assert.equal(await (await app.request('/', { headers: { accept: 'application/json' } })).json(), 'hello')
+})
+
+test('the page asks nothing of other hosts and inlines nothing', () => {
+  assert.doesNotMatch(PAGE, /https?:|<style| style=| on\w+=/)
+  for (const [, attributes = '', body = ''] of PAGE.matchAll(/<script([^>]*)>([^<]*)/g)) {
+    assert.match(attributes, /src="\/web\//)
+    assert.equal(body, '')
+  }
+  assert.match(PAGE, /<html lang="en">/)
+  assert.match(PAGE, /<label for="token">/)
+})
+
+test('the script never makes markup of text', () => {
+  assert.doesNotMatch(
+    SCRIPT,
+    /innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|\beval\b|new Function/,
+  )
+})
+
+/** What the node answers, by path; `calls` counts the questions. */
+class FakeNode {
+  readonly answers: Record<string, unknown> = {
+    '/federation': {
+      node: { name: 'alice', peer: '12D3KooWAlice', addresses: [], connectedPeers: 1 },
+      federation: { id: 'maofed', name: 'observatory', description: HOSTILE, members: 2, role: 'operator' },
+    },
+    '/federation/members': [
+      { peer: '12D3KooWAlice', name: 'alice', role: 'operator', since: 1, connected: true, self: true },
+      { peer: '12D3KooWBob', name: HOSTILE, role: 'member', since: 1, connected: false, self: false },
+    ],
+    '/datasets': [
+      {
+        name: 'observations',
+        description: HOSTILE,
+        policy: 'shared',
+        truth: OID,
+        replicated: true,
+        branches: [{ branch: 'assess-alice', commit: OID, member: 'alice', present: true }],
+      },
+    ],
+    '/datasets/observations/truth': {
+      dataset: 'observations',
+      commit: OID,
+      height: 2,
+      round: 'observations/assess/7',
+      signers: [{ name: 'alice' }, { name: 'bob' }],
+    },
+    '/runs?limit=20': [
+      {
+        id: 'mi8q2w3e-9f3a',
+        pipeline: 'weekly',
+        state: 'failed',
+        reason: HOSTILE,
+        createdMs: 1,
+        steps: [{ name: 'collect', state: 'failed' }],
+      },
+    ],
+    '/rounds': [
+      {
+        id: 'observations/assess/7',
+        dataset: 'observations',
+        step: 'assess',
+        slot: 7,
+        state: 'undecided',
+        explanation: HOSTILE,
+        quorum: 3,
+        electorate: [1, 2, 3],
+        ballots: [1, 2],
+        votes: [],
+      },
+    ],
+  }
+  readonly calls: Record<string, number> = {}
+  token = 'right'
+  tell: (text: string) => void = () => undefined
+
+  readonly fetch = async (url: string, options: { headers: Record<string, string>; signal: AbortSignal }) => {
+    const path = url.replace('/api/v1', '')
+    this.calls[path] = (this.calls[path] ?? 0) + 1
+    if (options.headers.authorization !== `Bearer ${this.token}`) {
+      return Response.json({ code: 'UNAUTHORIZED', detail: 'The token is not right' }, { status: 401 })
+    }
+    if (path !== '/events') return Response.json(this.answers[path])
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.tell = (text) => controller.enqueue(new TextEncoder().encode(text))
+        this.tell('event: open\ndata: {"missed":false}\n\n')
+        options.signal.addEventListener('abort', () => controller.error(new Error('gone')))
+      },
+    })
+    return new Response(stream)
+  }
+}
+
+/** The script in a world of its own, which has what it may use and nothing else. */
+function openPage(t: TestContext, node: FakeNode, remembered?: string) {
+  const document = new FakeDocument(PAGE)
+  const store = new Map<string, string>(remembered === undefined ? [] : [['mao-token', remembered]])
+  const sessionStorage = {
+    getItem: (key: string) => store.get(key) ?? null,
+    setItem: (key: string, value: string) => void store.set(key, value),
+    removeItem: (key: string) => void store.delete(key),
+  }
+  const timers = { setTimeout, setInterval, clearInterval }
+  const platform = { AbortController, AbortSignal, TextDecoder, fetch: node.fetch, ...timers }
+  runInContext(SCRIPT, createContext({ document, sessionStorage, ...platform }))
+  // Ends the page's timers with the test.
+  t.after(() => document.at('sign-out').fire('click'))
+  const text = (id: string) => document.at(id).textContent
+  return { document, store, text }
+}
+
+test('with the token the page shows the node, all of it as text', async (t) => {
+  const { document, store, text } = openPage(t, new FakeNode())
+  assert.equal(document.at('rooms').hidden, true)
+  document.at('token').value = ' right '
+  document.at('sign-in').fire('submit')
+  await eventually(() => text('rounds') !== '' && text('datasets') !== '', 'the page stayed empty')
+  assert.deepEqual([...store], [['mao-token', 'right']])
+  assert.equal(document.at('token').value, '', 'the token stays in no field')
+  assert.match(text('federation'), /observatory.*alice \(this node\)operator✓ online.*○ not connected/)
+  assert.match(
+    text('datasets'),
+    /Ground truth: a{40} \(certificate 2, round observations\/assess\/7, signed by alice, bob\)/,
+  )
+  assert.match(text('datasets'), /assess-alice.*✓ ground truth.*✓ here/)
+  assert.match(text('runs'), /weekly.*✗ failed/)
+  assert.match(text('rounds'), /✗ undecided.*2 of 3/)
+  for (const room of ['federation', 'datasets', 'runs', 'rounds']) {
+    assert(text(room).includes(HOSTILE), `${room} shows the hostile text as it is`)
+    assert([...document.at(room).all()].every(({ tag }) => tag !== 'img'))
+  }
+  await eventually(() => text('status') === 'Live.', 'the page never heard of events')
+})
+
+test('what happens on the node is shown without asking for the rest again', async (t) => {
+  const node = new FakeNode()
+  const { text } = openPage(t, node, 'right')
+  await eventually(() => text('runs') !== '' && text('status') === 'Live.', 'the page stayed empty')
+  const before = node.calls['/rounds']
+  node.answers['/runs?limit=20'] = []
+  node.tell(': still here\n\nevent: run\nda')
+  node.tell('ta: {"type":"run"}\n\n')
+  await eventually(() => text('runs') === 'No run on this node yet.', 'the change was never shown')
+  assert.equal(node.calls['/rounds'], before)
+})
+
+test('a token that is not accepted is forgotten and asked for again', async (t) => {
+  const { document, store, text } = openPage(t, new FakeNode(), 'wrong')
+  await eventually(() => !document.at('sign-in').hidden, 'the page never asked for the token')
+  assert.equal(text('status'), 'The node does not accept this token.')
+  assert.equal(document.at('rooms').hidden, true)
+  assert.equal(store.size, 0)
+})
+
+test('a node in no federation says how to be in one', async (t) => {
+  const node = new FakeNode()
+  node.answers['/federation'] = {
+    node: { name: 'alice', peer: '12D3KooWAlice', addresses: [], connectedPeers: 0 },
+    federation: null,
+  }
+  const { text } = openPage(t, node, 'right')
+  await eventually(() => text('federation').includes('maoctl federation create'), 'the way was never shown')
+  assert.equal(node.calls['/datasets'], undefined)
+})
+
+test('signing out takes everything from the screen', async (t) => {
+  const { document, store, text } = openPage(t, new FakeNode(), 'right')
+  await eventually(() => text('runs') !== '', 'the page stayed empty')
+  document.at('sign-out').fire('click')
+  assert.deepEqual([text('runs'), text('node'), store.size], ['', '', 0])
+  assert.equal(document.at('sign-in').hidden, false)
+})
