@@ -98,7 +98,7 @@ const COUNT = 'n=0; while [ $n -lt 300000 ]; do n=$((n+1)); done'
 
 test('a fork bomb is held by its limit, which the run shows', async (t) => {
   const room = await roomIn(t, join(base, 'bomb'), { settings: { pids: 16 } })
-  const run = await ran(room, `bomb() { bomb | bomb & }; bomb; ${COUNT}; echo still here; exit 5`)
+  const run = await ran(room, `bomb() { bomb | bomb & }; (bomb) & ${COUNT}; echo still here; exit 5`)
   assert.equal(run.state, 'failed')
   assert.equal(run.steps[0]?.exitCode, 5)
   assert.equal(run.steps[0]?.granted?.pids, 16)
