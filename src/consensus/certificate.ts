@@ -160,15 +160,16 @@ export function refuseTruth(
   }
 }
 
-interface ReadCertificate {
+/** A certificate taken apart; nothing of it is checked but its form. */
+export interface ReadCertificate {
   readonly certificate: Certificate
   readonly round: RoundId
   readonly opening: Signed<Opening>
   readonly closing: Signed<Closing>
 }
 
-/** [C1] The form of the certificate and of the two records in it. */
-function readCertificate(value: Uint8Array): ReadCertificate | string {
+/** [C1] The form of the certificate and of the two records in it; a sentence when something cannot be read. */
+export function readCertificate(value: Uint8Array): ReadCertificate | string {
   const certificate = parseValue(certificateSchema, value)?.value
   if (certificate === undefined) return 'It is no certificate'
   const round = parseRoundId(certificate.round)

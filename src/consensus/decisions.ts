@@ -15,6 +15,7 @@ import {
   isCounting,
   isEquivocal,
   projectRound,
+  type RoundFacts,
   type RoundRecords,
   type RoundStatus,
   type SeenBallot,
@@ -27,12 +28,16 @@ export interface Rival {
   readonly id: RoundId
   readonly height: number
   readonly state: RoundStatus['state']
+  /** When it ends at the latest. */
+  readonly votesUntilMs: number
   /** This node has signed a result of it. */
   readonly voted: boolean
 }
 
-/** What counting a closing's ballots gave. */
-export type Outcome = { readonly commit: string } | { readonly tie: true }
+/** What counting a closing's ballots gave; null for a tie, which is signed as such. */
+export interface Outcome {
+  readonly commit: string | null
+}
 
 /** The output of this node's own scheduled run, which asks for a round. */
 export interface Wish {
@@ -61,7 +66,7 @@ export type Action =
   | { readonly do: 'cast'; readonly ballot: Ballot }
   | { readonly do: 'close'; readonly opening: Claim<Opening>; readonly ballots: ReadonlyMap<string, Ballot> }
   | { readonly do: 'count'; readonly opening: Claim<Opening>; readonly closing: Claim<Closing> }
-  | { readonly do: 'vote'; readonly closing: string; readonly commit: string }
+  | { readonly do: 'vote'; readonly closing: string; readonly commit: string | null }
   | { readonly do: 'certify'; readonly status: RoundStatus }
   /** Nothing to do but to say so: this node will not sign that record. */
   | { readonly do: 'refuse'; readonly record: string; readonly reason: string }
@@ -101,10 +106,9 @@ export function nextActions(situation: Situation, self: string, now: number): De
 }
 
 /** The facts of `projectRound` that a situation holds. */
-export function factsOf({ certified, members, outcomes }: Situation) {
-  const ties = new Set([...outcomes].filter(([, outcome]) => 'tie' in outcome).map(([closing]) => closing))
+export function factsOf({ certified, members }: Pick<Situation, 'certified' | 'members'>): RoundFacts {
   const truth = certified && { ...certified, round: formatRoundId(certified.round) }
-  return { truth, members, ties }
+  return { truth, members }
 }
 
 export type ClosingJudgement =
@@ -219,12 +223,14 @@ function vote(
   // [V2] Only on the truth that this node holds; a node that is behind hears of the newer one before it signs.
   if (truth.height + 1 !== height || truth.commit !== parent) return
   // [V3] Not beside a vote in another round that may still be decided, nor before a round that has precedence.
-  const competing = rivals.filter((rival) => rival.height >= height && rival.state !== 'undecided')
+  const competing = rivals.filter(
+    (rival) => rival.height >= height && rival.state !== 'undecided' && plan.now < rival.votesUntilMs,
+  )
   if (competing.some((r) => r.voted || r.state === 'decided')) return
   if (competing.some((r) => r.state === 'closed' && compareRounds(r.id, records.id) < 0)) return
   const outcome = outcomes.get(closing.hash)
   if (outcome === undefined) plan.act({ do: 'count', opening, closing })
-  else if ('commit' in outcome) plan.act({ do: 'vote', closing: closing.hash, commit: outcome.commit })
+  else plan.act({ do: 'vote', closing: closing.hash, commit: outcome.commit })
 }
 
 function certify(plan: Plan, { records, certified }: Situation, status: RoundStatus, self: string): void {

@@ -20,6 +20,16 @@ export function isQuorum(count: number, electorate: number): boolean {
   return electorate > 0 && 3 * count > 2 * electorate
 }
 
+/** The electorate together with everybody who was a member at the slot. */
+export function votersOf(
+  electorate: readonly string[],
+  slot: number,
+  members: readonly Voter[],
+): Set<string> {
+  const entitled = members.filter(({ since }) => since <= slot).map(({ peer }) => peer)
+  return new Set([...electorate, ...entitled])
+}
+
 /**
  * True when `signers` decide a round of `slot`: those of them that are members must be more than two thirds of the
  * electorate together with everybody who was a member at the slot. Whoever opens a round writes its electorate down;
@@ -32,8 +42,6 @@ export function isDecisive(
   members: readonly Voter[],
 ): boolean {
   const known = new Set(members.map(({ peer }) => peer))
-  const entitled = members.filter(({ since }) => since <= slot).map(({ peer }) => peer)
-  const voters = new Set([...electorate, ...entitled])
   const counted = new Set(signers.filter((peer) => known.has(peer) && electorate.includes(peer)))
-  return isQuorum(counted.size, voters.size)
+  return isQuorum(counted.size, votersOf(electorate, slot, members).size)
 }

@@ -56,8 +56,8 @@ export type Closing = z.infer<typeof closingSchema>
 export const voteSchema = z.strictObject({
   /** Hash of the closing's value. */
   closing: sha256,
-  /** The result that the voter computed from it. */
-  commit: oid,
+  /** The result that the voter computed from it; null says that it counted the ballots and found no majority. */
+  commit: oid.nullable(),
 })
 export type Vote = z.infer<typeof voteSchema>
 

@@ -24,6 +24,8 @@ export interface SeenVote extends Vote {
   readonly peer: string
   readonly timeMs: number
   readonly seenMs: number
+  /** As its author sealed it; what the author writes later does not make it unsaid. */
+  readonly sealed: Uint8Array
 }
 
 /** All that this node knows of one round. Claims stand in the order in which the registry arranges them. */
@@ -41,8 +43,6 @@ export interface RoundFacts {
   readonly truth?: { readonly round: string; readonly height: number; readonly commit: string } | undefined
   /** Those who are members now. */
   readonly members: readonly Voter[]
-  /** Hashes of closings whose ballots this node counted and found without a majority. */
-  readonly ties: ReadonlySet<string>
 }
 
 export type RoundState = 'open' | 'closed' | 'decided' | 'undecided'
@@ -102,6 +102,7 @@ export function decisionOf(
     if (opening === undefined || !isCounting(closing.value, opening)) continue
     const votes = votesInTime(records.votes, opening.value).filter((vote) => vote.closing === closing.hash)
     for (const commit of new Set(votes.map((vote) => vote.commit))) {
+      if (commit === null) continue
       const signers = votes.filter((vote) => vote.commit === commit).map(({ peer }) => peer)
       if (isDecisive(signers, opening.value.electorate, records.id.slot, members)) {
         return { opening, closing, commit, signers: signers.sort() }
@@ -178,16 +179,18 @@ function undecided(
   now: number,
 ): UndecidedReason | undefined {
   const { electorate, cutoffMs, votesUntilMs, height } = opening.value
-  if (facts.truth !== undefined && facts.truth.height >= height) return 'superseded'
-  if (closing !== undefined && facts.ties.has(closing.hash)) return 'no-majority'
+  const votes = votesInTime(records.votes, opening.value)
+  const ties = votes.filter((vote) => vote.commit === null && vote.closing === closing?.hash)
+  if (isQuorum(ties.length, electorate.length)) return 'no-majority'
   if (closing === undefined && now >= cutoffMs + closingPatienceMs) {
     const cast = records.ballots.filter(({ peer, timeMs }) => electorate.includes(peer) && timeMs <= cutoffMs)
     const members = new Set(cast.map(({ peer }) => peer))
     if (!isQuorum(members.size, electorate.length)) return 'too-few-ballots'
   }
+  const superseded = facts.truth !== undefined && facts.truth.height >= height
+  if (superseded && (now < votesUntilMs || votes.length === 0)) return 'superseded'
   if (now < votesUntilMs) return undefined
   if (closing === undefined) return 'not-closed'
-  const votes = votesInTime(records.votes, opening.value)
   const results = new Set(votes.map((vote) => `${vote.closing} ${vote.commit}`))
   return results.size > 1 ? 'split' : 'too-few-votes'
 }

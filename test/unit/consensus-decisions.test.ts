@@ -47,7 +47,7 @@ function ballot(peer: string, changes: Partial<SeenBallot> = {}): SeenBallot {
 }
 
 function voteOf(peer: string, closing: Claim<Closing>): SeenVote {
-  return { peer, closing: closing.hash, commit: result, timeMs: SLOT, seenMs: SLOT }
+  return { peer, closing: closing.hash, commit: result, timeMs: SLOT, seenMs: SLOT, sealed: new Uint8Array() }
 }
 
 function situation(records: Partial<RoundRecords> = {}, changes: Partial<Situation> = {}): Situation {
@@ -79,7 +79,7 @@ test('a scheduled round is opened by the first in line, and by the next when tha
 
 test('one round after the other: no round is opened beside one that is under way', () => {
   const wish = { sinceMs: SLOT, windowMs: 60_000 }
-  const rival: Rival = { id: { ...id, step: 'assess' }, height: 1, state: 'open', voted: false }
+  const rival: Rival = { id: { ...id, step: 'assess' }, height: 1, votesUntilMs, state: 'open', voted: false }
   const first = lineUp(round, 'opening', peers)[0] as string
   assert.deepEqual(does(situation({ openings: [] }, { wish, rivals: [rival] }), first, SLOT), [])
   const over: Rival = { ...rival, state: 'undecided' }
@@ -174,8 +174,12 @@ test('a member counts, then signs what it counted, once', () => {
   const voted = { ...records, votes: [voteOf(bob, closing)] }
   assert.deepEqual(does(situation(voted, { outcomes }), bob, SLOT), [])
   assert.deepEqual(does(situation(records, { outcomes }), bob, votesUntilMs), [], 'too late')
-  const tie = new Map([[closing.hash, { tie: true as const }]])
-  assert.deepEqual(does(situation(records, { outcomes: tie }), bob, SLOT), [], 'a tie is not signed')
+  const tie = new Map([[closing.hash, { commit: null }]])
+  assert.deepEqual(
+    does(situation(records, { outcomes: tie }), bob, SLOT),
+    ['vote'],
+    'a tie is signed as a tie',
+  )
 })
 
 test('after its vote a member neither signs nor writes another closing of the round', () => {
@@ -199,6 +203,7 @@ test('nobody signs on a truth that is not its own, nor beside a round that may s
   const rival = (changes: Partial<Rival>): Rival => ({
     id: { ...id, slot: SLOT + 5 },
     height: 1,
+    votesUntilMs,
     state: 'closed',
     voted: false,
     ...changes,

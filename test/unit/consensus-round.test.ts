@@ -25,7 +25,7 @@ const { cutoffMs, votesUntilMs } = opening.value
 const ballot = { commit: 'a'.repeat(40), tree: 'b'.repeat(40) }
 const result = 'c'.repeat(40)
 const closing = claim(closingFor(opening, peers), alice)
-const nothing = { members, ties: new Set<string>() }
+const nothing = { members }
 
 function claim<T>(record: Signed<T>, author: string): Claim<T> {
   return { ...record, author, seenMs: SLOT }
@@ -36,7 +36,15 @@ function closingFor({ hash }: Signed<Opening>, counted: readonly string[]): Sign
 }
 
 function vote(peer: string, changes: Partial<SeenVote> = {}): SeenVote {
-  return { peer, closing: closing.hash, commit: result, timeMs: cutoffMs, seenMs: cutoffMs, ...changes }
+  return {
+    peer,
+    closing: closing.hash,
+    commit: result,
+    timeMs: cutoffMs,
+    seenMs: cutoffMs,
+    sealed: new Uint8Array(),
+    ...changes,
+  }
 }
 
 function round(changes: Partial<RoundRecords> = {}): RoundRecords {
@@ -118,8 +126,9 @@ test('a round that cannot be decided says why', () => {
     'a commit may be on its way',
   )
   assert.equal(reason(round({ ballots: cast(alice, bob, carol) }), votesUntilMs), 'not-closed')
-  const tie = { ties: new Set([closing.hash]) }
-  assert.equal(reason(round({ closings: [closing] }), SLOT, tie), 'no-majority')
+  const ties = peers.map((peer) => vote(peer, { commit: null }))
+  assert.equal(reason(round({ closings: [closing], votes: ties }), SLOT), 'no-majority')
+  assert.equal(reason(round({ closings: [closing], votes: ties.slice(1) }), SLOT), 'closed')
   const truth = { truth: { round: 'data/assess/1', height: 1, commit: result } }
   assert.equal(reason(round(), SLOT, truth), 'superseded')
   const own = { truth: { round: formatRoundId(id), height: 1, commit: result } }

@@ -1,0 +1,276 @@
+/**
+ * Consensus of one federation on one node (protocols/voting.md). All that is agreed on lies in the registry as signed
+ * records; this class watches them, gives each dataset's rounds their turn, and answers what people ask. It keeps
+ * nothing of its own, so a node that was away takes up where the records are.
+ */
+import type { Clock } from '../base/clock.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import type { Startable } from '../base/lifecycle.ts'
+import {
+  roundRecordsLifeMs,
+  roundWindowDefaultMs,
+  roundWindowMaxMs,
+  roundWindowMinMs,
+} from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import { parseName } from '../base/names.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
+import type { Datasets } from '../datasets/datasets.ts'
+import { headSchema } from '../datasets/heads.ts'
+import type { Members } from '../federation/members.ts'
+import { decodeJson, encodeJson } from '../registry/collection.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Change } from '../registry/watchers.ts'
+import { Counting } from './counting.ts'
+import { DatasetRounds } from './dataset-rounds.ts'
+import { Duties } from './duties.ts'
+import { GroundTruth } from './ground-truth.ts'
+import { openRecordsOf } from './open-record.ts'
+import { openingOf } from './opening.ts'
+import {
+  ballotsPrefix,
+  formatRoundId,
+  openingKey,
+  parseRoundId,
+  type RoundId,
+  roundOfKey,
+  roundsPrefix,
+  truthPrefix,
+  votesPrefix,
+} from './round-id.ts'
+import { type RunSource, type ScheduledRun, scheduledOutputs } from './scheduled-outputs.ts'
+import { Sightings } from './sightings.ts'
+import type { ConsensusEvent, RoundView, TruthView, Verification } from './views.ts'
+
+export interface ConsensusParts {
+  /** This node's peer id. */
+  readonly self: string
+  readonly registry: Pick<Registry, 'federation' | 'get' | 'list' | 'claims' | 'put' | 'envelope' | 'watch'>
+  readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
+  readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit' | 'truth' | 'moveTruth'>
+  readonly runs: RunSource
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface OpenOptions {
+  /** How long ballots are taken, ms. */
+  readonly windowMs?: number
+  /** The round's time where it is agreed on elsewhere, ms since the epoch; the present by default. */
+  readonly slot?: number
+}
+
+const headsPrefix = '/heads/'
+
+/** Rounds that are asked for at this node and wait for those before them. */
+const openingsWaitingMax = 100
+
+export class Consensus implements Startable {
+  readonly #parts: ConsensusParts
+  readonly #sightings: Sightings
+  readonly #counting: Counting
+  readonly #duties: Duties
+  readonly #truth: GroundTruth
+  readonly #datasets = new Map<string, DatasetRounds>()
+  readonly #listeners = new Set<(event: ConsensusEvent) => void>()
+  /** Requests come one after the other, so that each sees the round that the one before it opened. */
+  readonly #openings = new SerialQueue(openingsWaitingMax)
+  readonly #stopped = new AbortController()
+  #unwatch: (() => void)[] = []
+
+  constructor(parts: ConsensusParts) {
+    this.#parts = parts
+    const { self, registry, datasets, clock, log } = parts
+    const members = () => parts.members.list()
+    const nameOf = (peer: string) => this.#nameOf(peer)
+    const open = openRecordsOf(registry.federation)
+    this.#sightings = new Sightings({ registry, clock })
+    const counting = new Counting({ datasets })
+    this.#counting = counting
+    this.#truth = new GroundTruth({ registry, datasets, counting, members, nameOf, open, log })
+    const onRefused = (id: RoundId, reason: string) =>
+      this.#emit({ type: 'refused', dataset: id.dataset, round: formatRoundId(id), reason })
+    this.#duties = new Duties({ self, registry, counting, clock, log, onRefused })
+  }
+
+  async start(): Promise<void> {
+    if (this.#unwatch.length > 0) return
+    const { registry, members, runs } = this.#parts
+    for (const { key } of registry.list(roundsPrefix)) {
+      const round = roundOfKey(key)
+      if (round !== undefined) this.#roundsOf(datasetOf(round)).add(round, true)
+    }
+    for (const { key } of registry.list(truthPrefix)) this.#roundsOf(key.slice(truthPrefix.length))
+    for (const run of runs.runs()) this.#wish(run)
+    const prefixes = [roundsPrefix, ballotsPrefix, votesPrefix]
+    this.#unwatch = [
+      ...prefixes.map((prefix) => registry.watch(prefix, (change) => this.#heard(change))),
+      registry.watch(truthPrefix, ({ key }) => this.#roundsOf(key.slice(truthPrefix.length)).revisit()),
+      registry.watch(headsPrefix, ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.touch()),
+      members.onChange(() => this.#touchAll()),
+      runs.onRun((run) => this.#wish(run)),
+    ]
+    this.#touchAll()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    for (const unwatch of this.#unwatch.splice(0)) unwatch()
+    await Promise.all([...this.#datasets.values()].map((rounds) => rounds.stop()))
+  }
+
+  /**
+   * Asks the federation to vote on the present heads of `step`.
+   *
+   * @throws NodeError DATASET_NOT_FOUND, INVALID_NAME, INVALID_INPUT (window, slot), CONFLICT while another round of the
+   * dataset is under way, ALREADY_EXISTS.
+   */
+  async open(dataset: string, step: string, options: OpenOptions = {}): Promise<RoundView> {
+    parseName('step', step)
+    return this.#openings.run(() => this.#open(dataset, step, options))
+  }
+
+  /** All rounds that are still known, by slot; of one dataset when it is named. */
+  rounds(dataset?: string): RoundView[] {
+    const rooms = dataset === undefined ? [...this.#datasets.values()] : [this.#datasets.get(dataset)]
+    return rooms
+      .flatMap((rounds) => rounds?.views() ?? [])
+      .sort((a, b) => a.slot - b.slot || (a.id < b.id ? -1 : 1))
+  }
+
+  /** @throws NodeError ROUND_NOT_FOUND */
+  round(id: string): RoundView {
+    const parsed = parseRoundId(id)
+    const view = parsed && this.#datasets.get(parsed.dataset)?.view(parsed)
+    if (view === undefined) throw new NodeError('ROUND_NOT_FOUND', `No round is named ${id}`, { round: id })
+    return view
+  }
+
+  /** The present truth, who signed it, who agreed and who differed where. @throws NodeError DATASET_NOT_FOUND */
+  truth(dataset: string): Promise<TruthView> {
+    return this.#truth.view(dataset, this.#stopped.signal)
+  }
+
+  /**
+   * Checks the present truth from its certificate and its ballots alone.
+   *
+   * @throws NodeError DATASET_NOT_FOUND, or why a counted commit cannot be had.
+   */
+  verify(dataset: string): Promise<Verification> {
+    return this.#truth.verify(dataset, this.#stopped.signal)
+  }
+
+  /** @returns how to stop hearing. */
+  onEvent(listener: (event: ConsensusEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #open(
+    dataset: string,
+    step: string,
+    { windowMs = roundWindowDefaultMs, slot }: OpenOptions,
+  ): Promise<RoundView> {
+    const { self, registry, members, clock } = this.#parts
+    const now = clock.now()
+    const id: RoundId = { dataset, step, slot: slot ?? now }
+    const round = formatRoundId(id)
+    if (parseRoundId(round) === undefined) {
+      throw new NodeError('INVALID_INPUT', `${slot} is no slot: whole milliseconds since the epoch`, { slot })
+    }
+    const truth = await this.#truth.truth(dataset)
+    const rounds = this.#roundsOf(dataset)
+    if (registry.get(openingKey(round)) !== undefined) {
+      throw new NodeError('ALREADY_EXISTS', `Round ${round} was opened already`, { round })
+    }
+    const other = rounds.underWay()
+    if (other !== undefined) {
+      const message = `Round ${formatRoundId(other)} of this dataset is under way; wait until it has ended`
+      throw new NodeError('CONFLICT', message, { round: formatRoundId(other) })
+    }
+    const parts = { self, members: members.list(), truth, windowMs, now }
+    const opening = openingOf({ ...parts, trigger: 'request' })
+    await registry.put(openingKey(round), encodeJson(opening), { expiresMs: now + roundRecordsLifeMs })
+    rounds.add(round)
+    return this.round(round)
+  }
+
+  /** A record of a round came, changed or went. */
+  #heard({ key, entry }: Change): void {
+    const round = roundOfKey(key)
+    if (round === undefined) return
+    const dataset = datasetOf(round)
+    const rounds = this.#roundsOf(dataset)
+    if (entry === undefined) {
+      if (key === openingKey(round)) rounds.remove(round)
+      return
+    }
+    this.#sightings.note(round, entry)
+    // A ballot may come before its opening; what there is to do with it, the opening says.
+    if (key.startsWith(roundsPrefix) || rounds.knows(round)) rounds.add(round)
+    if (key.startsWith(ballotsPrefix)) this.#emit({ type: 'ballot', dataset, round })
+    if (key.startsWith(votesPrefix)) this.#emit({ type: 'vote', dataset, round })
+    rounds.touch()
+  }
+
+  #wish(run: ScheduledRun): void {
+    const asked = this.#parts.runs.roundOf(run.pipeline)
+    if (asked === undefined) return
+    const windowMs = Math.min(Math.max(asked.windowMs, roundWindowMinMs), roundWindowMaxMs)
+    for (const output of scheduledOutputs(run)) this.#roundsOf(output.dataset).wish(output, windowMs)
+  }
+
+  #roundsOf(dataset: string): DatasetRounds {
+    const known = this.#datasets.get(dataset)
+    if (known !== undefined) return known
+    const { self, members, clock, log } = this.#parts
+    const rounds = new DatasetRounds({
+      dataset,
+      self,
+      members: () => members.list(),
+      nameOf: (peer) => this.#nameOf(peer),
+      sightings: this.#sightings,
+      duties: this.#duties,
+      counting: this.#counting,
+      truth: this.#truth,
+      head: (step) => this.#head(dataset, step),
+      emit: (event) => this.#emit(event),
+      clock,
+      log,
+      signal: this.#stopped.signal,
+    })
+    this.#datasets.set(dataset, rounds)
+    return rounds
+  }
+
+  /** The head of this node's own branch of a step, as it has announced it. */
+  #head(dataset: string, step: string): string | undefined {
+    const { registry, self } = this.#parts
+    const entry = registry.get(`${headsPrefix}${dataset}/${self}`)
+    const parsed = headSchema.safeParse(entry && decodeJson(entry.value))
+    return parsed.success ? parsed.data.branches[`${step}-${this.#nameOf(self)}`] : undefined
+  }
+
+  #touchAll(): void {
+    for (const rounds of this.#datasets.values()) rounds.touch()
+  }
+
+  #nameOf(peer: string): string {
+    return this.#parts.members.get(peer)?.name ?? peer
+  }
+
+  #emit(event: ConsensusEvent): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event)
+      } catch (error) {
+        // What listeners do with the news is no reason for a round to stop.
+        this.#parts.log.error({ event: event.type, error: messageOf(error) }, 'a listener failed')
+      }
+    }
+  }
+}
+
+function datasetOf(round: string): string {
+  return round.slice(0, round.indexOf('/'))
+}

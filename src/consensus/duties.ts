@@ -1,0 +1,154 @@
+/**
+ * Does what decisions.ts says. A vote is put into the registry, which makes it durable before anybody hears of it, and
+ * the registry is asked again right before: a member signs once in a round, also when it crashes in between.
+ */
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { candidateRetryMs, recordBytesMax, roundRecordsLifeMs } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import { encodeJson } from '../registry/collection.ts'
+import type { Registry } from '../registry/registry.ts'
+import { assembleCertificate } from './certificate.ts'
+import type { Counting } from './counting.ts'
+import type { Action, Outcome, Situation } from './decisions.ts'
+import { openingOf } from './opening.ts'
+import { quorumOf, votersOf } from './quorum.ts'
+import { closingOf } from './records.ts'
+import { type RoundStatus, votesInTime } from './round.ts'
+import {
+  ballotKey,
+  closingKey,
+  formatRoundId,
+  openingKey,
+  type RoundId,
+  truthKey,
+  voteKey,
+} from './round-id.ts'
+
+export interface DutiesParts {
+  readonly self: string
+  readonly registry: Pick<Registry, 'get' | 'put'>
+  readonly counting: Counting
+  readonly clock: Clock
+  readonly log: Logger
+  /** Told once of each record that this node will not sign. */
+  readonly onRefused: (id: RoundId, reason: string) => void
+}
+
+/** What the certificate's own envelope and the keys around the value take at most. */
+const certificateBytesMax = recordBytesMax - 2_048
+
+export class Duties {
+  readonly #parts: DutiesParts
+  /** By hash of the closing. */
+  readonly #outcomes = new Map<string, Outcome>()
+  readonly #refused = new Set<string>()
+  /** Counting that failed is tried again not before then. */
+  readonly #retryMs = new Map<string, number>()
+
+  constructor(parts: DutiesParts) {
+    this.#parts = parts
+  }
+
+  get outcomes(): ReadonlyMap<string, Outcome> {
+    return this.#outcomes
+  }
+
+  /** @returns true when something changed and the round is to be looked at again. */
+  async perform(action: Action, situation: Situation, signal: AbortSignal): Promise<boolean> {
+    const { id } = situation.records
+    const round = formatRoundId(id)
+    switch (action.do) {
+      case 'open':
+        return this.#open(round, situation, action.windowMs)
+      case 'cast':
+        await this.#put(ballotKey(round, this.#parts.self), action.ballot)
+        return true
+      case 'close':
+        await this.#put(closingKey(round), closingOf(action.opening.hash, action.ballots))
+        return true
+      case 'count':
+        return this.#count(id, action, signal)
+      case 'vote':
+        return this.#vote(round, action)
+      case 'certify':
+        return this.#certify(id, action.status, situation)
+      case 'refuse':
+        return this.#refuse(id, action)
+    }
+  }
+
+  /** Forgets what was counted and refused in a round that is over. */
+  forget(id: RoundId, closings: readonly { hash: string }[]): void {
+    for (const { hash } of closings) {
+      this.#outcomes.delete(hash)
+      this.#retryMs.delete(hash)
+    }
+    const round = `${formatRoundId(id)} `
+    for (const name of this.#refused) if (name.startsWith(round)) this.#refused.delete(name)
+  }
+
+  async #open(round: string, { members, truth }: Situation, windowMs: number): Promise<boolean> {
+    const { self, clock } = this.#parts
+    const opening = openingOf({ self, members, truth, trigger: 'schedule', windowMs, now: clock.now() })
+    await this.#put(openingKey(round), opening)
+    return true
+  }
+
+  async #count(id: RoundId, { opening, closing }: Extract<Action, { do: 'count' }>, signal: AbortSignal) {
+    const { counting, clock, log } = this.#parts
+    if (clock.now() < (this.#retryMs.get(closing.hash) ?? 0)) return false
+    try {
+      this.#outcomes.set(closing.hash, await counting.count(id, opening.value, closing.value, signal))
+      return true
+    } catch (error) {
+      this.#retryMs.set(closing.hash, clock.now() + candidateRetryMs)
+      log.warn({ round: formatRoundId(id), error: messageOf(error) }, 'the ballots cannot be counted yet')
+      return false
+    }
+  }
+
+  async #vote(round: string, { closing, commit }: Extract<Action, { do: 'vote' }>): Promise<boolean> {
+    const key = voteKey(round, this.#parts.self)
+    // [V1] Whatever was seen or planned: the registry remembers what this node signed.
+    if (this.#parts.registry.get(key) !== undefined) return false
+    await this.#put(key, { closing, commit })
+    return true
+  }
+
+  async #certify(id: RoundId, status: RoundStatus, { members, records }: Situation): Promise<boolean> {
+    const { opening, closing, commit } = status
+    if (closing === undefined || commit === undefined) return false
+    const sealed = votesInTime(records.votes, opening.value)
+      .filter((vote) => vote.closing === closing.hash && vote.commit === commit)
+      .map((vote) => [vote.peer, vote.sealed] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+    const value = (votes: readonly (readonly [string, Uint8Array])[]) =>
+      assembleCertificate({ round: id, opening, closing, commit, votes: new Map(votes) })
+    let certificate = value(sealed)
+    if (certificate.length > certificateBytesMax) {
+      // Every signature beyond the quorum is welcome, and none is needed.
+      const voters = votersOf(opening.value.electorate, id.slot, members)
+      certificate = value(sealed.slice(0, quorumOf(voters.size)))
+    }
+    await this.#parts.registry.put(truthKey(id.dataset), certificate)
+    return true
+  }
+
+  #refuse(id: RoundId, { record, reason }: Extract<Action, { do: 'refuse' }>): boolean {
+    const name = `${formatRoundId(id)} ${record}`
+    if (this.#refused.has(name)) return false
+    this.#refused.add(name)
+    this.#parts.log.warn(
+      { round: formatRoundId(id), reason },
+      'this node does not sign a record of the round',
+    )
+    this.#parts.onRefused(id, reason)
+    return false
+  }
+
+  async #put(key: string, value: object): Promise<void> {
+    const expiresMs = this.#parts.clock.now() + roundRecordsLifeMs
+    await this.#parts.registry.put(key, encodeJson(value), { expiresMs })
+  }
+}

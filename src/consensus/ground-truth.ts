@@ -1,0 +1,185 @@
+/**
+ * The truth of each dataset as the registry's certificates give it: which it is, making the branch `ground-truth` follow
+ * it, and telling who agreed and who differed where.
+ */
+import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { candidateFetchTimeoutMs } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Datasets } from '../datasets/datasets.ts'
+import type { Registry } from '../registry/registry.ts'
+import { type OpenRecord, type ReadCertificate, readCertificate, verifyCertificate } from './certificate.ts'
+import type { Counting } from './counting.ts'
+import type { Truth } from './opening.ts'
+import type { Voter } from './quorum.ts'
+import { truthKey } from './round-id.ts'
+import { agrees, type Differences, type Tally } from './tally.ts'
+import type { MemberAgreement, NamedPeer, TruthView, Verification } from './views.ts'
+
+export interface GroundTruthParts {
+  readonly registry: Pick<Registry, 'get'>
+  readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit' | 'truth' | 'moveTruth'>
+  readonly counting: Counting
+  readonly members: () => readonly Voter[]
+  readonly nameOf: (peer: string) => string
+  readonly open: OpenRecord
+  readonly log: Logger
+}
+
+const NO_DIFFERENCES: Differences = { missing: [], extra: [], different: [] }
+
+export class GroundTruth {
+  readonly #parts: GroundTruthParts
+  /** Read certificates by the bytes that they were read from. */
+  readonly #read = new WeakMap<Uint8Array, ReadCertificate>()
+  /** The certificate that each dataset's branch was last seen to follow. */
+  readonly #adopted = new Map<string, Uint8Array>()
+  /** The last tally of each dataset, by hash of its closing: reading a large tree twice helps nobody. */
+  readonly #tallies = new Map<string, { closing: string; tally: Tally }>()
+
+  constructor(parts: GroundTruthParts) {
+    this.#parts = parts
+  }
+
+  /** The certificate that the registry holds. It was verified when it entered, and is again before the branch moves. */
+  certified(dataset: string): ReadCertificate | undefined {
+    const value = this.#parts.registry.get(truthKey(dataset))?.value
+    if (value === undefined) return undefined
+    const known = this.#read.get(value)
+    if (known !== undefined) return known
+    const read = readCertificate(value)
+    if (typeof read === 'string') return undefined
+    this.#read.set(value, read)
+    return read
+  }
+
+  /** True when there is nothing to adopt: no certificate, or the one whose commit the branch was seen to follow. */
+  isAdopted(dataset: string): boolean {
+    const value = this.#parts.registry.get(truthKey(dataset))?.value
+    return value === undefined || this.#adopted.get(dataset) === value
+  }
+
+  /** The tree of a commit that is here. @throws NodeError COMMIT_NOT_FOUND */
+  async treeOf(dataset: string, commit: string): Promise<string> {
+    const repository = await this.#parts.datasets.repository(dataset)
+    return (await repository.readCommit(commit)).tree
+  }
+
+  /** What a new round has to build on. @throws NodeError DATASET_NOT_FOUND */
+  async truth(dataset: string): Promise<Truth> {
+    const certified = this.certified(dataset)?.certificate
+    if (certified !== undefined) return { commit: certified.commit, height: certified.height }
+    return { commit: (await this.#parts.datasets.truth(dataset)) ?? null, height: 0 }
+  }
+
+  /**
+   * Makes the branch `ground-truth` follow the certificate, fetching or computing its commit.
+   *
+   * @returns true when the branch moved.
+   * @throws NodeError CERTIFICATE_INVALID, or why the commit cannot be had now.
+   */
+  async adopt(dataset: string, signal: AbortSignal): Promise<boolean> {
+    const { registry, datasets } = this.#parts
+    const value = registry.get(truthKey(dataset))?.value
+    const commit = this.certified(dataset)?.certificate.commit
+    if (value === undefined || commit === undefined) return false
+    const moves = (await datasets.truth(dataset)) !== commit
+    if (moves) await this.#move(dataset, value, commit, signal)
+    this.#adopted.set(dataset, value)
+    return moves
+  }
+
+  /** Who agreed on the present truth and who differed where. @throws NodeError DATASET_NOT_FOUND */
+  async view(dataset: string, signal: AbortSignal): Promise<TruthView> {
+    const held = await this.#parts.datasets.truth(dataset)
+    const read = this.certified(dataset)
+    if (read === undefined) {
+      const nobody = { signers: [], agreement: [], contested: [] }
+      return { dataset, commit: held ?? null, height: 0, adopted: held !== undefined, ...nobody }
+    }
+    const { certificate } = read
+    const tally = await this.#tally(dataset, read, signal).catch((error: unknown) => {
+      // The commits of members may be out of reach; the truth itself is known without them.
+      this.#parts.log.info(
+        { dataset, error: messageOf(error) },
+        'the ballots behind the truth are not all here',
+      )
+      return undefined
+    })
+    return {
+      dataset,
+      commit: certificate.commit,
+      height: certificate.height,
+      adopted: held === certificate.commit,
+      round: certificate.round,
+      signers: this.#signers(read),
+      certificate,
+      agreement: tally === undefined ? [] : this.#agreement(read, tally),
+      contested: tally?.contested ?? [],
+    }
+  }
+
+  /** Checks the certificate and computes its commit anew from the ballots that it counts. */
+  async verify(dataset: string, signal: AbortSignal): Promise<Verification> {
+    const { registry, datasets, counting, members, open } = this.#parts
+    const value = registry.get(truthKey(dataset))?.value
+    const read = this.certified(dataset)
+    if (value === undefined || read === undefined) {
+      const commit = (await datasets.truth(dataset)) ?? null
+      return { dataset, ok: false, reason: 'No certificate proves this truth yet', commit, signers: [] }
+    }
+    const found = { dataset, commit: read.certificate.commit, signers: this.#signers(read) }
+    const check = await verifyCertificate(value, { dataset, members: members(), open })
+    if (!check.ok) return { ...found, ok: false, reason: check.reason }
+    const outcome = await counting.count(read.round, read.opening.value, read.closing.value, signal)
+    if (outcome.commit === null) return { ...found, ok: false, reason: 'Its ballots have no majority' }
+    const recomputed = outcome.commit
+    if (recomputed === found.commit) return { ...found, ok: true, recomputed }
+    return { ...found, ok: false, reason: 'Its ballots result in another commit', recomputed }
+  }
+
+  async #move(dataset: string, value: Uint8Array, commit: string, signal: AbortSignal): Promise<void> {
+    const { datasets, members, open } = this.#parts
+    const check = await verifyCertificate(value, { dataset, members: members(), open })
+    if (!check.ok) throw new NodeError('CERTIFICATE_INVALID', check.reason, { dataset })
+    await this.#obtain(dataset, commit, signal)
+    await datasets.moveTruth(dataset, commit)
+  }
+
+  /** From whoever has it; where nobody answers, from the ballots, which give the same commit. */
+  async #obtain(dataset: string, commit: string, signal: AbortSignal): Promise<void> {
+    const { datasets, counting } = this.#parts
+    const repository = await datasets.repository(dataset)
+    if (await repository.hasCommit(commit)) return
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(candidateFetchTimeoutMs)])
+    try {
+      return await datasets.ensureCommit(dataset, commit, { signal: bounded })
+    } catch (error) {
+      if (!isNodeError(error, 'PEER_UNREACHABLE') && !isNodeError(error, 'TIMED_OUT')) throw error
+      const read = this.certified(dataset)
+      if (read === undefined) throw error
+      await counting.count(read.round, read.opening.value, read.closing.value, signal)
+      if (!(await repository.hasCommit(commit))) throw error
+    }
+  }
+
+  async #tally(dataset: string, { opening, closing }: ReadCertificate, signal: AbortSignal): Promise<Tally> {
+    const known = this.#tallies.get(dataset)
+    if (known?.closing === closing.hash) return known.tally
+    const { tally } = await this.#parts.counting.tally(dataset, opening.value, closing.value, signal)
+    this.#tallies.set(dataset, { closing: closing.hash, tally })
+    return tally
+  }
+
+  #signers({ certificate }: ReadCertificate): NamedPeer[] {
+    return Object.keys(certificate.votes).map((peer) => ({ peer, name: this.#parts.nameOf(peer) }))
+  }
+
+  #agreement({ opening, closing }: ReadCertificate, tally: Tally): MemberAgreement[] {
+    return opening.value.electorate.map((peer) => {
+      const commit = closing.value.ballots[peer]?.commit ?? null
+      const differences = tally.members.get(peer) ?? NO_DIFFERENCES
+      const name = this.#parts.nameOf(peer)
+      return { peer, name, commit, agrees: commit !== null && agrees(differences), differences }
+    })
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * What this node has seen of each round: the registry's records, when they arrived, and what a member said before it
+ * said something else. Only arrival times and first words are kept here; all else is read from the registry.
+ */
+import type { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
+import { ballotsPerMemberMax } from '../base/limits.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Entry } from '../registry/watchers.ts'
+import {
+  type Ballot,
+  ballotSchema,
+  type Claim,
+  closingSchema,
+  openingSchema,
+  parseValue,
+  type Signed,
+  valueHash,
+  voteSchema,
+} from './records.ts'
+import type { RoundRecords, SeenBallot, SeenVote } from './round.ts'
+import { ballotKey, closingKey, formatRoundId, openingKey, type RoundId, voteKey } from './round-id.ts'
+
+export interface SightingsParts {
+  readonly registry: Pick<Registry, 'get' | 'claims' | 'envelope'>
+  readonly clock: Clock
+}
+
+/** What is remembered of one round. */
+interface Memory {
+  /** When a value first reached this node; by author and hash. */
+  readonly arrivals: Map<string, number>
+  readonly ballots: Map<string, SeenBallot[]>
+  readonly votes: Map<string, SeenVote>
+}
+
+export class Sightings {
+  readonly #parts: SightingsParts
+  readonly #memories = new Map<string, Memory>()
+  /** What a value says, by its bytes: rounds are looked at often, and records never change. */
+  readonly #parsed = new WeakMap<Uint8Array, Signed<unknown> | undefined>()
+  readonly #hashes = new WeakMap<Uint8Array, string>()
+
+  constructor(parts: SightingsParts) {
+    this.#parts = parts
+  }
+
+  /** Remembers a ballot or vote as it arrives, so that what replaces it does not make it unsaid. */
+  note(round: string, entry: Entry): void {
+    const memory = this.#memory(round)
+    if (entry.key === ballotKey(round, entry.author)) this.#noteBallot(memory, entry)
+    else if (entry.key === voteKey(round, entry.author)) this.#noteVote(memory, entry)
+    else this.#arrival(memory, entry)
+  }
+
+  /** All that is known of the round; `peers` are those whose ballots and votes are looked for. */
+  records(id: RoundId, peers: readonly string[]): RoundRecords {
+    const { registry } = this.#parts
+    const round = formatRoundId(id)
+    const memory = this.#memory(round)
+    const openings = this.#claims(memory, openingKey(round), openingSchema)
+    const closings = this.#claims(memory, closingKey(round), closingSchema)
+    const voters = new Set([...peers, ...openings.flatMap(({ value }) => value.electorate)])
+    for (const peer of voters) {
+      const ballot = registry.get(ballotKey(round, peer))
+      if (ballot !== undefined) this.#noteBallot(memory, ballot)
+      const vote = registry.get(voteKey(round, peer))
+      if (vote !== undefined) this.#noteVote(memory, vote)
+    }
+    const ballots = [...memory.ballots.values()].flat()
+    return { id, openings, closings, ballots, votes: [...memory.votes.values()] }
+  }
+
+  /** Notes what looking into a ballot's commit found: nothing wrong, or a defect. */
+  examined(round: string, peer: string, ballot: Ballot, defect: string | undefined): void {
+    const seen = this.#memory(round).ballots.get(peer) ?? []
+    const index = seen.findIndex((b) => b.commit === ballot.commit && b.tree === ballot.tree)
+    const found = seen[index]
+    if (found === undefined || found.readyMs !== undefined) return
+    seen[index] = defect === undefined ? { ...found, readyMs: this.#parts.clock.now() } : { ...found, defect }
+  }
+
+  forget(round: string): void {
+    this.#memories.delete(round)
+  }
+
+  #claims<T>(memory: Memory, key: string, schema: z.ZodType<T>): Claim<T>[] {
+    const claims: Claim<T>[] = []
+    for (const entry of this.#parts.registry.claims(key)) {
+      const record = this.#parse(schema, entry)
+      if (record === undefined) continue
+      claims.push({ ...record, author: entry.author, seenMs: this.#arrival(memory, entry) })
+    }
+    return claims
+  }
+
+  #noteBallot(memory: Memory, entry: Entry): void {
+    const ballot = this.#parse(ballotSchema, entry)?.value
+    if (ballot === undefined) return
+    const seen = memory.ballots.get(entry.author) ?? []
+    if (seen.some((b) => b.commit === ballot.commit && b.tree === ballot.tree)) return
+    if (seen.length >= ballotsPerMemberMax) return
+    seen.push({ ...ballot, peer: entry.author, timeMs: entry.timeMs, seenMs: this.#arrival(memory, entry) })
+    memory.ballots.set(entry.author, seen)
+  }
+
+  /** Of one member only the first vote counts. */
+  #noteVote(memory: Memory, entry: Entry): void {
+    if (memory.votes.has(entry.author)) return
+    const vote = this.#parse(voteSchema, entry)?.value
+    if (vote === undefined) return
+    const { author: peer, timeMs } = entry
+    const sealed = this.#parts.registry.envelope(entry.key, peer)
+    if (sealed === undefined) return
+    memory.votes.set(peer, { ...vote, peer, timeMs, seenMs: this.#arrival(memory, entry), sealed })
+  }
+
+  /** A value stands under one kind of key, so its bytes are only ever read by one schema. */
+  #parse<T>(schema: z.ZodType<T>, { value }: Entry): Signed<T> | undefined {
+    if (!this.#parsed.has(value)) this.#parsed.set(value, parseValue(schema, value))
+    return this.#parsed.get(value) as Signed<T> | undefined
+  }
+
+  #arrival(memory: Memory, entry: Entry): number {
+    const hash = this.#hashes.get(entry.value) ?? valueHash(entry.value)
+    this.#hashes.set(entry.value, hash)
+    const name = `${entry.author} ${hash}`
+    const known = memory.arrivals.get(name)
+    if (known !== undefined) return known
+    const now = this.#parts.clock.now()
+    memory.arrivals.set(name, now)
+    return now
+  }
+
+  #memory(round: string): Memory {
+    const known = this.#memories.get(round)
+    if (known !== undefined) return known
+    const memory: Memory = { arrivals: new Map(), ballots: new Map(), votes: new Map() }
+    this.#memories.set(round, memory)
+    return memory
+  }
+}

@@ -1,0 +1,159 @@
+/** What people and programs are shown of rounds and truths; plain JSON throughout. */
+
+import { quorumOf } from './quorum.ts'
+import type { Certificate, Method, Opening } from './records.ts'
+import {
+  explain,
+  projectRound,
+  type RoundFacts,
+  type RoundRecords,
+  type RoundState,
+  type UndecidedReason,
+} from './round.ts'
+import { formatRoundId } from './round-id.ts'
+import type { Differences } from './tally.ts'
+
+export interface NamedPeer {
+  readonly peer: string
+  /** The member's name; its peer id when it is no member any more. */
+  readonly name: string
+}
+
+export interface BallotView extends NamedPeer {
+  readonly commit: string
+  readonly tree: string
+  readonly castMs: number
+  /** The round's closing counts it. */
+  readonly counted: boolean
+  /** Why it cannot count. */
+  readonly defect?: string
+}
+
+export interface VoteView extends NamedPeer {
+  /** Null: it found no majority among the ballots. */
+  readonly commit: string | null
+  readonly castMs: number
+  /** It came after the end of the votes and counts nothing. */
+  readonly late: boolean
+}
+
+export interface RoundView {
+  /** `<dataset>/<step>/<slot>` */
+  readonly id: string
+  readonly dataset: string
+  readonly step: string
+  readonly slot: number
+  readonly state: RoundState
+  /** Why it is undecided, as a code and as a sentence. */
+  readonly reason?: UndecidedReason
+  readonly explanation?: string
+  readonly trigger: Opening['trigger']
+  readonly method: Method
+  readonly openedBy: NamedPeer
+  readonly electorate: readonly NamedPeer[]
+  /** How many of the electorate decide. */
+  readonly quorum: number
+  readonly parent: string | null
+  readonly height: number
+  readonly cutoffMs: number
+  readonly votesUntilMs: number
+  readonly ballots: readonly BallotView[]
+  readonly votes: readonly VoteView[]
+  /** The result, once decided. */
+  readonly commit?: string
+}
+
+export interface MemberAgreement extends NamedPeer {
+  /** The commit it cast; null when it handed in none that was counted. */
+  readonly commit: string | null
+  readonly agrees: boolean
+  readonly differences: Differences
+}
+
+export interface TruthView {
+  readonly dataset: string
+  /** Null while the dataset has no content that all agreed on or started from. */
+  readonly commit: string | null
+  /** Certificates so far; 0 while the truth is what the dataset was founded with. */
+  readonly height: number
+  /** This node's branch `ground-truth` is there. */
+  readonly adopted: boolean
+  readonly round?: string
+  readonly signers: readonly NamedPeer[]
+  readonly certificate?: Certificate
+  /** Every member of the round's electorate; empty when their commits are not all here. */
+  readonly agreement: readonly MemberAgreement[]
+  readonly contested: readonly string[]
+}
+
+/** What checking a truth from its certificate alone found. */
+export interface Verification {
+  readonly dataset: string
+  readonly ok: boolean
+  /** What does not hold, when something does not. */
+  readonly reason?: string
+  readonly commit: string | null
+  readonly signers: readonly NamedPeer[]
+  /** The commit that this node computed from the counted ballots. */
+  readonly recomputed?: string
+}
+
+export type ConsensusEvent =
+  | {
+      readonly type: 'opened' | 'ballot' | 'closed' | 'vote'
+      readonly dataset: string
+      readonly round: string
+    }
+  | { readonly type: 'decided'; readonly dataset: string; readonly round: string; readonly commit: string }
+  | { readonly type: 'undecided'; readonly dataset: string; readonly round: string; readonly reason: string }
+  /** This node will not sign a record of the round, and why. */
+  | { readonly type: 'refused'; readonly dataset: string; readonly round: string; readonly reason: string }
+  /** The branch `ground-truth` moved. */
+  | { readonly type: 'adopted'; readonly dataset: string; readonly round: string; readonly commit: string }
+  /** Two certificates of one height: `commit` gave way to the truth. */
+  | { readonly type: 'conflict'; readonly dataset: string; readonly round: string; readonly commit: string }
+
+/** Undefined while the round is not opened. */
+export function roundView(
+  records: RoundRecords,
+  facts: RoundFacts,
+  now: number,
+  nameOf: (peer: string) => string,
+): RoundView | undefined {
+  const status = projectRound(records, facts, now)
+  if (status === undefined) return undefined
+  const opening = status.opening.value
+  const named = (peer: string): NamedPeer => ({ peer, name: nameOf(peer) })
+  const counted = status.closing?.value.ballots ?? {}
+  const { state, reason, commit } = status
+  return {
+    id: formatRoundId(records.id),
+    ...records.id,
+    state,
+    ...(reason === undefined ? {} : { reason, explanation: explain(reason, records, opening) }),
+    trigger: opening.trigger,
+    method: opening.method,
+    openedBy: named(opening.openedBy),
+    electorate: opening.electorate.map(named),
+    quorum: quorumOf(opening.electorate.length),
+    parent: opening.parent,
+    height: opening.height,
+    cutoffMs: opening.cutoffMs,
+    votesUntilMs: opening.votesUntilMs,
+    ballots: records.ballots.map((ballot) => ({
+      ...named(ballot.peer),
+      commit: ballot.commit,
+      tree: ballot.tree,
+      castMs: ballot.timeMs,
+      counted: counted[ballot.peer]?.commit === ballot.commit,
+      ...(ballot.defect === undefined ? {} : { defect: ballot.defect }),
+    })),
+    votes: records.votes.map((vote) => ({
+      ...named(vote.peer),
+      commit: vote.commit,
+      castMs: vote.timeMs,
+      late: vote.timeMs > opening.votesUntilMs,
+    })),
+    ...(commit === undefined ? {} : { commit }),
+  }
+}
