@@ -94,6 +94,7 @@ use_engine() {
 
 # leave_engine PID: takes that back, and ends the engine if set-up started it and nobody relies on it any more.
 leave_engine() {
+  [ "$(id -u)" -eq 0 ] || return 0
   rm -f "$engine_users/$1"
   for leave_user in "$engine_users"/*; do
     [ -e "$leave_user" ] || continue

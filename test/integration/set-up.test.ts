@@ -52,8 +52,8 @@ suite('set-up', () => {
     })
     const ended: Ended = { code: null, stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (signal !== undefined && ended.stdout === '') child.kill(signal)
       ended.stdout += text
-      if (signal !== undefined) child.kill(signal)
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       ended.stderr += text
