@@ -2,7 +2,7 @@
  * One Watch call of an etcd client: any number of watches over one stream (protocols/etcd.md §4). Watches see what
  * happens from their creation on; the past is answered as compacted.
  */
-import { type ServerDuplexStream, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { etcdPendingResponsesMax, etcdWatchesPerStreamMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { isWithin, type KeyRange } from './key-range.ts'
@@ -20,7 +20,15 @@ import {
   type WatchResponse,
 } from './types.ts'
 
-type Call = Pick<ServerDuplexStream<WatchRequest, WatchResponse>, 'on' | 'once' | 'emit' | 'write' | 'end'>
+/** What is used of gRPC's `ServerDuplexStream`. */
+export interface WatchCall {
+  on(event: string, listener: (...heard: never[]) => void): unknown
+  once(event: string, listener: () => void): unknown
+  emit(event: 'error', error: Error): unknown
+  /** False asks to wait for `drain`. */
+  write(response: WatchResponse): boolean
+  end(): unknown
+}
 
 interface Watch {
   readonly range: KeyRange
@@ -33,7 +41,7 @@ interface Watch {
 const NO_WATCH = '-1'
 
 export interface WatchStreamParts {
-  readonly call: Call
+  readonly call: WatchCall
   readonly header: () => ResponseHeader
   readonly revision: () => number
   /** Called once, when the stream is over, whoever ended it. */
