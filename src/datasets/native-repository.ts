@@ -1,5 +1,5 @@
 import { resolve as absolute, join } from 'node:path'
-import { NodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { blobBytesMax, treeEntriesMax } from '../base/limits.ts'
 import type { ByteStream } from '../network/byte-stream.ts'
 import { findFiles, writeFiles } from './directory-tree.ts'
@@ -70,10 +70,12 @@ export class NativeRepository implements PackRepository {
 
   async moveBranch(branch: string, to: string, from: string | undefined): Promise<void> {
     checkBranch(branch)
-    await this.#checkCommit(to)
+    if (!isOid(to)) throw noCommit(to)
     try {
+      // git itself refuses to put anything but a commit on a branch.
       await this.#run(['update-ref', '--no-deref', `refs/heads/${branch}`, to, checkOid(from ?? NO_COMMIT)])
     } catch (cause) {
+      await this.#checkCommit(to)
       const found = await this.resolve(branch)
       if (found === from) throw cause
       const message = `The branch ${branch} is at ${found ?? 'nothing'}, not at ${from ?? 'nothing'}`
@@ -93,12 +95,14 @@ export class NativeRepository implements PackRepository {
   }
 
   async isAncestor(ancestor: string, descendant: string): Promise<boolean> {
-    await this.#checkCommit(ancestor, descendant)
+    const stranger = [ancestor, descendant].find((oid) => !isOid(oid))
+    if (stranger !== undefined) throw noCommit(stranger)
     try {
       await this.#run(['merge-base', '--is-ancestor', ancestor, descendant])
       return true
     } catch (error) {
       if (error instanceof GitExit && error.exitCode === 1) return false
+      await this.#checkCommit(ancestor, descendant)
       throw error
     }
   }
@@ -253,13 +257,19 @@ export class NativeRepository implements PackRepository {
   }
 
   async #readCommits(oids: readonly string[]): Promise<CommitInfo[]> {
-    await this.#checkCommit(...oids)
+    const stranger = oids.find((oid) => !isOid(oid))
+    if (stranger !== undefined) throw noCommit(stranger)
     const commits: CommitInfo[] = []
-    await this.#objects(oids, async (oid, _type, content) => {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of content) chunks.push(chunk)
-      commits.push(decodeCommit(oid, Buffer.concat(chunks)))
-    })
+    try {
+      await this.#objects(oids, async (oid, type, content) => {
+        if (type !== 'commit') throw noCommit(oid)
+        const chunks: Uint8Array[] = []
+        for await (const chunk of content) chunks.push(chunk)
+        commits.push(decodeCommit(oid, Buffer.concat(chunks)))
+      })
+    } catch (error) {
+      throw isNodeError(error, 'NOT_FOUND') ? noCommit(String(error.data.oid)) : error
+    }
     return commits
   }
 

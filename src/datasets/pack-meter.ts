@@ -20,6 +20,7 @@ export class PackMeter {
   /** Bytes of the packet at hand that are still to come; 0 while a length is being read. */
   #left = 0
   #kept = Buffer.alloc(0)
+  #header = Buffer.alloc(0)
 
   get bytes(): number {
     return this.#bytes
@@ -69,7 +70,10 @@ export class PackMeter {
 
   #readPacket(content: Buffer): void {
     if (content.toString('latin1').startsWith('packfile\n')) this.#inPack = true
-    else if (this.#inPack && content[0] === BAND_DATA) this.#objects = readPackHeader(content.subarray(1))
+    if (!this.#inPack || content[0] !== BAND_DATA) return
+    // The header of a pack may come in several packets.
+    this.#header = Buffer.concat([this.#header, content.subarray(1)])
+    if (this.#header.length >= HEADER_BYTES) this.#objects = readPackHeader(this.#header)
   }
 }
 

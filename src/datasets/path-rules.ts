@@ -1,8 +1,7 @@
 /**
  * Which paths and links a dataset may hold. A tree comes from a stranger's disk and ends on ours, so a path that means
  * something else to git, to another file system or to a shell is refused wherever trees are made, received or written
- * out. The rules are those of
- * dataset-fetch.md §8. Pure: every rule is a function from text to the fault found, or undefined.
+ * out (dataset-fetch.md §8). Pure: every rule is a function from text to the fault found, or undefined.
  */
 import { NodeError } from '../base/errors.ts'
 import { pathBytesMax, pathDepthMax, pathNameBytesMax } from '../base/limits.ts'
