@@ -1,8 +1,6 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
-import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
-import { requestBytesMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ApiNode } from './api-node.ts'
 import { requireToken } from './auth.ts'
@@ -20,7 +18,7 @@ import { newRoutes, tells } from './routing.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
-import { discardBody } from './upload.ts'
+import { discardBody, limitBody } from './upload.ts'
 
 export interface AppParts<E extends Happening> {
   node: ApiNode
@@ -74,7 +72,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     return c.json({ status: 'ready' as const, federated: node.hasFederation }, 200)
   })
   app.use(requireToken(parts.token))
-  app.use(limitBody())
+  app.use(limitBody((path) => STREAMED.some((streamed) => streamed.test(path))))
   const api = newRoutes()
   for (const routes of [
     federationRoutes(node),
@@ -93,18 +91,6 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   app.route('/', gitRoutes(node, parts))
   describe(app)
   return app
-}
-
-function limitBody() {
-  const limit = bodyLimit({
-    maxSize: requestBytesMax,
-    onError: () => {
-      throw new NodeError('TOO_LARGE', `A request may have ${requestBytesMax} bytes`)
-    },
-  })
-  return (...[c, next]: Parameters<typeof limit>) => {
-    return STREAMED.some((path) => path.test(c.req.path)) ? next() : limit(c, next)
-  }
 }
 
 /** The document is made of the routes themselves, so it cannot say anything else than they do. */

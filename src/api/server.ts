@@ -21,6 +21,8 @@ import { EventHub } from './events.ts'
 import { allowedHosts } from './host-allow-list.ts'
 import { WHEREABOUTS_FILE } from './whereabouts.ts'
 
+const IDLE_SWEEP_MS = 20
+
 export interface ApiServerParts {
   node: ApiNode
   log: Logger
@@ -90,9 +92,11 @@ export class ApiServer implements Startable {
     await rm(join(this.#node.config.dataDirectory, WHEREABOUTS_FILE), { force: true })
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     this.#stopping.abort()
-    server.closeIdleConnections()
+    // A connection whose last request has ended would be kept for another one.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS)
     const late = setTimeout(() => server.closeAllConnections(), apiStopTimeoutMs)
     await closed
+    clearInterval(idle)
     clearTimeout(late)
     await this.#events.stop()
   }

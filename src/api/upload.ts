@@ -1,3 +1,5 @@
+import type { MiddlewareHandler } from 'hono'
+import { NodeError } from '../base/errors.ts'
 import { refusedBodyTimeoutMs, requestBytesMax } from '../base/limits.ts'
 
 /**
@@ -44,4 +46,39 @@ export class Upload {
 export async function discardBody(request: Request): Promise<void> {
   if (request.body === null || request.bodyUsed || request.body.locked) return
   await new Upload(request.body).discardRest(requestBytesMax)
+}
+
+/** Refuses bodies beyond `requestBytesMax`, but those of `streamed` paths, which are bounded by who reads them. */
+export function limitBody(streamed: (path: string) => boolean): MiddlewareHandler {
+  return async (c, next) => {
+    const { raw, path } = c.req
+    const { method, headers } = raw
+    if (method !== 'GET' && method !== 'HEAD' && !streamed(path)) {
+      if (Number(headers.get('content-length') ?? 0) > requestBytesMax) throw tooLarge()
+      if (headers.has('transfer-encoding')) c.req.raw = await gathered(raw)
+    }
+    await next()
+  }
+}
+
+/** A request whose length is not told beforehand, with its body at hand. */
+async function gathered(request: Request): Promise<Request> {
+  const { url, method, headers, body } = request
+  if (body === null) return request
+  const upload = new Upload(body)
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  for await (const part of upload.stream) {
+    bytes += part.length
+    if (bytes > requestBytesMax) {
+      await upload.discardRest(requestBytesMax)
+      throw tooLarge()
+    }
+    parts.push(part)
+  }
+  return new Request(url, { method, headers, body: Buffer.concat(parts) })
+}
+
+function tooLarge(): NodeError {
+  return new NodeError('TOO_LARGE', `A request may have ${requestBytesMax} bytes`)
 }

@@ -4,7 +4,6 @@ import { TOKEN_FILE } from '../api/auth.ts'
 import { NodeError } from '../base/errors.ts'
 import { StopStack } from '../base/lifecycle.ts'
 import { instanceStopTimeoutMs } from '../base/limits.ts'
-import { createLogger } from '../base/logger.ts'
 import { withDeadline } from '../base/wait.ts'
 import { type Config, type ConfigInput, loadConfig, settings } from '../config.ts'
 import { gather, parsePort } from './arguments.ts'
@@ -83,6 +82,7 @@ async function run(session: Session, options: StartOptions): Promise<void> {
 /** The node, then its API; they stop in reverse. */
 async function compose(session: Session, config: Config, running: StopStack): Promise<void> {
   // Loaded here alone, so that every other command stays quick.
+  const { createLogger } = await import('../base/logger.ts')
   const { Node } = await import('../node.ts')
   const { ApiServer } = await import('../api/server.ts')
   const log = createLogger(config.log.level)

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { z } from 'zod'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { datasetCommands } from './dataset.ts'
 import { eventCommands } from './events.ts'
@@ -40,6 +42,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
 function buildProgram(terminal: Terminal, act: Act): Command {
   const program = new Command('maoctl')
     .description('A node with which research groups run the same experiments and agree on what the data say')
+    .version(version())
     .option('--json', 'tell the result as JSON, alone on standard output')
     .option('--yes', 'answer yes to every question')
     .option('--data <dir>', 'data directory of the node')
@@ -69,6 +72,12 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   return program
 }
 
+/** The package's own, wherever it is installed. */
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
+}
+
 function descendants(command: Command): Command[] {
   return command.commands.flatMap((child) => [child, ...descendants(child)])
 }
@@ -84,8 +93,7 @@ function fail(session: Session, error: unknown): number {
   }
   const known = error instanceof NodeError ? error : new NodeError('INTERNAL', messageOf(error))
   session.out.failure(known)
-  // A defect is told with its stack, for whoever is to mend it.
-  if (known.code === 'INTERNAL' && error instanceof Error && !session.out.json)
-    session.out.note(error.stack ?? '')
+  // A defect of this program is told with its stack, for whoever is to mend it; the node keeps its own in its log.
+  if (known !== error && error instanceof Error && !session.out.json) session.out.note(error.stack ?? '')
   return EXIT_OF[known.code]
 }

@@ -152,8 +152,14 @@ test('what cannot be read is a problem with every place named, and never a stack
   const plain = await askRaw(`${url}/api/v1/federation`, { method: 'POST', headers: otherType, body: 'x' })
   assert.equal(problemIn(plain).code, 'INVALID_INPUT')
 
-  const large = 'x'.repeat(requestBytesMax + 1)
-  assert.equal(problemIn(await ask('POST', '/api/v1/federation', { name: large })).code, 'TOO_LARGE')
+  const large = JSON.stringify({ name: 'x'.repeat(requestBytesMax) })
+  const chunked = { ...headers, 'transfer-encoding': 'chunked' }
+  for (const sent of [headers, chunked]) {
+    const answer = await askRaw(`${url}/api/v1/federation`, { method: 'POST', headers: sent, body: large })
+    assert.equal(problemIn(answer).code, 'TOO_LARGE')
+  }
+  const short = { method: 'POST', headers: chunked, body: '{"name":"Not A Name"}' }
+  assert.equal(problemIn(await askRaw(`${url}/api/v1/federation`, short)).code, 'INVALID_INPUT')
   assert.equal(problemIn(await ask('GET', '/api/v1/runs?limit=0')).code, 'INVALID_INPUT')
   assert.equal(problemIn(await ask('GET', '/api/v1/nothing-here')).code, 'NOT_FOUND')
   assert.equal(problemIn(await ask('GET', '/api/v1/datasets')).code, 'NO_FEDERATION')
