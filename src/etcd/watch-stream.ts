@@ -22,8 +22,9 @@ import {
 
 /** What is used of gRPC's `ServerDuplexStream`. */
 export interface WatchCall {
-  on(event: string, listener: (...heard: never[]) => void): unknown
-  once(event: string, listener: () => void): unknown
+  on(event: 'data', listener: (request: WatchRequest) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'drain' | 'end' | 'cancelled' | 'close', listener: () => void): unknown
   emit(event: 'error', error: Error): unknown
   /** False asks to wait for `drain`. */
   write(response: WatchResponse): boolean
@@ -68,8 +69,8 @@ export class WatchStream {
     call.on('drain', () => this.#drain())
     call.on('end', () => this.end())
     call.on('error', (error: Error) => log.debug({ error: error.message }, 'a watch stream broke'))
-    call.once('cancelled', () => this.#over())
-    call.once('close', () => this.#over())
+    call.on('cancelled', () => this.#over())
+    call.on('close', () => this.#over())
   }
 
   /** Tells every watch of the stream that wants it. */
