@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { TOKEN_FILE } from '../api/auth.ts'
-import { NodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { StopStack } from '../base/lifecycle.ts'
 import { instanceStopTimeoutMs } from '../base/limits.ts'
 import { withDeadline } from '../base/wait.ts'
 import { type Config, type ConfigInput, loadConfig, settings } from '../config.ts'
 import { gather, parsePort } from './arguments.ts'
-import { EXIT } from './exit-codes.ts'
+import { EXIT, EXIT_OF } from './exit-codes.ts'
 import type { Act, Session } from './session.ts'
 
 interface StartOptions {
@@ -70,12 +70,20 @@ async function run(session: Session, options: StartOptions): Promise<void> {
     await compose(session, config, running)
     await stopRequested.promise
     session.out.note('Stopping; a second signal ends the node at once.')
+  } finally {
+    await stopAll(session, running)
+    stopRequested.dispose()
+  }
+}
+
+/** A part that does not stop must not keep the process: it is ended with it. */
+async function stopAll(session: Session, running: StopStack): Promise<void> {
+  try {
     await withDeadline(running.unwind(), instanceStopTimeoutMs, 'Stopping the node')
   } catch (error) {
-    await running.unwind()
-    throw error
-  } finally {
-    stopRequested.dispose()
+    if (!isNodeError(error, 'TIMED_OUT')) throw error
+    session.out.failure(error)
+    process.exit(EXIT_OF.TIMED_OUT)
   }
 }
 
