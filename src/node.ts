@@ -108,7 +108,7 @@ export class Node implements Startable {
     try {
       this.#foundation = await this.#startFoundation()
       const remembered = await this.#foundation.memory.recall()
-      if (remembered !== undefined) await this.#startRooms(remembered)
+      if (remembered !== undefined) await this.#openRooms(remembered)
     } catch (error) {
       await this.stop()
       throw error
@@ -234,19 +234,34 @@ export class Node implements Startable {
 
   /** Remembers the federation before anything of it starts, so that a crash on the way is mended by the next start. */
   async #enter(joined: Remembered): Promise<void> {
-    await this.#base.memory.remember(joined)
-    await this.#startRooms(joined)
+    const { memory } = this.#base
+    await memory.remember(joined)
+    try {
+      await this.#openRooms(joined)
+    } catch (error) {
+      await memory.forget()
+      throw error
+    }
   }
 
-  async #startRooms({ genesis, contacts }: Remembered): Promise<void> {
+  /** Starts the rooms of a federation, all or none. */
+  async #openRooms(joined: Remembered): Promise<void> {
+    const running = new StopStack()
+    try {
+      this.#rooms = await this.#startRooms(joined, running)
+    } catch (error) {
+      await running.unwind()
+      throw error
+    }
+    this.#running.push('federation', () => running.unwind())
+    const { federation, name } = joined.genesis
+    this.#tell({ type: 'federation', federation, name })
+  }
+
+  async #startRooms({ genesis, contacts }: Remembered, running: StopStack): Promise<FederationRooms> {
     const { database, identity, network, invitations } = this.#base
     const { config } = this
-    const [running, clock, { federation }, directory] = [
-      this.#running,
-      this.#clock,
-      genesis,
-      config.dataDirectory,
-    ]
+    const [clock, { federation }, directory] = [this.#clock, genesis, config.dataDirectory]
     const self = identity.peerId
     const log = this.#log.child({ federation: genesis.name })
 
@@ -332,8 +347,7 @@ export class Node implements Startable {
     const { enabled, host, port } = config.etcd
     if (enabled) await running.start('etcd', new EtcdSurface({ registry, members, self, host, port, log }))
 
-    this.#rooms = { genesis, registry, members, presences, sync, datasets, execution, consensus }
-    this.#tell({ type: 'federation', federation, name: genesis.name })
+    return { genesis, registry, members, presences, sync, datasets, execution, consensus }
   }
 
   #tell(event: NodeEvent): void {

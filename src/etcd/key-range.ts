@@ -2,30 +2,13 @@
  * etcd's ranges over our keys. etcd compares keys byte by byte; ours are ASCII, so bytes read as Latin-1 compare as
  * text does. Pure.
  */
-import { ruleOf } from '../federation/keyspace.ts'
+import { PREFIXES, ruleOf } from '../federation/keyspace.ts'
 
 /** From `from` (inclusive) to `to` (exclusive); `to` undefined is one key, null is without end. */
 export interface KeyRange {
   readonly from: string
   readonly to: string | null | undefined
 }
-
-/** What the federation shares (protocols/keyspace.md). A key outside is refused, so that nobody waits for it in vain. */
-export const PREFIXES: readonly string[] = [
-  '/ballots/',
-  '/dataset/',
-  '/heads/',
-  '/insights/',
-  '/members/',
-  '/notifications/',
-  '/pipelines/',
-  '/presence/',
-  '/rounds/',
-  '/schedules/',
-  '/tools/',
-  '/truth/',
-  '/votes/',
-]
 
 /** `etcdctl endpoint health` asks for this key, and takes any answer but an error for health. */
 const HEALTH_KEY = 'health'

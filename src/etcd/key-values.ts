@@ -2,12 +2,13 @@
  * etcd's KV service over the registry (protocols/etcd.md §3). Reads come from this node's memory; a Put or DeleteRange
  * is durable here, and on its way to the other members, when it is answered.
  */
+
 import { status } from '@grpc/grpc-js'
-import { ruleOf } from '../federation/keyspace.ts'
+import { PREFIXES, ruleOf } from '../federation/keyspace.ts'
 import type { Members } from '../federation/members.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Entry } from '../registry/watchers.ts'
-import { isShared, isWithin, type KeyRange, PREFIXES, prefixOf, rangeOf } from './key-range.ts'
+import { isShared, isWithin, type KeyRange, prefixOf, rangeOf } from './key-range.ts'
 import { select } from './select.ts'
 import type { ShownKeys } from './shown-keys.ts'
 import { refusals, refuse } from './status.ts'

@@ -46,6 +46,9 @@ const KEYSPACE: readonly Rule[] = [
   { prefix: '/truth/', segments: 1, writers: 'proven' },
 ]
 
+/** What every shared key begins with, sorted. */
+export const PREFIXES: readonly string[] = KEYSPACE.map(({ prefix }) => prefix).sort()
+
 /** The rule of a key, or undefined when the federation shares no such key. */
 export function ruleOf(key: string): Rule | undefined {
   return KEYSPACE.find((rule) => {

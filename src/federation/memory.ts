@@ -33,4 +33,9 @@ export class FederationMemory {
     const genesis = Buffer.from(remembered.genesis.envelope).toString('base64')
     await this.#table.put(KEY, { genesis, contacts: [...remembered.contacts] }, DURABLE)
   }
+
+  /** Undoes `remember`, for a federation whose rooms would not start. */
+  async forget(): Promise<void> {
+    await this.#table.del(KEY, DURABLE)
+  }
 }

@@ -39,8 +39,8 @@ export class Registry implements Startable {
   readonly #state = new State()
   readonly #bench: Bench
   readonly #watchers: Watchers
-  /** Commits and sweeps change store and state together, so they never overlap. */
-  readonly #writes = new SerialQueue(2)
+  /** Commits, sweeps and rearrangements never overlap; at most one of each waits. */
+  readonly #writes = new SerialQueue(4)
   readonly #commits = new CommitQueue((records: readonly SealedRecord[]) =>
     this.#writes.run(() => this.#commit(records)),
   )
@@ -49,6 +49,7 @@ export class Registry implements Startable {
   /** Versions given to writes of ours that are still on their way to the disk. */
   readonly #reserved = new Map<string, number>()
   #revision = 0
+  #rearranging = false
   #sweeper: NodeJS.Timeout | undefined
 
   constructor(parts: RegistryParts) {
@@ -65,7 +66,7 @@ export class Registry implements Startable {
       this.#revisions.set(record, revision)
       this.#revision = Math.max(this.#revision, revision)
     }
-    this.rearrange()
+    this.#rearrangeNow()
     this.#sweeper = setInterval(() => this.#sweepSoon(), sweepIntervalMs)
     this.#sweeper.unref()
   }
@@ -163,13 +164,30 @@ export class Registry implements Startable {
     return () => this.#onLocal.delete(publish)
   }
 
-  /** Arranges contested names anew, as after a change among the members. */
+  /** Arranges contested names anew, as after a change among the members; between two commits, never within one. */
   rearrange(): void {
+    if (this.#rearranging) return
+    this.#rearranging = true
+    this.#writes
+      .run(async () => {
+        this.#rearranging = false
+        this.#rearrangeNow()
+      })
+      .catch((error: unknown) => {
+        this.#parts.log.error({ error: messageOf(error) }, 'contested names were not arranged anew')
+      })
+  }
+
+  #rearrangeNow(): void {
     for (const key of this.#state.keys()) {
       if (this.#state.claims(key).length < 2) continue
       const previous = this.#shown(key)
       this.#state.rearrange(key, this.#parts.policy.arrange)
-      this.#announce(key, previous)
+      const now = this.#shown(key)
+      if (now?.author === previous?.author && now?.version === previous?.version) continue
+      // Another value is shown, and so it is a change like any other, with a revision of its own.
+      this.#revision += 1
+      this.#watchers.notify({ key, entry: now, previous, revision: this.#revision })
     }
   }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isShared, isWithin, PREFIXES, prefixOf, rangeOf } from '../../../src/etcd/key-range.ts'
+import { isShared, isWithin, prefixOf, rangeOf } from '../../../src/etcd/key-range.ts'
 import { select } from '../../../src/etcd/select.ts'
 import type { KeyValue, RangeRequest } from '../../../src/etcd/types.ts'
-import { ruleOf } from '../../../src/federation/keyspace.ts'
+import { PREFIXES, ruleOf } from '../../../src/federation/keyspace.ts'
 
 const range = (key: string, end = '') => rangeOf(Buffer.from(key, 'latin1'), Buffer.from(end, 'latin1'))
 
