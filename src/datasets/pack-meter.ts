@@ -13,6 +13,7 @@ const KEPT_BYTES = 1 + HEADER_BYTES
  * sends: all bytes are counted, and the number of objects is taken from the header of the pack.
  */
 export class PackMeter {
+  readonly #bytesMax: number
   #bytes = 0
   #inPack = false
   #objects: number | undefined
@@ -21,6 +22,10 @@ export class PackMeter {
   #left = 0
   #kept = Buffer.alloc(0)
   #header = Buffer.alloc(0)
+
+  constructor(bytesMax: number = packBytesMax) {
+    this.#bytesMax = bytesMax
+  }
 
   get bytes(): number {
     return this.#bytes
@@ -34,8 +39,8 @@ export class PackMeter {
   /** @throws NodeError PACK_REJECTED at a limit. */
   add(chunk: Uint8Array): void {
     this.#bytes += chunk.length
-    if (this.#bytes > packBytesMax) {
-      throw new NodeError('PACK_REJECTED', `The peer sends more than ${packBytesMax} bytes`, {
+    if (this.#bytes > this.#bytesMax) {
+      throw new NodeError('PACK_REJECTED', `The peer sends more than ${this.#bytesMax} bytes`, {
         bytes: this.#bytes,
       })
     }

@@ -20,6 +20,7 @@ import {
   gitBackend,
   PERSON,
   plantCommit,
+  plantTree,
   TIME_MS,
 } from '../support/git-backends.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -250,6 +251,21 @@ for (const client of BACKENDS) {
       })
     }
 
+    test('one that smuggles in a commit without its tree is refused, complete as the rest may be', async (t) => {
+      const { to, fetched } = await offered(t, async (from) => {
+        const { want } = await wholePack(from)
+        const { tree } = await from.readCommit(want)
+        const blobs = (await from.listFiles(want)).map((file) => file.oid)
+        const hollow = await plantTree(from, MISSING)
+        const chunks: Uint8Array[] = []
+        const oids = [want, tree, ...blobs, hollow]
+        for await (const chunk of encodePack(new ObjectReader(from.path), oids)) chunks.push(chunk)
+        return { want, pack: Buffer.concat(chunks) }
+      })
+      await assert.rejects(fetched, coded('PACK_REJECTED'))
+      await assertUntouched(to)
+    })
+
     test('one that holds something else than what was asked for is refused', async (t) => {
       const { to, fetched } = await offered(t, async (from) => ({
         ...(await wholePack(from)),
@@ -260,6 +276,32 @@ for (const client of BACKENDS) {
     })
   })
 }
+
+test('a pack that announces too much is stopped at its header, while it is still being sent', async (t) => {
+  const { exchange, to, fetch } = await twoNodes(t, 'native', 'native')
+  const packet = (text: string) => `${(text.length + 4).toString(16).padStart(4, '0')}${text}`
+  const advertisement = ['version 2\n', 'fetch=shallow\n', 'object-format=sha1\n'].map(packet).join('')
+  let cut: unknown
+  const served = new Promise<void>((resolve) => {
+    void exchange.of('server').handle(PACK_PROTOCOL, async (stream) => {
+      await stream.read()
+      await stream.write(Buffer.from(`{"dialect":"upload-pack"}\n${advertisement}0000`))
+      await stream.read()
+      const header = packet('packfile\n') + packet('\x01PACK\0\0\0\x02\xff\xff\xff\xff')
+      await stream.write(Buffer.from(header, 'latin1'))
+      try {
+        for (;;) await stream.write(Buffer.from(packet(`\x01${'x'.repeat(60_000)}`), 'latin1'))
+      } catch (error) {
+        cut = error
+        resolve()
+      }
+    })
+  })
+  await assert.rejects(fetch([MISSING]), coded('PACK_REJECTED'))
+  await served
+  assert.ok(isNodeError(cut, 'STREAM_CLOSED'))
+  await assertUntouched(to)
+})
 
 test('a peer that sends faster than git reads waits for it', async (t) => {
   const { from, fetch, exchange } = await twoNodes(t, 'native', 'native')

@@ -10,7 +10,7 @@ import {
   nestTrees,
   objectId,
 } from '../../../src/datasets/git-objects.ts'
-import { PackMeter } from '../../../src/datasets/pack-meter.ts'
+import { meterPack, PackMeter } from '../../../src/datasets/pack-meter.ts'
 import { scanPack } from '../../../src/datasets/pack-scan.ts'
 
 const OID = '1'.repeat(40)
@@ -121,6 +121,28 @@ test('a pack that announces too many objects is stopped at its header', () => {
   const packets = Buffer.concat([Buffer.from('000dpackfile\n0011\x01', 'latin1'), header])
   assert.throws(
     () => new PackMeter().add(packets),
+    (error) => isNodeError(error, 'PACK_REJECTED'),
+  )
+})
+
+test('whatever is sent, not a byte more than the bound is passed on', async () => {
+  const chunk = Buffer.concat([Buffer.from('PACK\0\0\0\x02\0\0\0\x01', 'latin1'), Buffer.alloc(88)])
+  async function* endless() {
+    for (;;) yield chunk
+  }
+  let passed = 0
+  await assert.rejects(
+    async () => {
+      for await (const piece of meterPack(endless(), 1_050)) passed += piece.length
+    },
+    (error) => isNodeError(error, 'PACK_REJECTED'),
+  )
+  assert.equal(passed, 1_000)
+  const meter = new PackMeter(1_050)
+  assert.throws(
+    () => {
+      for (;;) meter.add(Buffer.from('0009\x02work'))
+    },
     (error) => isNodeError(error, 'PACK_REJECTED'),
   )
 })

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { branchesPerHeadMax } from '../../../src/base/limits.ts'
-import { branchOf, ownerOfBranch } from '../../../src/datasets/branches.ts'
 import { initialTruth } from '../../../src/datasets/dataset-record.ts'
 import {
   candidates,
@@ -14,17 +13,6 @@ import {
 } from '../../../src/datasets/heads.ts'
 
 const oid = (digit: string) => digit.repeat(40)
-
-test('a branch belongs to the member whose name it ends in, the longest where several fit', () => {
-  const names = ['b', 'a-b', 'alice', 'truth']
-  assert.equal(ownerOfBranch(branchOf('collect', 'alice'), names), 'alice')
-  assert.equal(ownerOfBranch('x-a-b', names), 'a-b')
-  assert.equal(ownerOfBranch('x-a-b', ['b']), 'b')
-  assert.equal(ownerOfBranch('x-ab', names), undefined)
-  assert.equal(ownerOfBranch('-alice', names), undefined)
-  assert.equal(ownerOfBranch('alice', names), undefined)
-  assert.equal(ownerOfBranch('ground-truth', names), undefined)
-})
 
 test('a head names its predecessor and keeps the other branches', () => {
   const first = nextHead(undefined, 'a-alice', oid('1'))

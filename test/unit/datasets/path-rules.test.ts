@@ -1,88 +1,44 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { isNodeError } from '../../../src/base/errors.ts'
+import { ownerOfBranch } from '../../../src/datasets/branches.ts'
 import { checkPaths, linkFault, pathFault } from '../../../src/datasets/path-rules.ts'
 
-const unsafe: readonly string[] = [
-  '',
-  '/etc/passwd',
-  '../x',
-  'a/../b',
-  'a/./b',
-  'a//b',
-  'a/',
-  'C:/x',
-  'c:x',
-  'a\\b',
-  'line\nbreak',
-  'esc\u001b[31m',
-  '.git',
-  '.GIT/config',
-  '.git/hooks/post-checkout',
-  'data/.Git/config',
-  'git~1/config',
-  'GIT~2',
-  '.git./config',
-  '.git /config',
-  '.git. . /config',
-  '.git::$INDEX_ALLOCATION/config',
-  '.g\u200cit/config',
-  '\u200e.git',
-  '.gi\ufefft',
-  'nul',
-  'data/COM1.csv',
-  'aux .txt',
-  'not\ufffdutf8',
-  'half\ud800pair',
-  `${'a'.repeat(256)}`,
-  Array(65).fill('d').join('/'),
-  Array(20).fill('d'.repeat(60)).join('/'),
-]
+interface Vectors {
+  readonly paths: { readonly safe: string[]; readonly unsafe: string[] }
+  readonly links: { readonly safe: [string, string][]; readonly unsafe: [string, string][] }
+  readonly branches: { readonly branch: string; readonly members: string[]; readonly owner: string | null }[]
+}
 
-const safe: readonly string[] = [
-  'a',
-  'data/control-2026-01-01T10:00:00.csv',
-  '.gitignore',
-  '.gitattributes',
-  '.github/x',
-  'git',
-  'digit~1',
-  'Übersicht/ärger.csv',
-  '..a',
-  'a..b',
-  'null.csv',
-  'console/auxiliary',
-  '-rf',
-  'with space',
-]
+const file = join(import.meta.dirname, '../../../protocols/vectors/dataset-paths.json')
+const { paths, links, branches } = JSON.parse(await readFile(file, 'utf8')) as Vectors
 
-for (const path of unsafe) {
+for (const path of paths.unsafe) {
   test(`the path ${JSON.stringify(path.slice(0, 40))} is refused`, () => assert.ok(pathFault(path)))
 }
 
-for (const path of safe) {
+for (const path of [...paths.safe]) {
   test(`the path ${JSON.stringify(path)} is allowed`, () => assert.equal(pathFault(path), undefined))
 }
 
+test('half a surrogate pair, which JSON would carry and UTF-8 cannot, is refused', () => {
+  assert.ok(pathFault('half\ud800pair'))
+})
+
 test('a link may point to its neighbours, up to the top of the tree and down again', () => {
-  assert.equal(linkFault('a/b/link', '../c/file'), undefined)
-  assert.equal(linkFault('a/b/link', '../../top'), undefined)
-  assert.equal(linkFault('link', './a/b'), undefined)
-  assert.equal(linkFault('link', 'a/b/'), undefined)
+  for (const [path, target] of links.safe)
+    assert.equal(linkFault(path, target), undefined, `${path} -> ${target}`)
 })
 
 test('a link that leads out of the tree, or could do so through another link, is refused', () => {
-  for (const [path, target] of [
-    ['link', '/etc/passwd'],
-    ['link', '..'],
-    ['a/link', '../../x'],
-    // Were `inner` a link to the top, its `..` would be outside although the text stays inside.
-    ['p/q/link', 'inner/../x'],
-    ['link', '.git/config'],
-    ['link', 'C:/x'],
-    ['link', ''],
-  ] as const) {
-    assert.ok(linkFault(path, target), `${path} -> ${target}`)
+  for (const [path, target] of links.unsafe) assert.ok(linkFault(path, target), `${path} -> ${target}`)
+})
+
+test('a branch belongs to the member whose name it ends in, the longest where several fit', () => {
+  for (const { branch, members, owner } of branches) {
+    assert.equal(ownerOfBranch(branch, members) ?? null, owner, branch)
   }
 })
 
