@@ -14,7 +14,9 @@ const KILLS = Number(process.env.MAO_TEST_KILLS ?? 10)
 
 /** Lets a writer work for `ms` after its first acknowledged write, kills it and returns what was acknowledged. */
 async function writeAndKill(t: TestContext, directory: string, first: number, ms: number): Promise<number[]> {
-  const child = spawn(process.execPath, [writer, directory, String(first)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [writer, directory, String(first)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => child.kill('SIGKILL'))
   let output = ''
   const exited = once(child, 'exit')
@@ -33,7 +35,9 @@ async function writeAndKill(t: TestContext, directory: string, first: number, ms
   return output.split('\n').slice(0, -1).map(Number)
 }
 
-test(`killed ${KILLS} times in the middle of writes, no acknowledged record is lost`, { timeout: 300_000 }, async (t) => {
+test(`killed ${KILLS} times in the middle of writes, no acknowledged record is lost`, {
+  timeout: 300_000,
+}, async (t) => {
   const directory = await temporaryDirectory(t)
   const acknowledged = new Set<number>()
   let first = 0
@@ -47,7 +51,8 @@ test(`killed ${KILLS} times in the middle of writes, no acknowledged record is l
     const stored = await new RecordStore(database).load()
     await database.close()
     const keys = new Set(stored.map(({ record }) => record.key))
-    for (const number of acknowledged) assert(keys.has(`/tools/n${number}`), `write ${number} was lost at kill ${kill}`)
+    for (const number of acknowledged)
+      assert(keys.has(`/tools/n${number}`), `write ${number} was lost at kill ${kill}`)
   }
   t.diagnostic(`${acknowledged.size} acknowledged writes, all there`)
 })

@@ -35,7 +35,10 @@ export interface RegistryNodeOptions {
   readonly gossip?: boolean
 }
 
-export async function startRegistryNode(test: TestContext, options: RegistryNodeOptions = {}): Promise<RegistryNode> {
+export async function startRegistryNode(
+  test: TestContext,
+  options: RegistryNodeOptions = {},
+): Promise<RegistryNode> {
   const directory = options.directory ?? (await temporaryDirectory(test))
   const identity = await loadIdentity(directory)
   const newcomer = { name: 'fed', description: '', founderName: 'alice', createdMs: Date.now() }
