@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
+import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
 import { requireToken } from './auth.ts'
 import { datasetRoutes } from './dataset-routes.ts'
@@ -53,7 +54,7 @@ const ready = createRoute({
 })
 
 /**
- * The whole API without a port: who may ask at all, then the token, then one set of routes per noun.
+ * The whole API without a port: who may ask at all, the page that says nothing yet, then the token, then one set of routes per noun.
  */
 export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono {
   const { node, log } = parts
@@ -71,6 +72,8 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     if (parts.stopping.aborted) throw new NodeError('CANCELLED', 'The node is stopping')
     return c.json({ status: 'ready' as const, federated: node.hasFederation }, 200)
   })
+  // Before the token is asked for: the page is how a browser comes to send one.
+  app.route('/', page())
   app.use(requireToken(parts.token))
   app.use(limitBody((path) => STREAMED.some((streamed) => streamed.test(path))))
   const api = newRoutes()

@@ -98,6 +98,26 @@ test('without the token there is nothing to see but that the node is alive', asy
   for (const path of ['/healthz', '/readyz']) assert.equal((await askRaw(url + path)).status, 200)
 })
 
+test('a browser gets the page without the token, under the right name alone', async (t) => {
+  const { url, token } = await startTestApi(t, 'alice')
+  const accept = 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8'
+  const front = await askRaw(url, { headers: { accept } })
+  assert.equal(front.status, 200)
+  assert.equal(front.headers['content-type'], 'text/html; charset=utf-8')
+  for (const [, path = ''] of front.body.matchAll(/(?:src|href)="(\/[^"]*)"/g)) {
+    const part = await askRaw(url + path)
+    assert.equal(part.status, 200, path)
+    assert.match(part.headers['content-security-policy'] ?? '', /default-src 'none'/)
+    assert.ok(!part.body.includes(token))
+  }
+  const rebound = await askRaw(url, { headers: { accept, host: 'evil.com' } })
+  assert.equal(problemIn(rebound).code, 'HOST_FORBIDDEN')
+  // Whoever asks for no page meets the doors of the API there.
+  const authorization = `Bearer ${token}`
+  assert.equal((await askRaw(url)).status, 401)
+  assert.equal(problemIn(await askRaw(url, { headers: { authorization } })).code, 'NOT_FOUND')
+})
+
 test('git may send the token as the password of any user', async (t) => {
   const { url, token } = await startTestApi(t, 'alice')
   const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` })
