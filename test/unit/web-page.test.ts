@@ -69,7 +69,12 @@ class FakeNode {
         policy: 'shared',
         truth: OID,
         replicated: true,
-        branches: [{ branch: 'assess-alice', commit: OID, member: 'alice', present: true }],
+        branches: [
+          { branch: 'import-alice', commit: OID, member: 'alice', present: true },
+          { branch: 'assess-alice', commit: 'b'.repeat(40), member: 'alice', present: true },
+          { branch: 'assess-bob', commit: 'c'.repeat(40), member: 'bob', present: false },
+          { branch: 'other-bob', commit: 'd'.repeat(40), member: 'bob', present: true },
+        ],
       },
     ],
     '/datasets/observations/truth': {
@@ -77,7 +82,15 @@ class FakeNode {
       commit: OID,
       height: 2,
       round: 'observations/assess/7',
-      signers: [{ name: 'alice' }, { name: 'bob' }],
+      signers: [{ name: 'bob' }, { name: 'alice' }],
+      agreement: [
+        { commit: 'b'.repeat(40), agrees: true, differences: { missing: [], extra: [], different: [] } },
+        {
+          commit: 'c'.repeat(40),
+          agrees: false,
+          differences: { missing: ['lost.csv'], extra: ['new.csv'], different: ['a.csv', 'b.csv'] },
+        },
+      ],
     },
     '/runs?limit=20': [
       {
@@ -86,7 +99,10 @@ class FakeNode {
         state: 'failed',
         reason: HOSTILE,
         createdMs: 1,
-        steps: [{ name: 'collect', state: 'failed' }],
+        steps: [
+          { name: 'collect', state: 'succeeded', report: { verdict: 'spike' } },
+          { name: 'assess', state: 'failed' },
+        ],
       },
     ],
     '/rounds': [
@@ -157,9 +173,12 @@ test('with the token the page shows the node, all of it as text', async (t) => {
     text('datasets'),
     /Ground truth: a{40} \(certificate 2, round observations\/assess\/7, signed by alice, bob\)/,
   )
-  assert.match(text('datasets'), /assess-alice.*✓ ground truth.*✓ here/)
-  assert.match(text('runs'), /weekly.*✗ failed/)
-  assert.match(text('rounds'), /✗ undecided.*2 of 3/)
+  assert.match(text('datasets'), /import-alicea{10}✓ ground truth✓ here/)
+  assert.match(text('datasets'), /assess-aliceb{10}✓ agrees✓ here/)
+  assert.match(text('datasets'), /assess-bobc{10}✗ differs: a.csv, b.csv, −lost.csv, …… not here yet/)
+  assert.match(text('datasets'), /other-bobd{10}○ not compared yet✓ here/)
+  assert.match(text('runs'), /weekly.*✗ failed.*collect: ✓ succeeded, ✗ spikeassess: ✗ failed/)
+  assert.match(text('rounds'), /✗ undecided.*2 of 30 \(3 needed\)/)
   for (const room of ['federation', 'datasets', 'runs', 'rounds']) {
     assert(text(room).includes(HOSTILE), `${room} shows the hostile text as it is`)
     assert([...document.at(room).all()].every(({ tag }) => tag !== 'img'))

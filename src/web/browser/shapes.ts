@@ -29,6 +29,12 @@ export interface Truth {
   height: number
   round?: string
   signers: { name: string }[]
+  /** The ballots of the last round, each compared with its result. */
+  agreement: {
+    commit: string | null
+    agrees: boolean
+    differences: { missing: string[]; extra: string[]; different: string[] }
+  }[]
 }
 
 export interface Run {
@@ -38,7 +44,7 @@ export interface Run {
   reason?: string
   createdMs: number
   endedMs?: number
-  steps: { name: string; state: string; outputCommit?: string }[]
+  steps: { name: string; state: string; report?: { verdict: string } }[]
 }
 
 export interface Round {

@@ -14,6 +14,7 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     rejected: 'bad',
     lost: 'bad',
   }
+  const PATHS_SHOWN = 3
   const ROUND_MARKS: Readonly<Record<string, 'good' | 'bad'>> = { decided: 'good', undecided: 'bad' }
 
   function federationView({ node, federation }: Status): PageElement {
@@ -53,10 +54,13 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
       member,
       branch,
       shortId(commit),
-      commit === dataset.truth ? mark('good', 'ground truth') : mark('idle', 'differs'),
+      comparison(commit, truth),
       present ? mark('good', 'here') : mark('busy', 'not here yet'),
     ])
-    const signers = truth?.signers.map(({ name }) => name).join(', ') ?? ''
+    const signers = truth?.signers
+      .map(({ name }) => name)
+      .sort()
+      .join(', ')
     const certificate =
       truth === undefined || truth.height === 0
         ? 'no certificate yet'
@@ -73,6 +77,23 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     )
   }
 
+  /**
+   * What the last round found of a member's head. The result is a commit of its own, so that ids tell nothing: a head
+   * agrees when its files are those of the result.
+   */
+  function comparison(commit: string, truth: Truth | undefined): Child {
+    if (truth === undefined) return '–'
+    if (commit === truth.commit) return mark('good', 'ground truth')
+    const ballot = truth.agreement.find((each) => each.commit === commit)
+    if (ballot === undefined) return mark('idle', 'not compared yet')
+    if (ballot.agrees) return mark('good', 'agrees')
+    const { missing, extra, different } = ballot.differences
+    const count = missing.length + extra.length + different.length
+    const paths = [...different, ...missing.map((path) => `−${path}`), ...extra.map((path) => `+${path}`)]
+    const first = paths.slice(0, PATHS_SHOWN).join(', ')
+    return el('span', {}, mark('bad', 'differs'), `: ${first}${count > PATHS_SHOWN ? ', …' : ''}`)
+  }
+
   function runsView(runs: readonly Run[]): PageElement {
     if (runs.length === 0) return nothing('No run on this node yet.')
     const rows = runs.map((run) => [
@@ -82,11 +103,16 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
       el(
         'ul',
         { class: 'steps' },
-        ...run.steps.map((step) => el('li', {}, `${step.name}: `, stateOf(step.state))),
+        ...run.steps.map((step) => el('li', {}, `${step.name}: `, stateOf(step.state), ...control(step))),
       ),
       shortId(run.id, 16),
     ])
     return table('Runs of this node', ['Begun', 'Pipeline', 'State', 'Steps', 'Run'], rows)
+  }
+
+  /** Whether the control metric made a leap: the one verdict that asks somebody to look. */
+  function control({ report }: Run['steps'][number]): Child[] {
+    return report?.verdict === 'spike' ? [', ', mark('bad', 'spike')] : []
   }
 
   function roundsView(rounds: readonly Round[]): PageElement {
@@ -101,10 +127,10 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
         round.explanation === undefined ? '' : `: ${round.explanation}`,
       ),
       `${round.ballots.length} of ${round.electorate.length}`,
-      `${round.votes.length}, ${round.quorum} decide`,
+      `${round.votes.length} (${round.quorum} needed)`,
       shortId(round.commit),
     ])
-    return table('Rounds', ['Time', 'Dataset / step', 'State', 'Ballots', 'Votes', 'Result'], rows)
+    return table('Newest first', ['Time', 'Dataset / step', 'State', 'Ballots', 'Votes', 'Result'], rows)
   }
 
   /** A room of the page that could not be filled, and why. */
