@@ -44,7 +44,7 @@ import_base() {
 
 # fetch_busybox DIRECTORY TARGET: unpacks the package and installs nothing; a static busybox that is here already will do.
 fetch_busybox() {
-  if [ -x /bin/busybox ] && ! dynamically_linked /bin/busybox; then
+  if has_static_busybox; then
     cp /bin/busybox "$2"
     return
   fi
@@ -61,11 +61,6 @@ fetch_busybox() {
     fi
   done
   return 1
-}
-
-# A program that asks for a loader carries its path, and no static one does.
-dynamically_linked() {
-  grep -q -a '/ld-\(linux\|musl\)' "$1"
 }
 
 # build_tool_images DOCKER_DIRECTORY: docker/tools/NAME/Dockerfile becomes mao/NAME:1. Nothing is downloaded; the engine's

@@ -5,6 +5,15 @@ has() {
   command -v "$1" >/dev/null 2>&1
 }
 
+has_static_busybox() {
+  [ -x /bin/busybox ] && ! dynamically_linked /bin/busybox
+}
+
+# A program that asks for a loader carries its path, and no static one does.
+dynamically_linked() {
+  grep -q -a '/ld-\(linux\|musl\)' "$1"
+}
+
 # Only here does set-up install anything: root, on Debian or a descendant of it.
 can_install() {
   [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && has apt-get
@@ -20,6 +29,8 @@ missing_packages() {
   if [ "$1" = test ]; then
     has etcd || printf 'etcd-server '
     has etcdctl || printf 'etcd-client '
+    # The tests make images of their own from it.
+    has_static_busybox || printf 'busybox-static '
   fi
 }
 
@@ -32,7 +43,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd and etcdctl'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {
