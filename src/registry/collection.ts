@@ -45,7 +45,10 @@ export class Collection<T> {
       .filter((item) => item !== undefined)
   }
 
-  /** @throws NodeError INVALID_INPUT when the value does not fit the schema, and what `Registry.put` throws. */
+  /**
+   * @throws NodeError INVALID_INPUT when the value does not fit the schema, CONFLICT when the name is another member's,
+   * and what `Registry.put` throws.
+   */
   async put(name: string, value: T, options: { expiresMs?: number } = {}): Promise<Item<T>> {
     const key = this.#parts.prefix + name
     const parsed = this.#parts.schema.safeParse(value)
@@ -53,12 +56,13 @@ export class Collection<T> {
       const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
       throw new NodeError('INVALID_INPUT', `${key} does not fit: ${problems.join('; ')}`, { key, problems })
     }
-    const entry = await this.#parts.registry.put(key, encodeJson(parsed.data), options)
+    const entry = await this.#parts.registry.put(key, encodeJson(parsed.data), { ...options, shown: true })
     return { name, value: parsed.data, entry }
   }
 
+  /** @throws NodeError CONFLICT when the name is another member's. */
   async remove(name: string): Promise<void> {
-    await this.#parts.registry.delete(this.#parts.prefix + name)
+    await this.#parts.registry.delete(this.#parts.prefix + name, { shown: true })
   }
 
   /** Hears of each item that changes, and of each that goes (undefined). @returns how to stop watching. */

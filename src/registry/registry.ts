@@ -5,21 +5,14 @@
 import type { Clock } from '../base/clock.ts'
 import { type ErrorCode, messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { recordBytesMax, sweepIntervalMs, tombstoneLifeMs } from '../base/limits.ts'
+import { sweepIntervalMs, tombstoneLifeMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
-import { seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { type Bench, examine, judge, type Policy } from './judge.ts'
-import {
-  checkKey,
-  encodeRecord,
-  hashOf,
-  isExpired,
-  type RegistryRecord,
-  type SealedRecord,
-} from './record.ts'
+import { Pen } from './pen.ts'
+import { isExpired, type SealedRecord } from './record.ts'
 import type { RecordStore, StoredRecord } from './record-store.ts'
 import { State } from './state.ts'
 import { ignore, type Refusal, type Verdict } from './verdict.ts'
@@ -34,11 +27,19 @@ export interface RegistryParts {
   readonly log: Logger
 }
 
+export interface PutOptions {
+  /** When the record ends by itself, ms since the epoch. */
+  readonly expiresMs?: number
+  /** Refuses a write that would stay hidden behind another member's claim to the name. */
+  readonly shown?: boolean
+}
+
 export class Registry implements Startable {
   readonly #parts: RegistryParts
   readonly #state = new State()
   readonly #bench: Bench
   readonly #watchers: Watchers
+  readonly #pen: Pen
   /** Commits, sweeps and rearrangements never overlap; at most one of each waits. */
   readonly #writes = new SerialQueue(4)
   readonly #commits = new CommitQueue((records: readonly SealedRecord[]) =>
@@ -46,8 +47,6 @@ export class Registry implements Startable {
   )
   readonly #revisions = new Map<SealedRecord, number>()
   readonly #onLocal = new Set<(envelope: Uint8Array) => void>()
-  /** Versions given to writes of ours that are still on their way to the disk. */
-  readonly #reserved = new Map<string, number>()
   #revision = 0
   #rearranging = false
   #sweeper: NodeJS.Timeout | undefined
@@ -56,6 +55,8 @@ export class Registry implements Startable {
     this.#parts = parts
     this.#bench = { federation: parts.federation, state: this.#state, policy: parts.policy }
     this.#watchers = new Watchers(parts.log)
+    const { federation, identity, clock, policy } = parts
+    this.#pen = new Pen({ federation, identity, clock, state: this.#state, arrange: policy.arrange })
   }
 
   async start(): Promise<void> {
@@ -123,10 +124,11 @@ export class Registry implements Startable {
   /**
    * Writes `key` as this node and resolves once it is durable here; peers hear of it at once or catch up later.
    *
-   * @param options.expiresMs when the record ends by itself, ms since the epoch.
-   * @throws NodeError INVALID_INPUT, TOO_LARGE, FORBIDDEN or NOT_OPERATOR (who may write which key), STORE_FAILED.
+   * @throws NodeError INVALID_INPUT, TOO_LARGE, FORBIDDEN or NOT_A_MEMBER (who may write which key), STORE_FAILED,
+   * CONFLICT with `options.shown`.
    */
-  async put(key: string, value: Uint8Array, options: { expiresMs?: number } = {}): Promise<Entry> {
+  async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<Entry> {
+    if (options.shown === true) this.#pen.refuseHidden(key, value)
     const record = await this.#write(key, value, options.expiresMs)
     // The claims of another may outrank ours: what we wrote is then there, but another value is shown.
     const entry = this.#shown(key) ?? this.#entry(record)
@@ -135,8 +137,13 @@ export class Registry implements Startable {
     return entry
   }
 
-  /** Deletes this node's claim to `key` (an operator's deletion covers every claim it has seen). Idempotent. */
-  async delete(key: string): Promise<void> {
+  /**
+   * Deletes this node's claim to `key` (an operator's deletion covers every claim it has seen). Idempotent.
+   *
+   * @throws NodeError CONFLICT with `options.shown`, when another member's claim would be left.
+   */
+  async delete(key: string, options: Pick<PutOptions, 'shown'> = {}): Promise<void> {
+    if (options.shown === true) this.#pen.refuseHidden(key, null)
     if (this.#state.claims(key).every((claim) => claim.value === null)) return
     await this.#write(key, null, undefined)
   }
@@ -191,33 +198,13 @@ export class Registry implements Startable {
     }
   }
 
-  async #write(key: string, value: Uint8Array | null, expires: number | undefined): Promise<SealedRecord> {
-    checkKey(key)
-    const { federation, identity, clock } = this.#parts
-    const now = clock.now()
-    const claims = this.#state.claims(key)
-    const own = claims.find((claim) => claim.author === identity.peerId && claim.value !== null)
-    const highest = Math.max(this.#reserved.get(key) ?? 0, ...claims.map((claim) => claim.version))
-    const version = highest + 1
-    this.#reserved.set(key, version)
-    try {
-      const author = identity.peerId
-      const since = own?.since ?? now
-      const record: RegistryRecord = { federation, key, value, version, time: now, since, expires, author }
-      const payload = encodeRecord(record)
-      const envelope = await seal('record', payload, identity)
-      if (envelope.length > recordBytesMax) {
-        const message = `${key} takes ${envelope.length} bytes, a record at most ${recordBytesMax}; put large things into a dataset`
-        throw new NodeError('TOO_LARGE', message, { key })
-      }
-      const sealed = { ...record, hash: hashOf(payload), envelope }
-      const refusal = (await examine(sealed, this.#bench, now)) ?? (await this.#commits.add(sealed))
+  #write(key: string, value: Uint8Array | null, expires: number | undefined): Promise<SealedRecord> {
+    return this.#pen.write(key, { value, expires }, async (record) => {
+      const refusal =
+        (await examine(record, this.#bench, this.#parts.clock.now())) ?? (await this.#commits.add(record))
       if (refusal !== undefined) throw refused(key, refusal)
-      for (const publish of this.#onLocal) publish(envelope)
-      return sealed
-    } finally {
-      if (this.#reserved.get(key) === version) this.#reserved.delete(key)
-    }
+      for (const publish of this.#onLocal) publish(record.envelope)
+    })
   }
 
   /** Merges, stores, then shows. A second record for one key waits for the next flush, to be judged by the first. */
