@@ -70,7 +70,7 @@ export function assembleCertificate({
 
 /**
  * Checks the certificate of `dataset` clause by clause. `members` are those known now: whoever opened the round, the
- * votes must be more than two thirds of all who were members at its slot, so nobody can be left out of an electorate.
+ * votes must be more than two thirds of all who were members then, so nobody can be left out of an electorate.
  */
 export async function verifyCertificate(
   value: Uint8Array,
@@ -91,8 +91,8 @@ export async function verifyCertificate(
     if (problem !== undefined) return refuse(`The vote of ${peer}: ${problem}`)
     signers.push(peer)
   }
-  // [C9] More than two thirds of the electorate and of all who were members at the slot.
-  if (!isDecisive(signers, opening.value.electorate, round.slot, context.members)) {
+  // [C9] More than two thirds of the electorate and of all who were members at the opening.
+  if (!isDecisive(signers, opening.value, context.members)) {
     return refuse(`${signers.length} votes are not those of more than two thirds of the members`)
   }
   const verified = { certificate, round, opening: opening.value, closing: closing.value, signers }
@@ -101,16 +101,19 @@ export async function verifyCertificate(
 
 /** Where a certificate stands among those of its dataset: the greatest one is the truth. */
 export interface Rank {
+  readonly openedMs: number
   readonly height: number
   readonly round: RoundId
   readonly commit: string
 }
 
 /**
- * The order of certificates: by height; at one height the round that comes later wins, then the greater commit id.
- * Zero only for one result of one round.
+ * The order of certificates: the one whose round was opened later wins; then height, round and commit id decide. Those
+ * few who were the federation when it was small can forge a certificate of that time; it stays behind all that was
+ * decided since. Zero only for one result of one opening time.
  */
 export function compareRanks(a: Rank, b: Rank): number {
+  if (a.openedMs !== b.openedMs) return a.openedMs - b.openedMs
   if (a.height !== b.height) return a.height - b.height
   const rounds = compareRounds(a.round, b.round)
   if (rounds !== 0) return rounds
@@ -119,10 +122,13 @@ export function compareRanks(a: Rank, b: Rank): number {
 
 /** The rank that a value of `/truth/…` claims; undefined when it is no certificate. Checks no signature. */
 export function rankOf(value: Uint8Array): Rank | undefined {
-  const certificate = parseValue(certificateSchema, value)?.value
-  const round = certificate === undefined ? undefined : parseRoundId(certificate.round)
-  if (certificate === undefined || round === undefined) return undefined
-  return { height: certificate.height, round, commit: certificate.commit }
+  const read = readCertificate(value)
+  return typeof read === 'string' ? undefined : rankOfRead(read)
+}
+
+export function rankOfRead({ certificate, round, opening }: ReadCertificate): Rank {
+  const { height, commit } = certificate
+  return { openedMs: opening.value.openedMs, height, round, commit }
 }
 
 /** The order of two values of one `/truth/…` key; what is no certificate comes before everything. */
@@ -156,7 +162,7 @@ export function refuseTruth(
     if (!check.ok) return check.reason
     // [C10] The truth never goes back.
     if (current === undefined || compareTruths(value, current) >= 0) return undefined
-    return `A truth of height ${rankOf(current)?.height} stands already`
+    return `A later truth, of height ${rankOf(current)?.height}, stands already`
   }
 }
 

@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { candidateRetryMs, openRoundsMax, roundTickMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { compareRanks } from './certificate.ts'
+import { compareRanks, rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
 import { factsOf, isLive, nextActions, type Rival, type Situation } from './decisions.ts'
 import type { Duties } from './duties.ts'
@@ -334,7 +334,8 @@ export class DatasetRounds {
   #isOver(id: RoundId, { state, reason, opening, commit }: RoundStatus): boolean {
     if (state === 'decided') {
       const certified = this.#certified()
-      const rank = { height: opening.value.height, round: id, commit: commit ?? '' }
+      const { openedMs, height } = opening.value
+      const rank = { openedMs, height, round: id, commit: commit ?? '' }
       return certified !== undefined && compareRanks(certified, rank) >= 0
     }
     if (state !== 'undecided') return false
@@ -362,7 +363,6 @@ export class DatasetRounds {
 
   #certified() {
     const read = this.#parts.truth.certified(this.#parts.dataset)
-    if (read === undefined) return undefined
-    return { height: read.certificate.height, round: read.round, commit: read.certificate.commit }
+    return read && rankOfRead(read)
   }
 }

@@ -217,11 +217,11 @@ function vote(
   closing: Claim<Closing>,
   self: string,
 ): void {
-  const { parent, height, votesUntilMs } = opening.value
+  const { parent, height, openedMs, votesUntilMs } = opening.value
   // [V1] Once in a round, whatever else turns up.
   if (records.votes.some(({ peer }) => peer === self) || plan.now >= votesUntilMs) return
   // [V2] Only on the truth that this node holds; a node that is behind hears of the newer one before it signs.
-  if (truth.height + 1 !== height || truth.commit !== parent) return
+  if (truth.height + 1 !== height || truth.commit !== parent || openedMs <= truth.openedMs) return
   // [V3] Not beside a vote in another round that may still be decided, nor before a round that has precedence.
   const competing = rivals.filter(
     (rival) => rival.height >= height && rival.state !== 'undecided' && plan.now < rival.votesUntilMs,
@@ -236,7 +236,8 @@ function vote(
 function certify(plan: Plan, { records, certified }: Situation, status: RoundStatus, self: string): void {
   const { opening, closing, commit } = status
   if (closing === undefined || commit === undefined) return
-  const rank = { height: opening.value.height, round: records.id, commit }
+  const { openedMs, height } = opening.value
+  const rank = { openedMs, height, round: records.id, commit }
   if (certified !== undefined && compareRanks(certified, rank) >= 0) return
   const votes = votesInTime(records.votes, opening.value).filter((v) => v.commit === commit)
   const seen = votes.map(({ seenMs }) => seenMs).sort((a, b) => a - b)

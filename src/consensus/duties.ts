@@ -128,7 +128,7 @@ export class Duties {
     let certificate = value(sealed)
     if (certificate.length > certificateBytesMax) {
       // Every signature beyond the quorum is welcome, and none is needed.
-      const voters = votersOf(opening.value.electorate, id.slot, members)
+      const voters = votersOf(opening.value, members)
       certificate = value(sealed.slice(0, quorumOf(voters.size)))
     }
     await this.#parts.registry.put(truthKey(id.dataset), certificate)

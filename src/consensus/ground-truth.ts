@@ -7,7 +7,13 @@ import { candidateFetchTimeoutMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { Registry } from '../registry/registry.ts'
-import { type OpenRecord, type ReadCertificate, readCertificate, verifyCertificate } from './certificate.ts'
+import {
+  type OpenRecord,
+  type ReadCertificate,
+  rankOfRead,
+  readCertificate,
+  verifyCertificate,
+} from './certificate.ts'
 import type { Counting } from './counting.ts'
 import type { Truth } from './opening.ts'
 import type { Voter } from './quorum.ts'
@@ -66,9 +72,9 @@ export class GroundTruth {
 
   /** What a new round has to build on. @throws NodeError DATASET_NOT_FOUND */
   async truth(dataset: string): Promise<Truth> {
-    const certified = this.certified(dataset)?.certificate
-    if (certified !== undefined) return { commit: certified.commit, height: certified.height }
-    return { commit: (await this.#parts.datasets.truth(dataset)) ?? null, height: 0 }
+    const read = this.certified(dataset)
+    if (read !== undefined) return rankOfRead(read)
+    return { commit: (await this.#parts.datasets.truth(dataset)) ?? null, height: 0, openedMs: 0 }
   }
 
   /**

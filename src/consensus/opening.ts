@@ -11,10 +11,14 @@ import type { Voter } from './quorum.ts'
 import type { Claim, Opening } from './records.ts'
 import type { RoundId } from './round-id.ts'
 
-/** The truth that a round builds on: its commit (null where there is none) and how many certificates led to it. */
+/** The truth that a round builds on. */
 export interface Truth {
+  /** Null where there is none. */
   readonly commit: string | null
+  /** How many certificates led to it. */
   readonly height: number
+  /** When its round was opened; 0 for what a dataset was founded with. */
+  readonly openedMs: number
 }
 
 export interface OpeningParts {
@@ -41,12 +45,15 @@ export function openingOf({ self, members, truth, trigger, windowMs, now }: Open
     throw new NodeError('TOO_LARGE', message, { members: members.length })
   }
   const cutoffMs = now + windowMs
+  // The member that opened the truth's round may have a clock that is ahead of ours.
+  const openedMs = Math.max(now, truth.openedMs + 1)
   return {
     electorate: members.map(({ peer }) => peer).sort(),
     method: 'identical',
     trigger,
     parent: truth.commit,
     height: truth.height + 1,
+    openedMs,
     cutoffMs,
     votesUntilMs: cutoffMs + Math.max(windowMs, voteWindowMinMs),
     openedBy: self,
@@ -63,20 +70,17 @@ export function refuseOpening(
   members: readonly Voter[],
   now: number,
 ): string | undefined {
-  const { electorate, cutoffMs, votesUntilMs, openedBy } = value
+  const { electorate, openedMs, cutoffMs, votesUntilMs, openedBy } = value
   if (openedBy !== author) return 'it was opened in the name of another member'
-  if (id.slot > now + clockSkewMaxMs) return 'its slot lies in the future'
-  if (
-    cutoffMs < id.slot + roundWindowMinMs ||
-    votesUntilMs <= cutoffMs ||
-    votesUntilMs - id.slot > roundLifeMaxMs
-  ) {
+  if (Math.max(id.slot, openedMs) > now + clockSkewMaxMs) return 'it is from the future'
+  const earliestMs = openedMs - clockSkewMaxMs
+  if (cutoffMs < earliestMs || votesUntilMs <= cutoffMs || votesUntilMs - openedMs > roundLifeMaxMs) {
     return 'its cut-off or the end of its votes is out of bounds'
   }
   const known = new Set(members.map(({ peer }) => peer))
   const stranger = electorate.find((peer) => !known.has(peer))
   if (stranger !== undefined) return `${stranger} is in the electorate and no member`
-  const left = members.find(({ peer, since }) => since <= id.slot && !electorate.includes(peer))
+  const left = members.find(({ peer, since }) => since <= openedMs && !electorate.includes(peer))
   if (left !== undefined) return `member ${left.peer} is left out of the electorate`
   return undefined
 }

@@ -20,28 +20,29 @@ export function isQuorum(count: number, electorate: number): boolean {
   return electorate > 0 && 3 * count > 2 * electorate
 }
 
-/** The electorate together with everybody who was a member at the slot. */
-export function votersOf(
-  electorate: readonly string[],
-  slot: number,
-  members: readonly Voter[],
-): Set<string> {
-  const entitled = members.filter(({ since }) => since <= slot).map(({ peer }) => peer)
+/** What an opening says about who votes. */
+export interface Electoral {
+  readonly electorate: readonly string[]
+  readonly openedMs: number
+}
+
+/** The electorate together with everybody who was a member when the round was opened. */
+export function votersOf({ electorate, openedMs }: Electoral, members: readonly Voter[]): Set<string> {
+  const entitled = members.filter(({ since }) => since <= openedMs).map(({ peer }) => peer)
   return new Set([...electorate, ...entitled])
 }
 
 /**
- * True when `signers` decide a round of `slot`: those of them that are members must be more than two thirds of the
- * electorate together with everybody who was a member at the slot. Whoever opens a round writes its electorate down;
- * because of this rule it gains nothing by leaving members out or by putting strangers in.
+ * True when `signers` decide a round: those of them that are members must be more than two thirds of the electorate
+ * together with everybody who was a member when it was opened. Whoever opens a round writes its electorate down; because
+ * of this rule it gains nothing by leaving members out or by putting strangers in.
  */
 export function isDecisive(
   signers: readonly string[],
-  electorate: readonly string[],
-  slot: number,
+  opening: Electoral,
   members: readonly Voter[],
 ): boolean {
   const known = new Set(members.map(({ peer }) => peer))
-  const counted = new Set(signers.filter((peer) => known.has(peer) && electorate.includes(peer)))
-  return isQuorum(counted.size, votersOf(electorate, slot, members).size)
+  const counted = new Set(signers.filter((peer) => known.has(peer) && opening.electorate.includes(peer)))
+  return isQuorum(counted.size, votersOf(opening, members).size)
 }

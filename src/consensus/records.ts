@@ -34,6 +34,8 @@ export const openingSchema = z.strictObject({
   parent: oid.nullable(),
   /** The number of certified truths that the result ends: the first has 1. */
   height,
+  /** When it was opened; later than its parent was, so that truths have an order that nobody can forge into the past. */
+  openedMs: time,
   /** Ballots count until then. */
   cutoffMs: time,
   /** Votes count until then. */

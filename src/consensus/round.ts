@@ -104,7 +104,7 @@ export function decisionOf(
     for (const commit of new Set(votes.map((vote) => vote.commit))) {
       if (commit === null) continue
       const signers = votes.filter((vote) => vote.commit === commit).map(({ peer }) => peer)
-      if (isDecisive(signers, opening.value.electorate, records.id.slot, members)) {
+      if (isDecisive(signers, opening.value, members)) {
         return { opening, closing, commit, signers: signers.sort() }
       }
     }

@@ -55,6 +55,7 @@ export interface RoundView {
   readonly quorum: number
   readonly parent: string | null
   readonly height: number
+  readonly openedMs: number
   readonly cutoffMs: number
   readonly votesUntilMs: number
   readonly ballots: readonly BallotView[]
@@ -138,6 +139,7 @@ export function roundView(
     quorum: quorumOf(opening.electorate.length),
     parent: opening.parent,
     height: opening.height,
+    openedMs: opening.openedMs,
     cutoffMs: opening.cutoffMs,
     votesUntilMs: opening.votesUntilMs,
     ballots: records.ballots.map((ballot) => ({

@@ -55,7 +55,7 @@ export function makeLiar(node: VotingNode, random: () => number): void {
   function alone(id: RoundId): Opening {
     const cutoffMs = id.slot + 2_000
     const electorate = [peer]
-    const times = { cutoffMs, votesUntilMs: cutoffMs + 60_000 }
+    const times = { openedMs: id.slot, cutoffMs, votesUntilMs: cutoffMs + 60_000 }
     return {
       electorate,
       method: 'identical',

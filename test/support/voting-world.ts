@@ -305,7 +305,7 @@ export class VotingNode {
     return {
       records: this.records(id),
       members: this.world.members,
-      truth: certified ?? { commit: null, height: 0 },
+      truth: certified ?? { commit: null, height: 0, openedMs: 0 },
       certified,
       candidate: wish && { commit: wish.commit, tree: wish.tree },
       wish,

@@ -42,6 +42,7 @@ export function openingBy(electorate: readonly string[], changes: Partial<Openin
     trigger: 'request',
     parent: null,
     height: 1,
+    openedMs: SLOT,
     cutoffMs: SLOT + 60_000,
     votesUntilMs: SLOT + 120_000,
     openedBy: electorate[0] as string,

@@ -137,7 +137,7 @@ test('members that leave others out of the electorate do not prove anything', as
   assert.equal(await reasonOf(clique, joinedLater), undefined, 'alice was alone at the slot')
 })
 
-test('the truth goes forward only: by height, and at one height to the later round', async () => {
+test('the truth goes forward only: to what was opened later, then by height, then to the later round', async () => {
   const refuse = refuseTruth(() => members)
   const judge = (value: Uint8Array, current: Uint8Array | undefined) =>
     refuse('/truth/data', value, { federationId: 'f', current, open: openSealed })
@@ -146,9 +146,12 @@ test('the truth goes forward only: by height, and at one height to the later rou
   const second = assembleCertificate(partsOf({ opening: { height: 2, parent: result } }))
   assert.equal(await judge(first, undefined), undefined)
   assert.equal(await judge(second, first), undefined)
-  assert.match((await judge(first, second)) ?? '', /height 2 stands already/)
+  assert.match((await judge(first, second)) ?? '', /height 2, stands already/)
   assert.match((await judge(first, rival)) ?? '', /stands already/)
   assert.equal(await judge(rival, first), undefined, 'every node prefers the same of two')
+  const ofOldTimes = assembleCertificate(partsOf({ opening: { height: 1_000, openedMs: SLOT - 1 } }))
+  assert.match((await judge(ofOldTimes, first)) ?? '', /stands already/, 'the past is not written anew')
+  assert.equal(await judge(first, ofOldTimes), undefined)
   const otherSigners = assembleCertificate(partsOf({ signers: [bob, carol, dave] }))
   assert.equal(await judge(otherSigners, first), undefined, 'another proof of the same truth moves nothing')
   assert.equal(compareTruths(otherSigners, first), 0)

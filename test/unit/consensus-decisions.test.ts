@@ -54,7 +54,7 @@ function situation(records: Partial<RoundRecords> = {}, changes: Partial<Situati
   return {
     records: { id, openings: [opening], closings: [], ballots: [], votes: [], ...records },
     members,
-    truth: { commit: null, height: 0 },
+    truth: { commit: null, height: 0, openedMs: 0 },
     rivals: [],
     outcomes: new Map(),
     ...changes,
@@ -198,8 +198,9 @@ test('nobody signs on a truth that is not its own, nor beside a round that may s
   const signs = (changes: Partial<Situation>) =>
     does(situation({ ballots, closings: [closing] }, { outcomes, ...changes }), bob, SLOT).includes('vote')
   assert.ok(signs({}))
-  assert.ok(!signs({ truth: { commit: 'e'.repeat(40), height: 0 } }))
-  assert.ok(!signs({ truth: { commit: null, height: 3 } }))
+  assert.ok(!signs({ truth: { commit: 'e'.repeat(40), height: 0, openedMs: 0 } }))
+  assert.ok(!signs({ truth: { commit: null, height: 3, openedMs: 0 } }))
+  assert.ok(!signs({ truth: { commit: null, height: 0, openedMs: SLOT } }), 'it was opened before its parent')
   const rival = (changes: Partial<Rival>): Rival => ({
     id: { ...id, slot: SLOT + 5 },
     height: 1,
@@ -225,9 +226,9 @@ test('more than two thirds of the votes are made a certificate by the first in l
     [line[0]],
   )
   assert.equal(nextActions(view(), line[1] as string, SLOT).wakeMs, SLOT + 2_000)
-  const certified = { height: 1, round: id, commit: result }
+  const certified = { openedMs: SLOT, height: 1, round: id, commit: result }
   assert.deepEqual(does(view({ certified }), line[0] as string, SLOT), [])
-  const older = { height: 1, round: { ...id, slot: SLOT - 1 }, commit: result }
+  const older = { openedMs: SLOT - 1, height: 1, round: { ...id, slot: SLOT - 1 }, commit: result }
   assert.deepEqual(
     does(view({ certified: older }), line[0] as string, SLOT),
     ['certify'],

@@ -152,7 +152,7 @@ test('an opening is taken part in only with all members, in its own name, and wi
   assert.match(why({}, bob) ?? '', /in the name of another/)
   assert.match(why({ electorate: [alice, bob] }) ?? '', /left out/)
   assert.match(why({ electorate: [...peers, 'zz'] }) ?? '', /no member/)
-  assert.match(why({ cutoffMs: SLOT - 1 }) ?? '', /out of bounds/)
+  assert.match(why({ cutoffMs: SLOT - 3_600_000 }) ?? '', /out of bounds/)
   assert.match(why({ votesUntilMs: SLOT * 2 }) ?? '', /out of bounds/)
   assert.match(refuseOpening(opening, { ...id, slot: SLOT + 3_600_000 }, members, SLOT) ?? '', /future/)
   const newcomer = [...members, { peer: 'zz', since: SLOT + 1 }]
@@ -163,7 +163,7 @@ test('an opening is made for all members, on the present truth, within bounds', 
   const parts = {
     self: alice,
     members,
-    truth: { commit: result, height: 4 },
+    truth: { commit: result, height: 4, openedMs: 0 },
     trigger: 'request' as const,
     now: SLOT,
   }
@@ -171,6 +171,8 @@ test('an opening is made for all members, on the present truth, within bounds', 
   assert.deepEqual(openingSchema.parse(made), made)
   assert.equal(made.height, 5)
   assert.equal(made.cutoffMs, SLOT + 10_000)
+  const ahead = openingOf({ ...parts, truth: { ...parts.truth, openedMs: SLOT + 99 }, windowMs: 10_000 })
+  assert.equal(ahead.openedMs, SLOT + 100, 'a truth is always older than what follows it')
   assert.throws(() => openingOf({ ...parts, windowMs: 1 }), { code: 'INVALID_INPUT' })
   const crowd = names(65).map((peer) => ({ peer, since: 0 }))
   assert.throws(() => openingOf({ ...parts, members: crowd, windowMs: 10_000 }), { code: 'TOO_LARGE' })
