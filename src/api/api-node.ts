@@ -3,6 +3,7 @@ import type { Datasets } from '../datasets/datasets.ts'
 import type { Execution } from '../execution/execution.ts'
 import type { Genesis } from '../federation/genesis.ts'
 import type { Members } from '../federation/members.ts'
+import type { Marketplace } from '../marketplace/marketplace.ts'
 import type { Node } from '../node.ts'
 import type { Registry } from '../registry/registry.ts'
 
@@ -19,7 +20,10 @@ export type ApiNode = Pick<
   | 'invite'
   | 'join'
   | 'onEvent'
-> & { readonly federation: ApiRooms }
+> & {
+  readonly federation: ApiRooms
+  readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw'>
+}
 
 export interface ApiRooms {
   readonly genesis: Genesis

@@ -11,6 +11,7 @@ import type { EventHub, Happening } from './events.ts'
 import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
 import { hostAllowList } from './host-allow-list.ts'
+import { marketRoutes } from './market-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { problemResponse } from './problems.ts'
 import { registryRoutes } from './registry-routes.ts'
@@ -85,6 +86,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     scheduleRoutes(node),
     runRoutes(node, parts),
     roundRoutes(node),
+    marketRoutes(node),
     registryRoutes(node),
     eventRoutes(parts.events, parts),
   ]) {

@@ -7,6 +7,7 @@ import { eventCommands } from './events.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
 import { federationCommands } from './federation.ts'
 import { instanceCommands } from './instance.ts'
+import { marketCommands } from './market.ts'
 import { pipelineCommands } from './pipeline.ts'
 import { registryCommands } from './registry.ts'
 import { roundCommands } from './round.ts'
@@ -59,6 +60,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   pipelineCommands(program, act)
   runCommands(program, act)
   roundCommands(program, act)
+  marketCommands(program, act)
   registryCommands(program, act)
   eventCommands(program, act)
   for (const command of [program, ...descendants(program)]) {

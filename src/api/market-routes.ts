@@ -1,0 +1,80 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { nameSchema } from '../base/names.ts'
+import { type Listing, offerSchema } from '../marketplace/listing.ts'
+import type { ApiNode } from './api-node.ts'
+import { type ListingView, listingKindSchema, listingSchema } from './market-views.ts'
+import { body, isDone, makes, newRoutes, tells } from './routing.ts'
+
+const LISTINGS_TOLD_DEFAULT = 200
+const LISTINGS_TOLD_MAX = 10_000
+
+const authorSchema = z.string().min(1).max(100).describe('peer id')
+const place = z.object({ kind: listingKindSchema, name: nameSchema })
+
+const list = createRoute({
+  method: 'get',
+  path: '/market',
+  summary: 'What nodes anywhere offer, as far as this one has heard',
+  request: {
+    query: z.strictObject({
+      kind: listingKindSchema.optional(),
+      name: nameSchema.optional(),
+      author: authorSchema.optional(),
+      text: z.string().max(500).optional().describe('every word of it occurs in the listing'),
+      limit: z.coerce.number().int().min(1).max(LISTINGS_TOLD_MAX).default(LISTINGS_TOLD_DEFAULT),
+    }),
+  },
+  responses: tells(z.array(listingSchema), 'Sorted by kind, name and author'),
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/market/{kind}/{name}',
+  summary: 'One listing',
+  request: {
+    params: place,
+    query: z.strictObject({ author: authorSchema.optional().describe('where several use the name') }),
+  },
+  responses: tells(listingSchema, 'The listing'),
+})
+
+const publish = createRoute({
+  method: 'post',
+  path: '/market',
+  summary: 'List something for everybody, or list it anew with other words',
+  request: { body: body(offerSchema) },
+  responses: makes(listingSchema, 'The listing'),
+})
+
+const withdraw = createRoute({
+  method: 'delete',
+  path: '/market/{kind}/{name}',
+  summary: 'Take back a listing of this node, everywhere',
+  request: { params: place },
+  responses: isDone('It is withdrawn'),
+})
+
+export function marketRoutes(node: ApiNode): OpenAPIHono {
+  const routes = newRoutes()
+  const view = (listing: Listing): ListingView => {
+    const { kind, name, description, author, time: renewedMs, expires: expiresMs } = listing
+    const own = author === node.peerId
+    return { kind, name, description, author, own, renewedMs, expiresMs, body: listing.body ?? {} }
+  }
+  routes.openapi(list, (c) => {
+    const { limit, ...wanted } = c.req.valid('query')
+    return c.json(node.marketplace.list(wanted).slice(0, limit).map(view), 200)
+  })
+  routes.openapi(show, (c) => {
+    const { kind, name } = c.req.valid('param')
+    return c.json(view(node.marketplace.show(kind, name, c.req.valid('query').author)), 200)
+  })
+  routes.openapi(publish, async (c) => c.json(view(await node.marketplace.publish(c.req.valid('json'))), 201))
+  routes.openapi(withdraw, async (c) => {
+    const { kind, name } = c.req.valid('param')
+    await node.marketplace.withdraw(kind, name)
+    return c.body(null, 204)
+  })
+  return routes
+}
