@@ -188,7 +188,7 @@ export class Consensus implements Startable {
       const message = `Round ${formatRoundId(other)} of this dataset is under way; wait until it has ended`
       throw new NodeError('CONFLICT', message, { round: formatRoundId(other) })
     }
-    const parts = { self, members: members.list(), truth, windowMs, now }
+    const parts = { self, members: members.list(), truth, latestMs: rounds.latestMs(), windowMs, now }
     const opening = openingOf({ ...parts, trigger: 'request' })
     await registry.put(openingKey(round), encodeJson(opening), { expiresMs: now + roundRecordsLifeMs })
     rounds.add(round)

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { candidateRetryMs, openRoundsMax, roundTickMs } from '../base/limits.ts'
+import { candidateRetryMs, clockSkewMaxMs, openRoundsMax, roundTickMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { compareRanks, rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
@@ -118,6 +118,11 @@ export class DatasetRounds {
     return roundView(this.#records(id), this.#facts(), clock.now(), nameOf)
   }
 
+  /** When the latest round of the dataset was opened, ms; 0 when there is none. */
+  latestMs(): number {
+    return this.#openedMs(() => true)
+  }
+
   /** A round that may still end with a truth. */
   underWay(): RoundId | undefined {
     for (const round of this.#live) {
@@ -214,6 +219,8 @@ export class DatasetRounds {
       candidate: await this.#candidate(records, wish),
       wish,
       rivals: this.#rivals(id),
+      signedMs: this.#openedMs(([round]) => this.#parts.sightings.hasVoted(round, this.#parts.self)),
+      latestMs: this.latestMs(),
       outcomes: duties.outcomes,
     }
   }
@@ -226,6 +233,14 @@ export class DatasetRounds {
     const commit = wish?.commit ?? (requested ? head(id.step) : undefined)
     if (commit === undefined) return undefined
     return { commit, tree: await truth.treeOf(id.dataset, commit) } satisfies Ballot
+  }
+
+  /** The latest time at which one of these rounds was opened; what a liar dates into the future does not count. */
+  #openedMs(among: (round: [string, RoundId]) => boolean): number {
+    const believedMs = this.#parts.clock.now() + clockSkewMaxMs
+    const openings = [...this.#rounds].filter(among).flatMap(([, id]) => this.#parts.sightings.openings(id))
+    const times = openings.map(({ value }) => value.openedMs).filter((openedMs) => openedMs <= believedMs)
+    return Math.max(0, ...times)
   }
 
   #rivals(id: RoundId): Rival[] {

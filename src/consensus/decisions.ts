@@ -57,6 +57,10 @@ export interface Situation {
   readonly candidate?: Ballot | undefined
   readonly wish?: Wish | undefined
   readonly rivals: readonly Rival[]
+  /** When the latest round of the dataset that this node signed in was opened; 0 when it never signed. */
+  readonly signedMs: number
+  /** When the latest round of the dataset was opened that this node knows of and believes; 0 when there is none. */
+  readonly latestMs: number
   /** By hash of the closing. */
   readonly outcomes: ReadonlyMap<string, Outcome>
 }
@@ -212,7 +216,7 @@ function close(plan: Plan, { records }: Situation, opening: Claim<Opening>, self
 
 function vote(
   plan: Plan,
-  { records, truth, rivals, outcomes }: Situation,
+  { records, truth, rivals, signedMs, outcomes }: Situation,
   opening: Claim<Opening>,
   closing: Claim<Closing>,
   self: string,
@@ -221,7 +225,8 @@ function vote(
   // [V1] Once in a round, whatever else turns up.
   if (records.votes.some(({ peer }) => peer === self) || plan.now >= votesUntilMs) return
   // [V2] Only on the truth that this node holds; a node that is behind hears of the newer one before it signs.
-  if (truth.height + 1 !== height || truth.commit !== parent || openedMs <= truth.openedMs) return
+  if (truth.height + 1 !== height || truth.commit !== parent) return
+  if (openedMs <= Math.max(truth.openedMs, signedMs)) return
   // [V3] Not beside a vote in another round that may still be decided, nor before a round that has precedence.
   const competing = rivals.filter(
     (rival) => rival.height >= height && rival.state !== 'undecided' && plan.now < rival.votesUntilMs,

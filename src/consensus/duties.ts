@@ -88,9 +88,10 @@ export class Duties {
     for (const name of this.#refused) if (name.startsWith(round)) this.#refused.delete(name)
   }
 
-  async #open(round: string, { members, truth }: Situation, windowMs: number): Promise<boolean> {
+  async #open(round: string, { members, truth, latestMs }: Situation, windowMs: number): Promise<boolean> {
     const { self, clock } = this.#parts
-    const opening = openingOf({ self, members, truth, trigger: 'schedule', windowMs, now: clock.now() })
+    const parts = { self, members, truth, latestMs, windowMs, now: clock.now() }
+    const opening = openingOf({ ...parts, trigger: 'schedule' })
     await this.#put(openingKey(round), opening)
     return true
   }

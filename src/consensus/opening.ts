@@ -25,6 +25,8 @@ export interface OpeningParts {
   readonly self: string
   readonly members: readonly Voter[]
   readonly truth: Truth
+  /** When the latest round of the dataset that is known was opened, ms; 0 when there is none. */
+  readonly latestMs: number
   readonly trigger: Opening['trigger']
   readonly windowMs: number
   readonly now: number
@@ -35,7 +37,7 @@ export interface OpeningParts {
  *
  * @throws NodeError INVALID_INPUT for a window out of bounds, TOO_LARGE for more members than can vote together.
  */
-export function openingOf({ self, members, truth, trigger, windowMs, now }: OpeningParts): Opening {
+export function openingOf({ self, members, truth, latestMs, trigger, windowMs, now }: OpeningParts): Opening {
   if (!Number.isInteger(windowMs) || windowMs < roundWindowMinMs || windowMs > roundWindowMaxMs) {
     const message = `A round stays open for ${roundWindowMinMs} to ${roundWindowMaxMs} ms, not ${windowMs}`
     throw new NodeError('INVALID_INPUT', message, { windowMs })
@@ -45,8 +47,8 @@ export function openingOf({ self, members, truth, trigger, windowMs, now }: Open
     throw new NodeError('TOO_LARGE', message, { members: members.length })
   }
   const cutoffMs = now + windowMs
-  // The member that opened the truth's round may have a clock that is ahead of ours.
-  const openedMs = Math.max(now, truth.openedMs + 1)
+  // The members that opened the rounds before may have clocks that are ahead of ours.
+  const openedMs = Math.max(now, truth.openedMs + 1, latestMs + 1)
   return {
     electorate: members.map(({ peer }) => peer).sort(),
     method: 'identical',

@@ -12,6 +12,7 @@ import {
   ballotSchema,
   type Claim,
   closingSchema,
+  type Opening,
   openingSchema,
   parseValue,
   type Signed,
@@ -58,7 +59,7 @@ export class Sightings {
     const { registry } = this.#parts
     const round = formatRoundId(id)
     const memory = this.#memory(round)
-    const openings = this.#claims(memory, openingKey(round), openingSchema)
+    const openings = this.openings(id)
     const closings = this.#claims(memory, closingKey(round), closingSchema)
     const voters = new Set([...peers, ...openings.flatMap(({ value }) => value.electorate)])
     for (const peer of voters) {
@@ -69,6 +70,16 @@ export class Sightings {
     }
     const ballots = [...memory.ballots.values()].flat()
     return { id, openings, closings, ballots, votes: [...memory.votes.values()] }
+  }
+
+  /** What members say the opening of the round is. */
+  openings(id: RoundId): Claim<Opening>[] {
+    const round = formatRoundId(id)
+    return this.#claims(this.#memory(round), openingKey(round), openingSchema)
+  }
+
+  hasVoted(round: string, peer: string): boolean {
+    return this.#parts.registry.get(voteKey(round, peer)) !== undefined
   }
 
   /** Notes what looking into a ballot's commit found: nothing wrong, or a defect. */

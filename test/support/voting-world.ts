@@ -261,10 +261,17 @@ export class VotingNode {
   }
 
   /** What an honest member does. */
-  perform(action: Action, { records, members, truth }: Situation): void {
+  perform(action: Action, { records, members, truth, latestMs }: Situation): void {
     const round = formatRoundId(records.id)
     if (action.do === 'open') {
-      const shape = { self: this.peer, members, truth, trigger: 'schedule' as const, now: this.now() }
+      const shape = {
+        self: this.peer,
+        members,
+        truth,
+        latestMs,
+        trigger: 'schedule' as const,
+        now: this.now(),
+      }
       this.put(openingKey(round), encodeJson(openingOf({ ...shape, windowMs: action.windowMs })))
     } else if (action.do === 'cast') this.put(ballotKey(round, this.peer), encodeJson(action.ballot))
     else if (action.do === 'close') {
@@ -310,8 +317,18 @@ export class VotingNode {
       candidate: wish && { commit: wish.commit, tree: wish.tree },
       wish,
       rivals: this.#rivals(id),
+      signedMs: this.#openedMs((round) => this.#sightings.hasVoted(formatRoundId(round), this.peer)),
+      latestMs: this.#openedMs(() => true),
       outcomes: this.#outcomes,
     }
+  }
+
+  #openedMs(among: (round: RoundId) => boolean): number {
+    const openings = [...this.rounds.values()].filter(among).flatMap((id) => this.#sightings.openings(id))
+    return Math.max(
+      0,
+      ...openings.map(({ value }) => value.openedMs).filter((ms) => ms < this.now() + 600_000),
+    )
   }
 
   #rivals(id: RoundId): Rival[] {

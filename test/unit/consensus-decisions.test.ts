@@ -56,6 +56,8 @@ function situation(records: Partial<RoundRecords> = {}, changes: Partial<Situati
     members,
     truth: { commit: null, height: 0, openedMs: 0 },
     rivals: [],
+    signedMs: 0,
+    latestMs: 0,
     outcomes: new Map(),
     ...changes,
   }
@@ -201,6 +203,7 @@ test('nobody signs on a truth that is not its own, nor beside a round that may s
   assert.ok(!signs({ truth: { commit: 'e'.repeat(40), height: 0, openedMs: 0 } }))
   assert.ok(!signs({ truth: { commit: null, height: 3, openedMs: 0 } }))
   assert.ok(!signs({ truth: { commit: null, height: 0, openedMs: SLOT } }), 'it was opened before its parent')
+  assert.ok(!signs({ signedMs: SLOT }), 'it signed in a round that was opened later')
   const rival = (changes: Partial<Rival>): Rival => ({
     id: { ...id, slot: SLOT + 5 },
     height: 1,

@@ -164,6 +164,7 @@ test('an opening is made for all members, on the present truth, within bounds', 
     self: alice,
     members,
     truth: { commit: result, height: 4, openedMs: 0 },
+    latestMs: 0,
     trigger: 'request' as const,
     now: SLOT,
   }
@@ -172,6 +173,8 @@ test('an opening is made for all members, on the present truth, within bounds', 
   assert.equal(made.height, 5)
   assert.equal(made.cutoffMs, SLOT + 10_000)
   const ahead = openingOf({ ...parts, truth: { ...parts.truth, openedMs: SLOT + 99 }, windowMs: 10_000 })
+  const after = openingOf({ ...parts, latestMs: SLOT + 49, windowMs: 10_000 })
+  assert.equal(after.openedMs, SLOT + 50, 'and a round is younger than those before it')
   assert.equal(ahead.openedMs, SLOT + 100, 'a truth is always older than what follows it')
   assert.throws(() => openingOf({ ...parts, windowMs: 1 }), { code: 'INVALID_INPUT' })
   const crowd = names(65).map((peer) => ({ peer, since: 0 }))
