@@ -47,5 +47,6 @@ export interface ApiRooms {
     | 'cancel'
     | 'repeat'
     | 'logs'
+    | 'acceptImage'
   >
 }

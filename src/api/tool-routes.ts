@@ -39,6 +39,14 @@ const remove = createRoute({
   responses: isDone('It is gone'),
 })
 
+const acceptImage = createRoute({
+  method: 'post',
+  path: '/tools/{name}/accept-image',
+  summary: 'Take the image that the reference of a tool means now as the right one, on this node',
+  request: { params: namedParam },
+  responses: tells(toolViewSchema, 'The tool; its next run says which image that is'),
+})
+
 export function toolRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   const found = (name: string) => {
@@ -52,6 +60,11 @@ export function toolRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(list, (c) => c.json(node.federation.execution.tools.list().map(namedView), 200))
   routes.openapi(show, (c) => c.json(namedView(found(c.req.valid('param').name)), 200))
+  routes.openapi(acceptImage, async (c) => {
+    const tool = found(c.req.valid('param').name)
+    await node.federation.execution.acceptImage(tool.value.image)
+    return c.json(namedView(tool), 200)
+  })
   routes.openapi(remove, async (c) => {
     const { name } = found(c.req.valid('param').name)
     await node.federation.execution.tools.remove(name)

@@ -78,6 +78,20 @@ export function toolCommands(program: Command, act: Act): void {
     )
 
   tool
+    .command('accept <name>')
+    .description('take the image that its reference means now as the right one, after IMAGE_MOVED')
+    .action(
+      act(async (session, name: string) => {
+        const client = await session.connect()
+        const path = `/tools/${encodeURIComponent(name)}/accept-image`
+        const tool = await client.post(path, toolViewSchema)
+        session.out.result(tool, () => {
+          return `The next run of ${name} on this node takes ${tool.value.image} as it is then, and stays with it.`
+        })
+      }),
+    )
+
+  tool
     .command('remove <name>')
     .description('take a tool out of the registry')
     .action(

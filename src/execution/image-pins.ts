@@ -19,8 +19,9 @@ export class ImagePins {
     this.#table = table(parts.database, 'image-pins')
   }
 
-  /** @throws NodeError IMAGE_MOVED when `reference` once meant another image. */
-  async check(reference: string, image: EngineImage, timeMs: number): Promise<void> {
+  /** @throws NodeError IMAGE_MOVED when the reference of `tool` once meant another image. */
+  async check(p: { tool: string; reference: string; image: EngineImage; timeMs: number }): Promise<void> {
+    const { tool, reference, image, timeMs } = p
     const pin = await this.#table.get(reference)
     if (pin === undefined) {
       await this.#table.put(reference, { digest: image.digest, id: image.id, timeMs }, DURABLE)
@@ -28,8 +29,9 @@ export class ImagePins {
     }
     // The same image gains a registry's digest when it is pushed; its id stays.
     if (pin.id === image.id || pin.digest === image.digest) return
-    const message = `${reference} was ${pin.digest} at its first use here and is ${image.digest} now; accept the new image, or name the old one by its digest`
+    const message = `${reference} was ${pin.digest} at its first use here and is ${image.digest} now; if that is meant, accept it with "maoctl tool accept ${tool}", else name the old image by its digest`
     throw new NodeError('IMAGE_MOVED', message, {
+      tool,
       image: reference,
       pinned: pin.digest,
       found: image.digest,

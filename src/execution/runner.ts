@@ -129,7 +129,7 @@ export class Runner {
     if (plan === undefined) throw new NodeError('INTERNAL', `Run ${id} has no step ${index}`)
     const reference = this.#tool(plan.tool).image
     await this.#move(id, (run) => advance(run, 'pulling', now(), { image: reference }))
-    const image = await this.#image(reference, signal)
+    const image = await this.#image(plan.tool, reference, signal)
     await this.#move(id, (run) => advance(run, 'staging', now(), { digest: image.digest }))
 
     const filled = await secrets.fill(store.get(id).pipeline, plan.env ?? {})
@@ -162,11 +162,11 @@ export class Runner {
     }
   }
 
-  async #image(reference: string, signal: AbortSignal): Promise<EngineImage> {
+  async #image(tool: string, reference: string, signal: AbortSignal): Promise<EngineImage> {
     const { engine, pins, clock } = this.#parts
     const image = await engine.image(reference, signal)
     signal.throwIfAborted()
-    await pins.check(reference, image, clock.now())
+    await pins.check({ tool, reference, image, timeMs: clock.now() })
     return image
   }
 

@@ -221,6 +221,7 @@ test('a tag that was moved to another image is refused until the owner accepts i
     await tagImage(other, image)
     const second = await ran({ script: 'true', tool: 'moving' })
     assert.deepEqual([second.state, second.code], ['rejected', 'IMAGE_MOVED'])
+    assert.match(second.reason ?? '', /"maoctl tool accept moving"/)
     await room.execution.acceptImage(image)
     const third = await ran({ script: 'echo $OTHER', tool: 'moving' })
     assert.equal(third.state, 'succeeded')
