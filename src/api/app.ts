@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts'
 import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
 import { requireToken } from './auth.ts'
+import { crateRoutes } from './crate-routes.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import type { EventHub, Happening } from './events.ts'
@@ -85,6 +86,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     pipelineRoutes(node),
     scheduleRoutes(node),
     runRoutes(node, parts),
+    crateRoutes(node),
     roundRoutes(node),
     marketRoutes(node),
     registryRoutes(node),

@@ -32,6 +32,11 @@ export function tells<T extends z.ZodType>(schema: T, description: string) {
   return { 200: { description, content: { 'application/json': { schema } } }, default: problem }
 }
 
+/** The answers of a route that tells JSON of a media type of its own. */
+export function tellsAs<T extends z.ZodType>(mediaType: string, schema: T, description: string) {
+  return { 200: { description, content: { [mediaType]: { schema } } }, default: problem }
+}
+
 /** The answers of a route that makes something. */
 export function makes<T extends z.ZodType>(schema: T, description: string) {
   return { 201: { description, content: { 'application/json': { schema } } }, default: problem }

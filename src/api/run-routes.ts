@@ -123,7 +123,7 @@ export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
   return routes
 }
 
-/** The schema decides what is told of a run: what a node's owner put into its environment is not. */
+/** The schema decides what is told of a run: of secrets, their names. */
 function runView(run: Run): RunView {
   return runSchema.parse(run)
 }

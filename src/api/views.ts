@@ -145,6 +145,10 @@ export const reportSchema = z
   .meta({ id: 'Report', description: 'what the control metric of a tool did' })
 
 const grantedSchema = z.object({
+  environment: z
+    .record(z.string(), z.string())
+    .describe("variables that this node's settings added or overrode"),
+  secrets: z.array(z.string()).describe('names of the variables that were filled with secrets'),
   network: z.string(),
   dockerSocket: z.boolean(),
   user: z.string(),
@@ -164,11 +168,16 @@ const stepRunSchema = z
     exitCode: z.int().optional(),
     inputDataset: z.string().optional(),
     inputCommit: z.string().optional(),
+    inputFrom: z
+      .enum(['ground-truth', 'this-run'])
+      .optional()
+      .describe('the agreed state, or what an earlier step of this very run made'),
     outputDataset: z.string(),
     outputBranch: z.string().optional(),
     outputCommit: z.string().optional(),
     outputChanged: z.boolean().optional(),
     containerId: z.string().optional(),
+    doneBy: z.string().optional().describe('the run that did this step, where this one took it over'),
     granted: grantedSchema.optional(),
     report: reportSchema.optional(),
     startedMs: timeMs.optional(),
@@ -184,6 +193,7 @@ export const runSchema = z
     state: z.string(),
     reason: z.string().optional(),
     code: z.string().optional(),
+    slot: timeMs.describe('the time that the results are for, in milliseconds since 1970'),
     steps: z.array(stepRunSchema),
     transitions: z.array(
       z.object({ state: z.string(), step: z.string().optional(), timeMs, reason: z.string().optional() }),
@@ -192,6 +202,14 @@ export const runSchema = z
     endedMs: timeMs.optional(),
   })
   .meta({ id: 'Run' })
+
+/** JSON-LD as RO-Crate 1.1 has it: flat, every entity with its id and type. */
+export const crateSchema = z
+  .object({
+    '@context': z.array(z.string()),
+    '@graph': z.array(z.looseObject({ '@id': z.string(), '@type': z.string() })),
+  })
+  .meta({ id: 'Crate', description: 'the ro-crate-metadata.json of a run' })
 
 export const notificationViewSchema = named('Notification', notificationSchema)
 

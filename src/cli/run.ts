@@ -1,12 +1,17 @@
+import { stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { type RunView, runSchema } from '../api/views.ts'
+import { crateSchema, type RunView, runSchema } from '../api/views.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
 import { clientPollMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
+import { RUN_CRATE_FILE } from '../provenance/run-crate.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
-import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
+import { spanText, timeText } from './output.ts'
+import { renderRun } from './run-view.ts'
 import type { Act, Session } from './session.ts'
 
 export function runCommands(program: Command, act: Act): void {
@@ -62,6 +67,21 @@ export function runCommands(program: Command, act: Act): void {
     )
 
   run
+    .command('export <id>')
+    .description('tell a run as a research object (Process Run Crate, JSON-LD)')
+    .option('-o, --output <file>', `where to write it; in a directory, as ${RUN_CRATE_FILE}`)
+    .action(
+      act(async (session, id: string, { output }: { output?: string }) => {
+        const client = await session.connect()
+        const crate = await client.get(`${pathOf(id)}/crate`, crateSchema)
+        const text = JSON.stringify(crate, null, 2)
+        if (output === undefined) return session.out.result(crate, () => text)
+        const file = await save(session, output, `${text}\n`)
+        session.out.result({ id, file }, () => `The run ${id} is described in ${file}.`)
+      }),
+    )
+
+  run
     .command('cancel <id>')
     .description('stop a run, or take it out of the queue')
     .action(
@@ -83,6 +103,33 @@ export function runCommands(program: Command, act: Act): void {
         await tellSubmitted(session, client, again, { wait: wait === true, follow: false })
       }),
     )
+}
+
+/** Writes the crate, replacing nothing without asking. @returns where it stands. */
+async function save(session: Session, output: string, text: string): Promise<string> {
+  const named = resolve(output)
+  const file = (await kindOf(named)) === 'directory' ? join(named, RUN_CRATE_FILE) : named
+  if ((await kindOf(file)) !== undefined) await session.confirm(`Replace ${file}?`)
+  try {
+    await writeFile(file, text)
+  } catch (cause) {
+    throw new NodeError(
+      'INVALID_INPUT',
+      `${file} cannot be written: ${messageOf(cause)}`,
+      { file },
+      { cause },
+    )
+  }
+  return file
+}
+
+async function kindOf(path: string): Promise<'directory' | 'file' | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? 'directory' : 'file'
+  } catch {
+    // What cannot be looked at is told by the writing.
+    return undefined
+  }
 }
 
 /** What to do after a run was submitted: tell of it, or stay with it until its end, which then is our own. */
@@ -125,33 +172,4 @@ async function untilEnded(session: Session, client: ApiClient, id: string): Prom
 
 function pathOf(id: string): string {
   return `/runs/${encodeURIComponent(id)}`
-}
-
-export function renderRun(out: Output, run: RunView): string {
-  const { id, pipeline, trigger, state, reason, steps, createdMs, endedMs } = run
-  const pairs: Pair[] = [
-    ['run', id],
-    ['pipeline', pipeline],
-    ['by', trigger.of === undefined ? trigger.kind : `repeat of ${trigger.of}`],
-    ['state', state],
-    ...(reason === undefined ? [] : [['reason', reason] as Pair]),
-    ['created', timeText(createdMs)],
-    ...(endedMs === undefined ? [] : [['took', spanText(endedMs - createdMs)] as Pair]),
-  ]
-  const rows = steps.map((step) => {
-    const exit = step.exitCode === undefined ? '-' : String(step.exitCode)
-    const output =
-      step.outputBranch === undefined ? step.outputDataset : `${step.outputDataset} ${step.outputBranch}`
-    return [
-      step.name,
-      step.tool,
-      step.state,
-      exit,
-      output,
-      shortId(step.outputCommit),
-      step.report?.verdict ?? '-',
-    ]
-  })
-  const table = out.table(['step', 'tool', 'state', 'exit', 'output', 'commit', 'control'], rows)
-  return `${out.pairs(pairs)}\n\n${table}`
 }

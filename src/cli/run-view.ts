@@ -1,0 +1,66 @@
+import type { RunView } from '../api/views.ts'
+import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
+
+type StepView = RunView['steps'][number]
+
+const MIB = 1024 ** 2
+
+/** A run for people: what it is, what its steps did, what they were given, and how it went. */
+export function renderRun(out: Output, run: RunView): string {
+  const { id, pipeline, trigger, state, reason, steps, slot, transitions, createdMs, endedMs } = run
+  const pairs: Pair[] = [
+    ['run', id],
+    ['pipeline', pipeline],
+    ['by', trigger.of === undefined ? trigger.kind : `repeat of ${trigger.of}`],
+    ['slot', `${timeText(slot)} (${slot})`],
+    ['state', state],
+    ...(reason === undefined ? [] : [['reason', reason] as Pair]),
+    ['created', timeText(createdMs)],
+    ...(endedMs === undefined ? [] : [['took', spanText(endedMs - createdMs)] as Pair]),
+  ]
+  const given = steps.filter((step) => step.image !== undefined)
+  const history = transitions.map((each) => {
+    return [timeText(each.timeMs), each.state, each.step ?? '', each.reason ?? '']
+  })
+  return [
+    out.pairs(pairs),
+    out.table(['step', 'tool', 'state', 'exit', 'output', 'commit', 'control'], steps.map(outcomeOf)),
+    ...(given.length === 0
+      ? []
+      : [out.table(['step', 'input', 'image', 'digest', 'granted'], given.map(givenTo))]),
+    out.table(['time', 'state', 'step', 'reason'], history),
+  ].join('\n\n')
+}
+
+function outcomeOf(step: StepView): string[] {
+  const { name, tool, state, exitCode, outputDataset, outputBranch, outputCommit, report } = step
+  const output = outputBranch === undefined ? outputDataset : `${outputDataset} ${outputBranch}`
+  const exit = exitCode === undefined ? '-' : String(exitCode)
+  return [name, tool, state, exit, output, shortId(outputCommit), report?.verdict ?? '-']
+}
+
+function givenTo(step: StepView): string[] {
+  const { name, inputDataset, inputCommit, inputFrom, image = '-', digest } = step
+  const commit = inputCommit === undefined ? 'nothing yet' : shortId(inputCommit)
+  const from = inputFrom === undefined ? '' : ` (${inputFrom.replace('-', ' ')})`
+  const input = inputDataset === undefined ? '-' : `${inputDataset} ${commit}${from}`
+  return [name, input, image, shortId(digest?.split('sha256:').at(-1)), grantedTo(step)]
+}
+
+function grantedTo({ granted, doneBy }: StepView): string {
+  if (granted === undefined) return '-'
+  const { network, dockerSocket, user, memoryBytes, cpus, pids, timeoutMs, environment, secrets } = granted
+  const overrides = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`)
+  return [
+    ...(dockerSocket ? ['the Docker socket'] : []),
+    `network ${network}`,
+    `user ${user}`,
+    `${Math.round(memoryBytes / MIB)} MiB`,
+    `${cpus} cpus`,
+    `${pids} pids`,
+    spanText(timeoutMs),
+    ...(overrides.length === 0 ? [] : [`set by this node: ${overrides.join(' ')}`]),
+    ...(secrets.length === 0 ? [] : [`secrets: ${secrets.join(' ')}`]),
+    ...(doneBy === undefined ? [] : [`done by run ${doneBy}`]),
+  ].join(', ')
+}
