@@ -150,7 +150,7 @@ export class DatasetRounds {
   }
 
   async #run(): Promise<void> {
-    const { signal, log, dataset } = this.#parts
+    const { signal } = this.#parts
     // What changes together arrives together: one look at the end of the turn sees all of it.
     await new Promise((resolve) => setImmediate(resolve))
     let wakeMs: number | undefined
@@ -159,10 +159,7 @@ export class DatasetRounds {
       try {
         wakeMs = await this.#evaluate()
       } catch (error) {
-        const message = messageOf(error)
-        if (message !== this.#complaint)
-          log.warn({ dataset, error: message }, 'a dataset’s rounds have to wait')
-        this.#complaint = message
+        this.#complain(error)
         wakeMs = this.#parts.clock.now() + candidateRetryMs
       }
     }
@@ -186,10 +183,23 @@ export class DatasetRounds {
     const truth = await this.#parts.truth.truth(this.#parts.dataset)
     const wakes: number[] = []
     for (const id of live.sort(compareRounds)) {
-      const wakeMs = await this.#attend(id, truth)
-      if (wakeMs !== undefined) wakes.push(wakeMs)
+      try {
+        const wakeMs = await this.#attend(id, truth)
+        if (wakeMs !== undefined) wakes.push(wakeMs)
+      } catch (error) {
+        // What one round cannot do now must not keep the others from their turn.
+        this.#complain(error)
+        wakes.push(this.#parts.clock.now() + candidateRetryMs)
+      }
     }
     return wakes.length === 0 ? undefined : Math.min(...wakes)
+  }
+
+  #complain(error: unknown): void {
+    const { log, dataset } = this.#parts
+    const message = messageOf(error)
+    if (message !== this.#complaint) log.warn({ dataset, error: message }, 'a dataset’s rounds have to wait')
+    this.#complaint = message
   }
 
   async #attend(id: RoundId, truth: Truth): Promise<number | undefined> {
