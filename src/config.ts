@@ -6,6 +6,8 @@ import { z } from 'zod'
 import { messageOf, NodeError } from './base/errors.ts'
 import { HOUR_MS } from './base/limits.ts'
 import { isName, nameSchema } from './base/names.ts'
+import { nearestName } from './base/nearest-name.ts'
+import { SECRET_VARIABLE_PREFIX } from './execution/secrets.ts'
 
 /**
  * The node's settings: one schema, with a default for everything, fed from three sources of rising weight: a YAML
@@ -127,6 +129,11 @@ export interface Setting {
 /** Variables with our prefix that are read elsewhere: by the client, and for the place of the file itself. */
 const OTHER_VARIABLES = ['MAO_CONFIG', 'MAO_URL', 'MAO_TOKEN']
 
+/** A secret may have any name, also one that is near to a setting's. */
+function isForOthers(variable: string): boolean {
+  return OTHER_VARIABLES.includes(variable) || variable.startsWith(SECRET_VARIABLE_PREFIX)
+}
+
 /**
  * Reads, merges and checks the settings.
  *
@@ -155,17 +162,6 @@ export async function loadConfig(sources: ConfigSources = {}): Promise<Config> {
 /** Every setting of the schema, in its order. */
 export function settings(): Setting[] {
   return leavesOf(configSchema, [])
-}
-
-/** The known name that a misspelt one most likely meant, or undefined when none is near. */
-export function nearestName(wrong: string, known: readonly string[], distanceMax = 2): string | undefined {
-  const near = known.map((name) => ({
-    name,
-    distance: editDistance(wrong.toLowerCase(), name.toLowerCase()),
-  }))
-  near.sort((a, b) => a.distance - b.distance)
-  const best = near[0]
-  return best !== undefined && best.distance <= distanceMax ? best.name : undefined
 }
 
 type Tree = { [key: string]: unknown }
@@ -211,7 +207,7 @@ function readEnvironment(environment: Readonly<Record<string, string | undefined
   const variables = new Map<string, string>()
   const known = new Map(settings().map((setting) => [setting.variable, setting]))
   for (const [variable, text] of Object.entries(environment)) {
-    if (text === undefined || !variable.startsWith('MAO_') || OTHER_VARIABLES.includes(variable)) continue
+    if (text === undefined || !variable.startsWith('MAO_') || isForOthers(variable)) continue
     const setting = known.get(variable)
     if (setting === undefined) {
       // Other programs may use our prefix, so only what looks like a slip of the pen is refused.
@@ -312,18 +308,4 @@ function nameFrom(text: string): string {
     .slice(0, 63)
   const trimmed = name.replace(/^[._-]+|[._-]+$/g, '')
   return isName(trimmed) ? trimmed : 'node'
-}
-
-/** Levenshtein's distance: single letters to insert, delete or replace. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (const [index, letter] of [...a].entries()) {
-    const next = [index + 1]
-    for (const [column, other] of [...b].entries()) {
-      const replaced = (row[column] ?? 0) + (letter === other ? 0 : 1)
-      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

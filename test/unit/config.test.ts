@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { isNodeError } from '../../src/base/errors.ts'
 import { isName } from '../../src/base/names.ts'
-import { type ConfigSources, configSchema, loadConfig, nearestName, settings } from '../../src/config.ts'
+import { nearestName } from '../../src/base/nearest-name.ts'
+import { type ConfigSources, configSchema, loadConfig, settings } from '../../src/config.ts'
 
 describe('the settings of a node', () => {
   let directory: string
@@ -107,6 +108,7 @@ describe('the settings of a node', () => {
 
   test("other programs' variables with our prefix are left alone", async () => {
     await load({ environment: { MAO_PRIVATE_VARIABLE: 'x', MAO_TOKEN: 'x', MAO_URL: 'x' } })
+    await load({ environment: { MAO_SECRET_API_PORT: 'x', MAO_SECRET_: 'x', MAO_SECRET_NAME: 'x' } })
   })
 
   test('a file that is not there, not YAML, or not a map is refused', async () => {
