@@ -1,0 +1,28 @@
+import { Etcd3 } from 'etcd3'
+import { eventually } from '../support/eventually.ts'
+import { freePort, START_TIMEOUT_MS, startProgram, type Workplace } from './harness.ts'
+
+/** A real etcd of one node on loopback, with its data in the workplace; and a client to it. */
+export async function startEtcd(work: Workplace): Promise<Etcd3> {
+  const [clients, peers] = [await freePort(), await freePort()]
+  const [clientUrl, peerUrl] = [`http://127.0.0.1:${clients}`, `http://127.0.0.1:${peers}`]
+  const client = clientOf(work, `127.0.0.1:${clients}`)
+  const child = startProgram(work, 'etcd', [
+    ...['--name', 'anchor', '--data-dir', await work.directory()],
+    ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
+    ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
+    ...['--initial-cluster', `anchor=${peerUrl}`, '--log-level', 'error'],
+  ])
+  const answers = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error('etcd ended at once')
+    return (await fetch(`${clientUrl}/health`).catch(() => undefined))?.ok === true
+  }
+  await eventually(answers, 'etcd does not answer', START_TIMEOUT_MS)
+  return client
+}
+
+export function clientOf(work: Workplace, address: string): Etcd3 {
+  const client = new Etcd3({ hosts: address })
+  work.after(() => client.close())
+  return client
+}
