@@ -47,7 +47,7 @@ export interface ConsensusParts {
   readonly self: string
   readonly registry: Pick<Registry, 'federation' | 'get' | 'list' | 'claims' | 'put' | 'envelope' | 'watch'>
   readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
-  readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit' | 'truth' | 'moveTruth'>
+  readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit' | 'truth' | 'moveTruth' | 'onEvent'>
   readonly runs: RunSource
   readonly clock: Clock
   readonly log: Logger
@@ -95,7 +95,7 @@ export class Consensus implements Startable {
 
   async start(): Promise<void> {
     if (this.#unwatch.length > 0) return
-    const { registry, members, runs } = this.#parts
+    const { registry, members, datasets, runs } = this.#parts
     for (const { key } of registry.list(roundsPrefix)) {
       const round = roundOfKey(key)
       if (round !== undefined) this.#roundsOf(datasetOf(round)).add(round, true)
@@ -107,6 +107,9 @@ export class Consensus implements Startable {
       ...prefixes.map((prefix) => registry.watch(prefix, (change) => this.#heard(change))),
       registry.watch(truthPrefix, ({ key }) => this.#roundsOf(key.slice(truthPrefix.length)).revisit()),
       registry.watch(headsPrefix, ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.touch()),
+      datasets.onEvent(({ type, dataset }) => {
+        if (type === 'replicated') this.#datasets.get(dataset)?.arrived()
+      }),
       members.onChange(() => this.#touchAll()),
       runs.onRun((run) => this.#wish(run)),
     ]

@@ -43,6 +43,10 @@ export class Counting {
     return undefined
   }
 
+  async isHere(dataset: string, commit: string): Promise<boolean> {
+    return (await this.#parts.datasets.repository(dataset)).hasCommit(commit)
+  }
+
   /** Counts a closing and stores its result. @throws NodeError when a commit cannot be had now. */
   async count(round: RoundId, opening: Opening, closing: Closing, signal: AbortSignal): Promise<Outcome> {
     const { repository, tally } = await this.tally(round.dataset, opening, closing, signal)

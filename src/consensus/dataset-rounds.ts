@@ -12,10 +12,11 @@ import type { Counting } from './counting.ts'
 import { factsOf, isLive, nextActions, type Rival, type Situation } from './decisions.ts'
 import type { Duties } from './duties.ts'
 import type { GroundTruth } from './ground-truth.ts'
+import { Inspection } from './inspection.ts'
 import type { Truth } from './opening.ts'
 import type { Voter } from './quorum.ts'
 import type { Ballot } from './records.ts'
-import { projectRound, type RoundRecords, type RoundStatus, type SeenBallot } from './round.ts'
+import { projectRound, type RoundRecords, type RoundStatus } from './round.ts'
 import { compareRounds, formatRoundId, parseRoundId, type RoundId } from './round-id.ts'
 import type { Output } from './scheduled-outputs.ts'
 import type { Sightings } from './sightings.ts'
@@ -51,8 +52,7 @@ export class DatasetRounds {
   readonly #live = new Set<string>()
   readonly #wishes = new Map<string, ScheduledWish>()
   readonly #announced = new Map<string, string>()
-  /** Ballots that are being looked into, and when one that failed may be tried again. */
-  readonly #examining = new Map<string, number>()
+  readonly #inspection: Inspection
   #adopting = false
   /** What kept the last look from its end, told once. */
   #complaint = ''
@@ -62,6 +62,7 @@ export class DatasetRounds {
 
   constructor(parts: DatasetRoundsParts) {
     this.#parts = parts
+    this.#inspection = new Inspection({ ...parts, onExamined: () => this.touch() })
   }
 
   /** A round was heard of. `quiet` is for those that this node knows from before it started. */
@@ -98,6 +99,15 @@ export class DatasetRounds {
     this.#wishes.set(round, { ...output, windowMs })
     this.#rounds.set(round, id)
     this.#live.add(round)
+    this.touch()
+  }
+
+  /** Commits came by themselves: ballots that wait for a fetch, or for its next attempt, may be looked into. */
+  arrived(): void {
+    for (const round of this.#live) {
+      const id = this.#rounds.get(round)
+      if (id !== undefined) this.#inspection.arrived(this.#records(id))
+    }
     this.touch()
   }
 
@@ -206,7 +216,7 @@ export class DatasetRounds {
     const { duties, self, clock, signal } = this.#parts
     for (let look = 0; look < LOOKS_MAX && !signal.aborted; look += 1) {
       const situation = await this.#situation(id, truth)
-      this.#examine(situation.records)
+      this.#inspection.begin(situation.records)
       const { actions, wakeMs } = nextActions(situation, self, clock.now())
       let changed = false
       for (const action of actions) changed = (await duties.perform(action, situation, signal)) || changed
@@ -265,34 +275,6 @@ export class DatasetRounds {
       rivals.push({ id: other, height, votesUntilMs, state: status.state, voted })
     }
     return rivals
-  }
-
-  /** Looks into the commits of new ballots, in the background: one that cannot be had holds up no other. */
-  #examine({ id, ballots, openings }: RoundRecords): void {
-    const { clock } = this.#parts
-    const until = Math.max(0, ...openings.map(({ value }) => value.votesUntilMs))
-    for (const ballot of ballots) {
-      const name = `${formatRoundId(id)} ${ballot.peer} ${ballot.commit}`
-      const done = ballot.readyMs !== undefined || ballot.defect !== undefined
-      if (done || clock.now() >= until || clock.now() < (this.#examining.get(name) ?? 0)) continue
-      this.#examining.set(name, Number.MAX_SAFE_INTEGER)
-      void this.#lookInto(id, ballot, name)
-    }
-  }
-
-  async #lookInto(id: RoundId, ballot: SeenBallot, name: string): Promise<void> {
-    const { counting, sightings, signal, clock, log, nameOf } = this.#parts
-    try {
-      const defect = await counting.examine(id.dataset, ballot, signal)
-      sightings.examined(formatRoundId(id), ballot.peer, ballot, defect)
-      this.#examining.delete(name)
-      this.touch()
-    } catch (error) {
-      if (signal.aborted) return
-      this.#examining.set(name, clock.now() + candidateRetryMs)
-      const what = { round: formatRoundId(id), member: nameOf(ballot.peer), error: messageOf(error) }
-      log.info(what, 'the commit of a ballot cannot be had yet')
-    }
   }
 
   /** Lets `ground-truth` follow the certificate, in the background. */

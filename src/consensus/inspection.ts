@@ -1,0 +1,76 @@
+/**
+ * Looks into the commits of ballots in the background: one that cannot be had now is tried again as long as its round
+ * lasts, and holds up no other.
+ */
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { candidateRetryMs } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Counting } from './counting.ts'
+import type { RoundRecords, SeenBallot } from './round.ts'
+import { formatRoundId, type RoundId } from './round-id.ts'
+import type { Sightings } from './sightings.ts'
+
+export interface InspectionParts {
+  readonly counting: Pick<Counting, 'examine' | 'isHere'>
+  readonly sightings: Pick<Sightings, 'examined'>
+  /** Told after each ballot that was looked into. */
+  readonly onExamined: () => void
+  readonly nameOf: (peer: string) => string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly signal: AbortSignal
+}
+
+export class Inspection {
+  readonly #parts: InspectionParts
+  /** Ballots that are being looked into, and when one that failed may be tried again. */
+  readonly #notBeforeMs = new Map<string, number>()
+
+  constructor(parts: InspectionParts) {
+    this.#parts = parts
+  }
+
+  /** Begins to look into every ballot of the round that is new, or whose next attempt is due. */
+  begin({ id, ballots, openings }: RoundRecords): void {
+    const now = this.#parts.clock.now()
+    const untilMs = Math.max(0, ...openings.map(({ value }) => value.votesUntilMs))
+    for (const ballot of ballots) {
+      const name = nameOf(id, ballot)
+      if (!isOpen(ballot) || now >= untilMs || now < (this.#notBeforeMs.get(name) ?? 0)) continue
+      this.#notBeforeMs.set(name, Number.MAX_SAFE_INTEGER)
+      void this.#lookInto(id, ballot)
+    }
+  }
+
+  /** Commits came by themselves: what waits for a fetch, or for its next attempt, may be there already. */
+  arrived({ id, ballots }: RoundRecords): void {
+    for (const ballot of ballots) if (isOpen(ballot)) void this.#lookInto(id, ballot, true)
+  }
+
+  async #lookInto(id: RoundId, ballot: SeenBallot, onlyIfHere = false): Promise<void> {
+    const { counting, sightings, onExamined, nameOf: memberName, clock, log, signal } = this.#parts
+    const name = nameOf(id, ballot)
+    try {
+      if (onlyIfHere && !(await counting.isHere(id.dataset, ballot.commit))) return
+      const defect = await counting.examine(id.dataset, ballot, signal)
+      sightings.examined(formatRoundId(id), ballot.peer, ballot, defect)
+      this.#notBeforeMs.delete(name)
+      onExamined()
+    } catch (error) {
+      if (signal.aborted) return
+      this.#notBeforeMs.set(name, clock.now() + candidateRetryMs)
+      const what = { round: formatRoundId(id), member: memberName(ballot.peer), error: messageOf(error) }
+      log.info(what, 'the commit of a ballot cannot be had yet')
+    }
+  }
+}
+
+/** Nobody has looked into its commit yet. */
+function isOpen({ readyMs, defect }: SeenBallot): boolean {
+  return readyMs === undefined && defect === undefined
+}
+
+function nameOf(id: RoundId, { peer, commit }: SeenBallot): string {
+  return `${formatRoundId(id)} ${peer} ${commit}`
+}
