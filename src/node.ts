@@ -116,6 +116,8 @@ export class Node implements Startable {
   }
 
   async stop(): Promise<void> {
+    // A join that is under way would open rooms over a closed store.
+    await this.#changes.idle()
     this.#rooms = undefined
     this.#foundation = undefined
     await this.#running.unwind()
@@ -373,10 +375,12 @@ function truthProof(registry: Registry, members: Members): Proof {
   const open = openRecordsOf(federationId)
   const refuse = refuseTruth(() => members.list())
   return {
-    refuse: async ({ key, value }) =>
-      value === null
-        ? undefined
-        : refuse(key, value, { federationId, current: registry.get(key)?.value, open }),
+    refuse: async ({ key, value, author }) => {
+      if (value === null) return undefined
+      // [C10] A member never goes back behind what it brought itself; which claim is shown, the comparison decides.
+      const current = registry.claims(key).find((claim) => claim.author === author)?.value
+      return refuse(key, value, { federationId, current, open })
+    },
     compare: compareTruths,
   }
 }

@@ -44,6 +44,9 @@ export const gossipPendingPerPeerMax = 512
 /** Records that one peer may have us judge a second, after a burst of twice as many. */
 export const gossipRecordsPerSecondMax = 400
 
+/** Peers whose conduct is remembered; strangers can make new identities without end. */
+export const peersMarkedMax = 10_000
+
 /** Catch-up: peers compare digests at every connect and at this interval. */
 export const syncIntervalMs = 1 * MINUTE_MS
 /** After a connect, gossip between the two needs a moment to begin; a second pull brings what was said in it. */
@@ -61,11 +64,22 @@ export const sweepIntervalMs = 1 * SECOND_MS
 /** Watchers of one node. */
 export const watchersMax = 10_000
 
+/** What a tombstone buries goes when the tombstone is old; the tombstone itself waits until all nodes have done so. */
+export const tombstoneGraceMs = 1 * DAY_MS
+/** Records that one member may keep in the registry; beyond it the member has lost its way, or means harm. */
+export const recordsPerAuthorMax = 20_000
+/** A version above this was never reached by counting. */
+export const versionMax = 2 ** 40
+/** Versions of others that a writer goes above: half of the way, so that nobody can use the rest up for everybody. */
+export const versionFollowedMax = 2 ** 39
+
 /** An invitation that is not used in this time is void. */
 export const invitationLifeDefaultMs = 7 * DAY_MS
 export const invitationLifeMaxMs = 90 * DAY_MS
 /** Invitations that may be open at once on one node. */
 export const invitationsMax = 1_000
+/** Newcomers that wait to be admitted by one node. */
+export const admissionsWaitingMax = 100
 /** A presence is renewed at this interval and expires after three. */
 export const presenceIntervalMs = 5 * MINUTE_MS
 
@@ -159,6 +173,12 @@ export const snapshotsMax = 10
 export const insightsBytesMax = 48 * KIB
 /** The file of secrets: names and tokens, no data. */
 export const secretsBytesMax = 1 * MIB
+/** Shorter secrets stand in any large output by chance, so they are not searched for. */
+export const secretSearchBytesMin = 4
+/** A line of a secret of several lines that is long enough to be told from any other text. */
+export const secretLineCharactersMin = 16
+/** An output is searched for secrets this much at a time. */
+export const secretSearchChunkBytes = 1 * MIB
 
 /**
  * Members of one electorate. A certificate holds the votes of more than two thirds of them (about 900 bytes each), the

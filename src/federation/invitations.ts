@@ -87,19 +87,19 @@ export class InvitationBook {
   }
 
   /**
-   * Marks the invitation as used by `peer`, durably, before anybody is admitted. The same peer may come again: its
-   * answer may have been lost on the way.
+   * Marks the invitation as used by `peer`, durably, before anybody is admitted. The same peer may come again, since its
+   * answer may have been lost on the way; one that was removed may not.
    *
    * @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED
    */
-  redeem(secret: string, peer: string): Promise<void> {
-    const redeemed = this.#redeeming.then(() => this.#redeem(secret, peer))
+  redeem(secret: string, peer: string, wasRemoved: boolean): Promise<void> {
+    const redeemed = this.#redeeming.then(() => this.#redeem(secret, peer, wasRemoved))
     // Only the order matters here; a refusal belongs to the caller.
     this.#redeeming = redeemed.catch(() => undefined)
     return redeemed
   }
 
-  async #redeem(secret: string, peer: string): Promise<void> {
+  async #redeem(secret: string, peer: string, wasRemoved: boolean): Promise<void> {
     const key = hashOf(secret)
     const stored = await this.#table.get(key)
     if (stored === undefined) {
@@ -109,9 +109,9 @@ export class InvitationBook {
       )
     }
     const issued = issuedSchema.parse(stored)
-    if (issued.usedBy === peer) return
+    if (issued.usedBy === peer && !wasRemoved) return
     if (issued.usedBy !== undefined) {
-      throw new NodeError('INVITATION_USED', 'This invitation was used by another node; ask for a new one')
+      throw new NodeError('INVITATION_USED', 'This invitation was used already; ask for a new one')
     }
     if (issued.expiresMs <= this.#clock.now()) throw expired(issued.expiresMs)
     await this.#table.put(key, { ...issued, usedBy: peer }, DURABLE)

@@ -71,7 +71,7 @@ export async function requestAdmission(
 export interface JoinServerParts {
   readonly genesis: Genesis
   readonly invitations: InvitationBook
-  readonly members: Pick<Members, 'admit'>
+  readonly members: Pick<Members, 'admit' | 'wasRemoved'>
 }
 
 /** Answers one request for admission. */
@@ -97,7 +97,7 @@ async function decide(
     }
   }
   try {
-    await invitations.redeem(request.secret, peer)
+    await invitations.redeem(request.secret, peer, members.wasRemoved(peer))
   } catch (error) {
     const code = REFUSALS.find((refusal) => error instanceof NodeError && error.code === refusal)
     if (code === undefined) throw error

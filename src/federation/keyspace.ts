@@ -2,6 +2,7 @@
  * Who may write which key, and whose claim to a contested name is shown: one table and two pure functions
  * (protocols/keyspace.md).
  */
+import { versionFollowedMax } from '../base/limits.ts'
 import { compare } from '../registry/order.ts'
 import type { SealedRecord } from '../registry/record.ts'
 import { ignore, type Refusal, reject } from '../registry/verdict.ts'
@@ -89,7 +90,9 @@ export function arrange(claims: readonly SealedRecord[], roster: Roster): Sealed
     0,
     ...claims.filter((c) => c.value === null && roster.role(c.author) === 'operator').map((c) => c.version),
   )
-  const live = latestFirst.filter((claim) => claim.value !== null && claim.version > buried)
+  // A version that nobody reached by counting would put a claim beyond any operator's reach.
+  const counted = (claim: SealedRecord) => claim.version > buried && claim.version <= versionFollowedMax
+  const live = latestFirst.filter((claim) => claim.value !== null && counted(claim))
   const dead = latestFirst.filter((claim) => !live.includes(claim))
   // A tombstone shows "nothing" and so goes before the claims that it buries.
   dead.sort((a, b) => Number(a.value !== null) - Number(b.value !== null))

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
+import { admissionsWaitingMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { nameSchema } from '../base/names.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
 import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Genesis } from './genesis.ts'
@@ -25,7 +27,7 @@ export interface Member {
 }
 
 export interface MembersParts {
-  readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
+  readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch' | 'knows'>
   readonly genesis: Genesis
   readonly self: string
   readonly log: Logger
@@ -35,6 +37,7 @@ export interface MembersParts {
 export class Members implements Roster {
   readonly #collection: Collection<MemberRecord>
   readonly #parts: MembersParts
+  readonly #admissions = new SerialQueue(admissionsWaitingMax)
   #cache: Map<string, Member> | undefined
 
   constructor(parts: MembersParts) {
@@ -83,7 +86,17 @@ export class Members implements Roster {
    *
    * @throws NodeError FORBIDDEN when this node is no operator.
    */
-  async admit(peer: string, wantedName: string, role: Role): Promise<Member> {
+  admit(peer: string, wantedName: string, role: Role): Promise<Member> {
+    // One after another: of two newcomers with one name the second must see the first.
+    return this.#admissions.run(() => this.#admit(peer, wantedName, role))
+  }
+
+  /** True for a peer that was a member once and is none now. */
+  wasRemoved(peer: string): boolean {
+    return this.#parts.registry.knows(`/members/${peer}`) && !this.isMember(peer)
+  }
+
+  async #admit(peer: string, wantedName: string, role: Role): Promise<Member> {
     const known = this.get(peer)
     if (known !== undefined) return known
     const name = freeName(wantedName, new Set(this.list().map((member) => member.name)))
@@ -99,21 +112,35 @@ export class Members implements Roster {
   #all(): Map<string, Member> {
     if (this.#cache !== undefined) return this.#cache
     const { founder, createdMs } = this.#parts.genesis
+    const admitted = this.#collection
+      .list()
+      .filter(({ name: peer }) => peer !== founder.peer)
+      .map(({ name: peer, value, entry }) => ({ peer, ...value, since: entry.sinceMs }))
+      .sort((a, b) => a.since - b.since || (a.peer < b.peer ? -1 : 1))
     const members = new Map<string, Member>()
-    members.set(founder.peer, { ...founder, role: 'operator', since: createdMs })
-    for (const { name: peer, value, entry } of this.#collection.list()) {
-      members.set(peer, { peer, name: value.name, role: value.role, since: entry.sinceMs })
+    const names = new Set<string>()
+    // Two operators may have given one name at the same moment: every node tells the two apart in the same way.
+    for (const member of [{ ...founder, role: 'operator' as const, since: createdMs }, ...admitted]) {
+      const name = freeName(member.name, names)
+      names.add(name)
+      members.set(member.peer, { ...member, name })
     }
     this.#cache = members
     return members
   }
 }
 
-/** `wanted`, or `wanted-2`, `wanted-3`, … when it is taken. Pure. */
+/**
+ * `wanted`, or `wanted-2`, `wanted-3`, … when it cannot be told from a name that is taken. Branches are called
+ * `<step>-<name>`, so a name must not end in another's either: `check-bob` would own what the step `quality-check` of
+ * `bob` makes. Pure.
+ */
 export function freeName(wanted: string, taken: ReadonlySet<string>): string {
-  if (!taken.has(wanted)) return wanted
+  const clashes = (name: string) =>
+    [...taken].some((other) => other === name || other.endsWith(`-${name}`) || name.endsWith(`-${other}`))
+  if (!clashes(wanted)) return wanted
   for (let number = 2; ; number += 1) {
     const name = `${wanted.slice(0, 56)}-${number}`
-    if (!taken.has(name)) return name
+    if (!clashes(name)) return name
   }
 }

@@ -6,7 +6,7 @@
  *   messages are no longer read.
  * - Each message takes a token from a bucket that refills at `gossipRecordsPerSecondMax`.
  */
-import { gossipRecordsPerSecondMax, SECOND_MS } from '../base/limits.ts'
+import { gossipRecordsPerSecondMax, peersMarkedMax, SECOND_MS } from '../base/limits.ts'
 
 const HALF_LIFE_MS = 60 * SECOND_MS
 const BURST = 2 * gossipRecordsPerSecondMax
@@ -50,9 +50,19 @@ export class Conduct {
     if (marks !== undefined && decayed(marks, nowMs) < 0.01) this.#peers.delete(peer)
   }
 
+  /** Frees room: those whose penalties have faded, and if that is not enough, those marked first. */
+  #forgetFaded(nowMs: number): void {
+    for (const peer of [...this.#peers.keys()]) this.forget(peer, nowMs)
+    for (const peer of this.#peers.keys()) {
+      if (this.#peers.size < peersMarkedMax) break
+      this.#peers.delete(peer)
+    }
+  }
+
   #marks(peer: string, nowMs: number): Marks {
     let marks = this.#peers.get(peer)
     if (marks === undefined) {
+      if (this.#peers.size >= peersMarkedMax) this.#forgetFaded(nowMs)
       marks = { penalty: 0, penaltyAtMs: nowMs, tokens: BURST, tokensAtMs: nowMs }
       this.#peers.set(peer, marks)
     }

@@ -231,8 +231,9 @@ export class Network implements Streams, Startable {
 
   #dialFound(peer: PeerId): void {
     if (this.connectedPeers().includes(peer.toString())) return
-    this.#running()
-      .dial(peer, { signal: AbortSignal.timeout(dialTimeoutMs) })
+    // An event may still come while the network stops, and what a listener throws would end the process.
+    this.#libp2p
+      ?.dial(peer, { signal: AbortSignal.timeout(dialTimeoutMs) })
       // The first sighting may carry no address yet; the discovery reports again and the supervisor retries.
       .catch((error: unknown) => {
         this.#log.debug(

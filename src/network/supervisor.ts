@@ -34,6 +34,7 @@ export interface SupervisorParts {
 export class Supervisor implements Startable {
   readonly #parts: SupervisorParts
   #timer: NodeJS.Timeout | undefined
+  #stopping = new AbortController()
   #round: Promise<void> | undefined
   #next = 0
 
@@ -43,6 +44,7 @@ export class Supervisor implements Startable {
 
   async start(): Promise<void> {
     if (this.#timer !== undefined) return
+    this.#stopping = new AbortController()
     this.#timer = setInterval(() => this.look(), supervisorIntervalMs)
     this.#timer.unref()
     this.look()
@@ -51,6 +53,7 @@ export class Supervisor implements Startable {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
+    this.#stopping.abort()
     await this.#round
   }
 
@@ -63,6 +66,8 @@ export class Supervisor implements Startable {
 
   async #dialMissing(): Promise<void> {
     const { network, wanted, log } = this.#parts
+    const { signal } = this.#stopping
+    if (signal.aborted) return
     const connected = new Set(network.connectedPeers())
     const missing = wanted().filter((w) => !connected.has(w.peer) && w.addresses.length > 0)
     // Turn by turn, so that many unreachable peers do not keep us from the reachable ones.
@@ -71,7 +76,7 @@ export class Supervisor implements Startable {
     this.#next += chosen.length
     await Promise.all(
       chosen.map(({ peer, addresses }) =>
-        network.dial(addresses).catch((error: unknown) => {
+        network.dial(addresses, signal).catch((error: unknown) => {
           log.debug({ peer, error: messageOf(error) }, 'a member is not reachable')
         }),
       ),

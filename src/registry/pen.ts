@@ -1,9 +1,16 @@
 import type { Clock } from '../base/clock.ts'
 import { NodeError } from '../base/errors.ts'
-import { recordBytesMax } from '../base/limits.ts'
+import { recordBytesMax, versionFollowedMax } from '../base/limits.ts'
 import { seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
-import { checkKey, encodeRecord, hashOf, type RegistryRecord, type SealedRecord } from './record.ts'
+import {
+  checkKey,
+  decodeRecord,
+  encodeRecord,
+  hashOf,
+  type RegistryRecord,
+  type SealedRecord,
+} from './record.ts'
 import type { Arrange, State } from './state.ts'
 
 export interface PenParts {
@@ -40,6 +47,8 @@ export class Pen {
     this.#reserved.set(key, record.version)
     try {
       const payload = encodeRecord(record)
+      // What others would refuse to read must not be stored by us either.
+      decodeRecord(payload)
       const envelope = await seal('record', payload, this.#parts.identity)
       if (envelope.length > recordBytesMax) {
         const message = `${key} takes ${envelope.length} bytes, a record at most ${recordBytesMax}; put large things into a dataset`
@@ -72,7 +81,8 @@ export class Pen {
     const { federation, identity, clock, state } = this.#parts
     const [claims, time, author] = [state.claims(key), clock.now(), identity.peerId]
     const own = claims.find((claim) => claim.author === author && claim.value !== null)
-    const version = Math.max(this.#reserved.get(key) ?? 0, ...claims.map((claim) => claim.version)) + 1
+    const followed = claims.filter((claim) => claim.author === author || claim.version <= versionFollowedMax)
+    const version = Math.max(this.#reserved.get(key) ?? 0, ...followed.map((claim) => claim.version)) + 1
     return { federation, key, value, version, time, since: own?.since ?? time, author }
   }
 }

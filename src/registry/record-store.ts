@@ -16,7 +16,19 @@ export interface StoredRecord {
 export interface StoreChange {
   readonly saved: readonly StoredRecord[]
   readonly removed: readonly SealedRecord[]
+  /** The revision that the registry has with this change. */
+  readonly revision: number
 }
+
+export interface Loaded {
+  readonly records: readonly StoredRecord[]
+  readonly revision: number
+  /** Places that held nothing of use. */
+  readonly unusable: readonly string[]
+}
+
+/** Places begin with a slash, so this is none. */
+const REVISION_KEY = 'revision'
 
 /**
  * The records on the disk, as the envelopes that their authors sealed. A change is one synced batch: after a crash it
@@ -32,12 +44,30 @@ export class RecordStore {
     this.#evidence = bytesTable(database, 'evidence')
   }
 
-  /** All records. Signatures were checked before they were stored and are not checked again. */
-  async load(): Promise<StoredRecord[]> {
-    const loaded: StoredRecord[] = []
-    for await (const bytes of this.#records.values()) loaded.push(decodeStored(bytes))
+  /**
+   * All records of a federation, and the revision that was reached. Signatures were checked before they were stored and
+   * are not checked again. What cannot be read, and what is left of another federation, is removed and told.
+   */
+  async load(federation: string): Promise<Loaded> {
+    const records: StoredRecord[] = []
+    const unusable: string[] = []
+    let revision = 0
+    for await (const [key, bytes] of this.#records.iterator()) {
+      if (key === REVISION_KEY) {
+        revision = Math.max(revision, decode(bytes) as number)
+        continue
+      }
+      const stored = decodeStored(bytes)
+      if (stored === undefined || stored.record.federation !== federation) unusable.push(key)
+      else records.push(stored)
+      revision = Math.max(revision, stored?.revision ?? 0)
+    }
+    await this.#records.batch(
+      unusable.map((key) => ({ type: 'del' as const, key })),
+      DURABLE,
+    )
     this.#evidenceCount = (await this.#evidence.keys().all()).length
-    return loaded
+    return { records, revision, unusable }
   }
 
   /** @throws NodeError STORE_FAILED when the disk refuses (full, read-only, broken); nothing of the change is kept. */
@@ -46,10 +76,11 @@ export class RecordStore {
     const saved = change.saved.map((stored) => ({
       type: 'put' as const,
       key: placeOf(stored.record),
-      value: encode({ revision: stored.revision, envelope: stored.record.envelope }),
+      value: bytesOf({ revision: stored.revision, envelope: stored.record.envelope }),
     }))
+    const revision = { type: 'put' as const, key: REVISION_KEY, value: bytesOf(change.revision) }
     try {
-      await this.#records.batch([...removed, ...saved], DURABLE)
+      await this.#records.batch([...removed, ...saved, revision], DURABLE)
     } catch (cause) {
       const message = `The registry cannot be written: ${messageOf(cause)}; free some space and try again`
       throw new NodeError('STORE_FAILED', message, {}, { cause })
@@ -68,9 +99,19 @@ export class RecordStore {
   }
 }
 
-function decodeStored(bytes: Uint8Array): StoredRecord {
-  const stored = decode(bytes) as { revision: number; envelope: Uint8Array }
-  const payload = reopen(stored.envelope)
-  const record = { ...decodeRecord(payload), hash: hashOf(payload), envelope: stored.envelope }
-  return { revision: stored.revision, record }
+/** As CBOR, without the type of what is in it. */
+function bytesOf(value: unknown): Uint8Array {
+  return encode(value)
+}
+
+/** Undefined when another version of this program wrote what this one cannot read. */
+function decodeStored(bytes: Uint8Array): StoredRecord | undefined {
+  try {
+    const stored = decode(bytes) as { revision: number; envelope: Uint8Array }
+    const payload = reopen(stored.envelope)
+    const record = { ...decodeRecord(payload), hash: hashOf(payload), envelope: stored.envelope }
+    return { revision: stored.revision, record }
+  } catch {
+    return undefined
+  }
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { decode, encode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
-import { keyBytesMax } from '../base/limits.ts'
+import { keyBytesMax, versionMax } from '../base/limits.ts'
 import { bytesSchema } from '../base/schemas.ts'
 
 export interface RegistryRecord {
@@ -41,7 +41,7 @@ const payloadSchema = z.strictObject({
   federation: z.string().min(1).max(100),
   key: z.string().refine(isKey),
   value: bytesSchema.nullable(),
-  version: z.number().int().positive(),
+  version: z.number().int().positive().max(versionMax),
   time,
   since: time,
   expires: time.optional(),

@@ -5,16 +5,17 @@
 import type { Clock } from '../base/clock.ts'
 import { type ErrorCode, messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { sweepIntervalMs, tombstoneLifeMs } from '../base/limits.ts'
+import { sweepIntervalMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import type { Identity } from '../identity/node-key.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { type Bench, examine, judge, type Policy } from './judge.ts'
 import { Pen } from './pen.ts'
-import { isExpired, type SealedRecord } from './record.ts'
+import type { SealedRecord } from './record.ts'
 import type { RecordStore, StoredRecord } from './record-store.ts'
 import { State } from './state.ts'
+import { outlived } from './sweep.ts'
 import { ignore, type Refusal, type Verdict } from './verdict.ts'
 import { type Entry, type OnChange, Watchers } from './watchers.ts'
 
@@ -61,13 +62,17 @@ export class Registry implements Startable {
 
   async start(): Promise<void> {
     if (this.#sweeper !== undefined) return
-    for (const { record, revision } of await this.#parts.store.load()) {
+    const { store, federation, log } = this.#parts
+    const loaded = await store.load(federation)
+    if (loaded.unusable.length > 0)
+      log.warn({ places: loaded.unusable }, 'records of no use here were removed')
+    for (const { record, revision } of loaded.records) {
       // Arranged below, once all is known that the arrangement looks at.
       this.#state.apply(record, undefined, (claims) => [...claims])
       this.#revisions.set(record, revision)
-      this.#revision = Math.max(this.#revision, revision)
     }
-    this.#rearrangeNow()
+    this.#revision = loaded.revision
+    await this.#rearrangeNow()
     this.#sweeper = setInterval(() => this.#sweepSoon(), sweepIntervalMs)
     this.#sweeper.unref()
   }
@@ -104,6 +109,11 @@ export class Registry implements Startable {
       .claims(key)
       .map((claim) => this.#entry(claim))
       .filter((entry) => entry !== undefined)
+  }
+
+  /** True when the registry holds any record of a key, a tombstone included. */
+  knows(key: string): boolean {
+    return this.#state.claims(key).length > 0
   }
 
   /** The sealed original of what a key shows, or of one author's claim to it. */
@@ -176,16 +186,17 @@ export class Registry implements Startable {
     if (this.#rearranging) return
     this.#rearranging = true
     this.#writes
-      .run(async () => {
+      .run(() => {
         this.#rearranging = false
-        this.#rearrangeNow()
+        return this.#rearrangeNow()
       })
       .catch((error: unknown) => {
         this.#parts.log.error({ error: messageOf(error) }, 'contested names were not arranged anew')
       })
   }
 
-  #rearrangeNow(): void {
+  async #rearrangeNow(): Promise<void> {
+    const before = this.#revision
     for (const key of this.#state.keys()) {
       if (this.#state.claims(key).length < 2) continue
       const previous = this.#shown(key)
@@ -196,6 +207,8 @@ export class Registry implements Startable {
       this.#revision += 1
       this.#watchers.notify({ key, entry: now, previous, revision: this.#revision })
     }
+    if (this.#revision === before) return
+    await this.#parts.store.commit({ saved: [], removed: [], revision: this.#revision })
   }
 
   #write(key: string, value: Uint8Array | null, expires: number | undefined): Promise<SealedRecord> {
@@ -247,7 +260,7 @@ export class Registry implements Startable {
       saved.push({ record, revision: this.#revision + saved.length + 1, dropped })
     }
     if (saved.length === 0) return results
-    await store.commit({ saved, removed })
+    await store.commit({ saved, removed, revision: this.#revision + saved.length })
     for (const { record, revision, dropped } of saved) this.#show(record, revision, dropped)
     return results
   }
@@ -282,29 +295,22 @@ export class Registry implements Startable {
       })
   }
 
-  /** Forgets what has expired, and tombstones older than anybody's absence. */
+  /** Forgets what has expired, what old tombstones bury, and at last the tombstones themselves. */
   async #sweep(): Promise<void> {
-    const now = this.#parts.clock.now()
-    const gone = this.#state
-      .records()
-      .filter((r) => isExpired(r, now) || (r.value === null && r.time + tombstoneLifeMs < now))
+    const { clock, store, policy } = this.#parts
+    const gone = outlived(this.#state, clock.now())
     if (gone.length === 0) return
-    await this.#parts.store.commit({ saved: [], removed: gone })
+    // A change at most for each of them: revisions may skip, never repeat.
+    await store.commit({ saved: [], removed: gone, revision: this.#revision + gone.length })
     for (const record of gone) {
-      const previous = this.#entry(record)
-      const wasShown = this.#state.claims(record.key)[0] === record
+      const previous = this.#shown(record.key)
       this.#state.forget(record)
       this.#revisions.delete(record)
-      this.#state.rearrange(record.key, this.#parts.policy.arrange)
-      if (wasShown) {
-        this.#revision += 1
-        this.#watchers.notify({
-          key: record.key,
-          entry: this.#shown(record.key),
-          previous,
-          revision: this.#revision,
-        })
-      }
+      this.#state.rearrange(record.key, policy.arrange)
+      const entry = this.#shown(record.key)
+      if (entry?.author === previous?.author && entry?.version === previous?.version) continue
+      this.#revision += 1
+      this.#watchers.notify({ key: record.key, entry, previous, revision: this.#revision })
     }
   }
 

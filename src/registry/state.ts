@@ -4,7 +4,7 @@
  * of one author the record that orders last is kept (a maximum), and claims are a set.
  */
 import { createHash } from 'node:crypto'
-import { claimsPerKeyMax } from '../base/limits.ts'
+import { claimsPerKeyMax, recordsPerAuthorMax } from '../base/limits.ts'
 import { compare } from './order.ts'
 import type { SealedRecord } from './record.ts'
 
@@ -20,6 +20,7 @@ export type Merge =
 /** Keyed by key, then by author; the first claim in each list is shown. */
 export class State {
   readonly #claims = new Map<string, SealedRecord[]>()
+  readonly #perAuthor = new Map<string, number>()
   #sorted: SealedRecord[] | undefined
 
   claims(key: string): readonly SealedRecord[] {
@@ -43,6 +44,7 @@ export class State {
       }
       return order > 0 ? { outcome: 'stale' } : { outcome: 'newer', replaced: ours, dropped: undefined }
     }
+    if ((this.#perAuthor.get(record.author) ?? 0) >= recordsPerAuthorMax) return { outcome: 'crowded' }
     if (claims.length < claimsPerKeyMax) return { outcome: 'newer', replaced: undefined, dropped: undefined }
     const last = arrange([...claims, record]).at(-1)
     if (last === record) return { outcome: 'crowded' }
@@ -51,8 +53,11 @@ export class State {
 
   /** Keeps `record` in place of its author's former claim, and forgets `dropped`. */
   apply(record: SealedRecord, dropped: SealedRecord | undefined, arrange: Arrange): void {
-    const others = this.claims(record.key).filter((c) => c.author !== record.author && c !== dropped)
+    const before = this.claims(record.key)
+    const others = before.filter((c) => c.author !== record.author && c !== dropped)
     this.#claims.set(record.key, arrange([...others, record]))
+    if (before.every((claim) => claim.author !== record.author)) this.#count(record.author, 1)
+    if (dropped !== undefined && before.includes(dropped)) this.#count(dropped.author, -1)
     this.#sorted = undefined
   }
 
@@ -64,10 +69,18 @@ export class State {
 
   /** Forgets one record, as when it has expired or its tombstone is old enough. */
   forget(record: SealedRecord): void {
-    const rest = this.claims(record.key).filter((claim) => claim !== record)
+    const before = this.claims(record.key)
+    const rest = before.filter((claim) => claim !== record)
+    if (rest.length < before.length) this.#count(record.author, -1)
     if (rest.length === 0) this.#claims.delete(record.key)
     else this.#claims.set(record.key, rest)
     this.#sorted = undefined
+  }
+
+  #count(author: string, change: 1 | -1): void {
+    const count = (this.#perAuthor.get(author) ?? 0) + change
+    if (count === 0) this.#perAuthor.delete(author)
+    else this.#perAuthor.set(author, count)
   }
 
   /** Every record, sorted by key and author. */

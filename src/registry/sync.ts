@@ -81,6 +81,7 @@ export class Sync implements Startable {
   readonly #running = new Map<string, Promise<void>>()
   readonly #again = new Set<string>()
   #stop: (() => Promise<void> | void)[] = []
+  #stopping = new AbortController()
   #stopped = true
 
   constructor(parts: SyncParts) {
@@ -90,6 +91,7 @@ export class Sync implements Startable {
   async start(): Promise<void> {
     if (!this.#stopped) return
     this.#stopped = false
+    this.#stopping = new AbortController()
     const { network } = this.#parts
     const unhandle = await network.handle(SYNC_PROTOCOL, (stream) => this.#serve(stream))
     const timer = setInterval(() => this.pullAll(), syncIntervalMs)
@@ -105,6 +107,7 @@ export class Sync implements Startable {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#stopping.abort(new NodeError('CANCELLED', 'The node stops'))
     for (const stop of this.#stop.splice(0)) await stop()
     await Promise.all(this.#running.values())
   }
@@ -130,8 +133,10 @@ export class Sync implements Startable {
 
   /** Pulls all that `peer` has and we lack. @throws NodeError PEER_UNREACHABLE, STREAM_CLOSED, TIMED_OUT */
   async pullNow(peer: string): Promise<SyncResult> {
-    const signal = AbortSignal.timeout(syncTimeoutMs)
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(syncTimeoutMs)])
     const stream = await this.#parts.network.open(peer, SYNC_PROTOCOL, signal)
+    const cut = () => stream.abort(new NodeError('CANCELLED', 'The catch-up was cut short'))
+    signal.addEventListener('abort', cut, { once: true })
     try {
       const result = await withDeadline(this.#reconcile(new Frames(stream)), syncTimeoutMs, 'The catch-up')
       await stream.closeWrite()
@@ -139,6 +144,8 @@ export class Sync implements Startable {
     } catch (error) {
       stream.abort(error instanceof Error ? error : new Error(String(error)))
       throw error
+    } finally {
+      signal.removeEventListener('abort', cut)
     }
   }
 

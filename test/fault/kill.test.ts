@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase } from '../../src/base/database.ts'
 import { RecordStore } from '../../src/registry/record-store.ts'
+import { FEDERATION } from '../support/records.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const writer = join(import.meta.dirname, '../support/writer-process.ts')
@@ -48,9 +49,9 @@ test(`killed ${KILLS} times in the middle of writes, no acknowledged record is l
     first += 1_000_000
 
     const database = await openDatabase(directory)
-    const stored = await new RecordStore(database).load()
+    const stored = await new RecordStore(database).load(FEDERATION)
     await database.close()
-    const keys = new Set(stored.map(({ record }) => record.key))
+    const keys = new Set(stored.records.map(({ record }) => record.key))
     for (const number of acknowledged)
       assert(keys.has(`/tools/n${number}`), `write ${number} was lost at kill ${kill}`)
   }

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
+import { decodeInvitation } from '../../src/federation/invitations.ts'
+import { requestAdmission } from '../../src/federation/join.ts'
+import { loadIdentity } from '../../src/identity/node-key.ts'
+import { Network } from '../../src/network/network.ts'
 import { Node } from '../../src/node.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestNode, testConfig } from '../support/quiet-node.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 test('a newcomer joins with an invitation and soon everybody knows everybody', async (t) => {
   const [alice, bob, carol] = await Promise.all(
@@ -35,6 +41,33 @@ test('an invitation admits one node, once; its own node may ask again', async (t
   await assert.rejects(carol.join(token), { code: 'INVITATION_USED' })
   assert.equal(carol.hasFederation, false)
   await assert.rejects(bob.join(token), { code: 'ALREADY_FEDERATED' })
+})
+
+test('a member that was removed does not come back with its old invitation', async (t) => {
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map((name) => startTestNode(t, name)))
+  assert(alice && bob)
+  await alice.createFederation({ name: 'observatory' })
+  const { token } = await alice.invite()
+  await bob.join(token)
+  const { peerId, config } = bob
+  await alice.federation.registry.delete(`/members/${peerId}`)
+  const invitation = decodeInvitation(token, Date.now())
+  const network = new Network({
+    identity: await loadIdentity(config.dataDirectory),
+    clock: systemClock,
+    log: silentLogger,
+    directory: await temporaryDirectory(t),
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    announce: [],
+    bootstrap: [],
+    mdns: false,
+    agentVersion: 'test',
+  })
+  await bob.stop()
+  await network.start()
+  t.after(() => network.stop())
+  await assert.rejects(requestAdmission(network, invitation, 'bob'), { code: 'INVITATION_USED' })
+  assert.equal(alice.federation.members.isMember(peerId), false)
 })
 
 test('an invitation expires by the clock of either side', async (t) => {

@@ -58,3 +58,9 @@ test('a key of operators shows the record that orders last', () => {
   const records = [1, 2].map((version) => plainRecord({ key: '/members/x', author: 'op', version }))
   assert.equal(arrange(records, roster)[0]?.version, 2)
 })
+
+test('a version that nobody reached by counting does not put a claim beyond an operator', () => {
+  const outlandish = claim('amy', { version: 2 ** 40 })
+  assert.equal(shown(outlandish, claim('ben'))?.author, 'ben')
+  assert.equal(shown(outlandish, claim('op', { value: null, version: 2 }))?.value, null)
+})

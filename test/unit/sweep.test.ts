@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DAY_MS } from '../../src/base/limits.ts'
+import { arrange, type Roster } from '../../src/federation/keyspace.ts'
+import type { SealedRecord } from '../../src/registry/record.ts'
+import { State } from '../../src/registry/state.ts'
+import { outlived } from '../../src/registry/sweep.ts'
+import { plainRecord } from '../support/records.ts'
+
+const roster: Roster = {
+  role: (peer) => (peer.startsWith('op') ? 'operator' : 'member'),
+  admittedMs: () => 0,
+}
+const order = (claims: readonly SealedRecord[]) => arrange(claims, roster)
+
+function stateOf(...records: SealedRecord[]): State {
+  const state = new State()
+  for (const record of records) state.apply(record, undefined, order)
+  return state
+}
+
+/** Sweeps day by day and gives what is shown at the end of each. */
+function shownOver(state: State, key: string, days: number): (string | null | undefined)[] {
+  const shown: (string | null | undefined)[] = []
+  for (let day = 0; day <= days; day += 1) {
+    for (const record of outlived(state, day * DAY_MS)) state.forget(record)
+    const first = state.claims(key)[0]
+    shown.push(first === undefined ? undefined : first.value === null ? null : first.author)
+  }
+  return shown
+}
+
+test('what an operator deleted does not come back when the tombstone is forgotten', () => {
+  const state = stateOf(
+    plainRecord({ key: '/tools/x', author: 'amy', version: 1, time: 1 }),
+    plainRecord({ key: '/tools/x', author: 'op', version: 2, time: 2, value: null }),
+  )
+  const shown = shownOver(state, '/tools/x', 40)
+  assert.deepEqual(new Set(shown), new Set([null, undefined]))
+  assert.equal(state.records().length, 0)
+})
+
+test('a member that one operator removed stays removed, whoever admitted it', () => {
+  const state = stateOf(
+    plainRecord({ key: '/members/x', author: 'op-a', version: 1, time: 1 }),
+    plainRecord({ key: '/members/x', author: 'op-b', version: 2, time: 2, value: null }),
+  )
+  assert.deepEqual(new Set(shownOver(state, '/members/x', 40)), new Set([null, undefined]))
+})
+
+test('a claim made after the deletion outlives the tombstone, and the buried one does not return', () => {
+  const state = stateOf(
+    plainRecord({ key: '/tools/x', author: 'amy', version: 1, time: 1 }),
+    plainRecord({ key: '/tools/x', author: 'op', version: 2, time: 2, value: null }),
+    plainRecord({ key: '/tools/x', author: 'ben', version: 3, time: 3 }),
+  )
+  assert.deepEqual(new Set(shownOver(state, '/tools/x', 40)), new Set(['ben']))
+})
+
+test('what is buried goes a day before the tombstone, so that slower sweepers cannot hand it back', () => {
+  const state = stateOf(
+    plainRecord({ key: '/tools/x', author: 'amy', version: 1, time: 1 }),
+    plainRecord({ key: '/tools/x', author: 'op', version: 2, time: 2, value: null }),
+  )
+  assert.deepEqual(
+    outlived(state, 30.5 * DAY_MS).map((record) => record.author),
+    ['amy'],
+  )
+})
+
+test('an expired record is forgotten at its time', () => {
+  const state = stateOf(plainRecord({ key: '/presence/amy', author: 'amy', expires: 5_000 }))
+  assert.equal(outlived(state, 4_999).length, 0)
+  assert.equal(outlived(state, 5_000).length, 1)
+})
