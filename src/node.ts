@@ -229,7 +229,7 @@ export class Node implements Startable {
     const memory = new FederationMemory(database)
     const invitations = new InvitationBook({ database, clock })
     const { gossip } = network
-    const marketplace = new Marketplace({ identity, gossip, network, database, clock, log })
+    const marketplace = new Marketplace({ identity, gossip, database, clock, log })
     await this.#running.start('marketplace', marketplace)
     return { database, identity, network, memory, invitations, marketplace }
   }
@@ -281,8 +281,10 @@ export class Node implements Startable {
     )
 
     // How it reaches the other members.
-    const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), log })
-    await running.start('gossip', new GossipReplication({ registry, gossip: network.gossip, log }))
+    const gossip = new GossipReplication({ registry, gossip: network.gossip, log })
+    await running.start('gossip', gossip)
+    const relay = (envelope: Uint8Array) => gossip.publish(envelope)
+    const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), relay, log })
     await running.start('sync', sync)
     const presences = new Presences({ registry, members, network, clock, version: VERSION, log })
     await running.start('presence', presences)

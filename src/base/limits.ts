@@ -49,6 +49,8 @@ export const peersMarkedMax = 10_000
 
 /** Catch-up: peers compare digests at every connect and at this interval. */
 export const syncIntervalMs = 1 * MINUTE_MS
+/** Records of one catch-up that are gossiped on; after a long absence others catch up by themselves. */
+export const syncRelayedMax = 256
 /** After a connect, gossip between the two needs a moment to begin; a second pull brings what was said in it. */
 export const syncSettleMs = 1 * SECOND_MS
 /** Records that one frame of a catch-up carries; with `recordBytesMax` it stays below `frameBytesMax`. */
@@ -187,14 +189,22 @@ export const secretSearchChunkBytes = 1 * MIB
 export const electorateMax = 64
 /** Rounds that one node follows at once. */
 export const openRoundsMax = 1_000
-/** How long members may hand in ballots: shorter than gossip needs is no round, longer than two weeks is forgotten. */
+/**
+ * How long members may hand in ballots. Shorter than gossip needs is no round; and since a dataset has one round at a
+ * time, a longer one than a day would let a single member keep all others waiting for as long.
+ */
 export const roundWindowMinMs = 1 * SECOND_MS
 export const roundWindowDefaultMs = 1 * MINUTE_MS
-export const roundWindowMaxMs = 14 * DAY_MS
+export const roundWindowMaxMs = 1 * DAY_MS
 /** Votes may come for as long after the cut-off as ballots could before it, and never for less than this. */
 export const voteWindowMinMs = 1 * MINUTE_MS
-/** From its slot to the end of its votes; an opening that asks for more would hold its dataset up. */
-export const roundLifeMaxMs = 2 * roundWindowMaxMs + 2 * DAY_MS
+/** From its opening to the end of its votes, which may last as long as its ballots. */
+export const roundLifeMaxMs = 2 * roundWindowMaxMs
+/**
+ * A round in which nobody but its opener has cast a ballot keeps others from being opened no longer than this: runs of
+ * one slot end within minutes of each other, and nobody may hold a dataset up with a slot that nobody ran.
+ */
+export const quietRoundHoldMs = 2 * MINUTE_MS
 /** Ballots that came so shortly before the cut-off may be missing from a closing: clocks and gossip differ by that much. */
 export const cutoffMarginMs = 1 * SECOND_MS
 /** The next member in line acts when the one before it was silent for so long. */

@@ -20,7 +20,6 @@ import { SerialQueue } from '../base/serial-queue.ts'
 import { seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
 import type { Gossip, TopicVerdict } from '../network/gossip.ts'
-import type { Network } from '../network/network.ts'
 import { AuthorPace } from './author-pace.ts'
 import { Catalogue, type Wanted } from './catalogue.ts'
 import { judgeListing } from './judge.ts'
@@ -42,7 +41,6 @@ export const MARKETPLACE_TOPIC = '/mao/marketplace/1'
 export interface MarketplaceParts {
   readonly identity: Identity
   readonly gossip: Gossip
-  readonly network: Pick<Network, 'onConnect'>
   readonly database: Database
   readonly clock: Clock
   readonly log: Logger
@@ -71,13 +69,13 @@ export class Marketplace implements Startable {
   /** @throws NodeError STORE_FAILED */
   async start(): Promise<void> {
     if (this.#stop.length > 0) return
-    const { gossip, network } = this.#parts
+    const { gossip } = this.#parts
     this.#catalogue = new Catalogue({ self: this.#author })
     for (const listing of await this.#store.load()) this.#catalogue.apply(listing)
     const leave = gossip.join(MARKETPLACE_TOPIC, (envelope, from) => this.#hear(envelope, from))
     const timer = setInterval(() => this.#announceSoon(0), listingRenewalIntervalMs)
     timer.unref()
-    const quiet = network.onConnect(() => this.#announceSoon(this.#connectDelayMs))
+    const quiet = gossip.onSubscriber(MARKETPLACE_TOPIC, () => this.#announceSoon(this.#connectDelayMs))
     this.#stop = [leave, () => clearInterval(timer), quiet]
     try {
       // What this node listed is still meant, however long the node was away; only then is the rest looked at.

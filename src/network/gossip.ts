@@ -4,7 +4,13 @@
  * two publishers are one message (the message id is their hash).
  */
 import { createHash } from 'node:crypto'
-import { type GossipSub, gossipsub, StrictNoSign, TopicValidatorResult } from '@libp2p/gossipsub'
+import {
+  type GossipSub,
+  gossipsub,
+  StrictNoSign,
+  type SubscriptionChangeData,
+  TopicValidatorResult,
+} from '@libp2p/gossipsub'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { gossipPendingPerPeerMax, recordBytesMax } from '../base/limits.ts'
@@ -19,6 +25,8 @@ export type JudgeMessage = (bytes: Uint8Array, from: string) => Promise<TopicVer
 export interface Gossip {
   /** Subscribes; every message that arrives goes through `judge`. @returns how to leave the topic. */
   join(topic: string, judge: JudgeMessage): () => void
+  /** Hears of each peer that begins to listen to a topic: from then on it gets what we publish. @returns how to stop. */
+  onSubscriber(topic: string, heard: (peer: string) => void): () => void
   /** @throws NodeError TOO_LARGE. Resolves also when nobody listens: catch-up carries what gossip did not. */
   publish(topic: string, bytes: Uint8Array): Promise<void>
 }
@@ -81,6 +89,16 @@ export class PubsubGossip implements Gossip {
       pubsub.unsubscribe(topic)
       pubsub.topicValidators.delete(topic)
     }
+  }
+
+  onSubscriber(topic: string, heard: (peer: string) => void): () => void {
+    const { pubsub } = this.#parts
+    const onChange = (event: CustomEvent<SubscriptionChangeData>) => {
+      const { peerId, subscriptions } = event.detail
+      if (subscriptions.some((s) => s.subscribe && s.topic === topic)) heard(peerId.toString())
+    }
+    pubsub.addEventListener('subscription-change', onChange)
+    return () => pubsub.removeEventListener('subscription-change', onChange)
   }
 
   async publish(topic: string, bytes: Uint8Array): Promise<void> {

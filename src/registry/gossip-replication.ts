@@ -40,12 +40,15 @@ export class GossipReplication implements Startable {
       }
       return verdict.action
     })
-    const quiet = registry.onLocal((envelope) => {
-      gossip.publish(topic, envelope).catch((error: unknown) => {
-        log.debug({ error: messageOf(error) }, 'a record was not gossiped; peers get it by catch-up')
-      })
+    this.#stop = [registry.onLocal((envelope) => this.publish(envelope)), leave]
+  }
+
+  /** Gossips a record that is in the registry. */
+  publish(envelope: Uint8Array): void {
+    const { registry, gossip, log } = this.#parts
+    gossip.publish(registryTopic(registry.federation), envelope).catch((error: unknown) => {
+      log.debug({ error: messageOf(error) }, 'a record was not gossiped; peers get it by catch-up')
     })
-    this.#stop = [quiet, leave]
   }
 
   async stop(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   recordBytesMax,
   syncIntervalMs,
   syncRecordsPerFrameMax,
+  syncRelayedMax,
   syncSettleMs,
   syncTimeoutMs,
 } from '../base/limits.ts'
@@ -68,6 +69,8 @@ export interface SyncParts {
   readonly network: Pick<Network, 'handle' | 'open' | 'onConnect' | 'connectedPeers'>
   /** May this peer read the registry? Strangers are refused before anything is said. */
   readonly mayRead: (peer: string) => boolean
+  /** Gossips a record that came by catch-up; see [S7]. */
+  readonly relay: (envelope: Uint8Array) => void
   readonly log: Logger
 }
 
@@ -196,7 +199,7 @@ export class Sync implements Startable {
     wanted: string[],
     result: { accepted: number; refused: number },
   ): Promise<void> {
-    const { registry } = this.#parts
+    const { registry, relay } = this.#parts
     let places = wanted
     while (places.length > 0) {
       const asked = places.slice(0, syncRecordsPerFrameMax)
@@ -206,8 +209,11 @@ export class Sync implements Startable {
       const sent = envelopes.filter((envelope) => envelope.length > 0)
       const verdicts = await Promise.all(sent.map((envelope) => registry.receive(envelope)))
       for (const verdict of verdicts) {
-        if (verdict.action === 'accept') result.accepted += 1
-        else if (verdict.code !== 'DUPLICATE' && verdict.code !== 'STALE') result.refused += 1
+        if (verdict.action === 'accept') {
+          result.accepted += 1
+          // [S7] Others may be connected to us alone, and would else wait for their next catch-up.
+          if (result.accepted <= syncRelayedMax) relay(verdict.record.envelope)
+        } else if (verdict.code !== 'DUPLICATE' && verdict.code !== 'STALE') result.refused += 1
       }
       // The server answers with as many as fit one frame, in the order asked; at least one unless it has none left.
       places = envelopes.length === 0 ? [] : places.slice(envelopes.length)

@@ -27,7 +27,7 @@ async function startTrader(t: TestContext, directory?: string) {
   await running.start('network', network)
   const announcing = { connectDelayMs: 300, minMs: 500 }
   const { gossip } = network
-  const market = new Marketplace({ identity, gossip, network, database, clock, log, announcing })
+  const market = new Marketplace({ identity, gossip, database, clock, log, announcing })
   await running.start('marketplace', market)
   return { identity, directory: place, network, market, stop }
 }

@@ -60,3 +60,14 @@ test('a stranger neither writes nor reads', async (t) => {
   await assert.rejects(stranger.registry.put('/tools/mine', bytes('x')), { code: 'NOT_A_MEMBER' })
   await assert.rejects(stranger.sync.pullNow(alice.identity.peerId), { code: 'STREAM_CLOSED' })
 })
+
+test('where everybody reaches one node only, what that node catches up with reaches the others at once', async (t) => {
+  const [hub, ann, ben] = await startFederation(t, ['ann', 'ben'])
+  assert(hub && ann && ben)
+  await eventually(() => ben.members.list().length === 3, 'ben never heard of ann')
+  await hub.network.hangUp(ann.identity.peerId)
+  await eventually(() => ann.network.connectedPeers().length === 0, 'the connection stayed')
+  await ann.registry.put('/tools/alone', bytes('written while cut off'))
+  await ann.network.dial(hub.network.addresses())
+  await eventually(() => ben.registry.get('/tools/alone') !== undefined, 'ben waits for his next catch-up')
+})

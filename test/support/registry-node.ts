@@ -60,13 +60,17 @@ export async function startRegistryNode(
   const members = new Members({ registry, genesis, self: identity.peerId, log })
   policy.use(members)
   await running.start('registry', registry)
-  const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), log })
+  const replication = new GossipReplication({ registry, gossip: network.gossip, log })
+  const relay = (envelope: Uint8Array) => {
+    if (options.gossip !== false) replication.publish(envelope)
+  }
+  const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), relay, log })
   members.onChange(() => {
     registry.rearrange()
     sync.pullAll()
   })
   if (options.gossip !== false) {
-    await running.start('gossip', new GossipReplication({ registry, gossip: network.gossip, log }))
+    await running.start('gossip', replication)
   }
   await running.start('sync', sync)
   return { identity, directory, genesis, network, registry, members, policy, sync, stop }
