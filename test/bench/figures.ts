@@ -19,9 +19,13 @@ export interface Measured {
   readonly aim: string
 }
 
-export function row(measured: Measured): Row {
-  return { ...measured, ratio: ratio(measured.ours, measured.anchor) }
+/** Rounded to four digits that count: no clock here is better. */
+export function row({ name, ours, anchor, unit, aim }: Measured): Row {
+  const rounded = { ours: rounded4(ours), anchor: anchor === null ? null : rounded4(anchor) }
+  return { name, ...rounded, unit, ratio: ratio(ours, anchor), aim }
 }
+
+const rounded4 = (value: number) => Number(value.toPrecision(4))
 
 /** @returns null where there is nothing to divide by. */
 export function ratio(ours: number, anchor: number | null): number | null {

@@ -27,6 +27,8 @@ test('a ratio is ours to the anchor, and none where there is no anchor', () => {
   assert.equal(ratio(5, 0), null)
   const measured = { name: 'put', ours: 3, anchor: 4, unit: '/s', aim: '>= 1.00x' }
   assert.deepEqual(row(measured), { ...measured, ratio: 0.75 })
+  const fine = { ...measured, ours: 12345.678, anchor: 0.01234567 }
+  assert.deepEqual(row(fine), { ...measured, ours: 12350, anchor: 0.01235, ratio: 1000000.648 })
 })
 
 test('the table lines its columns up, numbers to the right', () => {
