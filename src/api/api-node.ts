@@ -48,5 +48,6 @@ export interface ApiRooms {
     | 'repeat'
     | 'logs'
     | 'acceptImage'
+    | 'approve'
   >
 }

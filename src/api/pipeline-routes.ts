@@ -3,8 +3,9 @@ import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
+import { approvalViewSchema } from './approval-view.ts'
 import { namedView } from './named-view.ts'
-import { isDone, makes, namedParam, newRoutes, tells } from './routing.ts'
+import { body, isDone, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
 import { pipelineViewSchema } from './views.ts'
 
 /**
@@ -50,6 +51,22 @@ const remove = createRoute({
   responses: isDone('It is gone'),
 })
 
+const approve = createRoute({
+  method: 'post',
+  path: '/pipelines/{name}/approve',
+  summary: "Give this node's secrets to the steps of a pipeline that ask for them, as they stand now",
+  request: {
+    params: namedParam,
+    body: body(
+      z.strictObject({
+        preview: z.boolean().optional().describe('only tell what there is to approve'),
+        fingerprint: z.string().optional().describe('approve nothing unless this is still what it is'),
+      }),
+    ),
+  },
+  responses: tells(approvalViewSchema, 'The steps, none where no step asks for a secret'),
+})
+
 export function pipelineRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   const found = (name: string) => {
@@ -65,6 +82,11 @@ export function pipelineRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(list, (c) => c.json(node.federation.execution.pipelines.list().map(namedView), 200))
   routes.openapi(show, (c) => c.json(namedView(found(c.req.valid('param').name)), 200))
+  routes.openapi(approve, async (c) => {
+    const options = withoutUndefined(c.req.valid('json'))
+    const view = await node.federation.execution.approve(c.req.valid('param').name, options)
+    return c.json(approvalViewSchema.parse(view), 200)
+  })
   routes.openapi(remove, async (c) => {
     const { name } = found(c.req.valid('param').name)
     await node.federation.execution.pipelines.remove(name)

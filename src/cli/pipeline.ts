@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
+import { approvalViewSchema } from '../api/approval-view.ts'
 import { pipelineViewSchema, runSchema, scheduleViewSchema } from '../api/views.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { parseDuration } from './arguments.ts'
@@ -81,6 +82,32 @@ export function pipelineCommands(program: Command, act: Act): void {
         const client = await session.connect()
         await client.delete(`/pipelines/${encodeURIComponent(name)}`)
         session.out.result({ removed: name }, () => `The pipeline ${name} is removed.`)
+      }),
+    )
+
+  pipeline
+    .command('approve <name>')
+    .description("trust the steps that ask for secrets with this node's, as they stand now")
+    .action(
+      act(async (session, name: string) => {
+        const client = await session.connect()
+        const path = `/pipelines/${encodeURIComponent(name)}/approve`
+        const { steps, fingerprint } = await client.post(path, approvalViewSchema, { preview: true })
+        for (const { step, tool, image, digest, cmd, env, variables, approved } of steps) {
+          const wants = `${step} gives ${variables.join(' ')} to ${tool}, ${image} (${digest})`
+          // As JSON, a command cannot pretend to be another line of this.
+          const runs = cmd === null ? 'the command of the image' : JSON.stringify(cmd)
+          const given = JSON.stringify(env)
+          session.out.note(`${wants}, running ${runs} with ${given}${approved ? ' (approved already)' : ''}`)
+        }
+        if (steps.length > 0) {
+          await session.confirm('Let these steps have the secrets, for as long as they stay as they are?')
+        }
+        const approved = await client.post(path, approvalViewSchema, { fingerprint })
+        session.out.result(approved, () => {
+          if (steps.length === 0) return `No step of ${name} asks for a secret.`
+          return `The steps ${steps.map(({ step }) => step).join(', ')} of ${name} get their secrets on this node.`
+        })
       }),
     )
 

@@ -86,6 +86,13 @@ export class Catalogue {
     throw new NodeError('PIPELINE_NOT_FOUND', `No pipeline is named ${name}`, { name })
   }
 
+  /** @throws NodeError TOOL_NOT_FOUND */
+  tool(name: string): Tool {
+    const tool = this.tools.get(name)
+    if (tool !== undefined) return tool.value
+    throw new NodeError('TOOL_NOT_FOUND', `No tool is named ${name} in this federation`, { name })
+  }
+
   #scheduleView(schedule: Schedule): ScheduleView {
     const nextMs = nextSlot(schedule, this.#parts.clock.now())
     return { ...schedule, ...(nextMs === undefined ? {} : { nextMs }) }

@@ -27,6 +27,7 @@ import { type OnRun, RunStore } from './run-store.ts'
 import { Runner, type RunnerDatasets } from './runner.ts'
 import type { Schedule } from './schedule.ts'
 import { Scheduler } from './scheduler.ts'
+import { type ApprovalView, SecretApprovals } from './secret-approvals.ts'
 import { Secrets } from './secrets.ts'
 import { Staging } from './staging.ts'
 import type { ExecutionSettings } from './step-box.ts'
@@ -62,6 +63,7 @@ export class Execution implements Startable {
   readonly #ids: RunIds
   readonly #logs: RunLogs
   readonly #pins: ImagePins
+  readonly #approvals: SecretApprovals
   readonly #queue: RunQueue
   readonly #recovery: Recovery
   readonly #scheduler: Scheduler
@@ -91,6 +93,8 @@ export class Execution implements Startable {
     this.#logs = new RunLogs(join(directory, 'runs'))
     this.#pins = new ImagePins({ database })
     const staging = new Staging({ datasets, directory: join(directory, 'staging') })
+    const imageOf = (tool: string) => catalogue.tool(tool).image
+    this.#approvals = new SecretApprovals({ database, engine, pins: this.#pins, imageOf, clock })
     const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
     const self = () => ({ peer, name: members.self().name })
     const { repeatLost, concurrency } = settings
@@ -99,8 +103,8 @@ export class Execution implements Startable {
     })
     const monitor = new Monitor({ registry, self, clock, log })
     const runner = new Runner({
-      ...{ store, engine, pins: this.#pins, staging, logs: this.#logs, secrets, datasets, tools: this.tools },
-      ...{ monitor, settings, dockerSocketPath, self, newId, clock, log },
+      ...{ store, engine, pins: this.#pins, staging, logs: this.#logs, secrets, datasets, imageOf },
+      ...{ approvals: this.#approvals, monitor, settings, dockerSocketPath, self, newId, clock, log },
     })
     const run = (id: string, signal: AbortSignal) => runner.run(id, signal)
     this.#queue = new RunQueue({ store, run, concurrency, log })
@@ -244,6 +248,22 @@ export class Execution implements Startable {
   /** Takes whatever image a reference means now as the right one, after IMAGE_MOVED. */
   async acceptImage(reference: string): Promise<void> {
     await this.#pins.accept(reference)
+  }
+
+  /**
+   * Gives the steps of a pipeline that ask for secrets this node's, as long as they stay as they are now; with
+   * `preview`, only says which steps that would be.
+   *
+   * @throws NodeError PIPELINE_NOT_FOUND, TOOL_NOT_FOUND, CONFLICT when it is no longer what `fingerprint` names,
+   * IMAGE_NOT_FOUND, IMAGE_MOVED, ENGINE_UNAVAILABLE.
+   */
+  async approve(
+    name: string,
+    options: { preview?: boolean; fingerprint?: string } = {},
+  ): Promise<ApprovalView> {
+    const pipeline = this.#catalogue.pipeline(name)
+    if (options.preview === true) return this.#approvals.view(name, pipeline)
+    return this.#approvals.approve(name, pipeline, options.fingerprint)
   }
 
   /** Hears of every stored transition of every run. @returns how to stop. */

@@ -9,7 +9,6 @@ import type { Logger } from '../base/logger.ts'
 import { branchOf } from '../datasets/branches.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { Monitor } from '../monitoring/monitor.ts'
-import type { Collection } from '../registry/collection.ts'
 import { commitMessage } from './commit-message.ts'
 import { type ContainerEngine, type EngineImage, NODE_LABEL, RUN_LABEL, STEP_LABEL } from './engine.ts'
 import type { ImagePins } from './image-pins.ts'
@@ -18,11 +17,12 @@ import { STOPPED } from './queue.ts'
 import { loseRun } from './recovery.ts'
 import { advance, currentStep, type EndState, endRun, finishStep, isAllowed, type Run } from './run.ts'
 import type { RunStore } from './run-store.ts'
+import type { SecretApprovals } from './secret-approvals.ts'
+import { type FoundSecret, findSecret } from './secret-search.ts'
 import type { Secrets } from './secrets.ts'
 import type { StagedDatasets, StagedStep, Staging, StepInput } from './staging.ts'
 import { type ExecutionSettings, environmentOf, grantedTo, userOf } from './step-box.ts'
 import { type ContainerOutcome, runContainer, specOf } from './step-container.ts'
-import type { Tool } from './tool.ts'
 
 export type RunnerDatasets = StagedDatasets & Pick<Datasets, 'commitDirectory'>
 
@@ -32,9 +32,11 @@ export interface RunnerParts {
   readonly pins: ImagePins
   readonly staging: Staging
   readonly logs: RunLogs
-  readonly secrets: Secrets
+  readonly secrets: Pick<Secrets, 'fill'>
+  readonly approvals: Pick<SecretApprovals, 'check'>
   readonly datasets: RunnerDatasets
-  readonly tools: Pick<Collection<Tool>, 'get'>
+  /** The image reference of a tool. @throws NodeError TOOL_NOT_FOUND */
+  readonly imageOf: (tool: string) => string
   readonly monitor: Pick<Monitor, 'review'>
   readonly settings: ExecutionSettings
   readonly dockerSocketPath: string
@@ -112,10 +114,11 @@ export class Runner {
 
   /** What can be known before anything has been done is told before anything has been done. */
   async #refuseEarly(run: Run): Promise<void> {
-    const { settings, secrets } = this.#parts
+    const { settings, secrets, approvals, imageOf } = this.#parts
+    const { pipeline } = run
     for (const step of run.plan) {
-      this.#tool(step.tool)
-      await secrets.fill(run.pipeline, step.env ?? {})
+      await approvals.check({ pipeline, step, reference: imageOf(step.tool) })
+      await secrets.fill(pipeline, step)
       if (!step.docker_socket || settings.dockerSocketGranted) continue
       const message = `The step ${step.name} asks for the Docker socket, with which it would own this machine, and this node does not grant it (setting execution.dockerSocketGranted)`
       throw new NodeError('FORBIDDEN', message, { step: step.name })
@@ -123,16 +126,18 @@ export class Runner {
   }
 
   async #step(id: string, index: number, signal: AbortSignal): Promise<Outcome | undefined> {
-    const { staging, settings, secrets, clock, store } = this.#parts
+    const { staging, settings, secrets, approvals, imageOf, clock, store } = this.#parts
     const now = () => clock.now()
-    const plan = store.get(id).plan[index]
+    const { pipeline, plan: steps } = store.get(id)
+    const plan = steps[index]
     if (plan === undefined) throw new NodeError('INTERNAL', `Run ${id} has no step ${index}`)
-    const reference = this.#tool(plan.tool).image
+    const reference = imageOf(plan.tool)
     await this.#move(id, (run) => advance(run, 'pulling', now(), { image: reference }))
     const image = await this.#image(plan.tool, reference, signal)
     await this.#move(id, (run) => advance(run, 'staging', now(), { digest: image.digest }))
 
-    const filled = await secrets.fill(store.get(id).pipeline, plan.env ?? {})
+    await approvals.check({ pipeline, step: plan, reference, image })
+    const filled = await secrets.fill(pipeline, plan)
     const owner = { uid: process.getuid?.(), gid: process.getgid?.() }
     const user = userOf(image.user, owner)
     const granted = grantedTo({ step: plan, user, settings, secrets: filled })
@@ -154,6 +159,8 @@ export class Runner {
         signal,
       })
       if (outcome.state !== 'succeeded') return outcome
+      const leak = await findSecret(staged.data, filled, signal)
+      if (leak !== undefined) return endOfLeak(leak)
       await this.#move(id, (run) => advance(run, 'committing', now(), { exitCode: 0 }))
       await this.#commit(id, index, staged)
       return undefined
@@ -252,17 +259,16 @@ export class Runner {
     return step
   }
 
-  #tool(name: string): Tool {
-    const tool = this.#parts.tools.get(name)
-    if (tool !== undefined) return tool.value
-    throw new NodeError('TOOL_NOT_FOUND', `No tool is named ${name} in this federation`, { name })
-  }
-
   /** A refusal that comes too late to be one is a failure, and what fails before it began was refused. */
   #nearestEnd(run: Run, wanted: EndState): EndState {
     if (isAllowed(run.state, wanted)) return wanted
     return isAllowed(run.state, 'failed') ? 'failed' : 'rejected'
   }
+}
+
+function endOfLeak({ place, variable }: FoundSecret): Outcome {
+  const reason = `${place} holds the secret ${variable}; an output goes to all members, so nothing of it was committed`
+  return { state: 'failed', reason, code: 'FORBIDDEN', exitCode: 0 }
 }
 
 function endOfAbort(signal: AbortSignal): Outcome {

@@ -56,6 +56,13 @@ test('a run shows what it was given and where it came from, goes out as a crate,
   await tellJson(data, 'pipeline', 'add', '-f', join(data, 'pipeline.yaml'))
   const say = (...words: string[]) => maoctlHere(['--data', data, ...words])
 
+  const asked = JSON.parse((await say('--json', 'pipeline', 'run', 'counting', '--wait')).stdout) as RunView
+  assert.deepEqual([asked.state, asked.code], ['rejected', 'FORBIDDEN'])
+  const approve = /"maoctl (pipeline approve counting)"/.exec(asked.reason ?? '')?.[1]?.split(' ') ?? []
+  assert.match((await say(...approve)).stderr, /count gives PASSWORD to shell, mao-test.*add --yes/s)
+  assert.match((await say('--yes', ...approve)).stdout, /^The steps count of counting get their secrets/)
+  assert.equal((await say('pipeline', 'approve', 'absent')).exit, 3)
+
   const run = await tellJson<RunView>(data, 'pipeline', 'run', 'counting', '--wait')
   assert.equal(run.state, 'succeeded', run.reason)
   const [count, copy] = run.steps
@@ -93,6 +100,9 @@ test('a run shows what it was given and where it came from, goes out as a crate,
   const command = /"maoctl (tool accept shell)"/.exec(moved.reason ?? '')?.[1] ?? ''
   assert.equal((await say('tool', 'accept', 'absent')).exit, 3)
   assert.match((await say(...command.split(' '))).stdout, /The next run of shell on this node takes/)
+  const changed = JSON.parse((await say('--json', 'run', 'repeat', moved.id, '--wait')).stdout) as RunView
+  assert.match(changed.reason ?? '', /no longer what was approved; .*"maoctl pipeline approve counting"/)
+  assert.equal((await say('--yes', ...approve)).exit, 0)
   const repeated = await tellJson<RunView>(data, 'run', 'repeat', moved.id, '--wait')
   assert.equal(repeated.state, 'succeeded', repeated.reason)
   assert.notEqual(repeated.steps[0]?.digest, count?.digest)

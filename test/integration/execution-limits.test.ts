@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
-import { openDatabase, table } from '../../src/base/database.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import type { Run } from '../../src/execution/run.ts'
 import { eventually } from '../support/eventually.ts'
@@ -103,37 +102,6 @@ test('a fork bomb is held by its limit, which the run shows', async (t) => {
   assert.equal(run.steps[0]?.exitCode, 5)
   assert.equal(run.steps[0]?.granted?.pids, 16)
   assert.match(await logOf(room, run.id), /still here/)
-})
-
-test('a secret reaches the tool and nothing else', async (t) => {
-  const directory = join(base, 'secret')
-  const secret = 'correct-horse-battery'
-  const room = await roomIn(t, directory, { environment: { MAO_SECRET_FROM_ENV: 'staple-and-more' } })
-  await writeFile(join(directory, 'secrets.yaml'), `TOKEN: ${secret}\n`)
-  await chmod(join(directory, 'secrets.yaml'), 0o600)
-  const script =
-    'echo "token $TOKEN"; printf correct-horse; sleep 0.2; printf -- "-battery\n"; echo $FROM_ENV >&2; [ $(printf %s "$TOKEN" | wc -c) = 21 ] || exit 1; echo ok > data/ok'
-  const env = { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}', FROM_ENV: '{{ MAO_PRIVATE_VARIABLE }}' }
-  const run = await ran(room, script, env)
-  assert.equal(run.state, 'succeeded', run.reason)
-  assert.deepEqual(run.steps[0]?.granted?.secrets, ['FROM_ENV', 'TOKEN'])
-  const log = await logOf(room, run.id)
-  assert.match(log, /token \[secret\]\n/)
-  const repository = await room.datasets.repository('out')
-  const { message } = await repository.readCommit(run.steps[0]?.outputCommit ?? '')
-  await room.stop()
-  const database = await openDatabase(directory)
-  const stored = JSON.stringify(await table<Run>(database, 'runs').values().all())
-  const records = JSON.stringify(await database.values({ valueEncoding: 'utf8' }).all())
-  await database.close()
-  const logs = await Promise.all(
-    (await readdir(join(directory, 'runs', run.id))).map((file) =>
-      readFile(join(directory, 'runs', run.id, file), 'utf8'),
-    ),
-  )
-  for (const text of [log, ...logs, stored, records, message, JSON.stringify(run)]) {
-    assert.doesNotMatch(text, /correct-horse-battery|staple-and-more/)
-  }
 })
 
 test('without an engine the node starts, tells each run what to do, and stays up', async (t) => {

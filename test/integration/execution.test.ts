@@ -179,7 +179,9 @@ test('a step that is refused says why before anything runs', async () => {
     ['skipped', 'skipped'],
   )
 
-  const secret = await ran({ script: 'true', env: { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}' } })
+  const wanting = await pipelineOf({ script: 'true', env: { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}' } })
+  await room.execution.approve(wanting)
+  const secret = await ended((await room.execution.submit(wanting)).id)
   assert.equal(secret.state, 'rejected')
   assert.match(secret.reason ?? '', /No secret is known for TOKEN/)
 

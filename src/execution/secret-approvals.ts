@@ -1,0 +1,164 @@
+/**
+ * Which steps may have this node's secrets. Tools, pipelines and schedules are records that any member writes, so a
+ * step that asks for a secret proves nothing: without a word of this node's owner, every member could have every
+ * secret copied into an output, which goes to all. The owner approves a step as it stands (tool, image, command,
+ * variables, datasets); whatever of it changes afterwards, it is another step, and has to be approved anew.
+ */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../base/clock.ts'
+import { type Database, DURABLE, type Table, table } from '../base/database.ts'
+import { NodeError } from '../base/errors.ts'
+import type { ContainerEngine, EngineImage } from './engine.ts'
+import type { ImagePins } from './image-pins.ts'
+import type { Pipeline, PipelineStep } from './pipeline.ts'
+import { privateVariables } from './secrets.ts'
+
+interface Approval {
+  /** SHA-256 of the step and its image's reference. */
+  plan: string
+  /** The image itself, by the engine's id, which is a hash of it. */
+  imageId: string
+  timeMs: number
+}
+
+/** A step that wants secrets, as the owner is asked about it. */
+export interface SecretStep {
+  readonly step: string
+  readonly tool: string
+  readonly image: string
+  readonly digest: string
+  readonly cmd: readonly string[] | null
+  readonly env: Readonly<Record<string, string>>
+  /** Names of the variables that are filled with secrets. */
+  readonly variables: readonly string[]
+  readonly approved: boolean
+}
+
+export interface ApprovalView {
+  readonly pipeline: string
+  /** Names exactly what is shown here, so that nothing else is approved than what was looked at. */
+  readonly fingerprint: string
+  readonly steps: readonly SecretStep[]
+}
+
+export interface SecretApprovalsParts {
+  readonly database: Database
+  readonly engine: Pick<ContainerEngine, 'image'>
+  readonly pins: Pick<ImagePins, 'check'>
+  /** The image reference of a tool. @throws NodeError TOOL_NOT_FOUND */
+  readonly imageOf: (tool: string) => string
+  readonly clock: Clock
+}
+
+export class SecretApprovals {
+  readonly #parts: SecretApprovalsParts
+  readonly #table: Table<Approval>
+
+  constructor(parts: SecretApprovalsParts) {
+    this.#parts = parts
+    this.#table = table(parts.database, 'secret-approvals')
+  }
+
+  /**
+   * Lets a step pass that wants no secret, or that the owner approved as it is. Before the image is known, what can be
+   * said without it is checked.
+   *
+   * @throws NodeError FORBIDDEN saying how to approve it.
+   */
+  async check(p: {
+    pipeline: string
+    step: PipelineStep
+    reference: string
+    image?: EngineImage
+  }): Promise<void> {
+    const { pipeline, step, reference, image } = p
+    const variables = privateVariables(step)
+    if (variables.length === 0) return
+    const approval = await this.#table.get(keyOf(pipeline, step))
+    if (approval !== undefined && isMeant(approval, planOf(step, reference), image)) return
+    const why =
+      approval === undefined
+        ? 'which this node gives to approved steps only'
+        : 'and is no longer what was approved'
+    const message = `The step ${step.name} asks for secrets of this node (${variables.join(', ')}), ${why}; if you trust its tool with them, type "maoctl pipeline approve ${pipeline}"`
+    throw new NodeError('FORBIDDEN', message, { pipeline, step: step.name, variables })
+  }
+
+  /** What there is to approve in a pipeline now. @throws NodeError what finding the images throws, IMAGE_MOVED. */
+  async view(name: string, pipeline: Pipeline): Promise<ApprovalView> {
+    return viewOf(name, await this.#look(name, pipeline))
+  }
+
+  /**
+   * Approves all steps of a pipeline that want secrets, as they stand now.
+   *
+   * @throws NodeError CONFLICT when `fingerprint` is given and the pipeline is not any more what was looked at.
+   */
+  async approve(name: string, pipeline: Pipeline, fingerprint?: string): Promise<ApprovalView> {
+    const found = await this.#look(name, pipeline)
+    const view = viewOf(name, found)
+    if (fingerprint !== undefined && fingerprint !== view.fingerprint) {
+      const message = `The pipeline ${name} has changed since it was looked at, and nothing was approved; look at it again`
+      throw new NodeError('CONFLICT', message, { pipeline: name })
+    }
+    const puts = found.map(({ key, approval }) => ({ type: 'put' as const, key, value: approval }))
+    await this.#table.batch(puts, DURABLE)
+    return { ...view, steps: view.steps.map((step) => ({ ...step, approved: true })) }
+  }
+
+  async #look(name: string, pipeline: Pipeline): Promise<Found[]> {
+    const { engine, pins, imageOf, clock } = this.#parts
+    const found: Found[] = []
+    for (const step of pipeline.steps) {
+      const variables = privateVariables(step)
+      if (variables.length === 0) continue
+      const { tool, cmd } = step
+      const env = step.env ?? {}
+      const reference = imageOf(tool)
+      // Its own deadline ends a pull.
+      const image = await engine.image(reference, new AbortController().signal)
+      await pins.check({ tool, reference, image, timeMs: clock.now() })
+      const key = keyOf(name, step)
+      const plan = planOf(step, reference)
+      const before = await this.#table.get(key)
+      const approved = before !== undefined && isMeant(before, plan, image)
+      const runs = { tool, image: reference, digest: image.digest, cmd, env }
+      const said = { step: step.name, ...runs, variables, approved }
+      found.push({ key, approval: { plan, imageId: image.id, timeMs: clock.now() }, said })
+    }
+    return found
+  }
+}
+
+interface Found {
+  readonly key: string
+  readonly approval: Approval
+  readonly said: SecretStep
+}
+
+/** Names hold no slash. */
+function keyOf(pipeline: string, step: PipelineStep): string {
+  return `${pipeline}/${step.name}`
+}
+
+function isMeant(approval: Approval, plan: string, image: EngineImage | undefined): boolean {
+  return approval.plan === plan && (image === undefined || approval.imageId === image.id)
+}
+
+/** The same for the same step, in whatever order its record names the variables. */
+function planOf(step: PipelineStep, reference: string): string {
+  const { name, tool, cmd, docker_socket, input_dataset, output_dataset } = step
+  const env = Object.entries(step.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+  return sha256(
+    JSON.stringify([name, tool, reference, cmd, env, docker_socket, input_dataset, output_dataset]),
+  )
+}
+
+function viewOf(pipeline: string, found: readonly Found[]): ApprovalView {
+  const plans = found.map(({ key, approval: { plan, imageId } }) => [key, plan, imageId])
+  return { pipeline, fingerprint: sha256(JSON.stringify(plans)), steps: found.map(({ said }) => said) }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
