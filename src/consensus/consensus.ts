@@ -110,7 +110,8 @@ export class Consensus implements Startable {
       datasets.onEvent(({ type, dataset }) => {
         if (type === 'replicated') this.#datasets.get(dataset)?.arrived()
       }),
-      members.onChange(() => this.#touchAll()),
+      // What is in order depends on who the members are.
+      members.onChange(() => this.#revisitAll()),
       runs.onRun((run) => this.#wish(run)),
     ]
     this.#touchAll()
@@ -256,6 +257,10 @@ export class Consensus implements Startable {
 
   #touchAll(): void {
     for (const rounds of this.#datasets.values()) rounds.touch()
+  }
+
+  #revisitAll(): void {
+    for (const rounds of this.#datasets.values()) rounds.revisit()
   }
 
   #nameOf(peer: string): string {

@@ -5,11 +5,17 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { candidateRetryMs, clockSkewMaxMs, openRoundsMax, roundTickMs } from '../base/limits.ts'
+import {
+  candidateRetryMs,
+  clockSkewMaxMs,
+  openRoundsMax,
+  roundLifeMaxMs,
+  roundTickMs,
+} from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { compareRanks, rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
-import { factsOf, isLive, nextActions, type Rival, type Situation } from './decisions.ts'
+import { factsOf, holding, nextActions, type Rival, rivalOf, type Situation } from './decisions.ts'
 import type { Duties } from './duties.ts'
 import type { GroundTruth } from './ground-truth.ts'
 import { Inspection } from './inspection.ts'
@@ -133,14 +139,9 @@ export class DatasetRounds {
     return this.#openedMs(() => true)
   }
 
-  /** A round that may still end with a truth. */
+  /** A round that another one has to wait for. */
   underWay(): RoundId | undefined {
-    for (const round of this.#live) {
-      const id = this.#rounds.get(round)
-      const status = id && this.#status(id)
-      if (id !== undefined && status !== undefined && isLive(status)) return id
-    }
-    return undefined
+    return holding(this.#rivals(), this.#parts.clock.now())[0]?.id
   }
 
   /** Looks at everything again, soon; any number of calls make one look. */
@@ -216,7 +217,7 @@ export class DatasetRounds {
     const { duties, self, clock, signal } = this.#parts
     for (let look = 0; look < LOOKS_MAX && !signal.aborted; look += 1) {
       const situation = await this.#situation(id, truth)
-      this.#inspection.begin(situation.records)
+      this.#inspect(situation.records)
       const { actions, wakeMs } = nextActions(situation, self, clock.now())
       let changed = false
       for (const action of actions) changed = (await duties.perform(action, situation, signal)) || changed
@@ -225,6 +226,11 @@ export class DatasetRounds {
       return wakeMs
     }
     return undefined
+  }
+
+  /** Nothing is fetched for a round that this node takes no part in. */
+  #inspect(records: RoundRecords): void {
+    if (this.#status(records.id)?.refusal === undefined) this.#inspection.begin(records)
   }
 
   async #situation(id: RoundId, truth: Truth): Promise<Situation> {
@@ -263,16 +269,16 @@ export class DatasetRounds {
     return Math.max(0, ...times)
   }
 
-  #rivals(id: RoundId): Rival[] {
+  /** The rounds under way, but for the one that looks at them. */
+  #rivals(id?: RoundId): Rival[] {
+    const [facts, now] = [this.#facts(), this.#parts.clock.now()]
     const rivals: Rival[] = []
     for (const round of this.#live) {
       const other = this.#rounds.get(round)
-      if (other === undefined || compareRounds(other, id) === 0) continue
-      const status = this.#status(other)
-      if (status === undefined) continue
-      const voted = this.#records(other).votes.some(({ peer }) => peer === this.#parts.self)
-      const { height, votesUntilMs } = status.opening.value
-      rivals.push({ id: other, height, votesUntilMs, state: status.state, voted })
+      if (other === undefined || (id !== undefined && compareRounds(other, id) === 0)) continue
+      const records = this.#records(other)
+      const status = projectRound(records, facts, now)
+      if (status !== undefined) rivals.push(rivalOf(records, status, facts, this.#parts.self))
     }
     return rivals
   }
@@ -305,16 +311,18 @@ export class DatasetRounds {
     const { dataset, emit, duties, clock } = this.#parts
     const round = formatRoundId(id)
     const status = this.#status(id)
+    const wished = wish !== undefined && clock.now() < wish.sinceMs + wish.windowMs
     if (status === undefined) {
-      if (wish === undefined || clock.now() >= wish.sinceMs + wish.windowMs) this.#drop(round)
+      if (!wished) this.#drop(round)
       return
     }
     const state = this.#stateOf(status)
-    if (this.#announced.get(round) !== state) {
+    // Of a false opening the refusal was told; that it would have ended somehow is no news.
+    if (status.refusal === undefined && this.#announced.get(round) !== state) {
       this.#announced.set(round, state)
       emit({ dataset, round, ...this.#eventOf(status) })
     }
-    if (!this.#isOver(id, status)) return
+    if (!this.#isOver(id, status) || (status.refusal !== undefined && wished)) return
     this.#live.delete(round)
     this.#wishes.delete(round)
     duties.forget(id, records.closings)
@@ -338,7 +346,11 @@ export class DatasetRounds {
     return certified.height === opening.value.height && certified.commit !== commit
   }
 
-  #isOver(id: RoundId, { state, reason, opening, commit }: RoundStatus): boolean {
+  #isOver(id: RoundId, { state, reason, refusal, opening, commit }: RoundStatus): boolean {
+    const [now, { votesUntilMs }] = [this.#parts.clock.now(), opening.value]
+    // What is refused now may be in order once more members are known, or our clock has caught up.
+    if (refusal !== undefined)
+      return now >= votesUntilMs || votesUntilMs > now + roundLifeMaxMs + clockSkewMaxMs
     if (state === 'decided') {
       const certified = this.#certified()
       const { openedMs, height } = opening.value
@@ -346,7 +358,7 @@ export class DatasetRounds {
       return certified !== undefined && compareRanks(certified, rank) >= 0
     }
     if (state !== 'undecided') return false
-    return reason === 'superseded' || this.#parts.clock.now() >= opening.value.votesUntilMs
+    return reason === 'superseded' || now >= votesUntilMs
   }
 
   #drop(round: string): void {

@@ -12,8 +12,10 @@ import { lineUp, turnMs } from './rendezvous.ts'
 import {
   closingPatienceMs,
   eligibleBallots,
+  heldUntilMs,
   isCounting,
   isEquivocal,
+  isQuiet,
   projectRound,
   type RoundFacts,
   type RoundRecords,
@@ -32,6 +34,13 @@ export interface Rival {
   readonly votesUntilMs: number
   /** This node has signed a result of it. */
   readonly voted: boolean
+  readonly openedBy: string
+  /** Nobody but its opener has cast a ballot in it. */
+  readonly quiet: boolean
+  /** Its opening is not in order, so that nobody honest takes part in it. */
+  readonly refused: boolean
+  /** Until when no other round is opened beside it, ms; 0 when it keeps nobody waiting. */
+  readonly heldUntilMs: number
 }
 
 /** What counting a closing's ballots gave; null for a tie, which is signed as such. */
@@ -93,7 +102,9 @@ export function nextActions(situation: Situation, self: string, now: number): De
   }
   const status = projectRound(records, factsOf(situation), now)
   if (status?.state === 'decided') certify(plan, situation, status, self)
-  if (status?.state === 'decided' || status?.state === 'undecided') return plan.decision()
+  // [O3] A false opening ends nothing: the round is still to be opened by somebody else.
+  const undecided = status?.state === 'undecided' && status.refusal === undefined
+  if (status?.state === 'decided' || undecided) return plan.decision()
   cast(plan, situation, acceptable[0], self)
   if (acceptable.length === 0 && wish !== undefined) open(plan, situation, wish, self)
   const mine = acceptable.filter(({ value }) => value.electorate.includes(self))
@@ -113,6 +124,34 @@ export function nextActions(situation: Situation, self: string, now: number): De
 export function factsOf({ certified, members }: Pick<Situation, 'certified' | 'members'>): RoundFacts {
   const truth = certified && { ...certified, round: formatRoundId(certified.round) }
   return { truth, members }
+}
+
+/** What a round is to the others of its dataset. */
+export function rivalOf(records: RoundRecords, status: RoundStatus, facts: RoundFacts, self: string): Rival {
+  const { state, opening, refusal } = status
+  return {
+    id: records.id,
+    height: opening.value.height,
+    state,
+    votesUntilMs: opening.value.votesUntilMs,
+    voted: records.votes.some(({ peer }) => peer === self),
+    openedBy: opening.value.openedBy,
+    quiet: isQuiet(records, opening.value),
+    refused: refusal !== undefined,
+    heldUntilMs: heldUntilMs(records, status, facts),
+  }
+}
+
+/**
+ * The rounds that another one of the dataset has to wait for ([O4]). [O5] Of one opener's quiet rounds one may, or a
+ * member could hold everybody up by opening one after the other.
+ */
+export function holding(rivals: readonly Rival[], now: number): Rival[] {
+  const quiet = rivals.filter((rival) => rival.quiet && !rival.refused)
+  return rivals.filter((rival) => {
+    if (now >= rival.heldUntilMs) return false
+    return !rival.quiet || quiet.every((other) => other === rival || other.openedBy !== rival.openedBy)
+  })
 }
 
 export type ClosingJudgement =
@@ -169,7 +208,11 @@ function cast(plan: Plan, situation: Situation, opening: Claim<Opening> | undefi
 function open(plan: Plan, { records, members, rivals }: Situation, wish: Wish, self: string): void {
   if (plan.now >= wish.sinceMs + wish.windowMs) return
   // One round after the other: two at once would compete for one parent, and one of them would be for nothing.
-  if (rivals.some((rival) => isLive(rival))) return
+  const patientMs = wish.sinceMs + wish.windowMs / 2
+  const before = holding(rivals, plan.now).map((r) =>
+    r.quiet ? Math.min(r.heldUntilMs, patientMs) : r.heldUntilMs,
+  )
+  if (before.some((untilMs) => plan.isBefore(untilMs))) return
   const line = lineUp(
     formatRoundId(records.id),
     'opening',
@@ -232,7 +275,8 @@ function vote(
     (rival) => rival.height >= height && rival.state !== 'undecided' && plan.now < rival.votesUntilMs,
   )
   if (competing.some((r) => r.voted || r.state === 'decided')) return
-  if (competing.some((r) => r.state === 'closed' && compareRounds(r.id, records.id) < 0)) return
+  const first = competing.filter((r) => r.state === 'closed' && !r.refused && r.height === height)
+  if (first.some((r) => compareRounds(r.id, records.id) < 0)) return
   const outcome = outcomes.get(closing.hash)
   if (outcome === undefined) plan.act({ do: 'count', opening, closing })
   else plan.act({ do: 'vote', closing: closing.hash, commit: outcome.commit })
@@ -249,11 +293,6 @@ function certify(plan: Plan, { records, certified }: Situation, status: RoundSta
   const dueMs = seen[quorumOf(opening.value.electorate.length) - 1]
   const line = lineUp(formatRoundId(records.id), 'certificate', opening.value.electorate)
   if (dueMs !== undefined && plan.isTurn(line, self, dueMs)) plan.act({ do: 'certify', status })
-}
-
-/** True while a round may still end with a truth. */
-export function isLive({ state }: Pick<Rival, 'state'>): boolean {
-  return state === 'open' || state === 'closed'
 }
 
 /** Collects what is to be done now and when to look again. */

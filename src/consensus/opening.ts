@@ -76,7 +76,8 @@ export function refuseOpening(
   if (openedBy !== author) return 'it was opened in the name of another member'
   if (Math.max(id.slot, openedMs) > now + clockSkewMaxMs) return 'it is from the future'
   const earliestMs = openedMs - clockSkewMaxMs
-  if (cutoffMs < earliestMs || votesUntilMs <= cutoffMs || votesUntilMs - openedMs > roundLifeMaxMs) {
+  const tooLong = cutoffMs - openedMs > roundWindowMaxMs || votesUntilMs - openedMs > roundLifeMaxMs
+  if (cutoffMs < earliestMs || votesUntilMs - cutoffMs < voteWindowMinMs || tooLong) {
     return 'its cut-off or the end of its votes is out of bounds'
   }
   const known = new Set(members.map(({ peer }) => peer))

@@ -2,7 +2,7 @@
  * A round as a pure projection of its records and the time. Nothing about a round is stored but what members signed, so
  * a node that was away sees the same state as one that was there.
  */
-import { takeOverMs } from '../base/limits.ts'
+import { quietRoundHoldMs, takeOverMs } from '../base/limits.ts'
 import { refuseOpening } from './opening.ts'
 import { isDecisive, isQuorum, quorumOf, type Voter } from './quorum.ts'
 import type { Ballot, Claim, Closing, Opening, Signed, Vote } from './records.ts'
@@ -58,6 +58,8 @@ export type UndecidedReason =
 export interface RoundStatus {
   readonly state: RoundState
   readonly reason?: UndecidedReason
+  /** Why this node takes no part: no opening of the round is in order, and `opening` is only the first of them. */
+  readonly refusal?: string
   /** The opening that counts: the one that was decided on, else the first claim that is in order. */
   readonly opening: Claim<Opening>
   readonly closing?: Claim<Closing>
@@ -74,8 +76,9 @@ export const closingPatienceMs = 3 * takeOverMs
 export function projectRound(records: RoundRecords, facts: RoundFacts, now: number): RoundStatus | undefined {
   const decision = decisionOf(records, facts.members)
   if (decision !== undefined) return { state: 'decided', ...decision }
-  const opening = shownOpening(records, facts.members, now)
-  if (opening === undefined) return undefined
+  const shown = shownOpening(records, facts.members, now)
+  if (shown === undefined) return undefined
+  const { opening } = shown
   const closing = records.closings.find((claim) => isCounting(claim.value, opening))
   const known = { opening, ...(closing === undefined ? {} : { closing }), signers: [] }
   // The votes may be on their way still; the certificate that the registry has taken says the same.
@@ -83,13 +86,39 @@ export function projectRound(records: RoundRecords, facts: RoundFacts, now: numb
     return { state: 'decided', ...known, commit: facts.truth.commit }
   }
   const reason = undecided(records, facts, opening, closing, now)
-  if (reason !== undefined) return { state: 'undecided', reason, ...known }
-  return { state: closing === undefined ? 'open' : 'closed', ...known }
+  if (reason !== undefined) return { state: 'undecided', reason, ...known, ...shown }
+  return { state: closing === undefined ? 'open' : 'closed', ...known, ...shown }
+}
+
+/**
+ * Until when a round keeps this node from opening another one of its dataset, ms; 0 when it does not. Only one that it
+ * would take part in does: [O3] a false opening changes nothing, whatever times it names.
+ */
+export function heldUntilMs(records: RoundRecords, status: RoundStatus, facts: RoundFacts): number {
+  const { opening, refusal, state } = status
+  if (refusal !== undefined || (state !== 'open' && state !== 'closed')) return 0
+  const { height, openedMs, cutoffMs, votesUntilMs } = opening.value
+  // [V2] Nobody who holds this truth will sign a result of another height.
+  if (height !== (facts.truth?.height ?? 0) + 1) return 0
+  // [O5] The opener's own word that a round is worth waiting for is good for a moment only.
+  if (!isQuiet(records, opening.value)) return votesUntilMs
+  return Math.min(openedMs, opening.seenMs) + Math.min(quietRoundHoldMs, cutoffMs - openedMs)
+}
+
+/** True while nobody but its opener has cast a ballot in the round. */
+export function isQuiet({ ballots }: RoundRecords, { openedBy, electorate }: Opening): boolean {
+  return !ballots.some(({ peer }) => peer !== openedBy && electorate.includes(peer))
 }
 
 /** The first claim that an honest node takes part in: whoever claims the name with something else changes nothing. */
 function shownOpening({ id, openings }: RoundRecords, members: readonly Voter[], now: number) {
-  return openings.find((claim) => refuseOpening(claim, id, members, now) === undefined) ?? openings[0]
+  let refused: { opening: Claim<Opening>; refusal: string } | undefined
+  for (const opening of openings) {
+    const refusal = refuseOpening(opening, id, members, now)
+    if (refusal === undefined) return { opening }
+    refused ??= { opening, refusal }
+  }
+  return refused
 }
 
 /** The closing and result that more than two thirds of the electorate voted for in time, if there is one. */

@@ -8,6 +8,7 @@ import {
   type RoundFacts,
   type RoundRecords,
   type RoundState,
+  type RoundStatus,
   type UndecidedReason,
 } from './round.ts'
 import { formatRoundId } from './round-id.ts'
@@ -45,7 +46,7 @@ export interface RoundView {
   readonly slot: number
   readonly state: RoundState
   /** Why it is undecided, as a code and as a sentence. */
-  readonly reason?: UndecidedReason
+  readonly reason?: UndecidedReason | 'refused'
   readonly explanation?: string
   readonly trigger: Opening['trigger']
   readonly method: Method
@@ -126,12 +127,11 @@ export function roundView(
   const opening = status.opening.value
   const named = (peer: string): NamedPeer => ({ peer, name: nameOf(peer) })
   const counted = status.closing?.value.ballots ?? {}
-  const { state, reason, commit } = status
+  const { commit } = status
   return {
     id: formatRoundId(records.id),
     ...records.id,
-    state,
-    ...(reason === undefined ? {} : { reason, explanation: explain(reason, records, opening) }),
+    ...standing(status, records),
     trigger: opening.trigger,
     method: opening.method,
     openedBy: named(opening.openedBy),
@@ -158,4 +158,16 @@ export function roundView(
     })),
     ...(commit === undefined ? {} : { commit }),
   }
+}
+
+/** A round that nobody honest takes part in is shown as over, whatever its false opening says. */
+function standing(
+  { state, reason, refusal, opening }: RoundStatus,
+  records: RoundRecords,
+): Pick<RoundView, 'state' | 'reason' | 'explanation'> {
+  if (refusal !== undefined) {
+    return { state: 'undecided', reason: 'refused', explanation: `this node takes no part: ${refusal}` }
+  }
+  if (reason === undefined) return { state }
+  return { state, reason, explanation: explain(reason, records, opening.value) }
 }

@@ -152,6 +152,34 @@ test('a node that crashed between its run and its ballot casts it when it is bac
   await truthIs([alice, bob, back], 1)
 })
 
+test('a member that opens an endless round for itself alone stops nobody: rounds are asked for and scheduled as ever', async (t) => {
+  const nodes = await found(t, ['bob', 'carol'], { windowMs: 20_000 })
+  const [alice, bob] = nodes as [ConsensusNode, ConsensusNode]
+  const endless = Date.now() * 1_000
+  const alone = {
+    electorate: [bob.identity.peerId],
+    method: 'identical',
+    trigger: 'request',
+    openedBy: bob.identity.peerId,
+  }
+  const times = { openedMs: 1, cutoffMs: endless, votesUntilMs: endless + 1 }
+  const opening = { ...alone, parent: null, height: 999_999, ...times }
+  await bob.registry.put('/rounds/data/spam/1/opening', encodeJson(opening))
+  const spam = () => nodes.every((node) => node.consensus.rounds('data')[0]?.reason === 'refused')
+  await eventually(spam, 'the false opening was not heard of', WAIT_MS)
+  for (const node of nodes) await commitResult(t, node, FOUND)
+  await alice.consensus.open('data', 'collect', { windowMs: 20_000 })
+  await truthIs(nodes, 1)
+  const slot = Date.now()
+  for (const node of nodes) {
+    const commit = await commitResult(t, node, { 'insights.json': '{}\n' }, 'assess')
+    const steps = [{ name: 'assess', outputDataset: 'data', outputCommit: commit }]
+    const trigger = { kind: 'schedule', slot }
+    node.ran({ pipeline: 'p', trigger, state: 'succeeded', steps, createdMs: slot, endedMs: Date.now() })
+  }
+  await truthIs(nodes, 2)
+})
+
 test('too few ballots: the round ends undecided, says why, and the truth stays where it was', async (t) => {
   const nodes = (await found(t, ['bob', 'carol'])) as [ConsensusNode, ConsensusNode, ConsensusNode]
   const [alice, bob] = nodes

@@ -10,6 +10,7 @@ import {
   nextActions,
   type Outcome,
   type Rival,
+  rivalOf,
   type Situation,
 } from '../../src/consensus/decisions.ts'
 import { openingOf } from '../../src/consensus/opening.ts'
@@ -332,13 +333,11 @@ export class VotingNode {
   }
 
   #rivals(id: RoundId): Rival[] {
+    const facts = factsOf({ certified: this.certified(), members: this.world.members })
     const rivals: Rival[] = []
     for (const other of this.rounds.values()) {
       const status = other === id ? undefined : this.status(other)
-      if (status === undefined) continue
-      const voted = this.records(other).votes.some(({ peer }) => peer === this.peer)
-      const { height, votesUntilMs } = status.opening.value
-      rivals.push({ id: other, height, votesUntilMs, state: status.state, voted })
+      if (status !== undefined) rivals.push(rivalOf(this.records(other), status, facts, this.peer))
     }
     return rivals
   }

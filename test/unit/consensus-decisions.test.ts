@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   type Action,
+  holding,
   judgeClosing,
   nextActions,
   type Rival,
+  rivalOf,
   type Situation,
 } from '../../src/consensus/decisions.ts'
 import {
@@ -17,6 +19,7 @@ import {
 import { lineUp } from '../../src/consensus/rendezvous.ts'
 import {
   closingPatienceMs,
+  projectRound,
   type RoundRecords,
   type SeenBallot,
   type SeenVote,
@@ -81,10 +84,13 @@ test('a scheduled round is opened by the first in line, and by the next when tha
 
 test('one round after the other: no round is opened beside one that is under way', () => {
   const wish = { sinceMs: SLOT, windowMs: 60_000 }
-  const rival: Rival = { id: { ...id, step: 'assess' }, height: 1, votesUntilMs, state: 'open', voted: false }
+  const rival: Rival = {
+    ...{ id: { ...id, step: 'assess' }, height: 1, votesUntilMs, state: 'open', voted: false },
+    ...{ openedBy: bob, quiet: false, refused: false, heldUntilMs: votesUntilMs },
+  }
   const first = lineUp(round, 'opening', peers)[0] as string
   assert.deepEqual(does(situation({ openings: [] }, { wish, rivals: [rival] }), first, SLOT), [])
-  const over: Rival = { ...rival, state: 'undecided' }
+  const over: Rival = { ...rival, state: 'undecided', heldUntilMs: 0 }
   assert.deepEqual(does(situation({ openings: [] }, { wish, rivals: [over] }), first, SLOT), ['open'])
 })
 
@@ -210,13 +216,87 @@ test('nobody signs on a truth that is not its own, nor beside a round that may s
     votesUntilMs,
     state: 'closed',
     voted: false,
+    openedBy: alice,
+    quiet: false,
+    refused: false,
+    heldUntilMs: votesUntilMs,
     ...changes,
   })
   assert.ok(!signs({ rivals: [rival({ voted: true })] }), 'it voted there')
+  assert.ok(
+    !signs({ rivals: [rival({ voted: true, refused: true })] }),
+    'that it was refused later unsays nothing',
+  )
   assert.ok(signs({ rivals: [rival({ voted: true, state: 'undecided' })] }), 'that round is over')
   assert.ok(!signs({ rivals: [rival({ state: 'decided' })] }))
   assert.ok(!signs({ rivals: [rival({ id: { ...id, slot: SLOT - 5 } })] }), 'the earlier round goes first')
   assert.ok(signs({ rivals: [rival({})] }))
+  const earlier = { id: { ...id, slot: 1 } }
+  assert.ok(signs({ rivals: [rival({ ...earlier, refused: true })] }), 'nobody can sign in that round')
+  assert.ok(
+    signs({ rivals: [rival({ ...earlier, height: 9 })] }),
+    'nor in one that is on no truth that is known',
+  )
+})
+
+test('[O3] a false opening neither holds other rounds up nor keeps its own name from being opened', () => {
+  const spam = { dataset: 'data', step: 'spam', slot: 1 }
+  const endless = { openedBy: dave, height: 999, votesUntilMs: SLOT * 1_000 }
+  const records = {
+    id: spam,
+    openings: [claim(openingBy([dave], endless), dave)],
+    closings: [],
+    ballots: [],
+    votes: [],
+  }
+  const status = projectRound(records, { members }, SLOT)
+  assert.match(status?.refusal ?? '', /out of bounds/)
+  const rival = status && rivalOf(records, status, { members }, alice)
+  assert.ok(rival?.refused)
+  assert.deepEqual(holding([rival], SLOT), [])
+  const wish = { sinceMs: SLOT, windowMs: 60_000 }
+  const first = lineUp(round, 'opening', peers)[0] as string
+  assert.deepEqual(does(situation({ openings: [] }, { wish, rivals: [rival] }), first, SLOT), ['open'])
+  // The same under the very name that the schedule will use, with times that say that all is over.
+  const dead = claim(
+    openingBy([dave], { openedBy: dave, cutoffMs: SLOT - 60_000, votesUntilMs: SLOT - 1 }),
+    dave,
+  )
+  assert.deepEqual(does(situation({ openings: [dead] }, { wish }), first, SLOT), ['refuse', 'open'])
+})
+
+test('[O5] a round in which nobody but its opener casts holds others up for two minutes, and one of them at a time', () => {
+  const quietRound = (slot: number, ballots: SeenBallot[] = [], changes = {}) => {
+    const long = {
+      openedBy: dave,
+      trigger: 'schedule' as const,
+      cutoffMs: SLOT + 86_400_000,
+      votesUntilMs: SLOT + 2 * 86_400_000,
+    }
+    const openings = [claim(openingBy(peers, { ...long, ...changes }), dave)]
+    const records = { id: { ...id, step: 'spam', slot }, openings, closings: [], ballots, votes: [] }
+    const status = projectRound(records, { members }, SLOT)
+    assert.equal(status?.refusal, undefined)
+    return rivalOf(records, status as NonNullable<typeof status>, { members }, alice)
+  }
+  const held = (rivals: Rival[], now: number) => holding(rivals, now).length
+  const one = quietRound(1, [ballot(dave)])
+  assert.equal(held([one], SLOT + 119_999), 1)
+  assert.equal(held([one], SLOT + 120_000), 0)
+  assert.equal(
+    held([quietRound(1, [], { cutoffMs: SLOT + 5_000 })], SLOT + 5_000),
+    0,
+    'nor longer than its window',
+  )
+  assert.equal(held([one, quietRound(2)], SLOT), 0, 'its opener has others')
+  assert.equal(held([quietRound(1, [ballot(bob)])], SLOT + 120_000), 1, 'somebody else takes part')
+  assert.equal(held([quietRound(1, [ballot(bob)], { height: 7 })], SLOT), 0, 'nobody can sign a result of it')
+  // A scheduled round waits for half of its window at most.
+  const wish = { sinceMs: SLOT, windowMs: 60_000 }
+  const first = lineUp(round, 'opening', peers)[0] as string
+  const view = situation({ openings: [] }, { wish, rivals: [one] })
+  assert.deepEqual(nextActions(view, first, SLOT), { actions: [], wakeMs: SLOT + 30_000 })
+  assert.deepEqual(does(view, first, SLOT + 30_000), ['open'])
 })
 
 test('more than two thirds of the votes are made a certificate by the first in line, unless it is there', () => {

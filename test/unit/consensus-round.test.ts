@@ -14,6 +14,7 @@ import {
 } from '../../src/consensus/records.ts'
 import { explain, projectRound, type RoundRecords, type SeenVote } from '../../src/consensus/round.ts'
 import { compareRounds, formatRoundId, parseRoundId, roundOfKey } from '../../src/consensus/round-id.ts'
+import { roundView } from '../../src/consensus/views.ts'
 import { names, openingBy, SLOT, signed } from '../support/voting.ts'
 
 const peers = names(3)
@@ -143,6 +144,11 @@ test('whoever claims the name of a round with a record that is out of order stop
   const false1 = claim(openingBy([carol], { openedBy: carol }), carol)
   const status = projectRound(round({ openings: [false1, opening] }), nothing, SLOT)
   assert.equal(status?.opening.hash, opening.hash)
+  assert.equal(status?.refusal, undefined)
+  const alone = round({ openings: [false1] })
+  assert.match(projectRound(alone, nothing, SLOT)?.refusal ?? '', /left out/)
+  const view = roundView(alone, nothing, SLOT, (peer) => peer)
+  assert.deepEqual([view?.state, view?.reason], ['undecided', 'refused'])
 })
 
 test('an opening is taken part in only with all members, in its own name, and within bounds', () => {
@@ -154,6 +160,10 @@ test('an opening is taken part in only with all members, in its own name, and wi
   assert.match(why({ electorate: [...peers, 'zz'] }) ?? '', /no member/)
   assert.match(why({ cutoffMs: SLOT - 3_600_000 }) ?? '', /out of bounds/)
   assert.match(why({ votesUntilMs: SLOT * 2 }) ?? '', /out of bounds/)
+  const day = SLOT + 86_400_000
+  assert.equal(why({ cutoffMs: day, votesUntilMs: day + 86_400_000 }), undefined)
+  assert.match(why({ cutoffMs: day + 1, votesUntilMs: day + 60_001 }) ?? '', /out of bounds/)
+  assert.match(why({ votesUntilMs: cutoffMs + 59_999 }) ?? '', /out of bounds/)
   assert.match(refuseOpening(opening, { ...id, slot: SLOT + 3_600_000 }, members, SLOT) ?? '', /future/)
   const newcomer = [...members, { peer: 'zz', since: SLOT + 1 }]
   assert.equal(refuseOpening(opening, id, newcomer, SLOT), undefined, 'who joins in mid-round does not count')
