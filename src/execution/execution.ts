@@ -92,7 +92,7 @@ export class Execution implements Startable {
     this.#store = store
     this.#logs = new RunLogs(join(directory, 'runs'))
     this.#pins = new ImagePins({ database })
-    const staging = new Staging({ datasets, directory: join(directory, 'staging') })
+    const staging = new Staging({ datasets, directory: join(directory, 'staging'), clock, log })
     const imageOf = (tool: string) => catalogue.tool(tool).image
     this.#approvals = new SecretApprovals({ database, engine, pins: this.#pins, imageOf, clock })
     const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })

@@ -214,7 +214,9 @@ export class Runner {
         })
       }
     } finally {
-      await stepLog.close()
+      await stepLog.close().catch((error: unknown) => {
+        log.warn({ run: id, error: messageOf(error) }, 'the end of a log was not written')
+      })
     }
   }
 

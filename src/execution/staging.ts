@@ -1,8 +1,11 @@
 /** The directories of a step at work: input and output, checked out for the user that the tool runs as. */
-import { chmod, lchown, mkdir, opendir, rm, stat } from 'node:fs/promises'
+import { chmod, lchown, mkdir, opendir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NodeError } from '../base/errors.ts'
+import type { Clock } from '../base/clock.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
+import { removeTree } from './remove-tree.ts'
 import type { Run, StepRun } from './run.ts'
 
 export type StagedDatasets = Pick<Datasets, 'truth' | 'ensureCommit' | 'repository' | 'show'>
@@ -11,6 +14,8 @@ export interface StagingParts {
   readonly datasets: StagedDatasets
   /** Emptied at start: what is found there then belongs to runs that were cut. */
   readonly directory: string
+  readonly clock: Clock
+  readonly log: Logger
 }
 
 export interface StepInput {
@@ -21,6 +26,7 @@ export interface StepInput {
 export interface StagedStep {
   readonly input: string | undefined
   readonly data: string
+  /** Never throws: what is left behind changes nothing of how the step ended. */
   remove(): Promise<void>
 }
 
@@ -34,9 +40,18 @@ export class Staging {
     this.#parts = parts
   }
 
+  /** Begins anew. What cannot be removed, such as what another user's node left here, is moved aside. */
   async clear(): Promise<void> {
-    const { directory } = this.#parts
-    await rm(directory, { recursive: true, force: true })
+    const { directory, clock, log } = this.#parts
+    try {
+      await removeTree(directory)
+    } catch (error) {
+      const aside = `${directory}-left-${clock.now()}`
+      log.error({ directory, aside, error: messageOf(error) }, 'old work is not to be removed; moved aside')
+      await rename(directory, aside).catch((failure: unknown) => {
+        log.error({ directory, error: messageOf(failure) }, 'old work stays where it is')
+      })
+    }
     await mkdir(directory, { recursive: true, mode: 0o700 })
   }
 
@@ -73,7 +88,7 @@ export class Staging {
   }): Promise<StagedStep> {
     const { datasets, directory } = this.#parts
     const place = join(directory, `${p.run.id}-${p.step.name}`)
-    const remove = () => rm(place, { recursive: true, force: true })
+    const remove = () => this.#remove(place)
     try {
       const data = await emptyDirectory(place, 'data')
       const output = await datasets.repository(p.step.outputDataset)
@@ -90,6 +105,15 @@ export class Staging {
     } catch (error) {
       await remove()
       throw error
+    }
+  }
+
+  async #remove(place: string): Promise<void> {
+    try {
+      await removeTree(place)
+    } catch (error) {
+      // No other step works in this place, and the next start tries again.
+      this.#parts.log.error({ place, error: messageOf(error) }, 'the directories of a step are left')
     }
   }
 

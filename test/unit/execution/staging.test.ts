@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { systemClock } from '../../../src/base/clock.ts'
 import { isNodeError, NodeError } from '../../../src/base/errors.ts'
+import { silentLogger } from '../../../src/base/logger.ts'
 import type { DatasetView } from '../../../src/datasets/datasets.ts'
 import type { Repository } from '../../../src/datasets/repository.ts'
 import { advance, finishStep, newRun } from '../../../src/execution/run.ts'
@@ -64,12 +66,13 @@ function runOf(...steps: { name: string; input?: string; output: string }[]) {
   return newRun({ id: 'run', pipeline: 'p', plan, trigger: { kind: 'request' }, timeMs: 1 })
 }
 
+const around = { clock: systemClock, log: silentLogger }
 const never = new AbortController().signal
 
 test('a step reads the ground truth, or what its own run has made of the dataset by then', async (t) => {
   const fetched: string[] = []
   const datasets = datasetsOf({ raw: { truth: 'agreed' }, made: { truth: 'old' } }, fetched)
-  const staging = new Staging({ datasets, directory: await temporaryDirectory(t) })
+  const staging = new Staging({ datasets, directory: await temporaryDirectory(t), ...around })
   let run = runOf({ name: 'a', input: 'raw', output: 'made' }, { name: 'b', input: 'made', output: 'end' })
   const input = (index: number) =>
     staging.chooseInput(run, run.steps[index] as (typeof run.steps)[number], never)
@@ -81,7 +84,11 @@ test('a step reads the ground truth, or what its own run has made of the dataset
 })
 
 test('a dataset on which nothing was agreed cannot be read yet', async (t) => {
-  const staging = new Staging({ datasets: datasetsOf({ raw: {} }), directory: await temporaryDirectory(t) })
+  const staging = new Staging({
+    datasets: datasetsOf({ raw: {} }),
+    directory: await temporaryDirectory(t),
+    ...around,
+  })
   const run = runOf({ name: 'a', input: 'raw', output: 'made' })
   const [step] = run.steps
   assert.ok(step !== undefined)
@@ -98,7 +105,7 @@ test("a step goes on from its own branch, also where this node's copy was lost",
     fresh: {},
   }
   const directory = await temporaryDirectory(t)
-  const staging = new Staging({ datasets: datasetsOf(shelves, fetched), directory })
+  const staging = new Staging({ datasets: datasetsOf(shelves, fetched), directory, ...around })
   const found: Record<string, string[]> = {}
   for (const output of ['here', 'lost', 'fresh']) {
     const run = runOf({ name: 'a', output })
@@ -114,4 +121,72 @@ test("a step goes on from its own branch, also where this node's copy was lost",
   assert.deepEqual(found, { here: ['held'], lost: ['gone'], fresh: [] })
   assert.deepEqual(fetched, ['gone'])
   assert.deepEqual(await readdir(directory), [])
+})
+
+const NOBODY = 65_534
+
+/** Does it as a user whom modes bind: they do not bind root. Directories made before are given to that user. */
+async function asNobody<T>(directory: string, action: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return action()
+  await chown(directory, NOBODY, NOBODY)
+  process.seteuid?.(NOBODY)
+  try {
+    return await action()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
+
+async function closedDirectories(place: string): Promise<void> {
+  const deep = join(place, 'shut', 'in', 'out')
+  await mkdir(deep, { recursive: true })
+  await writeFile(join(deep, 'file'), 'x')
+  for (const path of [deep, join(place, 'shut', 'in'), join(place, 'shut')]) await chmod(path, 0)
+}
+
+test('directories that a tool has shut behind it are removed all the same', async (t) => {
+  const base = await temporaryDirectory(t)
+  await asNobody(base, async () => {
+    const directory = join(base, 'staging')
+    const staging = new Staging({ datasets: datasetsOf({ fresh: {} }), directory, ...around })
+    await staging.clear()
+    const run = runOf({ name: 'a', output: 'fresh' })
+    const step = run.steps[0] as (typeof run.steps)[number]
+    const user = `${process.geteuid?.()}:${process.getegid?.()}`
+    const staged = await staging.prepare({
+      run,
+      step,
+      input: undefined,
+      branch: 'a-alice',
+      user,
+      signal: never,
+    })
+    await closedDirectories(staged.data)
+    await staged.remove()
+    assert.deepEqual(await readdir(directory), [])
+
+    // As after a crash in the middle of the step.
+    await closedDirectories(directory)
+    await staging.clear()
+    assert.deepEqual(await readdir(directory), [])
+    assert.deepEqual(await readdir(base), ['staging'])
+  })
+})
+
+test('what is not to be removed is moved aside, and the node goes on', {
+  skip: process.geteuid?.() !== 0,
+}, async (t) => {
+  const base = await temporaryDirectory(t)
+  const directory = join(base, 'staging')
+  const foreign = join(directory, 'of-root')
+  await mkdir(join(foreign, 'file'), { recursive: true })
+  await chown(directory, NOBODY, NOBODY)
+  await asNobody(base, async () => {
+    const staging = new Staging({ datasets: datasetsOf({}), directory, ...around })
+    await staging.clear()
+    assert.deepEqual(await readdir(directory), [])
+    const [, aside = ''] = (await readdir(base)).sort()
+    assert.match(aside, /^staging-left-\d+$/)
+    assert.deepEqual(await readdir(join(base, aside)), ['of-root'])
+  })
 })
