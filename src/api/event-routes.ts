@@ -1,9 +1,18 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import type { Logger } from '../base/logger.ts'
+import type { NodeEvent } from '../node.ts'
 import type { EventHub, Happening } from './events.ts'
 import { newRoutes, streams, withoutUndefined } from './routing.ts'
 import { liveText } from './streams.ts'
+
+/** As node.ts has them; a name that no event has would be waited for for ever. */
+const TYPES: readonly NodeEvent['type'][] = ['federation', 'registry', 'dataset', 'run', 'round']
+const typesSchema = z
+  .string()
+  .max(200)
+  .transform((text) => text.split(',').map((type) => type.trim()))
+  .pipe(z.array(z.enum(TYPES)))
 
 const follow = createRoute({
   method: 'get',
@@ -11,11 +20,7 @@ const follow = createRoute({
   summary: 'What happens on the node, as server-sent events',
   request: {
     query: z.strictObject({
-      types: z
-        .string()
-        .max(200)
-        .optional()
-        .describe('only these, separated by commas: registry,run,dataset,round'),
+      types: typesSchema.optional().describe(`only these, separated by commas: ${TYPES.join(',')}`),
     }),
     headers: z.object({
       'last-event-id': z
@@ -38,8 +43,8 @@ export function eventRoutes<E extends Happening>(
   const routes = newRoutes()
   routes.openapi(follow, (c) => {
     const after = c.req.valid('header')['last-event-id']
-    const listed = c.req.valid('query').types?.split(',')
-    const types = listed === undefined ? undefined : new Set(listed.map((type) => type.trim()))
+    const listed = c.req.valid('query').types
+    const types = listed === undefined ? undefined : new Set<string>(listed)
     const options = withoutUndefined({ after, types })
     // Asked for here, so that one stream too many is a problem and not a stream that breaks.
     events.checkRoom()

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
-import { invitationLifeMaxMs, MINUTE_MS } from '../base/limits.ts'
+import { DAY_MS, invitationLifeMaxMs, MINUTE_MS } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import type { Genesis } from '../federation/genesis.ts'
 import type { ApiNode } from './api-node.ts'
@@ -31,6 +31,8 @@ const create = createRoute({
   responses: makes(federationSchema, 'The new federation'),
 })
 
+const LIFE_RULE = `an invitation is good for a minute to ${invitationLifeMaxMs / DAY_MS} days`
+
 const invite = createRoute({
   method: 'post',
   path: '/federation/invitations',
@@ -38,7 +40,12 @@ const invite = createRoute({
   request: {
     body: body(
       z.strictObject({
-        lifeMs: z.int().min(MINUTE_MS).max(invitationLifeMaxMs).optional().describe('until it expires'),
+        lifeMs: z
+          .int()
+          .min(MINUTE_MS, LIFE_RULE)
+          .max(invitationLifeMaxMs, LIFE_RULE)
+          .optional()
+          .describe('until it expires'),
       }),
     ),
   },

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { nameSchema } from '../base/names.ts'
-import type { Run } from '../execution/run.ts'
+import { ALLOWED, type Run, type RunState } from '../execution/run.ts'
 import type { ApiNode } from './api-node.ts'
 import { body, makes, newRoutes, streams, tells } from './routing.ts'
 import { liveText } from './streams.ts'
@@ -11,6 +11,8 @@ import { type RunView, runSchema } from './views.ts'
 
 const RUNS_TOLD_DEFAULT = 100
 const RUNS_TOLD_MAX = 1_000
+
+const STATES = Object.keys(ALLOWED) as RunState[]
 
 const idParam = z.object({ id: z.string().min(1).max(100) })
 /** A boolean as a query writes it. */
@@ -41,7 +43,7 @@ const list = createRoute({
   request: {
     query: z.strictObject({
       pipeline: nameSchema.optional(),
-      state: z.string().optional(),
+      state: z.enum(STATES).optional(),
       limit: z.coerce.number().int().min(1).max(RUNS_TOLD_MAX).default(RUNS_TOLD_DEFAULT),
     }),
   },

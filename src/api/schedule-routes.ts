@@ -18,7 +18,7 @@ const add = createRoute({
         cron: z.string().min(1).max(200),
         timezone: z.string().min(1).max(100).optional().describe('IANA name; default: UTC'),
         round: z
-          .strictObject({ windowMs: z.int().min(1_000) })
+          .strictObject({ windowMs: z.int().min(1_000, 'a round takes ballots for a second or longer') })
           .optional()
           .describe('after each run, open a round on its results that takes ballots for so long'),
       }),

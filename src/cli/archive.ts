@@ -3,7 +3,8 @@ import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { pack } from 'tar-stream'
-import { messageOf, NodeError } from '../base/errors.ts'
+import { NodeError } from '../base/errors.ts'
+import { reasonOf } from './files.ts'
 
 export interface Archive {
   bytes: ReadableStream<Uint8Array>
@@ -67,6 +68,6 @@ async function statOf(path: string) {
   try {
     return await lstat(path)
   } catch (cause) {
-    throw new NodeError('INVALID_INPUT', `${path} cannot be read: ${messageOf(cause)}`, { path }, { cause })
+    throw new NodeError('INVALID_INPUT', `${path} cannot be read: ${reasonOf(cause)}`, { path }, { cause })
   }
 }

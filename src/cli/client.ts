@@ -182,7 +182,9 @@ async function failureOf(response: Response): Promise<NodeError> {
   const isProblem = response.headers.get('content-type')?.startsWith(PROBLEM_MEDIA_TYPE) === true
   const parsed = problemSchema.safeParse(isProblem ? await jsonOf(response) : undefined)
   if (!parsed.success) return noNode(response)
-  const { code, detail, data } = parsed.data
+  const { code, data } = parsed.data
+  // Whoever typed a command knows of no body or query.
+  const detail = parsed.data.detail.replace(/^The (?:body|query|path) is not valid: /, '')
   const known = knownCode(code)
   return known === undefined
     ? new NodeError('INTERNAL', `${detail} (${code})`, data)

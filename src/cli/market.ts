@@ -1,14 +1,13 @@
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import { Argument, type Command, Option } from 'commander'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { type ListingView, listingSchema } from '../api/market-views.ts'
 import { pipelineViewSchema, statusSchema, toolViewSchema } from '../api/views.ts'
-import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { LISTING_KINDS, type ListingKind } from '../marketplace/listing.ts'
 import { gather } from './arguments.ts'
 import type { ApiClient } from './client.ts'
+import { textOf } from './files.ts'
 import { type Output, type Pair, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
@@ -146,13 +145,7 @@ async function ours(client: ApiClient, kind: ListingKind, name: string): Promise
 }
 
 async function bodyIn(session: Session, file: string): Promise<Found['body']> {
-  let written: string
-  try {
-    written = file === '-' ? await text(session.terminal.stdin) : await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new NodeError('INVALID_INPUT', `${file} cannot be read: ${messageOf(cause)}`, { file }, { cause })
-  }
-  const document = parseDocument(written)
+  const document = parseDocument(await textOf(session, file))
   const problem = document.errors[0]?.message.split('\n')[0]
   const parsed = z.record(z.string(), z.unknown()).safeParse(problem === undefined ? document.toJS() : null)
   if (parsed.success) return parsed.data

@@ -3,6 +3,7 @@ import { styleText } from 'node:util'
 import Table from 'cli-table3'
 import { problemOf, STATUS_OF } from '../api/problems.ts'
 import type { NodeError } from '../base/errors.ts'
+import { withWayOut } from './ways-out.ts'
 
 export interface OutputParts {
   stdout: Writable
@@ -60,7 +61,7 @@ export class Output {
     const { code, message, data } = error
     const text = this.json
       ? JSON.stringify(problemOf(code, STATUS_OF[code], message, data))
-      : `maoctl: ${printable(message)} (${code})`
+      : `maoctl: ${printable(withWayOut(code, message))} (${code})`
     this.#stderr.write(`${text}\n`)
   }
 

@@ -1,16 +1,14 @@
-import { readFile } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
-import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { approvalViewSchema } from '../api/approval-view.ts'
 import { pipelineViewSchema, runSchema, scheduleViewSchema } from '../api/views.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
 import { parseDuration } from './arguments.ts'
+import { textOf } from './files.ts'
 import { timeText } from './output.ts'
 import { tellSubmitted } from './run.ts'
-import type { Act, Session } from './session.ts'
+import type { Act } from './session.ts'
 
 export function pipelineCommands(program: Command, act: Act): void {
   const pipeline = program.command('pipeline').description('chains of tools over datasets')
@@ -30,7 +28,10 @@ export function pipelineCommands(program: Command, act: Act): void {
           type: 'application/yaml',
           query,
         })
-        session.out.result(added, () => `The pipeline ${added.name} has ${added.value.steps.length} steps.`)
+        session.out.result(added, () => {
+          const steps = added.value.steps.map((step) => step.name).join(' → ')
+          return `The pipeline ${added.name} is registered: ${steps}.`
+        })
       }),
     )
 
@@ -189,14 +190,6 @@ function scheduleCommands(pipeline: Command, act: Act): void {
         session.out.result({ unscheduled: name }, () => `${name} does not run by itself any more.`)
       }),
     )
-}
-
-async function textOf(session: Session, file: string): Promise<string> {
-  try {
-    return file === '-' ? await text(session.terminal.stdin) : await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new NodeError('INVALID_INPUT', `${file} cannot be read: ${messageOf(cause)}`, { file }, { cause })
-  }
 }
 
 /** Whether the text names itself. What cannot be read is left to the node, which says what is wrong with it. */

@@ -64,12 +64,14 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   registryCommands(program, act)
   eventCommands(program, act)
   for (const command of [program, ...descendants(program)]) {
-    command.exitOverride().configureOutput({
-      writeOut: (text) => terminal.stdout.write(text),
-      // Help that was not asked for is for people; usage errors are told below, in the way of all errors.
-      writeErr: (text) => terminal.stderr.write(text),
-      outputError: () => undefined,
-    })
+    command
+      .exitOverride((error) => refuse(command, error))
+      .configureOutput({
+        writeOut: (text) => terminal.stdout.write(text),
+        // Help that was not asked for is for people; usage errors are told below, in the way of all errors.
+        writeErr: (text) => terminal.stderr.write(text),
+        outputError: () => undefined,
+      })
   }
   return program
 }
@@ -84,15 +86,19 @@ function descendants(command: Command): Command[] {
   return command.commands.flatMap((child) => [child, ...descendants(child)])
 }
 
+/** What commander does not accept, with the help that says how it is written. */
+function refuse(command: Command, error: CommanderError): never {
+  if (error.exitCode === 0 || error.code === 'commander.help') throw error
+  const sentence = error.message.replace(/^error: /, '').replace(/\n\(?(.*?)\)?$/s, '; $1')
+  const path = []
+  for (let at: Command | null = command; at !== null; at = at.parent) path.unshift(at.name())
+  const help = `"${path.join(' ')} --help" tells how it is written`
+  throw new NodeError('INVALID_INPUT', `${sentence.replace(/\.$/, '')}; ${help}`)
+}
+
 function fail(session: Session, error: unknown): number {
-  if (error instanceof CommanderError) {
-    // Help and version are ends, not errors; a noun without a verb has shown its help already.
-    if (error.exitCode === 0) return EXIT.OK
-    if (error.code === 'commander.help') return EXIT.INPUT
-    const sentence = error.message.replace(/^error: /, '').replace(/\n\(?(.*?)\)?$/s, '; $1')
-    session.out.failure(new NodeError('INVALID_INPUT', sentence))
-    return EXIT.INPUT
-  }
+  // Help and version are ends, not errors; a noun without a verb has shown its help already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.INPUT
   const known = error instanceof NodeError ? error : new NodeError('INTERNAL', messageOf(error))
   session.out.failure(known)
   // A defect of this program is told with its stack, for whoever is to mend it; the node keeps its own in its log.

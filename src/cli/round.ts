@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { type RoundView, roundSchema } from '../api/round-views.ts'
+import { NodeError } from '../base/errors.ts'
 import { clientPollMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
 import { parseDuration } from './arguments.ts'
@@ -84,7 +85,12 @@ async function untilEnded(session: Session, client: ApiClient, opened: RoundView
   }
 }
 
+/** @throws NodeError INVALID_INPUT */
 function pathOf(id: string): string {
+  if (!/^[^/]+\/[^/]+\/\d+$/.test(id)) {
+    const message = `"${id}" is no round; its id is dataset/step/slot, as "maoctl round list" tells it`
+    throw new NodeError('INVALID_INPUT', message, { id })
+  }
   return `/rounds/${id.split('/').map(encodeURIComponent).join('/')}`
 }
 

@@ -20,7 +20,9 @@ export function renderRun(out: Output, run: RunView): string {
   ]
   const given = steps.filter((step) => step.image !== undefined)
   const history = transitions.map((each) => {
-    return [timeText(each.timeMs), each.state, each.step ?? '', each.reason ?? '']
+    // The reason of the end stands above already.
+    const why = each.reason === undefined || each.reason === reason ? '' : each.reason
+    return [timeText(each.timeMs), each.state, each.step ?? '', why]
   })
   return [
     out.pairs(pairs),

@@ -3,13 +3,14 @@ import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { crateSchema, type RunView, runSchema } from '../api/views.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
+import { NodeError } from '../base/errors.ts'
 import { clientPollMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
 import { RUN_CRATE_FILE } from '../provenance/run-crate.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
+import { reasonOf } from './files.ts'
 import { spanText, timeText } from './output.ts'
 import { renderRun } from './run-view.ts'
 import type { Act, Session } from './session.ts'
@@ -113,12 +114,7 @@ async function save(session: Session, output: string, text: string): Promise<str
   try {
     await writeFile(file, text)
   } catch (cause) {
-    throw new NodeError(
-      'INVALID_INPUT',
-      `${file} cannot be written: ${messageOf(cause)}`,
-      { file },
-      { cause },
-    )
+    throw new NodeError('INVALID_INPUT', `${file} cannot be written: ${reasonOf(cause)}`, { file }, { cause })
   }
   return file
 }

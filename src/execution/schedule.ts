@@ -66,6 +66,6 @@ function problemOf(cron: string, timezone: string | undefined): string | undefin
     return never ? 'it never comes' : undefined
   } catch (error) {
     const unknownZone = messageOf(error).includes('timezone')
-    return unknownZone ? `no time zone is named ${timezone}` : messageOf(error).replace(/^Cron\w+: /, '')
+    return unknownZone ? `no time zone is named ${timezone}` : messageOf(error).replace(/^Cron\w+: |\.$/g, '')
   }
 }

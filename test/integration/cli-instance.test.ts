@@ -163,6 +163,12 @@ test('a slip of the pen is told with what was meant, and ends with 2', async () 
   const option = await maoctl(['tool', 'add', 'x', '--imag', 'y'])
   assert.equal(option.exit, 2)
   assert.match(option.stderr, /--image/)
+  const bare = await maoctl(['tool', 'add', 'x'])
+  assert.match(bare.stderr, /'--image <reference>' not specified; "maoctl tool add --help" tells how/)
+  const lost = await maoctl(['pipeline', 'add', '-f', '/nonexistent'], {
+    environment: { MAO_URL: 'http://127.0.0.1:9', MAO_TOKEN: 'x' },
+  })
+  assert.match(lost.stderr, /\/nonexistent cannot be read: it does not exist/)
   assert.equal((await maoctl(['round', 'open', 'd', '--step', 's', '--window', 'soon'])).exit, 2)
   assert.equal((await maoctl(['--help'])).exit, 0)
 })

@@ -36,7 +36,10 @@ test('a failure is a sentence with its code, and beside JSON a problem', () => {
   const error = new NodeError('TOOL_NOT_FOUND', 'No tool is named x', { name: 'x' })
   const people = output()
   people.out.failure(error)
-  assert.deepEqual(people.said(), { stdout: '', stderr: 'maoctl: No tool is named x (TOOL_NOT_FOUND)\n' })
+  assert.deepEqual(people.said(), {
+    stdout: '',
+    stderr: 'maoctl: No tool is named x; "maoctl tool list" lists them (TOOL_NOT_FOUND)\n',
+  })
   const programs = output({ json: true })
   programs.out.failure(error)
   const { stdout, stderr } = programs.said()

@@ -1,0 +1,22 @@
+import type { ErrorCode } from '../base/errors.ts'
+
+/** What a person types next after an error whose own words, which programs read too, speak of no command. */
+const WAYS_OUT: Readonly<Partial<Record<ErrorCode, string>>> = {
+  TOOL_NOT_FOUND: '"maoctl tool list" lists them',
+  DATASET_NOT_FOUND: '"maoctl dataset list" lists them',
+  PIPELINE_NOT_FOUND: '"maoctl pipeline list" lists them',
+  SCHEDULE_NOT_FOUND: '"maoctl pipeline schedules" lists those that are',
+  RUN_NOT_FOUND: '"maoctl run list" lists them',
+  ROUND_NOT_FOUND: '"maoctl round list" lists them',
+  LISTING_NOT_FOUND: '"maoctl market list" lists what is known here',
+  ALREADY_EXISTS: 'choose another name',
+  UNAUTHORIZED:
+    'the right one stands in api-token of its data directory: name that with --data, or set MAO_TOKEN',
+  STREAM_CLOSED: 'try again; the log of the node says why',
+}
+
+/** The sentence with the way out that it lacks. */
+export function withWayOut(code: ErrorCode, message: string): string {
+  const way = WAYS_OUT[code]
+  return way === undefined || /maoctl|MAO_TOKEN/.test(message) ? message : `${message}; ${way}`
+}
