@@ -2,38 +2,18 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemClock } from '../../src/base/clock.ts'
 import { frameBytesMax } from '../../src/base/limits.ts'
-import { silentLogger } from '../../src/base/logger.ts'
 import { generateIdentity } from '../../src/identity/node-key.ts'
 import type { ByteStream } from '../../src/network/byte-stream.ts'
 import { Frames } from '../../src/network/frames.ts'
-import { Network } from '../../src/network/network.ts'
-import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { loopbackNetwork, startLoopbackNetwork } from '../support/loopback-network.ts'
 
 const PROTOCOL = '/test/bytes/1'
 const MIB = 1024 * 1024
 
-async function startNetwork(t: TestContext): Promise<Network> {
-  const network = new Network({
-    identity: await generateIdentity(),
-    clock: systemClock,
-    log: silentLogger,
-    directory: await temporaryDirectory(t),
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    announce: [],
-    bootstrap: [],
-    mdns: false,
-    agentVersion: 'test',
-  })
-  await network.start()
-  t.after(() => network.stop())
-  return network
-}
-
 /** A stream between two nodes: one end in hand, the other given to `serve`. */
 async function streamTo(t: TestContext, serve: (stream: ByteStream) => Promise<void>): Promise<ByteStream> {
-  const [here, there] = [await startNetwork(t), await startNetwork(t)]
+  const [here, there] = [await startLoopbackNetwork(t), await startLoopbackNetwork(t)]
   await there.handle(PROTOCOL, serve)
   const peer = await here.dial(there.addresses())
   return here.open(peer, PROTOCOL)
@@ -113,7 +93,7 @@ test('frames of any size up to the bound come whole; an oversize one is refused 
 })
 
 test('nobody answers: the error says so', async (t) => {
-  const network = await startNetwork(t)
+  const network = await startLoopbackNetwork(t)
   const { peerId } = await generateIdentity()
   await assert.rejects(network.dial([`/ip4/127.0.0.1/tcp/9/p2p/${peerId}`]), { code: 'PEER_UNREACHABLE' })
   await assert.rejects(network.dial(['not an address']), { code: 'INVALID_INPUT' })
@@ -121,18 +101,8 @@ test('nobody answers: the error says so', async (t) => {
 })
 
 test('a port that is taken is named', async (t) => {
-  const first = await startNetwork(t)
+  const first = await startLoopbackNetwork(t)
   const port = /\/tcp\/(\d+)/.exec(first.addresses()[0] as string)?.[1]
-  const second = new Network({
-    identity: await generateIdentity(),
-    clock: systemClock,
-    log: silentLogger,
-    directory: await temporaryDirectory(t),
-    listen: [`/ip4/127.0.0.1/tcp/${port}`],
-    announce: [],
-    bootstrap: [],
-    mdns: false,
-    agentVersion: 'test',
-  })
+  const second = await loopbackNetwork(t, { port: Number(port) })
   await assert.rejects(second.start(), { code: 'PORT_IN_USE' })
 })

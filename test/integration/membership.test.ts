@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { decodeInvitation } from '../../src/federation/invitations.ts'
 import { requestAdmission } from '../../src/federation/join.ts'
 import { loadIdentity } from '../../src/identity/node-key.ts'
-import { Network } from '../../src/network/network.ts'
 import { Node } from '../../src/node.ts'
 import { eventually } from '../support/eventually.ts'
+import { startLoopbackNetwork } from '../support/loopback-network.ts'
 import { startTestNode, testConfig } from '../support/quiet-node.ts'
-import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 test('a newcomer joins with an invitation and soon everybody knows everybody', async (t) => {
   const [alice, bob, carol] = await Promise.all(
@@ -52,20 +50,9 @@ test('a member that was removed does not come back with its old invitation', asy
   const { peerId, config } = bob
   await alice.federation.registry.delete(`/members/${peerId}`)
   const invitation = decodeInvitation(token, Date.now())
-  const network = new Network({
-    identity: await loadIdentity(config.dataDirectory),
-    clock: systemClock,
-    log: silentLogger,
-    directory: await temporaryDirectory(t),
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    announce: [],
-    bootstrap: [],
-    mdns: false,
-    agentVersion: 'test',
-  })
+  const identity = await loadIdentity(config.dataDirectory)
   await bob.stop()
-  await network.start()
-  t.after(() => network.stop())
+  const network = await startLoopbackNetwork(t, { identity })
   await assert.rejects(requestAdmission(network, invitation, 'bob'), { code: 'INVITATION_USED' })
   assert.equal(alice.federation.members.isMember(peerId), false)
 })
