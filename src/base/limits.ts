@@ -159,6 +159,10 @@ export const timerMaxMs = 2 ** 31 - 1
 export const logDrainTimeoutMs = 10 * SECOND_MS
 /** A tool's own /tmp, in memory and so part of its memory limit. */
 export const toolTmpBytesMax = 256 * MIB
+/** How often the output of a step at work is measured: a fast disk takes a few gigabytes in that time. */
+export const outputWatchIntervalMs = 1 * SECOND_MS
+/** Disk space that steps leave to the node: below it, nobody could write down how a run ended. */
+export const diskFreeBytesMin = 512 * MIB
 /** A log line that one follower has not taken yet is read again from the file: this much at a time. */
 export const logReadBytes = 64 * KIB
 /** A scheduled run that was missed still runs this late; after that the next one is nearer. */
@@ -187,8 +191,12 @@ export const secretSearchChunkBytes = 1 * MIB
  * opening (60 bytes a member) and the closing (180 bytes a member), and must fit one record of `recordBytesMax`.
  */
 export const electorateMax = 64
-/** Rounds that one node follows at once. */
+/** Rounds of one dataset that a node looks at, over and over, because they may still change. */
 export const openRoundsMax = 1_000
+/** The same of one opener: one after the other is the rule, so that more are no honest member's. */
+export const openRoundsPerMemberMax = 32
+/** Rounds without an opening of which first words are kept; what is dropped is read from the registry again. */
+export const earlyRoundsMax = 1_000
 /**
  * How long members may hand in ballots. Shorter than gossip needs is no round; and since a dataset has one round at a
  * time, a longer one than a day would let a single member keep all others waiting for as long.

@@ -15,6 +15,7 @@ import {
 import type { Logger } from '../base/logger.ts'
 import { parseName } from '../base/names.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
+import { datasetSchema } from '../datasets/dataset-record.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import { headSchema } from '../datasets/heads.ts'
 import type { Members } from '../federation/members.ts'
@@ -61,6 +62,7 @@ export interface OpenOptions {
 }
 
 const headsPrefix = '/heads/'
+const datasetsPrefix = '/dataset/'
 
 /** Rounds that are asked for at this node and wait for those before them. */
 const openingsWaitingMax = 100
@@ -75,7 +77,7 @@ export class Consensus implements Startable {
   readonly #listeners = new Set<(event: ConsensusEvent) => void>()
   /** Requests come one after the other, so that each sees the round that the one before it opened. */
   readonly #openings = new SerialQueue(openingsWaitingMax)
-  readonly #stopped = new AbortController()
+  #stopped = new AbortController()
   #unwatch: (() => void)[] = []
 
   constructor(parts: ConsensusParts) {
@@ -95,17 +97,15 @@ export class Consensus implements Startable {
 
   async start(): Promise<void> {
     if (this.#unwatch.length > 0) return
+    this.#stopped = new AbortController()
+    this.#datasets.clear()
     const { registry, members, datasets, runs } = this.#parts
-    for (const { key } of registry.list(roundsPrefix)) {
-      const round = roundOfKey(key)
-      if (round !== undefined) this.#roundsOf(datasetOf(round)).add(round, true)
-    }
-    for (const { key } of registry.list(truthPrefix)) this.#roundsOf(key.slice(truthPrefix.length))
-    for (const run of runs.runs()) this.#wish(run)
+    for (const { key } of registry.list(datasetsPrefix)) this.#take(key.slice(datasetsPrefix.length), true)
     const prefixes = [roundsPrefix, ballotsPrefix, votesPrefix]
     this.#unwatch = [
       ...prefixes.map((prefix) => registry.watch(prefix, (change) => this.#heard(change))),
-      registry.watch(truthPrefix, ({ key }) => this.#roundsOf(key.slice(truthPrefix.length)).revisit()),
+      registry.watch(datasetsPrefix, ({ key }) => this.#datasetChanged(key.slice(datasetsPrefix.length))),
+      registry.watch(truthPrefix, ({ key }) => this.#datasets.get(key.slice(truthPrefix.length))?.revisit()),
       registry.watch(headsPrefix, ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.touch()),
       datasets.onEvent(({ type, dataset }) => {
         if (type === 'replicated') this.#datasets.get(dataset)?.arrived()
@@ -114,11 +114,10 @@ export class Consensus implements Startable {
       members.onChange(() => this.#revisitAll()),
       runs.onRun((run) => this.#wish(run)),
     ]
-    this.#touchAll()
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort()
+    this.#stopped.abort(new NodeError('CANCELLED', 'The node stops'))
     for (const unwatch of this.#unwatch.splice(0)) unwatch()
     await Promise.all([...this.#datasets.values()].map((rounds) => rounds.stop()))
   }
@@ -183,7 +182,10 @@ export class Consensus implements Startable {
       throw new NodeError('INVALID_INPUT', `${slot} is no slot: whole milliseconds since the epoch`, { slot })
     }
     const truth = await this.#truth.truth(dataset)
-    const rounds = this.#roundsOf(dataset)
+    const rounds = this.#datasets.get(dataset)
+    if (rounds === undefined) {
+      throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${dataset}`, { name: dataset })
+    }
     if (registry.get(openingKey(round)) !== undefined) {
       throw new NodeError('ALREADY_EXISTS', `Round ${round} was opened already`, { round })
     }
@@ -195,7 +197,7 @@ export class Consensus implements Startable {
     const parts = { self, members: members.list(), truth, latestMs: rounds.latestMs(), windowMs, now }
     const opening = openingOf({ ...parts, trigger: 'request' })
     await registry.put(openingKey(round), encodeJson(opening), { expiresMs: now + roundRecordsLifeMs })
-    rounds.add(round)
+    rounds.add(round, self)
     return this.round(round)
   }
 
@@ -204,31 +206,69 @@ export class Consensus implements Startable {
     const round = roundOfKey(key)
     if (round === undefined) return
     const dataset = datasetOf(round)
-    const rounds = this.#roundsOf(dataset)
+    const rounds = this.#datasets.get(dataset)
+    // Rounds of what is no dataset (yet) are left in the registry, where they are found when it is one.
+    if (rounds === undefined) return
     if (entry === undefined) {
       if (key === openingKey(round)) rounds.remove(round)
       return
     }
     this.#sightings.note(round, entry)
     // A ballot may come before its opening; what there is to do with it, the opening says.
-    if (key.startsWith(roundsPrefix) || rounds.knows(round)) rounds.add(round)
+    if (key === openingKey(round)) this.#follow(rounds, round)
+    rounds.stir(round)
     if (key.startsWith(ballotsPrefix)) this.#emit({ type: 'ballot', dataset, round })
     if (key.startsWith(votesPrefix)) this.#emit({ type: 'vote', dataset, round })
+  }
+
+  /** Whoever claims to have opened the round: one of them is enough for it to be followed. */
+  #follow(rounds: DatasetRounds, round: string, quiet = false): void {
+    for (const { author } of this.#parts.registry.claims(openingKey(round))) rounds.add(round, author, quiet)
+  }
+
+  #datasetChanged(dataset: string): void {
+    const rounds = this.#datasets.get(dataset)
+    if (this.#isDataset(dataset)) {
+      if (rounds === undefined) this.#take(dataset)
+      return
+    }
+    this.#datasets.delete(dataset)
+    void rounds?.discard()
+  }
+
+  #isDataset(dataset: string): boolean {
+    const entry = this.#parts.registry.get(datasetsPrefix + dataset)
+    return entry !== undefined && datasetSchema.safeParse(decodeJson(entry.value)).success
+  }
+
+  /** Takes up the rounds of a dataset. */
+  #take(dataset: string, quiet = false): void {
+    if (!this.#isDataset(dataset)) return
+    const { registry, runs } = this.#parts
+    const rounds = this.#newRounds(dataset)
+    this.#datasets.set(dataset, rounds)
+    for (const { key } of registry.list(`${roundsPrefix}${dataset}/`)) {
+      const round = roundOfKey(key)
+      if (round !== undefined && key === openingKey(round)) this.#follow(rounds, round, quiet)
+    }
+    for (const run of runs.runs()) this.#wish(run, dataset)
     rounds.touch()
   }
 
-  #wish(run: ScheduledRun): void {
+  /** A run may ask for rounds, of one dataset when it is named. */
+  #wish(run: ScheduledRun, only?: string): void {
     const asked = this.#parts.runs.roundOf(run.pipeline)
     if (asked === undefined) return
     const windowMs = Math.min(Math.max(asked.windowMs, roundWindowMinMs), roundWindowMaxMs)
-    for (const output of scheduledOutputs(run)) this.#roundsOf(output.dataset).wish(output, windowMs)
+    for (const output of scheduledOutputs(run)) {
+      if (only === undefined || only === output.dataset)
+        this.#datasets.get(output.dataset)?.wish(output, windowMs)
+    }
   }
 
-  #roundsOf(dataset: string): DatasetRounds {
-    const known = this.#datasets.get(dataset)
-    if (known !== undefined) return known
+  #newRounds(dataset: string): DatasetRounds {
     const { self, members, clock, log } = this.#parts
-    const rounds = new DatasetRounds({
+    return new DatasetRounds({
       dataset,
       self,
       members: () => members.list(),
@@ -243,8 +283,6 @@ export class Consensus implements Startable {
       log,
       signal: this.#stopped.signal,
     })
-    this.#datasets.set(dataset, rounds)
-    return rounds
   }
 
   /** The head of this node's own branch of a step, as it has announced it. */
@@ -253,10 +291,6 @@ export class Consensus implements Startable {
     const entry = registry.get(`${headsPrefix}${dataset}/${self}`)
     const parsed = headSchema.safeParse(entry && decodeJson(entry.value))
     return parsed.success ? parsed.data.branches[`${step}-${this.#nameOf(self)}`] : undefined
-  }
-
-  #touchAll(): void {
-    for (const rounds of this.#datasets.values()) rounds.touch()
   }
 
   #revisitAll(): void {

@@ -5,18 +5,15 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import {
-  candidateRetryMs,
-  clockSkewMaxMs,
-  openRoundsMax,
-  roundLifeMaxMs,
-  roundTickMs,
-} from '../base/limits.ts'
+import { candidateRetryMs, clockSkewMaxMs, roundLifeMaxMs, roundTickMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { Adoption } from './adoption.ts'
 import { compareRanks, rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
-import { factsOf, holding, nextActions, type Rival, rivalOf, type Situation } from './decisions.ts'
+import { factsOf, holding, nextActions, type Situation } from './decisions.ts'
 import type { Duties } from './duties.ts'
+import { Field } from './field.ts'
+import { FollowedRounds } from './followed-rounds.ts'
 import type { GroundTruth } from './ground-truth.ts'
 import { Inspection } from './inspection.ts'
 import type { Truth } from './opening.ts'
@@ -53,13 +50,13 @@ const LOOKS_MAX = 7
 
 export class DatasetRounds {
   readonly #parts: DatasetRoundsParts
-  readonly #rounds = new Map<string, RoundId>()
-  /** Rounds that may still change, by id. */
-  readonly #live = new Set<string>()
+  readonly #rounds = new FollowedRounds()
   readonly #wishes = new Map<string, ScheduledWish>()
   readonly #announced = new Map<string, string>()
   readonly #inspection: Inspection
-  #adopting = false
+  readonly #adoption: Adoption
+  readonly #ending = new AbortController()
+  readonly #signal: AbortSignal
   /** What kept the last look from its end, told once. */
   #complaint = ''
   #running: Promise<void> | undefined
@@ -68,31 +65,38 @@ export class DatasetRounds {
 
   constructor(parts: DatasetRoundsParts) {
     this.#parts = parts
-    this.#inspection = new Inspection({ ...parts, onExamined: () => this.touch() })
+    this.#signal = AbortSignal.any([parts.signal, this.#ending.signal])
+    const ending = { ...parts, signal: this.#signal }
+    this.#inspection = new Inspection({ ...ending, onExamined: () => this.touch() })
+    this.#adoption = new Adoption(ending)
   }
 
-  /** A round was heard of. `quiet` is for those that this node knows from before it started. */
-  add(round: string, quiet = false): void {
+  /** An opening was heard of. `quiet` is for what this node knows from before it started. */
+  add(round: string, opener: string, quiet = false): void {
     const id = parseRoundId(round)
     if (id === undefined) return
-    if (!this.#live.has(round) && this.#live.size >= openRoundsMax) {
-      this.#parts.log.warn({ round }, 'too many rounds are under way; this one is not followed')
+    const counted = opener === this.#parts.self ? undefined : opener
+    if (!this.#rounds.follow(round, id, counted)) {
+      this.#parts.log.debug({ round, opener }, 'too many rounds are under way; this one is not followed')
       return
     }
-    this.#rounds.set(round, id)
-    this.#live.add(round)
     const status = quiet ? this.#status(id) : undefined
     if (status !== undefined) this.#announced.set(round, this.#stateOf(status))
   }
 
-  knows(round: string): boolean {
-    return this.#rounds.has(round)
+  /** A record of a round came that is no opening: it is looked at once more, if it is known. */
+  stir(round: string): void {
+    const [id, opener] = [parseRoundId(round), this.#rounds.openerOf(round)]
+    if (id !== undefined && this.#rounds.has(round)) this.#rounds.follow(round, id, opener)
+    this.touch()
   }
 
-  /** The records of a round are gone. */
+  /** The opening of a round is gone, or its dataset is. */
   remove(round: string): void {
-    this.#rounds.delete(round)
-    this.#live.delete(round)
+    const id = parseRoundId(round)
+    if (id !== undefined) this.#parts.duties.forget(id, [])
+    this.#rounds.remove(round)
+    this.#wishes.delete(round)
     this.#announced.delete(round)
     this.#parts.sightings.forget(round)
   }
@@ -103,28 +107,31 @@ export class DatasetRounds {
     const round = formatRoundId(id)
     if (this.#parts.clock.now() >= output.sinceMs + windowMs && !this.#rounds.has(round)) return
     this.#wishes.set(round, { ...output, windowMs })
-    this.#rounds.set(round, id)
-    this.#live.add(round)
+    this.#rounds.follow(round, id)
     this.touch()
   }
 
   /** Commits came by themselves: ballots that wait for a fetch, or for its next attempt, may be looked into. */
   arrived(): void {
-    for (const round of this.#live) {
-      const id = this.#rounds.get(round)
-      if (id !== undefined) this.#inspection.arrived(this.#records(id))
+    for (const id of this.#rounds.live()) {
+      if (this.#takesPart(id)) this.#inspection.arrived(this.#records(id))
     }
     this.touch()
   }
 
-  /** The truth has moved: every round that builds on it or lost to it is looked at again. */
+  /** The truth or the members have changed: every round that competes with the truth, or may follow it, is looked at. */
   revisit(): void {
-    for (const round of this.#rounds.keys()) this.#live.add(round)
+    const height = this.#certified()?.height ?? 0
+    const { sightings } = this.#parts
+    this.#rounds.revive((id) => sightings.openings(id).some(({ value }) => value.height >= height))
     this.touch()
   }
 
   views(): RoundView[] {
-    const ids = [...this.#rounds.values()].sort(compareRounds)
+    const ids = this.#rounds
+      .known()
+      .map(([, id]) => id)
+      .sort(compareRounds)
     return ids.map((id) => this.view(id)).filter((view) => view !== undefined)
   }
 
@@ -136,18 +143,18 @@ export class DatasetRounds {
 
   /** When the latest round of the dataset was opened, ms; 0 when there is none. */
   latestMs(): number {
-    return this.#openedMs(() => true)
+    return this.#field().latestMs
   }
 
   /** A round that another one has to wait for. */
   underWay(): RoundId | undefined {
-    return holding(this.#rivals(), this.#parts.clock.now())[0]?.id
+    return holding(this.#field().rivals(), this.#parts.clock.now())[0]?.id
   }
 
   /** Looks at everything again, soon; any number of calls make one look. */
   touch(): void {
     this.#dirty = true
-    if (this.#running !== undefined || this.#parts.signal.aborted) return
+    if (this.#running !== undefined || this.#signal.aborted) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       // Something may have changed after the last look and before this line.
@@ -156,16 +163,23 @@ export class DatasetRounds {
   }
 
   async stop(): Promise<void> {
+    this.#ending.abort()
     clearTimeout(this.#timer)
     await this.#running
+    await this.#adoption.idle()
+  }
+
+  /** Ends, and forgets all that was seen: the dataset is no more. */
+  async discard(): Promise<void> {
+    await this.stop()
+    for (const [round] of this.#rounds.known()) this.remove(round)
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#parts
     // What changes together arrives together: one look at the end of the turn sees all of it.
     await new Promise((resolve) => setImmediate(resolve))
     let wakeMs: number | undefined
-    while (this.#dirty && !signal.aborted) {
+    while (this.#dirty && !this.#signal.aborted) {
       this.#dirty = false
       try {
         wakeMs = await this.#evaluate()
@@ -179,7 +193,7 @@ export class DatasetRounds {
 
   #sleep(wakeMs: number | undefined): void {
     clearTimeout(this.#timer)
-    if (this.#parts.signal.aborted || (this.#live.size === 0 && wakeMs === undefined)) return
+    if (this.#signal.aborted || (this.#rounds.isEmpty && wakeMs === undefined)) return
     const now = this.#parts.clock.now()
     const restMs = Math.min(roundTickMs, Math.max(1, (wakeMs ?? Number.MAX_SAFE_INTEGER) - now))
     this.#timer = setTimeout(() => this.touch(), restMs)
@@ -188,20 +202,22 @@ export class DatasetRounds {
 
   /** @returns when to look again if nothing changes. */
   async #evaluate(): Promise<number | undefined> {
-    this.#adopt()
-    const live = [...this.#live].map((round) => this.#rounds.get(round)).filter((id) => id !== undefined)
+    this.#adoption.begin()
+    const live = this.#rounds.live()
     if (live.length === 0) return undefined
     const truth = await this.#parts.truth.truth(this.#parts.dataset)
     const wakes: number[] = []
+    const field = this.#field()
     for (const id of live.sort(compareRounds)) {
       try {
-        const wakeMs = await this.#attend(id, truth)
+        const wakeMs = await this.#attend(id, truth, field)
         if (wakeMs !== undefined) wakes.push(wakeMs)
       } catch (error) {
         // What one round cannot do now must not keep the others from their turn.
         this.#complain(error)
         wakes.push(this.#parts.clock.now() + candidateRetryMs)
       }
+      field.refresh(id)
     }
     return wakes.length === 0 ? undefined : Math.min(...wakes)
   }
@@ -213,14 +229,15 @@ export class DatasetRounds {
     this.#complaint = message
   }
 
-  async #attend(id: RoundId, truth: Truth): Promise<number | undefined> {
-    const { duties, self, clock, signal } = this.#parts
-    for (let look = 0; look < LOOKS_MAX && !signal.aborted; look += 1) {
-      const situation = await this.#situation(id, truth)
-      this.#inspect(situation.records)
+  async #attend(id: RoundId, truth: Truth, field: Field): Promise<number | undefined> {
+    const { duties, self, clock } = this.#parts
+    for (let look = 0; look < LOOKS_MAX && !this.#signal.aborted; look += 1) {
+      const situation = await this.#situation(id, truth, field)
+      if (this.#takesPart(id)) this.#inspection.begin(situation.records)
       const { actions, wakeMs } = nextActions(situation, self, clock.now())
       let changed = false
-      for (const action of actions) changed = (await duties.perform(action, situation, signal)) || changed
+      for (const action of actions)
+        changed = (await duties.perform(action, situation, this.#signal)) || changed
       if (changed) continue
       this.#settle(id, situation)
       return wakeMs
@@ -228,12 +245,12 @@ export class DatasetRounds {
     return undefined
   }
 
-  /** Nothing is fetched for a round that this node takes no part in. */
-  #inspect(records: RoundRecords): void {
-    if (this.#status(records.id)?.refusal === undefined) this.#inspection.begin(records)
+  /** Nothing is fetched for a round whose opening is out of order. */
+  #takesPart(id: RoundId): boolean {
+    return this.#status(id)?.refusal === undefined
   }
 
-  async #situation(id: RoundId, truth: Truth): Promise<Situation> {
+  async #situation(id: RoundId, truth: Truth, field: Field): Promise<Situation> {
     const { members, duties } = this.#parts
     const wish = this.#wishes.get(formatRoundId(id))
     const records = this.#records(id)
@@ -244,9 +261,9 @@ export class DatasetRounds {
       certified: this.#certified(),
       candidate: await this.#candidate(records, wish),
       wish,
-      rivals: this.#rivals(id),
-      signedMs: this.#openedMs(([round]) => this.#parts.sightings.hasVoted(round, this.#parts.self)),
-      latestMs: this.latestMs(),
+      rivals: field.rivalsOf(id),
+      signedMs: field.signedMs,
+      latestMs: field.latestMs,
       outcomes: duties.outcomes,
     }
   }
@@ -261,49 +278,11 @@ export class DatasetRounds {
     return { commit, tree: await truth.treeOf(id.dataset, commit) } satisfies Ballot
   }
 
-  /** The latest time at which one of these rounds was opened; what a liar dates into the future does not count. */
-  #openedMs(among: (round: [string, RoundId]) => boolean): number {
-    const believedMs = this.#parts.clock.now() + clockSkewMaxMs
-    const openings = [...this.#rounds].filter(among).flatMap(([, id]) => this.#parts.sightings.openings(id))
-    const times = openings.map(({ value }) => value.openedMs).filter((openedMs) => openedMs <= believedMs)
-    return Math.max(0, ...times)
-  }
-
-  /** The rounds under way, but for the one that looks at them. */
-  #rivals(id?: RoundId): Rival[] {
-    const [facts, now] = [this.#facts(), this.#parts.clock.now()]
-    const rivals: Rival[] = []
-    for (const round of this.#live) {
-      const other = this.#rounds.get(round)
-      if (other === undefined || (id !== undefined && compareRounds(other, id) === 0)) continue
-      const records = this.#records(other)
-      const status = projectRound(records, facts, now)
-      if (status !== undefined) rivals.push(rivalOf(records, status, facts, this.#parts.self))
-    }
-    return rivals
-  }
-
-  /** Lets `ground-truth` follow the certificate, in the background. */
-  #adopt(): void {
-    if (this.#adopting || this.#parts.truth.isAdopted(this.#parts.dataset)) return
-    this.#adopting = true
-    void this.#follow().finally(() => {
-      this.#adopting = false
-    })
-  }
-
-  async #follow(): Promise<void> {
-    const { truth, dataset, emit, signal, log } = this.#parts
-    const certificate = truth.certified(dataset)?.certificate
-    try {
-      if ((await truth.adopt(dataset, signal)) && certificate !== undefined) {
-        emit({ type: 'adopted', dataset, round: certificate.round, commit: certificate.commit })
-      }
-    } catch (error) {
-      if (signal.aborted) return
-      log.warn({ dataset, error: messageOf(error) }, 'the certified truth cannot be had yet')
-      setTimeout(() => this.touch(), candidateRetryMs).unref()
-    }
+  #field(): Field {
+    const { self, sightings, clock } = this.#parts
+    const records = (id: RoundId) => this.#records(id)
+    const seen = { records, facts: this.#facts(), now: clock.now() }
+    return new Field({ self, sightings, rounds: this.#rounds, ...seen })
   }
 
   /** Says what has become of a round, and stops following it when nothing can change it any more. */
@@ -313,7 +292,7 @@ export class DatasetRounds {
     const status = this.#status(id)
     const wished = wish !== undefined && clock.now() < wish.sinceMs + wish.windowMs
     if (status === undefined) {
-      if (!wished) this.#drop(round)
+      if (!wished) this.remove(round)
       return
     }
     const state = this.#stateOf(status)
@@ -323,9 +302,10 @@ export class DatasetRounds {
       emit({ dataset, round, ...this.#eventOf(status) })
     }
     if (!this.#isOver(id, status) || (status.refusal !== undefined && wished)) return
-    this.#live.delete(round)
+    this.#rounds.rest(round)
     this.#wishes.delete(round)
-    duties.forget(id, records.closings)
+    // A false opening is looked at again whenever members change, and told once all the same.
+    if (status.refusal === undefined) duties.forget(id, records.closings)
   }
 
   #eventOf(status: RoundStatus) {
@@ -359,12 +339,6 @@ export class DatasetRounds {
     }
     if (state !== 'undecided') return false
     return reason === 'superseded' || now >= votesUntilMs
-  }
-
-  #drop(round: string): void {
-    this.#wishes.delete(round)
-    this.#live.delete(round)
-    this.#rounds.delete(round)
   }
 
   #records(id: RoundId): RoundRecords {

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
-import { ballotsPerMemberMax } from '../base/limits.ts'
+import { ballotsPerMemberMax, earlyRoundsMax } from '../base/limits.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Entry } from '../registry/watchers.ts'
 import {
@@ -37,7 +37,10 @@ interface Memory {
 
 export class Sightings {
   readonly #parts: SightingsParts
+  /** Of the rounds that somebody looks at, until they are forgotten. */
   readonly #memories = new Map<string, Memory>()
+  /** Of those that nobody has looked at yet: anybody can name rounds without end, so the oldest make room. */
+  readonly #early = new Map<string, Memory>()
   /** What a value says, by its bytes: rounds are looked at often, and records never change. */
   readonly #parsed = new WeakMap<Uint8Array, Signed<unknown> | undefined>()
   readonly #hashes = new WeakMap<Uint8Array, string>()
@@ -48,7 +51,7 @@ export class Sightings {
 
   /** Remembers a ballot or vote as it arrives, so that what replaces it does not make it unsaid. */
   note(round: string, entry: Entry): void {
-    const memory = this.#memory(round)
+    const memory = this.#memories.get(round) ?? this.#earlyMemory(round)
     if (entry.key === ballotKey(round, entry.author)) this.#noteBallot(memory, entry)
     else if (entry.key === voteKey(round, entry.author)) this.#noteVote(memory, entry)
     else this.#arrival(memory, entry)
@@ -93,6 +96,7 @@ export class Sightings {
 
   forget(round: string): void {
     this.#memories.delete(round)
+    this.#early.delete(round)
   }
 
   #claims<T>(memory: Memory, key: string, schema: z.ZodType<T>): Claim<T>[] {
@@ -146,8 +150,21 @@ export class Sightings {
   #memory(round: string): Memory {
     const known = this.#memories.get(round)
     if (known !== undefined) return known
-    const memory: Memory = { arrivals: new Map(), ballots: new Map(), votes: new Map() }
+    const memory = this.#early.get(round) ?? newMemory()
+    this.#early.delete(round)
     this.#memories.set(round, memory)
     return memory
   }
+
+  #earlyMemory(round: string): Memory {
+    const memory = this.#early.get(round) ?? newMemory()
+    this.#early.set(round, memory)
+    const [oldest] = this.#early.keys()
+    if (this.#early.size > earlyRoundsMax && oldest !== undefined) this.#early.delete(oldest)
+    return memory
+  }
+}
+
+function newMemory(): Memory {
+  return { arrivals: new Map(), ballots: new Map(), votes: new Map() }
 }

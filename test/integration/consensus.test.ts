@@ -180,6 +180,28 @@ test('a member that opens an endless round for itself alone stops nobody: rounds
   await truthIs(nodes, 2)
 })
 
+test('rounds of what is no dataset are left alone until it is one', async (t) => {
+  const [alice] = (await startVoters(t, [])) as [ConsensusNode]
+  const electorate = [alice.identity.peerId]
+  const times = { openedMs: Date.now(), cutoffMs: Date.now() + 20_000, votesUntilMs: Date.now() + 80_000 }
+  const shape = { method: 'identical', trigger: 'request', parent: null, height: 1, openedBy: electorate[0] }
+  await alice.registry.put('/rounds/data/collect/5/opening', encodeJson({ electorate, ...shape, ...times }))
+  assert.deepEqual(alice.consensus.rounds(), [])
+  await alice.datasets.add('data')
+  await eventually(() => alice.consensus.rounds()[0]?.state === 'open', 'the round was not found', WAIT_MS)
+  await alice.registry.delete('/dataset/data')
+  await eventually(() => alice.consensus.rounds().length === 0, 'its rounds outlive the dataset', WAIT_MS)
+})
+
+test('consensus takes up again where it was stopped', async (t) => {
+  const [alice] = (await found(t, [])) as [ConsensusNode]
+  await alice.consensus.stop()
+  await alice.consensus.start()
+  await commitResult(t, alice, FOUND)
+  await alice.consensus.open('data', 'collect', { windowMs: 20_000 })
+  await truthIs([alice], 1)
+})
+
 test('too few ballots: the round ends undecided, says why, and the truth stays where it was', async (t) => {
   const nodes = (await found(t, ['bob', 'carol'])) as [ConsensusNode, ConsensusNode, ConsensusNode]
   const [alice, bob] = nodes
