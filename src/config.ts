@@ -35,6 +35,11 @@ const executionSchema = z.strictObject({
   memoryBytes: z.int().min(MEMORY_BYTES_MIN).default(GIB).describe('memory of one step'),
   cpus: z.number().min(0.01).max(1_024).default(1).describe('processors of one step'),
   pids: z.int().min(1).default(256).describe('processes of one step'),
+  outputBytes: z
+    .int()
+    .min(1)
+    .default(10 * GIB)
+    .describe('size of the output of one step'),
   concurrency: z.int().min(1).max(64).default(1).describe('runs at once'),
   repeatLost: z.boolean().default(true).describe('repeat once, at start, a run that a crash cut'),
   environment: z

@@ -156,6 +156,7 @@ const grantedSchema = z.object({
   cpus: z.number(),
   pids: z.int(),
   timeoutMs: z.int(),
+  outputBytes: z.int().optional(),
 })
 
 const stepRunSchema = z

@@ -44,6 +44,8 @@ export interface Granted {
   cpus: number
   pids: number
   timeoutMs: number
+  /** Runs of earlier versions had no limit. */
+  outputBytes?: number
   /** Variables that this node's settings added or overrode. */
   environment: Record<string, string>
   /** Names of the variables that were filled with secrets. */

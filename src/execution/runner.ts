@@ -13,6 +13,7 @@ import { commitMessage } from './commit-message.ts'
 import { type ContainerEngine, type EngineImage, NODE_LABEL, RUN_LABEL, STEP_LABEL } from './engine.ts'
 import type { ImagePins } from './image-pins.ts'
 import type { RunLogs } from './logs.ts'
+import { excessOf, watchOutput } from './output-watch.ts'
 import { STOPPED } from './queue.ts'
 import { loseRun } from './recovery.ts'
 import { advance, currentStep, type EndState, endRun, finishStep, isAllowed, type Run } from './run.ts'
@@ -159,6 +160,10 @@ export class Runner {
         signal,
       })
       if (outcome.state !== 'succeeded') return outcome
+      // Asked again: between two looks a fast tool writes much, and ends.
+      const excess = await excessOf({ directory: staged.data, bytesMax: settings.outputBytes }, signal)
+      if (excess !== undefined) throw excess
+      signal.throwIfAborted()
       const leak = await findSecret(staged.data, filled, signal)
       if (leak !== undefined) return endOfLeak(leak)
       await this.#move(id, (run) => advance(run, 'committing', now(), { exitCode: 0 }))
@@ -206,7 +211,12 @@ export class Runner {
         const patch = { granted, containerId, outputBranch: branch, ...from }
         await this.#move(id, (moved) => advance(moved, 'running', clock.now(), patch))
         const timeoutMs = settings.stepTimeoutMs
-        return await runContainer({ engine, containerId, stepLog, timeoutMs, signal })
+        const watch = watchOutput({ directory: staged.data, bytesMax: settings.outputBytes }, log)
+        try {
+          return await runContainer({ engine, containerId, stepLog, timeoutMs, limit: watch.signal, signal })
+        } finally {
+          watch.stop()
+        }
       } finally {
         await engine.remove(containerId).catch((error: unknown) => {
           // Its labels bring it up again at the next start.

@@ -13,6 +13,7 @@ export interface ExecutionSettings {
   readonly memoryBytes: number
   readonly cpus: number
   readonly pids: number
+  readonly outputBytes: number
   readonly concurrency: number
   readonly repeatLost: boolean
   /** Per tool, variables that override those of the pipeline on this node. */
@@ -52,6 +53,7 @@ export function grantedTo(p: {
     cpus: settings.cpus,
     pids: settings.pids,
     timeoutMs: settings.stepTimeoutMs,
+    outputBytes: settings.outputBytes,
     environment: { ...settings.environment[step.tool] },
     secrets: [...p.secrets.keys()].sort(),
   }

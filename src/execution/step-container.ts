@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { messageOf } from '../base/errors.ts'
+import { type ErrorCode, isNodeError, messageOf } from '../base/errors.ts'
 import { logDrainTimeoutMs, timerMaxMs } from '../base/limits.ts'
 import type { ContainerEnd, ContainerEngine, ContainerSpec, EngineImage, Mount } from './engine.ts'
 import type { StepLog } from './logs.ts'
@@ -16,7 +16,7 @@ const SIGNAL_BASE = 128
 
 export type ContainerOutcome =
   | { state: 'succeeded' }
-  | { state: 'failed' | 'oom-killed' | 'timed-out'; reason: string; exitCode?: number }
+  | { state: 'failed' | 'oom-killed' | 'timed-out'; reason: string; code?: ErrorCode; exitCode?: number }
 
 export async function specOf(p: {
   run: Run
@@ -50,7 +50,8 @@ export async function specOf(p: {
 }
 
 /**
- * Starts a container and sees it to its end, which it comes to by itself, at its time limit, or when `signal` aborts.
+ * Starts a container and sees it to its end, which it comes to by itself, at a limit (of time, or the one that `limit`
+ * tells of), or when `signal` aborts.
  *
  * @throws the signal's reason when it aborts, once the container is dead.
  */
@@ -59,14 +60,15 @@ export async function runContainer(p: {
   containerId: string
   stepLog: StepLog
   timeoutMs: number
+  limit: AbortSignal
   signal: AbortSignal
 }): Promise<ContainerOutcome> {
-  const { engine, containerId, stepLog, signal } = p
+  const { engine, containerId, stepLog, limit, signal } = p
   const timeoutMs = Math.min(p.timeoutMs, timerMaxMs)
   signal.throwIfAborted()
   await engine.start(containerId, (stream, bytes) => stepLog.write(stream, bytes))
   const deadline = AbortSignal.timeout(timeoutMs)
-  const cut = AbortSignal.any([signal, deadline])
+  const cut = AbortSignal.any([signal, deadline, limit])
   let end: ContainerEnd
   try {
     end = await engine.wait(containerId, cut)
@@ -81,6 +83,8 @@ export async function runContainer(p: {
       )
     })
     signal.throwIfAborted()
+    if (isNodeError(limit.reason))
+      return { state: 'failed', reason: limit.reason.message, code: limit.reason.code }
     return { state: 'timed-out', reason: `the step ran longer than ${timeoutMs / 1_000} s` }
   }
   return outcomeOf(end)

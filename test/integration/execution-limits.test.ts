@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
@@ -102,6 +102,30 @@ test('a fork bomb is held by its limit, which the run shows', async (t) => {
   assert.equal(run.steps[0]?.exitCode, 5)
   assert.equal(run.steps[0]?.granted?.pids, 16)
   assert.match(await logOf(room, run.id), /still here/)
+})
+
+test('a step that fills the disk is killed at the limit, which the run names', async (t) => {
+  const directory = join(base, 'filling')
+  const room = await roomIn(t, directory, { settings: { outputBytes: 4 * 1024 ** 2 } })
+  const fills = [
+    // On and on, until it is stopped.
+    'trap "" TERM; while true; do head -c 1000000 /dev/zero >> data/big; sleep 0.05; done',
+    // Done before anybody looks.
+    'head -c 8000000 /dev/zero > data/big',
+    // Large in a commit, though not yet on the disk.
+    'truncate -s 1G data/holes',
+  ]
+  for (const script of fills) {
+    const run = await ran(room, script)
+    assert.deepEqual([run.state, run.code], ['failed', 'TOO_LARGE'], `${script}: ${run.reason}`)
+    assert.match(run.reason ?? '', /more than 4194304 bytes.*execution\.outputBytes/)
+    assert.equal(run.steps[0]?.granted?.outputBytes, 4 * 1024 ** 2)
+    assert.deepEqual(await containersLabelled('mao.run', run.id), [])
+  }
+  const repository = await room.datasets.repository('out')
+  assert.equal(await repository.resolve('work-alice'), undefined)
+  assert.deepEqual(await readdir(join(directory, 'staging')), [])
+  assert.equal((await ran(room, 'head -c 1000000 /dev/zero > data/small')).state, 'succeeded')
 })
 
 test('without an engine the node starts, tells each run what to do, and stays up', async (t) => {

@@ -26,6 +26,7 @@ export const SETTINGS: ExecutionSettings = {
   memoryBytes: 64 * MIB,
   cpus: 1,
   pids: 64,
+  outputBytes: 64 * MIB,
   concurrency: 1,
   repeatLost: true,
   environment: {},
