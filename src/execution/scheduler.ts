@@ -52,7 +52,14 @@ export class Scheduler implements Startable {
     if (this.#unwatch === undefined) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      this.#ticking = this.#ticking.then(() => this.#tick())
+      this.#ticking = this.#ticking.then(async () => {
+        try {
+          await this.#tick()
+        } catch (error) {
+          this.#parts.log.error({ error: messageOf(error) }, 'the schedules were not looked at')
+          this.#wake(schedulerSleepMaxMs)
+        }
+      })
     }, afterMs)
   }
 
