@@ -98,10 +98,10 @@ export class Execution implements Startable {
     const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
     const self = () => ({ peer, name: members.self().name })
     const { repeatLost, concurrency } = settings
-    this.#recovery = new Recovery({
-      ...{ store, engine, staging, datasets, repeatLost, peer, newId, clock, log },
-    })
     const monitor = new Monitor({ registry, self, clock, log })
+    this.#recovery = new Recovery({
+      ...{ store, engine, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
+    })
     const runner = new Runner({
       ...{ store, engine, pins: this.#pins, staging, logs: this.#logs, secrets, datasets, imageOf },
       ...{ approvals: this.#approvals, monitor, settings, dockerSocketPath, self, newId, clock, log },

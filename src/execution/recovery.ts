@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
+import type { Monitor } from '../monitoring/monitor.ts'
 import { trailerOf } from './commit-message.ts'
 import { type ContainerEngine, NODE_LABEL } from './engine.ts'
 import { currentStep, endRun, finishStep, isEnded, newRun, type Run, type StepRun } from './run.ts'
@@ -53,6 +54,7 @@ export interface RecoveryParts {
   readonly engine: Pick<ContainerEngine, 'ping' | 'find' | 'remove'>
   readonly staging: Pick<Staging, 'clear'>
   readonly datasets: Pick<Datasets, 'repository'>
+  readonly monitor: Pick<Monitor, 'review'>
   readonly repeatLost: boolean
   readonly peer: string
   readonly newId: () => string
@@ -110,14 +112,27 @@ export class Recovery {
   async #withCommitFound(run: Run): Promise<Run> {
     const step = run.steps[currentStep(run)]
     if (step?.state !== 'committing' || step.outputBranch === undefined) return run
-    const { datasets, clock, log } = this.#parts
+    const { datasets, monitor, clock, log } = this.#parts
     try {
       const repository = await datasets.repository(step.outputDataset)
       const outputCommit = await repository.resolve(step.outputBranch)
       if (outputCommit === undefined) return run
       const { message } = await repository.readCommit(outputCommit)
       const ours = trailerOf(message, 'Run-Id') === run.id && trailerOf(message, 'Step') === step.name
-      return ours ? finishStep(run, clock.now(), { outputCommit, outputChanged: true }) : run
+      if (!ours) return run
+      const { name, tool, outputDataset: dataset } = step
+      // The review comes after the commit, so the crash may have come before it. It writes the same again if not.
+      const committed = {
+        run: run.id,
+        pipeline: run.pipeline,
+        step: name,
+        tool,
+        dataset,
+        commit: outputCommit,
+      }
+      const report = await monitor.review({ ...committed, repository })
+      const reviewed = report === undefined ? {} : { report }
+      return finishStep(run, clock.now(), { outputCommit, outputChanged: true, ...reviewed })
     } catch (error) {
       log.warn({ run: run.id, error: messageOf(error) }, 'whether a commit was made could not be seen')
       return run

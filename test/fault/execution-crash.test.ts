@@ -122,20 +122,27 @@ test('a run that was waiting is not lost: it runs after the restart', async (t) 
   else assert.deepEqual([run?.state, more.length], ['succeeded', 0])
 })
 
-test('a run that was committed when the node died is complete', async (t) => {
+/** A spike in the control metric, with what it takes to see one. */
+const SPIKE =
+  'echo 100 > data/control-1.csv; echo 102 > data/control-2.csv; echo 120 > data/control-3.csv; echo {} > data/insights.json'
+
+test('a run that was committed when the node died is complete, and reviewed', async (t) => {
   const directory = join(base, 'committed')
-  await prepare(directory, [WRITE_ONCE])
+  const peer = await prepare(directory, [`${WRITE_ONCE}; ${SPIKE}`])
   const room = await opened(t, directory)
   const { id } = await room.execution.submit('work')
   await room.execution.finished(id)
+  const notified = `/notifications/shell/${peer}`
+  for (const key of [notified, `/insights/shell/${peer}`]) await room.registry.delete(key)
   await room.stop()
-  // The word that the commit was made is taken back, as if the crash had come just before it.
+  // The word that the commit was made, and what was seen in it, are taken back, as if the crash had come just before.
   const database = await openDatabase(directory)
   const runs = table<Run>(database, 'runs')
   const run = (await runs.get(id)) as Run
   const [step] = run.steps
   assert.ok(step !== undefined)
-  const { outputCommit, endedMs: _, ...committing } = step
+  const { outputCommit, endedMs: _, report, ...committing } = step
+  assert.equal(report?.verdict, 'spike')
   const cut: Run = {
     ...run,
     state: 'committing',
@@ -149,6 +156,9 @@ test('a run that was committed when the node died is complete', async (t) => {
   const found = again.execution.run(id)
   assert.equal(found.state, 'succeeded')
   assert.equal(found.steps[0]?.outputCommit, outputCommit)
+  assert.deepEqual(found.steps[0]?.report, report)
+  assert.ok(again.registry.get(notified) !== undefined, 'nobody hears of the spike')
+  assert.ok(again.registry.get(`/insights/shell/${peer}`) !== undefined, 'the insights are not published')
   assert.equal(again.execution.runs().length, 1)
 })
 
