@@ -3,10 +3,12 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encode } from '@ipld/dag-cbor'
 import { recordBytesMax } from '../../src/base/limits.ts'
+import { withDeadline } from '../../src/base/wait.ts'
 import { Frames } from '../../src/network/frames.ts'
 import { registryTopic } from '../../src/registry/gossip-replication.ts'
 import { SYNC_PROTOCOL } from '../../src/registry/sync.ts'
 import { eventually } from '../support/eventually.ts'
+import { startLoopbackNetwork } from '../support/loopback-network.ts'
 import { newIdentity, sealRecord } from '../support/records.ts'
 import { type RegistryNode, startFederation } from '../support/registry-node.ts'
 
@@ -113,4 +115,19 @@ test('a catch-up that talks nonsense is cut, and the next one works', async (t) 
   await alice.registry.put('/tools/x', bytes('x'))
   await mallory.sync.pullNow(alice.identity.peerId)
   assert.equal(mallory.registry.digest(), alice.registry.digest())
+})
+
+test('a peer that never answers does not hold up the stop', async (t) => {
+  const [alice] = await startFederation(t, [])
+  assert(alice)
+  const mute = await startLoopbackNetwork(t)
+  const asked = new Promise<void>((resolve) => {
+    void mute.handle(SYNC_PROTOCOL, () => {
+      resolve()
+      return new Promise(() => undefined)
+    })
+  })
+  await alice.network.dial(mute.addresses())
+  await withDeadline(asked, 10_000, 'The first question')
+  await withDeadline(alice.sync.stop(), 5_000, 'The stop')
 })
