@@ -140,6 +140,8 @@ export class Sync implements Startable {
     const stream = await this.#parts.network.open(peer, SYNC_PROTOCOL, signal)
     const cut = () => stream.abort(new NodeError('CANCELLED', 'The catch-up was cut short'))
     signal.addEventListener('abort', cut, { once: true })
+    // It may have been cut short while the stream opened, and that event does not come again.
+    if (signal.aborted) cut()
     try {
       const result = await withDeadline(this.#reconcile(new Frames(stream)), syncTimeoutMs, 'The catch-up')
       await stream.closeWrite()
