@@ -105,9 +105,12 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
   return routes
 }
 
+/** Below the data directory; emptied when the API starts. */
+export const TEMPORARY_DIRECTORY = 'tmp'
+
 /** Beside the repositories, so that what is unpacked is on the disk that has room for datasets. */
 async function temporaryDirectory(dataDirectory: string): Promise<string> {
-  const parent = join(dataDirectory, 'tmp')
+  const parent = join(dataDirectory, TEMPORARY_DIRECTORY)
   await mkdir(parent, { recursive: true, mode: 0o700 })
   return mkdtemp(join(parent, 'import-'))
 }

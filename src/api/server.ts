@@ -16,6 +16,7 @@ import type { NodeEvent } from '../node.ts'
 import type { ApiNode } from './api-node.ts'
 import { createApp } from './app.ts'
 import { openToken } from './auth.ts'
+import { TEMPORARY_DIRECTORY } from './dataset-routes.ts'
 import { eventView } from './event-view.ts'
 import { EventHub } from './events.ts'
 import { allowedHosts } from './host-allow-list.ts'
@@ -59,6 +60,12 @@ export class ApiServer implements Startable {
     })
     server.maxConnections = apiConnectionsMax
     const address = await listen(server, api.host, api.port)
+    // Such as too many open files: the server goes on, and an error that nobody hears would end the process.
+    server.on('error', (error) =>
+      this.#log.error({ error: messageOf(error) }, 'the API could not take a connection'),
+    )
+    // What an import that a crash cut off had unpacked.
+    await rm(join(dataDirectory, TEMPORARY_DIRECTORY), { recursive: true, force: true })
     this.#stopping = new AbortController()
     await this.#events.start()
     const app = createApp({
@@ -104,9 +111,10 @@ export class ApiServer implements Startable {
 
 function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(listenFailure(cause, host, port)))
+    const refuse = (cause: Error) => reject(listenFailure(cause, host, port))
+    server.once('error', refuse)
     server.listen({ host, port }, () => {
-      server.removeAllListeners('error')
+      server.off('error', refuse)
       const address = server.address()
       if (address === null || typeof address === 'string') {
         return reject(new NodeError('INTERNAL', 'the API listens on no IP address'))
