@@ -178,6 +178,8 @@ export class GitProgram {
       process.once('error', (cause) => reject(notStarted(cause)))
       process.once('close', (code) => resolve({ code, stderr: said }))
     })
+    // Nobody reads from the socket any more; left open at our end, it would keep the end from being told.
+    process.once('exit', () => socket?.end())
     const child: GitChild = { process, stdin, stdout, socket, ended, kill }
     this.#running.add(child)
     const forget = () => {

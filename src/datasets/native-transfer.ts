@@ -10,7 +10,7 @@ import type { ByteStream } from '../network/byte-stream.ts'
 import type { GitProgram } from './git-program.ts'
 import { PackMeter } from './pack-meter.ts'
 
-/** What is given to the last bytes once git has said that it has all. */
+/** What the other side is given to end its side of a fetch that is complete, while nobody waits for it. */
 const FAREWELL_MS = 5 * SECOND_MS
 
 /** Serves one fetch. A refusal by upload-pack reaches the other side as git's own message. */
@@ -45,7 +45,7 @@ export async function serveUploadPack(
  * @throws NodeError COMMIT_NOT_FOUND (the peer has it not), STREAM_CLOSED (cut), PACK_REJECTED.
  */
 export async function fetchUploadPack(
-  git: GitProgram,
+  git: Pick<GitProgram, 'spawn'>,
   path: string,
   stream: ByteStream,
   wants: readonly string[],
@@ -84,19 +84,35 @@ export async function fetchUploadPack(
     child.kill()
   }
   const received = pourMetered(socket, stream, meter).catch(fail)
-  const sent = pourOut(stream, socket).catch(fail)
+  void pourOut(stream, socket).catch(fail)
   const { code, stderr } = await child.ended
   socket.destroy()
   signal.throwIfAborted()
   if (code === 0) {
-    // git has verified all it wanted; what is left of the dialogue is a courtesy.
-    await withDeadline(Promise.all([received, sent]), FAREWELL_MS, 'The end of a fetch').catch(() =>
-      stream.abort(new Error('The fetch is complete')),
-    )
+    // git has verified all it wanted; what is left of the dialogue is a courtesy, for which no head has to wait.
+    void farewell(stream, received)
     return
   }
   stream.abort(new Error('The fetch failed'))
   throw diagnose(failure, stderr, stream.peer)
+}
+
+/**
+ * Ends a dialogue whose client has all that it wanted. The server goes on listening until our side is closed, and git
+ * may have gone without closing it: then its socket breaks instead of ending.
+ */
+async function farewell(stream: ByteStream, received: Promise<void>): Promise<void> {
+  const end = async () => {
+    await stream.closeWrite()
+    await received
+    for (let rest = await stream.read(); rest !== undefined; ) rest = await stream.read()
+  }
+  try {
+    await withDeadline(end(), FAREWELL_MS, 'The end of a fetch')
+  } catch {
+    // Everything is here already; a server that does not part is parted from.
+    stream.abort(new Error('The fetch is complete'))
+  }
 }
 
 function diagnose(failure: unknown, stderr: string, peer: string): NodeError {
