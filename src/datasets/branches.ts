@@ -6,8 +6,9 @@ export function branchOf(step: string, node: string): string {
 }
 
 /**
- * The member that owns a branch `<step>-<node>`, or undefined when nobody does. Steps and nodes may hold dashes
- * themselves, so the longest name wins: with members `b` and `a-b`, the branch `x-a-b` is `a-b`'s. Pure.
+ * The member that owns a branch `<step>-<node>`, or undefined when nobody does. Members are admitted only under names
+ * of which none ends in another one behind a dash, so one fits at most. In a federation that is older than this rule
+ * the longest name wins: all branches of `a-b` end in `-b`, and it could write none if they were `b`'s. Pure.
  */
 export function ownerOfBranch(branch: string, memberNames: Iterable<string>): string | undefined {
   // A step `ground` of a node `truth` would otherwise hand the agreed state to one member.

@@ -18,7 +18,7 @@ import { ownerOfBranch } from './branches.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import { type DatasetRecord, datasetSchema, initialTruth } from './dataset-record.ts'
 import { TRUTH_BRANCH } from './git-directory.ts'
-import { type HeadRecord, headSchema } from './heads.ts'
+import { foreignBranches, type HeadRecord, headSchema } from './heads.ts'
 import { type CommittedDirectory, type DirectoryCommit, OwnBranches } from './own-branches.ts'
 import { PackServer } from './pack-server.ts'
 import { Replicator } from './replicator.ts'
@@ -286,15 +286,18 @@ export class Datasets implements Startable {
   #view(name: string, record: DatasetRecord): DatasetView {
     const { members } = this.#parts
     const held = this.#rooms?.shelf.branches(name) ?? new Map<string, string>()
+    const names = members.list().map((member) => member.name)
     const views = new Map<string, BranchView>()
     for (const { name: key, value } of this.#heads.list(`${name}/`)) {
       const peer = key.slice(name.length + 1)
       const member = members.get(peer)?.name ?? peer
+      const foreign = members.isMember(peer) ? foreignBranches(value, member, names) : []
       for (const [branch, commit] of Object.entries(value.branches)) {
+        // What is another's to move is followed nowhere, so it does not count as missing.
+        if (foreign.includes(branch)) continue
         views.set(branch, { branch, commit, member, announced: true, present: held.get(branch) === commit })
       }
     }
-    const names = members.list().map((member) => member.name)
     for (const [branch, commit] of held) {
       if (branch === TRUTH_BRANCH || views.has(branch)) continue
       const member = ownerOfBranch(branch, names) ?? ''

@@ -42,7 +42,7 @@ export function nextHead(
   }
 }
 
-/** [MUST] The branches of a head that are not its author's to move; one is enough to refuse all of it (D15). */
+/** [MUST] The branches of a head that are not its author's to move: they stay where they are, the others move (D15). */
 export function foreignBranches(head: HeadRecord, author: string, memberNames: readonly string[]): string[] {
   return Object.keys(head.branches).filter((branch) => ownerOfBranch(branch, memberNames) !== author)
 }

@@ -236,13 +236,10 @@ export class Replicator implements Startable {
     if (item === undefined || member === undefined || records.get(dataset) === undefined) return
     const names = members.list().map((one) => one.name)
     const foreign = foreignBranches(item.value, member.name, names)
-    if (foreign.length > 0) {
-      this.#refuse(dataset, author, item, foreign[0] as string, 'not-owner')
-      return
-    }
+    for (const branch of foreign) this.#refuse(dataset, author, item, branch, 'not-owner')
     const repository = await shelf.open(dataset)
     const behind = Object.entries(item.value.branches).filter(
-      ([branch, commit]) => shelf.branches(dataset).get(branch) !== commit,
+      ([branch, commit]) => !foreign.includes(branch) && shelf.branches(dataset).get(branch) !== commit,
     )
     const missing: string[] = []
     for (const [, commit] of behind) if (!(await repository.hasCommit(commit))) missing.push(commit)

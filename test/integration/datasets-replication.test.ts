@@ -147,6 +147,30 @@ test('a head that goes back, leaves its history or names a branch of another is 
   }
 })
 
+test('a branch that is not its author’s does not keep the others of its head from being followed', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob')
+  await alice.datasets.add('data')
+  const { commit: made } = await commit(t, alice, { a: '1' })
+  const branches = { 'check-bob': made, 'collect-alice': made, 'assess-alice': made }
+  await alice.registry.put(`/heads/data/${alice.identity.peerId}`, encodeJson({ branches, previous: null }))
+  await eventually(() => holds(bob, 'assess-alice', made), 'the honest branch did not arrive')
+  const refused = bob.events.filter((event) => event.type === 'rollback-refused')
+  assert.deepEqual(
+    refused.map(({ branch, reason }) => [branch, reason]),
+    [['check-bob', 'not-owner']],
+  )
+  const { branches: shown, replicated } = await bob.datasets.show('data')
+  assert.deepEqual(
+    shown.map(({ branch, member }) => [branch, member]),
+    [
+      ['assess-alice', 'alice'],
+      ['collect-alice', 'alice'],
+    ],
+  )
+  assert.equal(replicated, true)
+})
+
 test('a hostile tree is not let in, and does not stop other heads', async (t) => {
   const alice = await startDatasetNode(t)
   const bob = await joinDatasetNode(t, alice, 'bob')
