@@ -60,9 +60,9 @@ export function gitRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
       )
     }
     const { path } = await node.federation.datasets.repository(c.req.valid('param').repository)
-    const git = await serve(processes, parts, path, c.req.header('git-protocol'), [
-      '--http-backend-info-refs',
-    ])
+    // The newer name of this option, `--http-backend-info-refs`, is unknown to git before 2.34.
+    const options = ['--advertise-refs']
+    const git = await serve(processes, parts, path, c.req.header('git-protocol'), options)
     git.input.end()
     const head = new TextEncoder().encode(`001e# service=${SERVICE}\n0000`)
     return c.body(git.output(head), 200, { 'content-type': ADVERTISEMENT, 'cache-control': 'no-cache' })

@@ -25,8 +25,6 @@ const SETTINGS = [
   'core.fsmonitor=false',
   'core.protectHFS=true',
   'core.protectNTFS=true',
-  // What is announced to other members must survive a power cut here.
-  'core.fsync=loose-object,pack,pack-metadata,reference',
   'core.logAllRefUpdates=false',
   'gc.auto=0',
   'maintenance.auto=false',
@@ -35,6 +33,15 @@ const SETTINGS = [
   // The repositories are this node's own, whatever user id a container or a volume gives them.
   'safe.directory=*',
 ]
+
+/**
+ * What is announced to other members must survive a power cut here (dataset-fetch.md D19). Before 2.36 git knew another
+ * setting, for loose objects, and always made packs durable; the newer versions complain when they are given that one.
+ */
+export function durability([major, minor]: readonly [number, number]): string {
+  const older = major < 2 || (major === 2 && minor < 36)
+  return older ? 'core.fsyncObjectFiles=true' : 'core.fsync=loose-object,pack,pack-metadata,reference'
+}
 
 export interface GitOptions {
   readonly input?: string | Uint8Array
@@ -71,6 +78,7 @@ export class GitExit extends NodeError {
 export class GitProgram {
   readonly #processes = new Semaphore(gitProcessesMax, gitProcessesWaitingMax)
   readonly #running = new Set<GitChild>()
+  #settings: readonly string[] = SETTINGS
 
   /** The program on PATH, or undefined when there is none or it is too old. */
   static async find(): Promise<GitProgram | undefined> {
@@ -79,6 +87,7 @@ export class GitProgram {
       const [, major, minor] = /(\d+)\.(\d+)/.exec((await git.run(['version'])).toString()) ?? []
       const version = [Number(major), Number(minor)] as const
       const fits = version[0] > OLDEST[0] || (version[0] === OLDEST[0] && version[1] >= OLDEST[1])
+      git.#settings = [...SETTINGS, durability(version)]
       return fits ? git : undefined
     } catch (error) {
       if (error instanceof NodeError && error.code === 'UNSUPPORTED') return undefined
@@ -144,7 +153,7 @@ export class GitProgram {
 
   /** Starts a process outside the bound on short ones: transfers have a bound of their own. */
   spawn(args: readonly string[], options: GitOptions & { readonly socket?: boolean } = {}): GitChild {
-    const settings = SETTINGS.flatMap((setting) => ['-c', setting])
+    const settings = this.#settings.flatMap((setting) => ['-c', setting])
     const process = spawn('git', [...settings, ...args], {
       stdio: ['pipe', 'pipe', 'pipe', ...(options.socket === true ? (['pipe'] as const) : [])],
       env: { ...surroundings(), ...options.env },
