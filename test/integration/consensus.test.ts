@@ -216,7 +216,9 @@ test('too few ballots: the round ends undecided, says why, and the truth stays w
     commit: before,
     height: 0,
   })
-  assert.ok(alice.heard.some((event) => event.type === 'undecided' && event.round === id))
+  // What a round is follows from the time; that it is told waits for the next look at it.
+  const told = () => alice.heard.some((event) => event.type === 'undecided' && event.round === id)
+  await eventually(told, 'its end was never told', WAIT_MS)
   assert.equal((await alice.consensus.verify('data')).ok, false)
 })
 
