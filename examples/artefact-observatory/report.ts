@@ -109,6 +109,7 @@ Look further, the nodes keep running:
   git -c http.extraHeader=${bearer} clone -b ground-truth ${url}/git/${main.dataset}.git
   npm run maoctl -- --data ${data} dataset truth ${main.dataset}
   curl -H ${bearer} ${url}/api/v1/notifications
+  ${url}/ is a page to watch it on; it asks for the token, which is in ${data}/api-token
 Stop them with: npm run demo -- --stop
 `
 }
