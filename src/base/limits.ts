@@ -68,8 +68,10 @@ export const watchersMax = 10_000
 
 /** What a tombstone buries goes when the tombstone is old; the tombstone itself waits until all nodes have done so. */
 export const tombstoneGraceMs = 1 * DAY_MS
-/** Records that one member may keep in the registry; beyond it the member has lost its way, or means harm. */
-export const recordsPerAuthorMax = 20_000
+/** What one member may keep in everybody's registry: some 300,000 small records, and never the whole memory. */
+export const authorBytesMax = 256 * MIB
+/** What a record takes beside its envelope, roughly; so that very small ones count too. */
+export const recordOverheadBytes = 512
 /** A version above this was never reached by counting. */
 export const versionMax = 2 ** 40
 /** Versions of others that a writer goes above: half of the way, so that nobody can use the rest up for everybody. */

@@ -49,8 +49,9 @@ export async function examine(
   // [IGNORE DUPLICATE, STALE] A replay changes nothing, however old.
   if (merge.outcome === 'duplicate') return ignore('DUPLICATE', 'The record is known')
   if (merge.outcome === 'stale') return ignore('STALE', 'A later record of its author is known')
-  // [IGNORE CROWDED] Beyond the bound the least preferred claims are not kept.
-  if (merge.outcome === 'crowded') return ignore('CROWDED', 'Too many members claim this key')
+  // [IGNORE CROWDED] Beyond the bounds the least preferred claims, and more of one author, are not kept.
+  if (merge.outcome === 'crowded')
+    return ignore('CROWDED', 'Too many members claim this key, or its author keeps too much in the registry')
   return bench.policy.admit(record)
 }
 

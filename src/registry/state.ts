@@ -4,7 +4,7 @@
  * of one author the record that orders last is kept (a maximum), and claims are a set.
  */
 import { createHash } from 'node:crypto'
-import { claimsPerKeyMax, recordsPerAuthorMax } from '../base/limits.ts'
+import { authorBytesMax, claimsPerKeyMax, recordOverheadBytes } from '../base/limits.ts'
 import { compare } from './order.ts'
 import type { SealedRecord } from './record.ts'
 
@@ -20,7 +20,8 @@ export type Merge =
 /** Keyed by key, then by author; the first claim in each list is shown. */
 export class State {
   readonly #claims = new Map<string, SealedRecord[]>()
-  readonly #perAuthor = new Map<string, number>()
+  /** What each author keeps here. */
+  readonly #bytes = new Map<string, number>()
   #sorted: SealedRecord[] | undefined
 
   claims(key: string): readonly SealedRecord[] {
@@ -42,9 +43,11 @@ export class State {
         const keepsOurs = order > 0
         return { outcome: 'equivocation', keepsOurs, loser: keepsOurs ? record : ours }
       }
-      return order > 0 ? { outcome: 'stale' } : { outcome: 'newer', replaced: ours, dropped: undefined }
+      if (order > 0) return { outcome: 'stale' }
+      if (this.#exceeds(record, ours)) return { outcome: 'crowded' }
+      return { outcome: 'newer', replaced: ours, dropped: undefined }
     }
-    if ((this.#perAuthor.get(record.author) ?? 0) >= recordsPerAuthorMax) return { outcome: 'crowded' }
+    if (this.#exceeds(record, undefined)) return { outcome: 'crowded' }
     if (claims.length < claimsPerKeyMax) return { outcome: 'newer', replaced: undefined, dropped: undefined }
     const last = arrange([...claims, record]).at(-1)
     if (last === record) return { outcome: 'crowded' }
@@ -56,8 +59,8 @@ export class State {
     const before = this.claims(record.key)
     const others = before.filter((c) => c.author !== record.author && c !== dropped)
     this.#claims.set(record.key, arrange([...others, record]))
-    if (before.every((claim) => claim.author !== record.author)) this.#count(record.author, 1)
-    if (dropped !== undefined && before.includes(dropped)) this.#count(dropped.author, -1)
+    this.#weigh(record, 1)
+    for (const gone of before) if (gone.author === record.author || gone === dropped) this.#weigh(gone, -1)
     this.#sorted = undefined
   }
 
@@ -71,16 +74,22 @@ export class State {
   forget(record: SealedRecord): void {
     const before = this.claims(record.key)
     const rest = before.filter((claim) => claim !== record)
-    if (rest.length < before.length) this.#count(record.author, -1)
+    if (rest.length < before.length) this.#weigh(record, -1)
     if (rest.length === 0) this.#claims.delete(record.key)
     else this.#claims.set(record.key, rest)
     this.#sorted = undefined
   }
 
-  #count(author: string, change: 1 | -1): void {
-    const count = (this.#perAuthor.get(author) ?? 0) + change
-    if (count === 0) this.#perAuthor.delete(author)
-    else this.#perAuthor.set(author, count)
+  /** Whether its author would keep more than its share with `record` in place of `ours`. */
+  #exceeds(record: SealedRecord, ours: SealedRecord | undefined): boolean {
+    const kept = (this.#bytes.get(record.author) ?? 0) - (ours === undefined ? 0 : weightOf(ours))
+    return kept + weightOf(record) > authorBytesMax
+  }
+
+  #weigh(record: SealedRecord, sign: 1 | -1): void {
+    const bytes = (this.#bytes.get(record.author) ?? 0) + sign * weightOf(record)
+    if (bytes === 0) this.#bytes.delete(record.author)
+    else this.#bytes.set(record.author, bytes)
   }
 
   /** Every record, sorted by key and author. */
@@ -93,6 +102,10 @@ export class State {
   digest(): string {
     return digestOf(this.records())
   }
+}
+
+function weightOf(record: SealedRecord): number {
+  return record.envelope.length + recordOverheadBytes
 }
 
 /** SHA-256 over the hashes of `records` in their order, hex. */

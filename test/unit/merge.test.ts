@@ -88,3 +88,28 @@ test('a state full of claims takes only the claim that is preferred to one it ho
   const merge = state.judge(early, order)
   assert.equal(merge.outcome === 'newer' && merge.dropped?.author, 'm15')
 })
+
+test('one author cannot fill the memory of all: beyond its share its records are not kept, and others are', () => {
+  const state = new State()
+  const envelope = new Uint8Array(64 * 1024)
+  const large = (author: string, n: number, version = 1) => ({
+    ...plainRecord({ key: `/tools/t${n}`, author, version }),
+    envelope,
+  })
+  let kept = 0
+  while (state.judge(large('amy', kept), order).outcome === 'newer') {
+    state.apply(large('amy', kept), undefined, order)
+    kept += 1
+    assert(kept < 10_000, 'there is no end to it')
+  }
+  assert.equal(state.judge(large('ben', 0), order).outcome, 'newer')
+  const small = { ...large('amy', 0, 2), envelope: new Uint8Array(10) }
+  assert.equal(state.judge(small, order).outcome, 'newer', 'it may still make its own smaller')
+  state.apply(small, undefined, order)
+  state.forget(state.claims('/tools/t1')[0] as SealedRecord)
+  assert.equal(
+    state.judge(large('amy', kept), order).outcome,
+    'newer',
+    'room that was given back can be used',
+  )
+})
