@@ -4,6 +4,8 @@
  * keeps no log of its own, since it would hold what a tool prints on the machine, secrets included. Containers are
  * removed by us and never by Docker, whose own removal races with the question how they ended.
  */
+import { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import Docker from 'dockerode'
 import { messageOf, NodeError } from '../base/errors.ts'
 import {
@@ -82,7 +84,7 @@ export class DockerEngine implements ContainerEngine {
   async wait(id: string, signal: AbortSignal): Promise<ContainerEnd> {
     const container = this.#docker.getContainer(id)
     try {
-      await container.wait({ condition: 'not-running', abortSignal: signal })
+      await text(await this.#waitingFor(id, signal))
     } catch (cause) {
       signal.throwIfAborted()
       throw engineError(cause, this.#socketPath)
@@ -120,6 +122,27 @@ export class DockerEngine implements ContainerEngine {
       this.#docker.listContainers(options),
     )
     return found.map(({ Id }) => Id)
+  }
+
+  /**
+   * The answer that ends when the container does. dockerode's own `wait` collects it and hears nothing of an engine that
+   * goes away in the middle: it would wait for ever.
+   */
+  #waitingFor(id: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const request = {
+      path: `/containers/${id}/wait?`,
+      method: 'POST',
+      options: { condition: 'not-running' },
+      statusCodes: { 200: true, 400: 'bad parameter', 404: 'no such container', 500: 'server error' },
+      abortSignal: signal,
+      isStream: true,
+    }
+    return new Promise((resolve, reject) => {
+      this.#docker.modem.dial(request, (error: unknown, answer) => {
+        if (answer instanceof IncomingMessage) resolve(answer)
+        else reject(error)
+      })
+    })
   }
 
   async #inspectImage(reference: string): Promise<EngineImage | undefined> {

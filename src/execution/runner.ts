@@ -67,6 +67,8 @@ const REFUSALS: readonly ErrorCode[] = [
 
 export class Runner {
   readonly #parts: RunnerParts
+  /** Containers that could not be removed because the engine had gone, and may be running yet. */
+  readonly #left = new Set<string>()
 
   constructor(parts: RunnerParts) {
     this.#parts = parts
@@ -218,15 +220,28 @@ export class Runner {
           watch.stop()
         }
       } finally {
-        await engine.remove(containerId).catch((error: unknown) => {
-          // Its labels bring it up again at the next start.
-          log.warn({ run: id, containerId, error: messageOf(error) }, 'a container was not removed')
-        })
+        this.#left.add(containerId)
+        await this.#removeLeft()
       }
     } finally {
       await stepLog.close().catch((error: unknown) => {
         log.warn({ run: id, error: messageOf(error) }, 'the end of a log was not written')
       })
+    }
+  }
+
+  /** Tried again with each container that follows; after a restart, their labels bring them up. */
+  async #removeLeft(): Promise<void> {
+    const { engine, log } = this.#parts
+    // The newest first: an older one that is stuck must not keep it.
+    for (const containerId of [...this.#left].reverse()) {
+      try {
+        await engine.remove(containerId)
+        this.#left.delete(containerId)
+      } catch (error) {
+        log.warn({ containerId, error: messageOf(error) }, 'a container was not removed')
+        return
+      }
     }
   }
 

@@ -3,8 +3,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
+import { isNodeError } from '../../src/base/errors.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import type { Run } from '../../src/execution/run.ts'
+import { engineDoor } from '../support/engine-door.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   type ExecutionRoom,
@@ -135,6 +137,26 @@ test('without an engine the node starts, tells each run what to do, and stays up
     assert.deepEqual([run.state, run.code], ['failed', 'ENGINE_UNAVAILABLE'])
     assert.match(run.reason ?? '', /start Docker/)
   }
+  await scripted(room, 'work', 'true', { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}' })
+  await assert.rejects(room.execution.approve('work'), (error) => isNodeError(error, 'ENGINE_UNAVAILABLE'))
+})
+
+test('an engine that goes away in the middle fails the run; when it is back, nothing of it is left', async (t) => {
+  const door = await engineDoor(t, join(base, 'door.sock'))
+  const room = await roomIn(t, join(base, 'going'), { socketPath: door.socketPath })
+  await scripted(room, 'work', 'echo begun; echo half > data/half; sleep 60')
+  const { id } = await room.execution.submit('work')
+  await eventually(async () => (await logOf(room, id)) === 'begun\n', 'the tool did not begin')
+  await door.shut()
+  const run = await withDeadline(room.execution.finished(id), 20_000, 'the run')
+  assert.deepEqual([run.state, run.code], ['failed', 'ENGINE_UNAVAILABLE'])
+  assert.match(run.reason ?? '', /No container engine answers at .*door\.sock: start Docker/)
+  await assert.rejects(room.engine.ping(), (error) => isNodeError(error, 'ENGINE_UNAVAILABLE'))
+  assert.equal((await containersLabelled('mao.run', id)).length, 1, 'nobody could remove it')
+  await door.open()
+  assert.equal((await ran(room, '[ ! -e data/half ]')).state, 'succeeded')
+  assert.deepEqual(await containersLabelled('mao.node', room.peer), [])
+  assert.deepEqual(await readdir(join(base, 'going/staging')), [])
 })
 
 test('runs of different branches share the time, runs of one branch take turns', async (t) => {
