@@ -108,7 +108,7 @@ async function importDirectory(session: Session, directory: string, { name, desc
   })
   if (told.leftOut.length > 0) session.out.note(`Left out: ${told.leftOut.join(', ')}`)
   session.out.result(imported, () => {
-    return `The dataset ${imported.name} holds ${told.files} files, at commit ${shortId(imported.truth)}.`
+    return `The dataset ${imported.name} holds ${told.files} ${told.files === 1 ? 'file' : 'files'}, at commit ${shortId(imported.truth)}.`
   })
 }
 
