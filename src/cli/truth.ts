@@ -31,15 +31,20 @@ export function truthCommand(dataset: Command, act: Act): void {
     )
 }
 
+function withoutCertificate({ dataset, commit }: TruthView): string {
+  if (commit !== null) return 'none: this is what the dataset was founded with'
+  return `none: a round decides, "maoctl round open ${dataset} --step STEP" asks for one`
+}
+
 function render(out: Output, truth: TruthView): string {
   const { dataset, commit, height, adopted, round, signers, agreement, contested } = truth
   const pairs: Pair[] = [
     ['dataset', dataset],
     ['truth', commit ?? 'none yet'],
-    ['certificates', height === 0 ? 'none: this is what the dataset was founded with' : String(height)],
+    ['certificates', height === 0 ? withoutCertificate(truth) : String(height)],
     ...(round === undefined ? [] : [['round', round] as Pair]),
     ...(signers.length === 0 ? [] : [['signed by', signers.map(({ name }) => name).join(', ')] as Pair]),
-    ['on this node', adopted ? 'yes' : 'not yet'],
+    ...(commit === null ? [] : [['on this node', adopted ? 'yes' : 'not yet'] as Pair]),
     ...(contested.length === 0 ? [] : [['contested', listed(contested)] as Pair]),
   ]
   if (agreement.length === 0) return out.pairs(pairs)
