@@ -26,6 +26,11 @@ export type ErrorCode =
   | 'ORIGIN_FORBIDDEN'
   | 'NOT_OPERATOR'
   | 'NOT_A_MEMBER'
+  // The registry's revisions and leases.
+  | 'REVISION_COMPACTED'
+  | 'REVISION_FUTURE'
+  | 'LEASE_NOT_FOUND'
+  | 'LEASE_EXISTS'
   // The federation.
   | 'NO_FEDERATION'
   | 'ALREADY_FEDERATED'

@@ -4,11 +4,12 @@
  * answered by copying bytes.
  */
 import { NodeError } from '../base/errors.ts'
-import { keyBytes } from './key-range.ts'
+import { keyBytes, latin1 } from './key-range.ts'
 
 /** The tag of field 2, length-delimited: as which a RangeResponse, an Event and a PutResponse carry a key-value. */
 export const FRAME_TAG = 0x12
 
+const NOTHING = new Uint8Array(0)
 const KEY_TAG = 0x0a
 const CREATED_TAG = 0x10
 const MODIFIED_TAG = 0x18
@@ -36,23 +37,31 @@ export class KeyValue implements KeyValueFields {
   readonly modified: number
   readonly version: number
   readonly lease: bigint
+  /** Its place among the changes of its revision; not part of the message. */
+  readonly sub: number
   /** The message behind `FRAME_TAG` and its length. */
   readonly framed: Uint8Array
   readonly #encodedAt: number
   readonly #valueAt: number
   readonly #valueEnd: number
 
-  private constructor(fields: KeyValueFields, framed: Uint8Array, at: readonly [number, number, number]) {
+  private constructor(
+    fields: KeyValueFields,
+    sub: number,
+    framed: Uint8Array,
+    at: readonly [number, number, number],
+  ) {
     this.key = fields.key
     this.created = fields.created
     this.modified = fields.modified
     this.version = fields.version
     this.lease = fields.lease
+    this.sub = sub
     this.framed = framed
     ;[this.#encodedAt, this.#valueAt, this.#valueEnd] = at
   }
 
-  static of(fields: KeyValueFields, value: Uint8Array): KeyValue {
+  static of(fields: KeyValueFields, value: Uint8Array, sub = 0): KeyValue {
     const key = keyBytes(fields.key)
     const length =
       bytesSize(key.length) +
@@ -71,12 +80,12 @@ export class KeyValue implements KeyValueFields {
     const valueEnd = writeBytes(framed, at, VALUE_TAG, value)
     const valueAt = valueEnd - value.length
     if (fields.lease !== 0n) writeLease(framed, valueEnd, fields.lease)
-    return new KeyValue(fields, framed, [encodedAt, valueAt, valueEnd])
+    return new KeyValue(fields, sub, framed, [encodedAt, valueAt, valueEnd])
   }
 
   /** A tombstone: the key was deleted at `modified`. */
-  static tombstone(key: string, modified: number): KeyValue {
-    return KeyValue.of({ key, created: 0, modified, version: 0, lease: 0n }, new Uint8Array(0))
+  static tombstone(key: string, modified: number, sub = 0): KeyValue {
+    return KeyValue.of({ key, created: 0, modified, version: 0, lease: 0n }, NOTHING, sub)
   }
 
   /**
@@ -84,7 +93,7 @@ export class KeyValue implements KeyValueFields {
    *
    * @throws NodeError STORE_FAILED
    */
-  static parse(framed: Uint8Array): KeyValue {
+  static parse(framed: Uint8Array, sub: number): KeyValue {
     const reader = new Reader(framed)
     reader.tag(FRAME_TAG)
     reader.varint()
@@ -97,9 +106,9 @@ export class KeyValue implements KeyValueFields {
     const [valueAt, valueEnd] = value.length === 0 ? [reader.at, reader.at] : [value.start, reader.at]
     const lease = reader.lease()
     if (reader.at !== framed.length) throw reader.failure()
-    const text = Buffer.from(framed.buffer, framed.byteOffset + key.start, key.length).latin1Slice()
+    const text = latin1(framed.subarray(key.start, key.start + key.length))
     const fields = { key: text, created, modified, version, lease }
-    return new KeyValue(fields, framed, [encodedAt, valueAt, valueEnd])
+    return new KeyValue(fields, sub, framed, [encodedAt, valueAt, valueEnd])
   }
 
   get isTombstone(): boolean {
