@@ -20,6 +20,13 @@ export const clockSkewMaxMs = 10 * MINUTE_MS
 /** Tombstones outlive any plausible absence of a member, so that its catch-up cannot resurrect what was deleted. */
 export const tombstoneLifeMs = 30 * DAY_MS
 
+/** Signatures checked at once in the thread pool, which also serves the disk: some milliseconds of its work. */
+export const signatureChecksMax = 64
+/** Signatures that wait behind them; beyond, whoever brings more has them checked on the event loop. */
+export const signatureChecksWaitingMax = 4_096
+/** Signers whose prepared keys are kept: more than any federation has members. */
+export const signerKeysMax = 4_096
+
 /** A framed message on a direct stream (join, sync). Bulk bytes are not framed. */
 export const frameBytesMax = 1 * MIB
 /** What one peer may have us read ahead on one stream while we are slow (field note: yamux grows to 16 MiB). */

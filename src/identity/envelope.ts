@@ -3,11 +3,11 @@
  * of our own. What is signed are the payload's bytes, never an object, so nobody has to agree on how an object is
  * written down; and the domain keeps a signature given for one purpose from being shown for another.
  */
-import { peerIdFromPublicKey } from '@libp2p/peer-id'
-import { RecordEnvelope } from '@libp2p/peer-record'
-import { NodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { recordBytesMax } from '../base/limits.ts'
+import { formatEnvelope, parseEnvelope, signedBytes, signedPrefix } from './envelope-form.ts'
 import type { Identity } from './node-key.ts'
+import { SignatureChecks, Signers, signWith } from './signatures.ts'
 
 /** What an envelope may hold. */
 export type EnvelopeKind = 'record' | 'genesis' | 'listing'
@@ -15,22 +15,26 @@ export type EnvelopeKind = 'record' | 'genesis' | 'listing'
 export interface Opened {
   /** Peer id of the signer, proven by the signature. */
   readonly author: string
+  /** A view of the envelope's bytes. */
   readonly payload: Uint8Array
 }
 
 /** [E1] The signature's domain string and the payload type of each kind (protocols/envelope.md §2). */
 const DOMAINS = {
-  record: { domain: 'mao-record', type: new TextEncoder().encode('/mao/record/1') },
-  genesis: { domain: 'mao-genesis', type: new TextEncoder().encode('/mao/genesis/1') },
-  listing: { domain: 'mao-listing', type: new TextEncoder().encode('/mao/listing/1') },
-} as const satisfies Record<EnvelopeKind, { domain: string; type: Uint8Array }>
+  record: domainOf('mao-record', '/mao/record/1'),
+  genesis: domainOf('mao-genesis', '/mao/genesis/1'),
+  listing: domainOf('mao-listing', '/mao/listing/1'),
+} as const satisfies Record<EnvelopeKind, { type: Uint8Array; prefix: Uint8Array }>
 
-/** Signs `payload` as `identity` and returns the envelope's bytes. */
-export async function seal(kind: EnvelopeKind, payload: Uint8Array, identity: Identity): Promise<Uint8Array> {
-  const { domain, type } = DOMAINS[kind]
-  const sealable = { domain, codec: type, marshal: () => payload, equals: () => false }
-  const envelope = await RecordEnvelope.seal(sealable, identity.privateKey)
-  return envelope.marshal()
+const signers = new Signers()
+const checks = new SignatureChecks()
+
+/** Signs `payload` as `identity` and returns the envelope's bytes. @throws NodeError UNSUPPORTED: no Ed25519 key. */
+export function seal(kind: EnvelopeKind, payload: Uint8Array, identity: Identity): Uint8Array {
+  const { type, prefix } = DOMAINS[kind]
+  const { privateKey } = identity
+  const signature = signWith(privateKey, signedBytes(prefix, payload))
+  return formatEnvelope({ key: privateKey.publicKey.raw, type, payload, signature })
 }
 
 /**
@@ -40,43 +44,53 @@ export async function seal(kind: EnvelopeKind, payload: Uint8Array, identity: Id
  * else than an Ed25519 key, or wrongly signed [E3–E6].
  */
 export async function open(kind: EnvelopeKind, bytes: Uint8Array): Promise<Opened> {
+  // [E2] Looked at before anything is decoded.
   if (bytes.length > recordBytesMax) {
     throw new NodeError(
       'TOO_LARGE',
       `An envelope has at most ${recordBytesMax} bytes, this one ${bytes.length}`,
     )
   }
-  const { domain, type } = DOMAINS[kind]
-  let envelope: RecordEnvelope
-  try {
-    envelope = await RecordEnvelope.openAndCertify(bytes, domain)
-  } catch (cause) {
-    throw new NodeError(
-      'SIGNATURE_INVALID',
-      'The envelope is malformed or its signature does not hold',
-      {},
-      { cause },
-    )
-  }
-  // Protobuf can write one message in many ways; taking only one of them leaves a record a single form, so that nobody
-  // can make new messages out of an old one.
-  if (Buffer.compare(envelope.marshal(), bytes) !== 0) {
-    throw new NodeError('SIGNATURE_INVALID', 'The envelope is not in its canonical form')
-  }
-  if (Buffer.compare(envelope.payloadType, type) !== 0) {
+  const { type, prefix } = DOMAINS[kind]
+  // [E4], [E6] Only one form is taken, and only one kind of key.
+  const form = parseEnvelope(bytes)
+  // [E5]
+  if (Buffer.compare(form.type, type) !== 0) {
     throw new NodeError('SIGNATURE_INVALID', `The envelope holds no ${kind}`)
   }
-  // A peer id of another key type could exist twice for one key (hashed and inlined); one type, one name.
-  if (envelope.publicKey.type !== 'Ed25519') {
-    throw new NodeError(
-      'SIGNATURE_INVALID',
-      `Signed with ${envelope.publicKey.type}; only Ed25519 is accepted`,
-    )
+  const signer = signers.get(form.key)
+  // [E3]
+  if (!(await checks.holds(signedBytes(prefix, form.payload), signer, form.signature))) {
+    throw new NodeError('SIGNATURE_INVALID', 'The signature of the envelope does not hold')
   }
-  return { author: peerIdFromPublicKey(envelope.publicKey).toString(), payload: envelope.payload.subarray() }
+  return { author: signer.peer, payload: form.payload }
 }
 
-/** The payload of an envelope whose signature this node has checked before: for what comes from its own store. */
+/** Opens many; each is answered in its place with what it holds, or with why it does not open (see `open`). */
+export function openAll(
+  kind: EnvelopeKind,
+  envelopes: readonly Uint8Array[],
+): Promise<readonly (Opened | NodeError)[]> {
+  return Promise.all(
+    envelopes.map((bytes) =>
+      open(kind, bytes).catch((error: unknown) => {
+        if (isNodeError(error)) return error
+        throw error
+      }),
+    ),
+  )
+}
+
+/**
+ * The payload of an envelope whose signature this node has checked before: for what comes from its own store.
+ *
+ * @throws NodeError SIGNATURE_INVALID when it is none, or not in its canonical form.
+ */
 export function reopen(bytes: Uint8Array): Uint8Array {
-  return RecordEnvelope.createFromProtobuf(bytes).payload.subarray()
+  return parseEnvelope(bytes).payload
+}
+
+function domainOf(domain: string, typeName: string): { type: Uint8Array; prefix: Uint8Array } {
+  const type = new TextEncoder().encode(typeName)
+  return { type, prefix: signedPrefix(domain, type) }
 }

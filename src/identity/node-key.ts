@@ -17,7 +17,7 @@ const KEY_FILE = 'identity.key'
 /**
  * The key in `directory`, made at the first call. The file (libp2p's protobuf form) is readable by its owner alone.
  *
- * @throws NodeError STORE_FAILED when the file holds no key; a new identity is never made silently over an old one.
+ * @throws NodeError STORE_FAILED when the file holds no Ed25519 key; a new identity is never made silently over an old one.
  */
 export async function loadIdentity(directory: string): Promise<Identity> {
   const path = join(directory, KEY_FILE)
@@ -28,9 +28,12 @@ export async function loadIdentity(directory: string): Promise<Identity> {
   if (stored === undefined) return createIdentity(path)
   await chmod(path, 0o600)
   try {
-    return identityOf(privateKeyFromProtobuf(stored))
+    const privateKey = privateKeyFromProtobuf(stored)
+    // [E6] Nobody would take a word of a node with another kind of key (protocols/envelope.md).
+    if (privateKey.type !== 'Ed25519') throw new Error(`It holds a key of type ${privateKey.type}`)
+    return identityOf(privateKey)
   } catch (cause) {
-    const message = `${path} holds no key; restore it from a backup, or remove it to become a new node`
+    const message = `${path} holds no Ed25519 key; restore it from a backup, or remove it to become a new node`
     throw new NodeError('STORE_FAILED', message, { path }, { cause })
   }
 }
