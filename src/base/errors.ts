@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'COMMIT_NOT_FOUND'
   | 'ALREADY_EXISTS'
   | 'CONFLICT'
+  | 'REGISTRY_MOVED'
   // Who asks may not.
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
@@ -50,6 +51,7 @@ export type ErrorCode =
   | 'PEER_UNREACHABLE'
   | 'STREAM_CLOSED'
   | 'NODE_UNREACHABLE'
+  | 'REGISTRY_UNREACHABLE'
   | 'ENGINE_UNAVAILABLE'
   | 'IMAGE_NOT_FOUND'
   | 'IMAGE_MOVED'

@@ -306,3 +306,40 @@ export const etcdStopTimeoutMs = 2 * SECOND_MS
 export const eventValueBytesMax = 4 * KIB
 /** A refused request is read on for so long, so that its sender, who still writes, comes to read why. */
 export const refusedBodyTimeoutMs = 10 * SECOND_MS
+
+/** Endpoints of the etcd cluster of strong mode: etcd itself advises seven members at most. */
+export const clusterEndpointsMax = 16
+/** One call to the cluster; a change of its leader takes a second or two. */
+export const clusterCallTimeoutMs = 3 * SECOND_MS
+/** One write, all attempts together: long enough for a change of the leader, short enough to be waited for. */
+export const clusterWriteTimeoutMs = 8 * SECOND_MS
+/** What a newcomer is given to read the whole registry from the cluster. */
+export const clusterCatchUpTimeoutMs = 2 * MINUTE_MS
+/** Between two attempts of one write. */
+export const clusterAttemptPauseMs = 100
+/** Records of one Txn: etcd allows 128 operations by default, and a record needs two where a Txn fails. */
+export const clusterTxnRecordsMax = 60
+/** Bytes of one Txn, below the 1.5 MiB that etcd takes by default. */
+export const clusterTxnBytesMax = 1 * MIB
+/** Records read in one page; with `recordBytesMax` a page stays below `clusterResponseBytesMax`. */
+export const clusterPageRecordsMax = 500
+/** One answer of the cluster. */
+export const clusterResponseBytesMax = 40 * MIB
+/** How often the cluster is asked whether it still has a quorum; a watch alone would not tell. */
+export const clusterHeartbeatMs = 5 * SECOND_MS
+/** Between two attempts to reach the cluster: from the first to the longest pause. */
+export const clusterBackoffFirstMs = 100
+export const clusterBackoffLongestMs = 5 * SECOND_MS
+/** Records of the cluster that cannot be judged yet (their author's admission may follow), and their bytes. */
+export const clusterWaitingMax = 10_000
+export const clusterWaitingBytesMax = 64 * MIB
+/** When they are judged again even though nothing new has come: a time that was ahead may have been reached. */
+export const clusterWaitingRetryMs = 1 * MINUTE_MS
+/** How often a member looks for records of its own that the cluster keeps in vain, or has lost. */
+export const clusterUpkeepIntervalMs = 5 * SECOND_MS
+/** Records that are taken out of the cluster, or put back, at one such look. */
+export const clusterUpkeepMax = 1_000
+/** Places of rubbish in the cluster that the log names. */
+export const clusterRubbishToldMax = 1_000
+/** A password: more is another file by mistake. */
+export const clusterPasswordBytesMax = 4 * KIB
