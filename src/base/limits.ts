@@ -343,3 +343,23 @@ export const clusterUpkeepMax = 1_000
 export const clusterRubbishToldMax = 1_000
 /** A password: more is another file by mistake. */
 export const clusterPasswordBytesMax = 4 * KIB
+
+/** Leases of one node: each of its clients has one or two. */
+export const leasesMax = 10_000
+/** etcd's shortest lease (one and a half election timeouts, rounded up) and its longest. */
+export const leaseTtlSecondsMin = 2
+export const leaseTtlSecondsMax = 9_000_000_000
+/** etcd looks for leases that are over as often. */
+export const leaseSweepIntervalMs = 500
+/** Works that go to the disk in one write. */
+export const flushWorksMax = 1_024
+/** Records that one sweep forgets; more wait for the next. */
+export const sweptRecordsMax = 1_000
+/** Changes of keys that stay to be watched and read as they were; the oldest make room. */
+export const historyChangesMax = 200_000
+/** The same in bytes, beside what is there now. */
+export const historyBytesMax = 128 * MIB
+/** How often old versions are dropped; each compaction is a write of its own. */
+export const compactionIntervalMs = 1 * MINUTE_MS
+/** Times that a write is tried again because a cluster has moved on in between. */
+export const movedRetriesMax = 8
