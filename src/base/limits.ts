@@ -64,6 +64,8 @@ export const syncSettleMs = 1 * SECOND_MS
 export const syncRecordsPerFrameMax = 256
 /** One catch-up with one peer; what is missing then comes with the next. */
 export const syncTimeoutMs = 2 * MINUTE_MS
+/** Digests of ranges that are kept until the next change: those that every catch-up asks for first, and a few more. */
+export const digestsCachedMax = 64
 /** Writes that wait for the store. */
 export const storeQueueMax = 10_000
 /** Proofs kept of authors that gave one version two values: enough to show, too few to fill a disk with. */
@@ -363,3 +365,6 @@ export const historyBytesMax = 128 * MIB
 export const compactionIntervalMs = 1 * MINUTE_MS
 /** Times that a write is tried again because a cluster has moved on in between. */
 export const movedRetriesMax = 8
+
+/** What the predecessor's tools write below /raw/ is meant for whoever listens at that moment. */
+export const rawLifeMs = 60 * SECOND_MS

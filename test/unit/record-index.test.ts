@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { placeOf, type SealedRecord } from '../../src/registry/record.ts'
+import { EVERYTHING, type Range, RecordIndex } from '../../src/registry/record-index.ts'
+import { plainRecord } from '../support/records.ts'
+
+const sha256 = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest()
+
+/** The digest as protocols/registry-sync.md §3 says it, of records that are sorted. */
+function digestInWords(records: readonly SealedRecord[]): string {
+  const runs: Buffer[][] = []
+  for (const { hash } of records) {
+    if (runs.length === 0 || hash.startsWith('00')) runs.push([])
+    runs.at(-1)?.push(Buffer.from(hash, 'hex'))
+  }
+  return sha256(...runs.map((run) => sha256(...run))).toString('hex')
+}
+
+const sorted = (records: Iterable<SealedRecord>) =>
+  [...records].sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1))
+const inRange = (records: readonly SealedRecord[], { from, to }: Range) =>
+  records.filter((record) => placeOf(record) >= from && (to === null || placeOf(record) < to))
+
+/** Records whose hashes begin runs as often as `share` of 256 says, as no honest set of a few dozen would. */
+function record(n: number, version: number, share = 64): SealedRecord {
+  const plain = plainRecord({ key: `/tools/t${String(n).padStart(3, '0')}`, author: 'amy', version })
+  const mark = Number.parseInt(plain.hash.slice(0, 2), 16) < share ? '00' : 'ff'
+  return { ...plain, hash: mark + plain.hash.slice(2) }
+}
+
+const step = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('set' as const), n: fc.nat(80), version: fc.nat(3) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('delete' as const), n: fc.nat(80), version: fc.nat(3) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('look' as const), from: fc.nat(80), to: fc.nat(90) }),
+  },
+)
+const place = (n: number) => placeOf(record(n, 1))
+
+test('whatever came and went, the digest is that of the records that are there', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 150 }), fc.constantFrom(0, 64, 256), (steps, share) => {
+      const index = new RecordIndex()
+      const held = new Map<string, SealedRecord>()
+      const look = (range: Range) => {
+        const expected = inRange(sorted(held.values()), range)
+        assert.deepEqual(index.within(range), expected)
+        assert.equal(index.count(range), expected.length)
+        assert.equal(index.digest(range), digestInWords(expected))
+      }
+      for (const done of steps) {
+        if (done.kind === 'look') {
+          look({ from: place(done.from), to: done.to > 80 ? null : place(done.to) })
+          continue
+        }
+        const one = record(done.n, done.version, share)
+        if (done.kind === 'set') {
+          index.set(one)
+          held.set(placeOf(one), one)
+        } else {
+          index.delete(one)
+          if (held.get(placeOf(one))?.hash === one.hash) held.delete(placeOf(one))
+        }
+      }
+      look(EVERYTHING)
+      assert.equal(index.size, held.size)
+      for (const [at, one] of held) assert.equal(index.get(at), one)
+    }),
+    { numRuns: 400 },
+  )
+})
+
+test('a split covers its range without a gap and in even parts, whatever it holds', () => {
+  const bounds = fc.tuple(fc.nat(400), fc.nat(400))
+  fc.assert(
+    fc.property(
+      fc.nat(400),
+      fc.integer({ min: 2, max: 20 }),
+      bounds,
+      fc.boolean(),
+      (size, parts, at, end) => {
+        const index = new RecordIndex()
+        for (let n = 0; n < size; n += 1) index.set(record(n, 1))
+        const [from, to] = [place(Math.min(...at)), end ? null : place(Math.max(...at) + 1)]
+        const cut = index.split({ from, to }, parts)
+        assert(cut.length <= parts)
+        assert.equal(cut[0]?.from, from)
+        assert.equal(cut.at(-1)?.to, to)
+        for (const [n, part] of cut.entries()) {
+          if (n > 0) assert.equal(part.from, cut[n - 1]?.to)
+          assert(part.to === null || part.from < part.to)
+        }
+        const count = index.count({ from, to })
+        if (count >= 2) assert(cut.length >= 2, `${count} records were not cut`)
+        if (count >= parts) assert.equal(cut.length, parts)
+        const largest = Math.max(...cut.map((part) => index.count(part)))
+        assert(largest <= 2 * Math.ceil(count / parts), `${largest} of ${count} in one of ${parts}`)
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+test('only that very record is deleted', () => {
+  const index = new RecordIndex()
+  index.set(record(1, 2))
+  index.delete(record(1, 1))
+  assert.equal(index.get(place(1))?.version, 2)
+  index.delete(record(1, 2))
+  assert.equal(index.get(place(1)), undefined)
+  assert.equal(index.digest(EVERYTHING), digestInWords([]))
+})
+
+test('the first of a range are those that sort first', () => {
+  const index = new RecordIndex()
+  for (let n = 20; n > 0; n -= 1) index.set(record(n, 1))
+  const first = index.first({ from: place(5), to: null }, 3)
+  assert.deepEqual(first.map(placeOf), [place(5), place(6), place(7)])
+  assert.equal(index.first({ from: place(5), to: place(7) }, 10).length, 2)
+})
