@@ -15,8 +15,13 @@ export const DURABLE: { readonly sync: true } & Pick<AbstractBatchOptions<string
   sync: true,
 }
 
-/** Raised when the layout of the store changes, so that an older program never misreads a newer store. */
-export const STORE_FORMAT = '1'
+/**
+ * Raised when the layout of the store changes, so that an older program never misreads a newer store. 2: versions of
+ * keys beside the records.
+ */
+export const STORE_FORMAT = '2'
+/** Formats that this program takes over as it finds them: the rooms read what they lack. */
+const READABLE_FORMATS: readonly (string | undefined)[] = [undefined, '1', STORE_FORMAT]
 const FORMAT_KEY = 'format'
 
 /**
@@ -35,8 +40,9 @@ export async function openDatabase(dataDirectory: string): Promise<Database> {
     throw openFailure(dataDirectory, cause)
   }
   const format = await database.get(FORMAT_KEY)
-  if (format === undefined) await database.put(FORMAT_KEY, STORE_FORMAT, DURABLE)
-  else if (format !== STORE_FORMAT) {
+  if (READABLE_FORMATS.includes(format)) {
+    if (format !== STORE_FORMAT) await database.put(FORMAT_KEY, STORE_FORMAT, DURABLE)
+  } else {
     await database.close()
     const message = `The store in ${path} has format ${format}, this program reads ${STORE_FORMAT}; use the version that wrote it`
     throw new NodeError('STORE_INCOMPATIBLE', message, { path, format })

@@ -2,9 +2,10 @@
  * Who may write which key, and whose claim to a contested name is shown: one table and two pure functions
  * (protocols/keyspace.md).
  */
-import { versionFollowedMax } from '../base/limits.ts'
+import { rawLifeMs, versionFollowedMax } from '../base/limits.ts'
 import { compare } from '../registry/order.ts'
-import type { SealedRecord } from '../registry/record.ts'
+import { isKey, type SealedRecord } from '../registry/record.ts'
+import type { KeyKind } from '../registry/transaction.ts'
 import { ignore, type Refusal, reject } from '../registry/verdict.ts'
 
 export type Role = 'operator' | 'member'
@@ -26,10 +27,15 @@ export type Writers = 'own' | 'operators' | 'claims' | 'proven'
 
 interface Rule {
   readonly prefix: string
-  /** How many segments follow the prefix. */
-  readonly segments: number
+  /** How many segments follow the prefix: so many, or from so many to so many. */
+  readonly segments: number | readonly [least: number, most: number]
   readonly writers: Writers
+  /** How long a record may live; its author says when it ends. */
+  readonly lifeMs?: number
 }
+
+/** Below prefixes that are for anything. */
+const FREE_SEGMENTS_MAX = 16
 
 const KEYSPACE: readonly Rule[] = [
   { prefix: '/members/', segments: 1, writers: 'operators' },
@@ -45,6 +51,10 @@ const KEYSPACE: readonly Rule[] = [
   { prefix: '/ballots/', segments: 4, writers: 'own' },
   { prefix: '/votes/', segments: 4, writers: 'own' },
   { prefix: '/truth/', segments: 1, writers: 'proven' },
+  { prefix: '/audit/', segments: [2, 3], writers: 'own' },
+  { prefix: '/offers/', segments: 1, writers: 'own' },
+  { prefix: '/raw/', segments: [1, FREE_SEGMENTS_MAX], writers: 'claims', lifeMs: rawLifeMs },
+  { prefix: '/shared/', segments: [1, FREE_SEGMENTS_MAX], writers: 'claims' },
 ]
 
 /** What every shared key begins with, sorted. */
@@ -53,19 +63,33 @@ export const PREFIXES: readonly string[] = KEYSPACE.map(({ prefix }) => prefix).
 /** The rule of a key, or undefined when the federation shares no such key. */
 export function ruleOf(key: string): Rule | undefined {
   return KEYSPACE.find((rule) => {
-    if (!key.startsWith(rule.prefix)) return false
-    return key.slice(rule.prefix.length).split('/').length === rule.segments
+    if (!key.startsWith(rule.prefix) || !isKey(key)) return false
+    const count = key.slice(rule.prefix.length).split('/').length
+    const [least, most] = typeof rule.segments === 'number' ? [rule.segments, rule.segments] : rule.segments
+    return count >= least && count <= most
   })
 }
 
+/** Where a key is at home: below a shared prefix, only keys that the table knows. */
+export function kindOf(key: string): KeyKind {
+  if (!PREFIXES.some((prefix) => key.startsWith(prefix))) return 'local'
+  return ruleOf(key) === undefined ? 'reserved' : 'shared'
+}
+
+type Admitted = Pick<SealedRecord, 'key' | 'author' | 'value' | 'time' | 'expires'>
+
 /** Whether `record` may be in the registry as far as `roster` knows; a refusal when not. */
-export function admit(record: Pick<SealedRecord, 'key' | 'author'>, roster: Roster): Refusal | undefined {
+export function admit(record: Admitted, roster: Roster): Refusal | undefined {
   const rule = ruleOf(record.key)
   // [IGNORE NOT_ALLOWED] A later version may share keys that this one does not know.
   if (rule === undefined) return ignore('NOT_ALLOWED', 'The federation shares no such key')
   // [REJECT INVALID_VALUE] Whoever relays this can see as well as we that it is not the author's to write.
   if (rule.writers === 'own' && !record.key.endsWith(`/${record.author}`)) {
     return reject('INVALID_VALUE', `Only the peer that ${record.key} names may write it`)
+  }
+  // [REJECT INVALID_VALUE] As anybody can see, it would live longer than such a key may.
+  if (rule.lifeMs !== undefined && record.value !== null && !endsWithin(record, rule.lifeMs)) {
+    return reject('INVALID_VALUE', `${record.key} may live ${rule.lifeMs} ms at most`)
   }
   const role = roster.role(record.author)
   // [IGNORE UNKNOWN_AUTHOR] We may simply not have seen this author's admission yet.
@@ -76,6 +100,10 @@ export function admit(record: Pick<SealedRecord, 'key' | 'author'>, roster: Rost
     return ignore('NOT_ALLOWED', `Only operators may write ${record.key}`)
   }
   return undefined
+}
+
+function endsWithin({ time, expires }: Admitted, lifeMs: number): boolean {
+  return expires !== undefined && expires <= time + lifeMs
 }
 
 /** The claims to one key in order, the shown one first. The order of `claims` does not matter. */

@@ -2,7 +2,7 @@ import { messageOf } from '../base/errors.ts'
 import type { Policy } from '../registry/judge.ts'
 import type { SealedRecord } from '../registry/record.ts'
 import { ignore, type Refusal } from '../registry/verdict.ts'
-import { admit, arrange, type Roster } from './keyspace.ts'
+import { admit, arrange, kindOf, type Roster, ruleOf } from './keyspace.ts'
 
 /** How the values of a prefix of proven keys (keyspace.ts) stand for themselves. */
 export interface Proof {
@@ -34,6 +34,12 @@ export class FederationPolicy implements Policy {
     if (proof === undefined) return arranged
     // What a certificate proves does not depend on who brings it, nor on the version they give it.
     return arranged.sort((a, b) => (a.value && b.value ? proof.compare(b.value, a.value) : 0))
+  }
+
+  readonly kindOf = kindOf
+
+  lifeMs(key: string): number | undefined {
+    return ruleOf(key)?.lifeMs
   }
 
   async admit(record: SealedRecord): Promise<Refusal | undefined> {

@@ -1,5 +1,5 @@
 import { NodeError } from '../base/errors.ts'
-import { storeQueueMax } from '../base/limits.ts'
+import { flushWorksMax, storeQueueMax } from '../base/limits.ts'
 
 interface Waiting<T, R> {
   readonly item: T
@@ -40,8 +40,7 @@ export class CommitQueue<T, R> {
     // Lets everything that arrives in this turn of the event loop into the first flush.
     await new Promise((resolve) => setImmediate(resolve))
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting
-      this.#waiting = []
+      const batch = this.#waiting.splice(0, flushWorksMax)
       try {
         const results = await this.#flush(batch.map((waiting) => waiting.item))
         for (const [index, waiting] of batch.entries()) waiting.resolve(results[index] as R)

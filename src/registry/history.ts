@@ -206,9 +206,7 @@ function lastOf(versions: Versions | undefined): KeyValue | undefined {
 }
 
 function present(versions: Versions | undefined, revision: number): KeyValue | undefined {
-  const kv = Array.isArray(versions)
-    ? versions.findLast((version) => version.modified <= revision)
-    : versions
+  const kv = Array.isArray(versions) ? versions.findLast((version) => version.modified <= revision) : versions
   return kv === undefined || kv.modified > revision || kv.isTombstone ? undefined : kv
 }
 
@@ -218,5 +216,8 @@ function compactedError(revision: number, compacted: number): NodeError {
 }
 
 function futureError(revision: number, current: number): NodeError {
-  return new NodeError('REVISION_FUTURE', `Revision ${revision} has not been reached; this node is at ${current}`)
+  return new NodeError(
+    'REVISION_FUTURE',
+    `Revision ${revision} has not been reached; this node is at ${current}`,
+  )
 }

@@ -3,31 +3,48 @@
  * clause of protocols/registry-gossip.md §4 that it keeps; cheap rules come first, the signature before all that
  * believes what it says.
  */
-import { messageOf } from '../base/errors.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
 import { clockSkewMaxMs } from '../base/limits.ts'
-import { open } from '../identity/envelope.ts'
+import { type Opened, openAll } from '../identity/envelope.ts'
+import { type Arrange, type Claims, merge } from './merge.ts'
 import { decodeRecord, hashOf, isExpired, type SealedRecord } from './record.ts'
-import type { Arrange, State } from './state.ts'
-import { ignore, type Refusal, reject, type Verdict } from './verdict.ts'
+import type { KeyKind } from './transaction.ts'
+import { ignore, mergeRefusal, type Refusal, reject, type Verdict } from './verdict.ts'
 
 /** What decides who may write what; the federation and, for the ground truth, consensus supply it. */
 export interface Policy {
   /** A refusal when the record may not be in the registry as we know it now. */
   admit(record: SealedRecord): Promise<Refusal | undefined>
   readonly arrange: Arrange
+  /** Where a key is at home. */
+  kindOf(key: string): KeyKind
+  /** How long a record of the key may live, ms; undefined for ever. */
+  lifeMs(key: string): number | undefined
 }
 
 export interface Bench {
   readonly federation: string
-  readonly state: Pick<State, 'judge'>
+  readonly held: Claims
   readonly policy: Policy
 }
 
-/** Opens, checks and judges an envelope as of `nowMs`. Never throws: what cannot be read is rejected. */
-export async function judge(envelope: Uint8Array, bench: Bench, nowMs: number): Promise<Verdict> {
-  const opened = await read(envelope)
-  if ('action' in opened) return opened
-  return (await examine(opened, bench, nowMs)) ?? { action: 'accept', record: opened }
+/**
+ * Opens, checks and judges envelopes as of `nowMs`, their signatures side by side; one verdict each, in order. Never
+ * throws: what cannot be read is rejected.
+ */
+export async function judgeAll(
+  envelopes: readonly Uint8Array[],
+  bench: Bench,
+  nowMs: number,
+): Promise<Verdict[]> {
+  const opened = await openAll('record', envelopes)
+  return Promise.all(
+    opened.map(async (result, index) => {
+      const record = read(result, envelopes[index] as Uint8Array)
+      if ('action' in record) return record
+      return (await examine(record, bench, nowMs)) ?? { action: 'accept', record }
+    }),
+  )
 }
 
 /** The rules after the signature; a refusal, or undefined when the record may enter. */
@@ -45,24 +62,16 @@ export async function examine(
     return ignore('FUTURE', `Its time is ${record.time - nowMs} ms ahead`)
   // [IGNORE EXPIRED] Everybody forgets expired records; taking one back would undo that.
   if (isExpired(record, nowMs)) return ignore('EXPIRED', 'The record has expired')
-  const merge = bench.state.judge(record, bench.policy.arrange)
-  // [IGNORE DUPLICATE, STALE] A replay changes nothing, however old.
-  if (merge.outcome === 'duplicate') return ignore('DUPLICATE', 'The record is known')
-  if (merge.outcome === 'stale') return ignore('STALE', 'A later record of its author is known')
-  // [IGNORE CROWDED] Beyond the bounds the least preferred claims, and more of one author, are not kept.
-  if (merge.outcome === 'crowded')
-    return ignore('CROWDED', 'Too many members claim this key, or its author keeps too much in the registry')
+  // [IGNORE DUPLICATE, STALE, CROWDED] A replay changes nothing, however old; and what is kept is bounded.
+  const unmerged = mergeRefusal(merge(bench.held, record, bench.policy.arrange))
+  // The loser of an equivocation is let through: it is kept as proof.
+  if (unmerged !== undefined && unmerged.code !== 'EQUIVOCATION') return unmerged
   return bench.policy.admit(record)
 }
 
-async function read(envelope: Uint8Array): Promise<SealedRecord | Refusal> {
-  let opened: Awaited<ReturnType<typeof open>>
-  try {
-    opened = await open('record', envelope)
-  } catch (error) {
-    // [REJECT BAD_ENVELOPE] Nobody honest passes on what does not open.
-    return reject('BAD_ENVELOPE', messageOf(error))
-  }
+function read(opened: Opened | NodeError, envelope: Uint8Array): SealedRecord | Refusal {
+  // [REJECT BAD_ENVELOPE] Nobody honest passes on what does not open.
+  if (opened instanceof NodeError) return reject('BAD_ENVELOPE', opened.message)
   try {
     const record = decodeRecord(opened.payload)
     // [REJECT AUTHOR_MISMATCH] The signer speaks for itself alone.

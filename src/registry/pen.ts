@@ -1,8 +1,11 @@
 import type { Clock } from '../base/clock.ts'
-import { NodeError } from '../base/errors.ts'
+import { type ErrorCode, NodeError } from '../base/errors.ts'
 import { recordBytesMax, versionFollowedMax } from '../base/limits.ts'
 import { seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
+import type { Draft, Shown } from './draft.ts'
+import { examine, type Policy } from './judge.ts'
+import type { Claims } from './merge.ts'
 import {
   checkKey,
   decodeRecord,
@@ -11,78 +14,98 @@ import {
   type RegistryRecord,
   type SealedRecord,
 } from './record.ts'
-import type { Arrange, State } from './state.ts'
+import { mergeRefusal, type Refusal } from './verdict.ts'
 
 export interface PenParts {
   readonly federation: string
   readonly identity: Identity
   readonly clock: Clock
-  readonly state: Pick<State, 'claims'>
-  readonly arrange: Arrange
+  readonly policy: Policy
+}
+
+export interface Writing extends Shown {
+  /** Null writes a tombstone. */
+  readonly value: Uint8Array | null
+  /** When the record ends by itself, ms since the epoch. */
+  readonly expiresMs?: number | undefined
+  /** Refuses what would stay hidden behind another member's claim to the name. */
+  readonly shown?: boolean | undefined
 }
 
 /** Writes this node's own records: each one version above all that is known of its key, sealed with the node's key. */
 export class Pen {
   readonly #parts: PenParts
-  /** Versions given to records that are still on their way to the disk. */
-  readonly #reserved = new Map<string, number>()
 
   constructor(parts: PenParts) {
     this.#parts = parts
   }
 
   /**
-   * Seals a record and hands it to `commit`; until that has settled no other record of the key gets its version.
+   * Seals a record and merges it into a draft, as the judge would that of another member.
    *
-   * @param value null writes a tombstone.
-   * @throws NodeError INVALID_INPUT, TOO_LARGE, and what `commit` throws.
+   * @throws NodeError INVALID_INPUT, TOO_LARGE, CONFLICT (`shown`), FORBIDDEN, NOT_A_MEMBER, CERTIFICATE_INVALID
    */
-  async write(
-    key: string,
-    content: { value: Uint8Array | null; expires: number | undefined },
-    commit: (record: SealedRecord) => Promise<void>,
-  ): Promise<SealedRecord> {
+  async write(draft: Draft, key: string, writing: Writing): Promise<SealedRecord> {
     checkKey(key)
-    const record: RegistryRecord = { ...this.#draft(key, content.value), expires: content.expires }
-    this.#reserved.set(key, record.version)
-    try {
-      const payload = encodeRecord(record)
-      // What others would refuse to read must not be stored by us either.
-      decodeRecord(payload)
-      const envelope = await seal('record', payload, this.#parts.identity)
-      if (envelope.length > recordBytesMax) {
-        const message = `${key} takes ${envelope.length} bytes, a record at most ${recordBytesMax}; put large things into a dataset`
-        throw new NodeError('TOO_LARGE', message, { key })
-      }
-      const sealed = { ...record, hash: hashOf(payload), envelope }
-      await commit(sealed)
-      return sealed
-    } finally {
-      if (this.#reserved.get(key) === record.version) this.#reserved.delete(key)
-    }
+    const { federation, policy, clock } = this.#parts
+    if (writing.shown === true) this.#refuseHidden(draft, key, writing.value)
+    const record = this.#seal(draft, key, writing)
+    const refusal = await examine(record, { federation, held: draft, policy }, clock.now())
+    if (refusal !== undefined) throw refused(key, refusal)
+    const unmerged = mergeRefusal(draft.take(record, policy.arrange, writing))
+    if (unmerged !== undefined) throw refused(key, unmerged)
+    draft.write(record)
+    return record
   }
 
-  /**
-   * Members may claim one name at the same moment; who sees that it is taken is told so instead.
-   *
-   * @throws NodeError CONFLICT when what would be written stays hidden behind another member's claim.
-   */
-  refuseHidden(key: string, value: Uint8Array | null): void {
-    const { identity, state, arrange } = this.#parts
-    const others = state.claims(key).filter((claim) => claim.author !== identity.peerId)
-    const ours = { ...this.#draft(key, value), hash: '', envelope: new Uint8Array() }
-    const first = arrange([...others, ours])[0]
+  #seal(held: Claims, key: string, { value, expiresMs }: Writing): SealedRecord {
+    const { identity, policy } = this.#parts
+    const plain = this.#draft(held, key, value)
+    const lifeMs = value === null ? undefined : policy.lifeMs(key)
+    const latest = lifeMs === undefined ? expiresMs : Math.min(expiresMs ?? Infinity, plain.time + lifeMs)
+    const record: RegistryRecord = { ...plain, expires: latest }
+    const payload = encodeRecord(record)
+    // What others would refuse to read must not be stored by us either.
+    decodeRecord(payload)
+    const envelope = seal('record', payload, identity)
+    if (envelope.length > recordBytesMax) {
+      const message = `${key} takes ${envelope.length} bytes, a record at most ${recordBytesMax}; put large things into a dataset`
+      throw new NodeError('TOO_LARGE', message, { key })
+    }
+    return { ...record, hash: hashOf(payload), envelope }
+  }
+
+  /** Members may claim one name at the same moment; who sees that it is taken is told so instead. */
+  #refuseHidden(held: Claims, key: string, value: Uint8Array | null): void {
+    const { identity, policy } = this.#parts
+    const others = held.claims(key).filter((claim) => claim.author !== identity.peerId)
+    const ours = { ...this.#draft(held, key, value), hash: '', envelope: new Uint8Array() }
+    const first = policy.arrange([...others, ours])[0]
     if (first === undefined || first === ours || first.value === null) return
     const message = `${key} belongs to ${first.author}, who claimed the name first; choose another, or ask an operator`
     throw new NodeError('CONFLICT', message, { key, author: first.author })
   }
 
-  #draft(key: string, value: Uint8Array | null): RegistryRecord {
-    const { federation, identity, clock, state } = this.#parts
-    const [claims, time, author] = [state.claims(key), clock.now(), identity.peerId]
+  #draft(held: Claims, key: string, value: Uint8Array | null): RegistryRecord {
+    const { federation, identity, clock } = this.#parts
+    const [claims, time, author] = [held.claims(key), clock.now(), identity.peerId]
     const own = claims.find((claim) => claim.author === author && claim.value !== null)
     const followed = claims.filter((claim) => claim.author === author || claim.version <= versionFollowedMax)
-    const version = Math.max(this.#reserved.get(key) ?? 0, ...followed.map((claim) => claim.version)) + 1
+    const version = Math.max(0, ...followed.map((claim) => claim.version)) + 1
     return { federation, key, value, version, time, since: own?.since ?? time, author }
   }
+}
+
+const WRITE_ERRORS: Partial<Record<Refusal['code'], ErrorCode>> = {
+  NOT_ALLOWED: 'FORBIDDEN',
+  UNKNOWN_AUTHOR: 'NOT_A_MEMBER',
+  NOT_PROVEN: 'CERTIFICATE_INVALID',
+  CROWDED: 'CONFLICT',
+  STALE: 'CONFLICT',
+  DUPLICATE: 'CONFLICT',
+}
+
+function refused(key: string, refusal: Refusal): NodeError {
+  const code = WRITE_ERRORS[refusal.code] ?? 'INVALID_INPUT'
+  return new NodeError(code, `${key} was not written: ${refusal.reason}`, { key, verdict: refusal.code })
 }

@@ -77,6 +77,11 @@ export function hashOf(payload: Uint8Array): string {
   return createHash('sha256').update(payload).digest('hex')
 }
 
+/** The place of a record in the sorted registry; a space sorts before everything that a key may hold. */
+export function placeOf(record: Pick<SealedRecord, 'key' | 'author'>): string {
+  return `${record.key} ${record.author}`
+}
+
 export function isExpired(record: RegistryRecord, nowMs: number): boolean {
   return record.expires !== undefined && record.expires <= nowMs
 }

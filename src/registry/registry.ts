@@ -3,21 +3,27 @@
  * every record, our own included, passes the judge. Whatever is shared in the federation is a projection of it.
  */
 import type { Clock } from '../base/clock.ts'
-import { type ErrorCode, messageOf, NodeError } from '../base/errors.ts'
-import type { Startable } from '../base/lifecycle.ts'
-import { sweepIntervalMs } from '../base/limits.ts'
+import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { type Startable, StopStack } from '../base/lifecycle.ts'
+import { HOUR_MS, movedRetriesMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { SerialQueue } from '../base/serial-queue.ts'
 import type { Identity } from '../identity/node-key.ts'
-import { CommitQueue } from './commit-queue.ts'
-import { type Bench, examine, judge, type Policy } from './judge.ts'
-import { Pen } from './pen.ts'
+import type { Batch } from './batch.ts'
+import { History } from './history.ts'
+import { type Bench, judgeAll, type Policy } from './judge.ts'
+import { rangeBelow } from './key-range.ts'
+import { KeyValueStore } from './key-value-store.ts'
+import { Leases } from './leases.ts'
+import { Pen, type Writing } from './pen.ts'
+import { EVERYTHING } from './ranges.ts'
 import type { SealedRecord } from './record.ts'
-import type { RecordStore, StoredRecord } from './record-store.ts'
+import type { RecordIndex } from './record-index.ts'
+import type { RecordStore } from './record-store.ts'
 import { State } from './state.ts'
-import { outlived } from './sweep.ts'
-import { ignore, type Refusal, type Verdict } from './verdict.ts'
+import { Upkeep } from './upkeep.ts'
+import { ignore, mergeRefusal, type Verdict } from './verdict.ts'
 import { type Entry, type OnChange, Watchers } from './watchers.ts'
+import { type Confirm, type Work, Writer } from './writer.ts'
 
 export interface RegistryParts {
   readonly federation: string
@@ -26,6 +32,8 @@ export interface RegistryParts {
   readonly policy: Policy
   readonly clock: Clock
   readonly log: Logger
+  /** How long versions of keys are kept after they were replaced; an hour without a word. */
+  readonly historyMs?: number
 }
 
 export interface PutOptions {
@@ -36,52 +44,59 @@ export interface PutOptions {
 }
 
 export class Registry implements Startable {
+  readonly keyValues: KeyValueStore
   readonly #parts: RegistryParts
   readonly #state = new State()
+  readonly #history = new History()
   readonly #bench: Bench
   readonly #watchers: Watchers
   readonly #pen: Pen
-  /** Commits, sweeps and rearrangements never overlap; at most one of each waits. */
-  readonly #writes = new SerialQueue(4)
-  readonly #commits = new CommitQueue((records: readonly SealedRecord[]) =>
-    this.#writes.run(() => this.#commit(records)),
-  )
-  readonly #revisions = new Map<SealedRecord, number>()
+  readonly #writer: Writer
+  readonly #leases: Leases
+  readonly #upkeep: Upkeep
   readonly #onLocal = new Set<(envelope: Uint8Array) => void>()
-  #revision = 0
-  #rearranging = false
-  #sweeper: NodeJS.Timeout | undefined
+  readonly #running = new StopStack()
+  #previous = new Map<string, Entry | undefined>()
+  #settled: () => Promise<void> = async () => undefined
+  #started = false
 
   constructor(parts: RegistryParts) {
     this.#parts = parts
-    this.#bench = { federation: parts.federation, state: this.#state, policy: parts.policy }
-    this.#watchers = new Watchers(parts.log)
-    const { federation, identity, clock, policy } = parts
-    this.#pen = new Pen({ federation, identity, clock, state: this.#state, arrange: policy.arrange })
+    const { federation, identity, policy, clock, log, store } = parts
+    const [state, history] = [this.#state, this.#history]
+    this.#bench = { federation, held: state, policy }
+    this.#watchers = new Watchers(log)
+    this.#pen = new Pen({ federation, identity, clock, policy })
+    const [before, after] = [(batch: Batch) => this.#before(batch), (batch: Batch) => this.#after(batch)]
+    const writer = new Writer({ state, history, store, before, after })
+    this.#writer = writer
+    const pen = this.#pen
+    this.#leases = new Leases({ self: identity.peerId, writer, history, pen, policy, clock, log })
+    const run = <T>(work: Work<T>) => this.#run(work)
+    this.keyValues = new KeyValueStore({ history, writer, run, pen, policy, leases: this.#leases })
+    const historyMs = parts.historyMs ?? HOUR_MS
+    this.#upkeep = new Upkeep({ state, history, writer, policy, clock, log, historyMs })
   }
 
   async start(): Promise<void> {
-    if (this.#sweeper !== undefined) return
+    if (this.#started) return
+    this.#started = true
     const { store, federation, log } = this.#parts
     const loaded = await store.load(federation)
     if (loaded.unusable.length > 0)
       log.warn({ places: loaded.unusable }, 'records of no use here were removed')
-    for (const { record, revision } of loaded.records) {
-      // Arranged below, once all is known that the arrangement looks at.
-      this.#state.apply(record, undefined, (claims) => [...claims])
-      this.#revisions.set(record, revision)
-    }
-    this.#revision = loaded.revision
-    await this.#rearrangeNow()
-    this.#sweeper = setInterval(() => this.#sweepSoon(), sweepIntervalMs)
-    this.#sweeper.unref()
+    this.#history.restore(loaded.versions, loaded.revision, loaded.compacted)
+    this.#leases.restore(loaded.leases)
+    this.#state.restore(loaded.records)
+    await this.#upkeep.settle()
+    await this.#running.start('leases', this.#leases)
+    await this.#running.start('upkeep', this.#upkeep)
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#sweeper)
-    this.#sweeper = undefined
-    await this.#commits.idle()
-    await this.#writes.idle()
+    await this.#running.unwind()
+    await this.#writer.idle()
+    this.#started = false
   }
 
   get federation(): string {
@@ -90,17 +105,23 @@ export class Registry implements Startable {
 
   /** This node's count of changes so far. */
   get revision(): number {
-    return this.#revision
+    return this.#history.revision
+  }
+
+  /** Every record, sorted by place; for catch-up. */
+  get index(): RecordIndex {
+    return this.#state.index
   }
 
   get(key: string): Entry | undefined {
-    return this.#shown(key)
+    const first = this.#state.claims(key)[0]
+    return first === undefined ? undefined : this.#entry(first)
   }
 
   /** What all keys below `prefix` show, sorted by key. */
   list(prefix: string): Entry[] {
-    const keys = [...this.#state.keys()].filter((key) => key.startsWith(prefix)).sort()
-    return keys.map((key) => this.#shown(key)).filter((entry) => entry !== undefined)
+    const shown = this.#history.range(rangeBelow(prefix))
+    return shown.map(({ key }) => this.get(key)).filter((entry) => entry !== undefined)
   }
 
   /** Every member's claim to a key, the shown one first. */
@@ -122,13 +143,13 @@ export class Registry implements Startable {
     return (author === undefined ? claims[0] : claims.find((claim) => claim.author === author))?.envelope
   }
 
-  /** All records with their places, for catch-up. */
   records(): readonly SealedRecord[] {
-    return this.#state.records()
+    return [...this.index.within(EVERYTHING)]
   }
 
+  /** One hash over all records: two nodes with the same one hold the same registry. */
   digest(): string {
-    return this.#state.digest()
+    return this.index.digest(EVERYTHING)
   }
 
   /**
@@ -138,10 +159,9 @@ export class Registry implements Startable {
    * CONFLICT with `options.shown`.
    */
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<Entry> {
-    if (options.shown === true) this.#pen.refuseHidden(key, value)
-    const record = await this.#write(key, value, options.expiresMs)
+    const record = await this.#write(key, { value, lease: 0n, ...options })
     // The claims of another may outrank ours: what we wrote is then there, but another value is shown.
-    const entry = this.#shown(key) ?? this.#entry(record)
+    const entry = this.get(key) ?? this.#entry(record)
     if (entry === undefined)
       throw new NodeError('INVALID_INPUT', `${key} was written already expired`, { key })
     return entry
@@ -153,20 +173,26 @@ export class Registry implements Startable {
    * @throws NodeError CONFLICT with `options.shown`, when another member's claim would be left.
    */
   async delete(key: string, options: Pick<PutOptions, 'shown'> = {}): Promise<void> {
-    if (options.shown === true) this.#pen.refuseHidden(key, null)
     if (this.#state.claims(key).every((claim) => claim.value === null)) return
-    await this.#write(key, null, undefined)
+    await this.#write(key, { value: null, ...options })
   }
 
   /** Judges a record that a peer sent and commits it when it is accepted. Never throws. */
   async receive(envelope: Uint8Array): Promise<Verdict> {
-    const verdict = await judge(envelope, this.#bench, this.#parts.clock.now())
-    if (verdict.action !== 'accept') return verdict
+    const [verdict] = await this.receiveAll([envelope])
+    return verdict as Verdict
+  }
+
+  /** The same for many: signatures are checked side by side, and what is accepted is committed in one write. */
+  async receiveAll(envelopes: readonly Uint8Array[]): Promise<readonly Verdict[]> {
+    const verdicts = await judgeAll(envelopes.map(detached), this.#bench, this.#parts.clock.now())
+    if (!verdicts.some((verdict) => verdict.action === 'accept')) return verdicts
     try {
-      return (await this.#commits.add(verdict.record)) ?? verdict
+      return await this.#writer.run((batch) => this.#takeAll(verdicts, batch))
     } catch (error) {
-      this.#parts.log.error({ key: verdict.record.key, error: messageOf(error) }, 'a record was not stored')
-      return ignore('STORE_FAILED', messageOf(error))
+      this.#parts.log.error({ error: messageOf(error) }, 'records were not stored')
+      const unstored = ignore('STORE_FAILED', messageOf(error))
+      return verdicts.map((verdict) => (verdict.action === 'accept' ? unstored : verdict))
     }
   }
 
@@ -183,140 +209,70 @@ export class Registry implements Startable {
 
   /** Arranges contested names anew, as after a change among the members; between two commits, never within one. */
   rearrange(): void {
-    if (this.#rearranging) return
-    this.#rearranging = true
-    this.#writes
-      .run(() => {
-        this.#rearranging = false
-        return this.#rearrangeNow()
-      })
-      .catch((error: unknown) => {
-        this.#parts.log.error({ error: messageOf(error) }, 'contested names were not arranged anew')
-      })
+    this.#upkeep.rearrange()
   }
 
-  async #rearrangeNow(): Promise<void> {
-    const before = this.#revision
-    for (const key of this.#state.keys()) {
-      if (this.#state.claims(key).length < 2) continue
-      const previous = this.#shown(key)
-      this.#state.rearrange(key, this.#parts.policy.arrange)
-      const now = this.#shown(key)
-      if (now?.author === previous?.author && now?.version === previous?.version) continue
-      // Another value is shown, and so it is a change like any other, with a revision of its own.
-      this.#revision += 1
-      this.#watchers.notify({ key, entry: now, previous, revision: this.#revision })
-    }
-    if (this.#revision === before) return
-    await this.#parts.store.commit({ saved: [], removed: [], revision: this.#revision })
+  /**
+   * Has this node's own records confirmed elsewhere before they are stored. When `confirm` throws REGISTRY_MOVED, the
+   * write is judged and sealed again once `settled` has brought what it lacked.
+   */
+  confirmWith(confirm: Confirm, settled: () => Promise<void>): void {
+    this.#writer.confirmWith(confirm)
+    this.#settled = settled
   }
 
-  #write(key: string, value: Uint8Array | null, expires: number | undefined): Promise<SealedRecord> {
-    return this.#pen.write(key, { value, expires }, async (record) => {
-      const refusal =
-        (await examine(record, this.#bench, this.#parts.clock.now())) ?? (await this.#commits.add(record))
-      if (refusal !== undefined) throw refused(key, refusal)
-      for (const publish of this.#onLocal) publish(record.envelope)
-    })
+  #write(key: string, writing: Writing): Promise<SealedRecord> {
+    return this.#run((batch) =>
+      batch.attempt((draft) => this.#pen.write(draft, key, { ...writing, always: true })),
+    )
   }
 
-  /** Merges, stores, then shows. A second record for one key waits for the next flush, to be judged by the first. */
-  async #commit(records: readonly SealedRecord[]): Promise<(Refusal | undefined)[]> {
-    const results: (Refusal | undefined)[] = []
-    let from = 0
-    while (from < records.length) {
-      const keys = new Set<string>()
-      let to = from
-      for (; to < records.length; to += 1) {
-        const key = records[to]?.key as string
-        if (keys.has(key)) break
-        keys.add(key)
+  async #run<T>(work: Work<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#writer.run(work)
+      } catch (error) {
+        if (!isNodeError(error, 'REGISTRY_MOVED') || attempt >= movedRetriesMax) throw error
+        await this.#settled()
       }
-      results.push(...(await this.#commitDistinct(records.slice(from, to))))
-      from = to
     }
-    return results
   }
 
-  async #commitDistinct(records: readonly SealedRecord[]): Promise<(Refusal | undefined)[]> {
-    const { store, policy, log } = this.#parts
-    const saved: (StoredRecord & { dropped: SealedRecord | undefined })[] = []
-    const removed: SealedRecord[] = []
-    const results: (Refusal | undefined)[] = []
-    for (const record of records) {
-      const merge = this.#state.judge(record, policy.arrange)
-      if (merge.outcome === 'equivocation') {
-        log.warn(
-          { key: record.key, author: record.author },
-          'an author gave one version two values; both are kept',
-        )
-        await store.keepEvidence(merge.loser)
+  /** Merges one after another, each a change of its own: what was good when it was judged may be stale by now. */
+  async #takeAll(verdicts: readonly Verdict[], batch: Batch): Promise<Verdict[]> {
+    const { policy, log } = this.#parts
+    const taken: Verdict[] = []
+    for (const verdict of verdicts) {
+      if (verdict.action !== 'accept') {
+        taken.push(verdict)
+        continue
       }
-      const keeps = merge.outcome === 'newer' || (merge.outcome === 'equivocation' && !merge.keepsOurs)
-      results.push(keeps ? undefined : ignore(codeOf(merge.outcome), `The record is ${merge.outcome}`))
-      if (!keeps) continue
-      const dropped = merge.outcome === 'newer' ? merge.dropped : undefined
-      if (dropped !== undefined) removed.push(dropped)
-      saved.push({ record, revision: this.#revision + saved.length + 1, dropped })
+      const { key, author } = verdict.record
+      const merged = await batch.attempt((draft) => draft.take(verdict.record, policy.arrange))
+      if (merged.outcome === 'equivocation')
+        log.warn({ key, author }, 'an author gave one version two values; both are kept')
+      taken.push(mergeRefusal(merged) ?? verdict)
     }
-    if (saved.length === 0) return results
-    await store.commit({ saved, removed, revision: this.#revision + saved.length })
-    for (const { record, revision, dropped } of saved) this.#show(record, revision, dropped)
-    return results
+    return taken
   }
 
-  #show(record: SealedRecord, revision: number, dropped: SealedRecord | undefined): void {
-    const previous = this.#shown(record.key)
-    for (const gone of this.#state.claims(record.key)) {
-      if (gone.author === record.author || gone === dropped) this.#revisions.delete(gone)
+  #before(batch: Batch): void {
+    this.#previous = new Map()
+    for (const { events } of batch.groups)
+      for (const { kv } of events) this.#previous.set(kv.key, this.get(kv.key))
+  }
+
+  #after(batch: Batch): void {
+    this.#leases.apply(batch)
+    for (const record of batch.sum.own) for (const publish of this.#onLocal) publish(record.envelope)
+    this.keyValues.tell(batch)
+    for (const [key, previous] of this.#previous) {
+      const entry = this.get(key)
+      if (entry === undefined && previous === undefined) continue
+      const revision = entry?.revision ?? batch.revision
+      this.#watchers.notify({ key, entry, previous, revision })
     }
-    this.#state.apply(record, dropped, this.#parts.policy.arrange)
-    this.#revisions.set(record, revision)
-    this.#revision = revision
-    this.#announce(record.key, previous)
-  }
-
-  #announce(key: string, previous: Entry | undefined): void {
-    const entry = this.#shown(key)
-    if (entry === previous || (entry?.revision === previous?.revision && entry?.author === previous?.author))
-      return
-    this.#watchers.notify({ key, entry, previous, revision: this.#revision })
-  }
-
-  #sweepSoon(): void {
-    if (this.#writes.size > 0) return
-    this.#writes
-      .run(() => this.#sweep())
-      .catch((error: unknown) => {
-        this.#parts.log.warn(
-          { error: messageOf(error) },
-          'expired records stay until the store can be written',
-        )
-      })
-  }
-
-  /** Forgets what has expired, what old tombstones bury, and at last the tombstones themselves. */
-  async #sweep(): Promise<void> {
-    const { clock, store, policy } = this.#parts
-    const gone = outlived(this.#state, clock.now())
-    if (gone.length === 0) return
-    // A change at most for each of them: revisions may skip, never repeat.
-    await store.commit({ saved: [], removed: gone, revision: this.#revision + gone.length })
-    for (const record of gone) {
-      const previous = this.#shown(record.key)
-      this.#state.forget(record)
-      this.#revisions.delete(record)
-      this.#state.rearrange(record.key, policy.arrange)
-      const entry = this.#shown(record.key)
-      if (entry?.author === previous?.author && entry?.version === previous?.version) continue
-      this.#revision += 1
-      this.#watchers.notify({ key: record.key, entry, previous, revision: this.#revision })
-    }
-  }
-
-  #shown(key: string): Entry | undefined {
-    const first = this.#state.claims(key)[0]
-    return first === undefined ? undefined : this.#entry(first)
+    this.#previous.clear()
   }
 
   #entry(record: SealedRecord): Entry | undefined {
@@ -330,33 +286,13 @@ export class Registry implements Startable {
       timeMs: record.time,
       sinceMs: record.since,
       ...(record.expires === undefined ? {} : { expiresMs: record.expires }),
-      revision: this.#revisions.get(record) ?? this.#revision,
+      revision: this.#history.get(record.key)?.modified ?? this.#history.revision,
       contested,
     }
   }
 }
 
-function codeOf(outcome: 'duplicate' | 'stale' | 'crowded' | 'equivocation' | 'newer') {
-  const codes = {
-    duplicate: 'DUPLICATE',
-    stale: 'STALE',
-    crowded: 'CROWDED',
-    equivocation: 'EQUIVOCATION',
-  } as const
-  return outcome === 'newer' ? codes.stale : codes[outcome]
-}
-
-const WRITE_ERRORS: Partial<Record<Refusal['code'], ErrorCode>> = {
-  NOT_ALLOWED: 'FORBIDDEN',
-  UNKNOWN_AUTHOR: 'NOT_A_MEMBER',
-  NOT_PROVEN: 'CERTIFICATE_INVALID',
-  STORE_FAILED: 'STORE_FAILED',
-  CROWDED: 'CONFLICT',
-  STALE: 'CONFLICT',
-  DUPLICATE: 'CONFLICT',
-}
-
-function refused(key: string, refusal: Refusal): NodeError {
-  const code = WRITE_ERRORS[refusal.code] ?? 'INVALID_INPUT'
-  return new NodeError(code, `${key} was not written: ${refusal.reason}`, { key, verdict: refusal.code })
+/** Bytes of its own, unless it has them: a record that is kept must not keep the whole frame it came in. */
+function detached(envelope: Uint8Array): Uint8Array {
+  return envelope.byteLength === envelope.buffer.byteLength ? envelope : Uint8Array.from(envelope)
 }

@@ -1,126 +1,116 @@
 /**
- * The registry in memory, as a pure structure. For each key it keeps the latest record of every author that claims it;
- * the policy arranges the claims, and the first is the one that is shown. Nothing depends on the order of arrival:
- * of one author the record that orders last is kept (a maximum), and claims are a set.
+ * The registry in memory. For each key it keeps the latest record of every author that claims it, arranged, so that the
+ * first is the one that is shown; beside them, what each author keeps, where each record stands in the sorted whole,
+ * and when the next of them is to be forgotten. Pure.
  */
+
 import { createHash } from 'node:crypto'
-import { authorBytesMax, claimsPerKeyMax, recordOverheadBytes } from '../base/limits.ts'
-import { compare } from './order.ts'
-import type { SealedRecord } from './record.ts'
+import { tombstoneGraceMs, tombstoneLifeMs } from '../base/limits.ts'
+import { OrderedMap } from '../base/ordered-map.ts'
+import { type Claims, weightOf } from './merge.ts'
+import { placeOf, type SealedRecord } from './record.ts'
+import { RecordIndex } from './record-index.ts'
 
-/** Puts the claims to one key in order, best first. Pure; it must depend on the claims alone, not on their order. */
-export type Arrange = (claims: readonly SealedRecord[]) => SealedRecord[]
+const NO_CLAIMS: readonly SealedRecord[] = []
+/** Times as text of one length, so that they sort as numbers do. */
+const TIME_DIGITS = 16
 
-export type Merge =
-  | { outcome: 'newer'; replaced: SealedRecord | undefined; dropped: SealedRecord | undefined }
-  | { outcome: 'duplicate' | 'stale' | 'crowded' }
-  /** The author gave one version two values: `loser` is kept as proof. */
-  | { outcome: 'equivocation'; keepsOurs: boolean; loser: SealedRecord }
+/** A time at which a record is to be looked at. */
+export interface Deadline {
+  readonly at: string
+  readonly key: string
+}
 
-/** Keyed by key, then by author; the first claim in each list is shown. */
-export class State {
-  readonly #claims = new Map<string, SealedRecord[]>()
-  /** What each author keeps here. */
+export class State implements Claims {
+  /** Every record, sorted by place. */
+  readonly index = new RecordIndex()
+  readonly #claims = new Map<string, readonly SealedRecord[]>()
   readonly #bytes = new Map<string, number>()
-  #sorted: SealedRecord[] | undefined
+  readonly #contested = new Set<string>()
+  /** By time and place. */
+  readonly #deadlines = new OrderedMap<SealedRecord>()
 
   claims(key: string): readonly SealedRecord[] {
-    return this.#claims.get(key) ?? []
+    return this.#claims.get(key) ?? NO_CLAIMS
+  }
+
+  bytesOf(author: string): number {
+    return this.#bytes.get(author) ?? 0
   }
 
   keys(): IterableIterator<string> {
     return this.#claims.keys()
   }
 
-  /** What merging `record` would do. Pure. */
-  judge(record: SealedRecord, arrange: Arrange): Merge {
-    const claims = this.claims(record.key)
-    const ours = claims.find((claim) => claim.author === record.author)
-    if (ours !== undefined) {
-      const order = compare(ours, record)
-      if (order === 0) return { outcome: 'duplicate' }
-      if (ours.version === record.version) {
-        const keepsOurs = order > 0
-        return { outcome: 'equivocation', keepsOurs, loser: keepsOurs ? record : ours }
-      }
-      if (order > 0) return { outcome: 'stale' }
-      if (this.#exceeds(record, ours)) return { outcome: 'crowded' }
-      return { outcome: 'newer', replaced: ours, dropped: undefined }
-    }
-    if (this.#exceeds(record, undefined)) return { outcome: 'crowded' }
-    if (claims.length < claimsPerKeyMax) return { outcome: 'newer', replaced: undefined, dropped: undefined }
-    const last = arrange([...claims, record]).at(-1)
-    if (last === record) return { outcome: 'crowded' }
-    return { outcome: 'newer', replaced: undefined, dropped: last }
+  /** Keys that more than one member claims, tombstones included: all whose arrangement can change. */
+  contested(): readonly string[] {
+    return [...this.#contested]
   }
 
-  /** Keeps `record` in place of its author's former claim, and forgets `dropped`. */
-  apply(record: SealedRecord, dropped: SealedRecord | undefined, arrange: Arrange): void {
-    const before = this.claims(record.key)
-    const others = before.filter((c) => c.author !== record.author && c !== dropped)
-    this.#claims.set(record.key, arrange([...others, record]))
+  /** Takes what the store gave back; claims are arranged later, when all is known that the arrangement looks at. */
+  restore(records: readonly SealedRecord[]): void {
+    for (const record of records) this.replace(record.key, [...this.claims(record.key), record])
+  }
+
+  /** Puts arranged claims in place of those that a key had. */
+  replace(key: string, claims: readonly SealedRecord[]): void {
+    const before = this.claims(key)
+    for (const gone of before) if (!claims.includes(gone)) this.#forget(gone)
+    for (const come of claims) if (!before.includes(come)) this.#keep(come)
+    if (claims.length === 0) this.#claims.delete(key)
+    else this.#claims.set(key, claims)
+    if (claims.length > 1) this.#contested.add(key)
+    else this.#contested.delete(key)
+  }
+
+  /** The deadlines that have come by `nowMs`, the earliest `max` of them. */
+  due(nowMs: number, max: number): readonly Deadline[] {
+    const come = this.#deadlines.getRange('', timeText(nowMs + 1), false, max)
+    return come.map(([at, record]) => ({ at, key: record.key }))
+  }
+
+  /** Deadlines that were seen to; a record that is still there has a later one, or none. */
+  passed(deadlines: readonly Deadline[]): void {
+    for (const { at } of deadlines) this.#deadlines.delete(at)
+  }
+
+  #keep(record: SealedRecord): void {
+    this.index.set(record)
     this.#weigh(record, 1)
-    for (const gone of before) if (gone.author === record.author || gone === dropped) this.#weigh(gone, -1)
-    this.#sorted = undefined
+    for (const at of deadlinesOf(record)) this.#deadlines.set(at, record)
   }
 
-  /** Arranges the claims of a key anew after what the policy looks at has changed. */
-  rearrange(key: string, arrange: Arrange): void {
-    const claims = this.#claims.get(key)
-    if (claims !== undefined) this.#claims.set(key, arrange(claims))
-  }
-
-  /** Forgets one record, as when it has expired or its tombstone is old enough. */
-  forget(record: SealedRecord): void {
-    const before = this.claims(record.key)
-    const rest = before.filter((claim) => claim !== record)
-    if (rest.length < before.length) this.#weigh(record, -1)
-    if (rest.length === 0) this.#claims.delete(record.key)
-    else this.#claims.set(record.key, rest)
-    this.#sorted = undefined
-  }
-
-  /** Whether its author would keep more than its share with `record` in place of `ours`. */
-  #exceeds(record: SealedRecord, ours: SealedRecord | undefined): boolean {
-    const kept = (this.#bytes.get(record.author) ?? 0) - (ours === undefined ? 0 : weightOf(ours))
-    return kept + weightOf(record) > authorBytesMax
+  #forget(record: SealedRecord): void {
+    this.index.delete(record)
+    this.#weigh(record, -1)
+    for (const at of deadlinesOf(record)) this.#deadlines.delete(at)
   }
 
   #weigh(record: SealedRecord, sign: 1 | -1): void {
-    const bytes = (this.#bytes.get(record.author) ?? 0) + sign * weightOf(record)
+    const bytes = this.bytesOf(record.author) + sign * weightOf(record)
     if (bytes === 0) this.#bytes.delete(record.author)
     else this.#bytes.set(record.author, bytes)
   }
-
-  /** Every record, sorted by key and author. */
-  records(): readonly SealedRecord[] {
-    this.#sorted ??= [...this.#claims.values()].flat().sort(byPlace)
-    return this.#sorted
-  }
-
-  /** One hash over all records: two nodes with the same one hold the same registry. */
-  digest(): string {
-    return digestOf(this.records())
-  }
 }
 
-function weightOf(record: SealedRecord): number {
-  return record.envelope.length + recordOverheadBytes
+/** When a record expires; when what a tombstone buries goes, and when the tombstone does (sweep.ts). */
+function deadlinesOf(record: SealedRecord): string[] {
+  const times: number[] = []
+  if (record.expires !== undefined) times.push(record.expires)
+  if (record.value === null) {
+    const buriedMs = record.time + tombstoneLifeMs
+    times.push(buriedMs + 1, buriedMs + tombstoneGraceMs + 1)
+  }
+  return times.map((timeMs) => `${timeText(timeMs)} ${placeOf(record)}`)
 }
 
-/** SHA-256 over the hashes of `records` in their order, hex. */
+function timeText(timeMs: number): string {
+  return String(timeMs).padStart(TIME_DIGITS, '0')
+}
+
+export { placeOf }
 export function digestOf(records: readonly SealedRecord[]): string {
   const hash = createHash('sha256')
   for (const record of records) hash.update(record.hash)
   return hash.digest('hex')
-}
-
-/** The place of a record in the sorted registry; a space sorts before everything that a key may hold. */
-export function placeOf(record: Pick<SealedRecord, 'key' | 'author'>): string {
-  return `${record.key} ${record.author}`
-}
-
-function byPlace(a: SealedRecord, b: SealedRecord): number {
-  const [left, right] = [placeOf(a), placeOf(b)]
-  return left < right ? -1 : left > right ? 1 : 0
 }

@@ -1,25 +1,21 @@
 import { tombstoneGraceMs, tombstoneLifeMs } from '../base/limits.ts'
 import { isExpired, type SealedRecord } from './record.ts'
-import type { State } from './state.ts'
 
 /**
- * The records that are to be forgotten by `nowMs`. Pure.
+ * What is left of the arranged claims to one key by `nowMs`. Pure.
  *
  * A tombstone outlives any plausible absence of a member. What it buries goes first and the tombstone a grace later:
  * nodes sweep at slightly different times, and one that had forgotten the tombstone would take a buried claim back from
  * one that had not.
  */
-export function outlived(state: Pick<State, 'keys' | 'claims'>, nowMs: number): SealedRecord[] {
+export function outliving(claims: readonly SealedRecord[], nowMs: number): readonly SealedRecord[] {
   const gone = new Set<SealedRecord>()
-  for (const key of state.keys()) {
-    const claims = state.claims(key)
-    for (const [index, claim] of claims.entries()) {
-      if (isExpired(claim, nowMs)) gone.add(claim)
-      if (claim.value !== null || claim.time + tombstoneLifeMs >= nowMs) continue
-      if (claim.time + tombstoneLifeMs + tombstoneGraceMs < nowMs) gone.add(claim)
-      // Claims are arranged: live ones stand before a tombstone, buried ones behind it.
-      for (const buried of claims.slice(index + 1)) if (buried.value !== null) gone.add(buried)
-    }
+  for (const [index, claim] of claims.entries()) {
+    if (isExpired(claim, nowMs)) gone.add(claim)
+    if (claim.value !== null || claim.time + tombstoneLifeMs >= nowMs) continue
+    if (claim.time + tombstoneLifeMs + tombstoneGraceMs < nowMs) gone.add(claim)
+    // Claims are arranged: live ones stand before a tombstone, buried ones behind it.
+    for (const buried of claims.slice(index + 1)) if (buried.value !== null) gone.add(buried)
   }
-  return [...gone]
+  return claims.filter((claim) => !gone.has(claim))
 }

@@ -1,3 +1,4 @@
+import type { Merge } from './merge.ts'
 import type { SealedRecord } from './record.ts'
 
 /** Why a record was not taken (the verdict table of protocols/registry-gossip.md §4). */
@@ -35,4 +36,24 @@ export function reject(code: RejectCode, reason: string): Refusal {
 
 export function ignore(code: IgnoreCode, reason: string): Refusal {
   return { action: 'ignore', code, reason }
+}
+
+/** What a merge that kept nothing is to its sender; undefined when the record was kept. */
+export function mergeRefusal(merged: Merge): Refusal | undefined {
+  switch (merged.outcome) {
+    case 'newer':
+      return undefined
+    case 'duplicate':
+      return ignore('DUPLICATE', 'The record is known')
+    case 'stale':
+      return ignore('STALE', 'A later record of its author is known')
+    case 'crowded':
+      return ignore(
+        'CROWDED',
+        'Too many members claim this key, or its author keeps too much in the registry',
+      )
+    case 'equivocation':
+      if (!merged.keepsOurs) return undefined
+      return ignore('EQUIVOCATION', 'Its author gave one version two values, and the other one is kept')
+  }
 }

@@ -51,7 +51,7 @@ test(`killed ${KILLS} times in the middle of writes, no acknowledged record is l
     const database = await openDatabase(directory)
     const stored = await new RecordStore(database).load(FEDERATION)
     await database.close()
-    const keys = new Set(stored.records.map(({ record }) => record.key))
+    const keys = new Set(stored.records.map(({ key }) => key))
     for (const number of acknowledged)
       assert(keys.has(`/tools/n${number}`), `write ${number} was lost at kill ${kill}`)
   }

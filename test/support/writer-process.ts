@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { loadIdentity } from '../../src/identity/node-key.ts'
 import { RecordStore } from '../../src/registry/record-store.ts'
 import { Registry } from '../../src/registry/registry.ts'
-import { FEDERATION } from './records.ts'
+import { FEDERATION, openPolicy } from './records.ts'
 
 const WRITERS = 8
 const [directory = '', first = '0'] = process.argv.slice(2)
@@ -18,7 +18,7 @@ const registry = new Registry({
   federation: FEDERATION,
   identity: await loadIdentity(directory),
   store: new RecordStore(database),
-  policy: { admit: async () => undefined, arrange: (claims) => [...claims] },
+  policy: openPolicy,
   clock: systemClock,
   log: silentLogger,
 })

@@ -6,9 +6,11 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { z } from 'zod'
 import { seal } from '../../src/identity/envelope.ts'
 import { identityOf } from '../../src/identity/node-key.ts'
-import { judge } from '../../src/registry/judge.ts'
+import { judgeAll } from '../../src/registry/judge.ts'
 import { encodeRecord } from '../../src/registry/record.ts'
 import { State } from '../../src/registry/state.ts'
+import type { Verdict } from '../../src/registry/verdict.ts'
+import { openPolicy } from '../support/records.ts'
 
 const record = z.object({
   federation: z.string(),
@@ -32,16 +34,11 @@ const vectors = z
   )
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'))
-const verdictOn = (envelope: string) =>
-  judge(
-    bytes(envelope),
-    {
-      federation: vectors.federation,
-      state: new State(),
-      policy: { admit: async () => undefined, arrange: (claims) => [...claims] },
-    },
-    vectors.nowMs,
-  )
+async function verdictOn(envelope: string): Promise<Verdict> {
+  const bench = { federation: vectors.federation, held: new State(), policy: openPolicy }
+  const [verdict] = await judgeAll([bytes(envelope)], bench, vectors.nowMs)
+  return verdict as Verdict
+}
 
 for (const vector of vectors.opens) {
   test(`vector: ${vector.name} opens to its record and hash`, async () => {

@@ -3,22 +3,22 @@ import { test } from 'node:test'
 import { encode } from '@ipld/dag-cbor'
 import { DAY_MS, recordBytesMax } from '../../src/base/limits.ts'
 import { seal } from '../../src/identity/envelope.ts'
-import { type Bench, judge, type Policy } from '../../src/registry/judge.ts'
+import { type Bench, judgeAll, type Policy } from '../../src/registry/judge.ts'
 import { State } from '../../src/registry/state.ts'
 import { ignore } from '../../src/registry/verdict.ts'
-import { FEDERATION, newIdentity, sealRecord } from '../support/records.ts'
+import { FEDERATION, newIdentity, openPolicy, sealRecord, take } from '../support/records.ts'
 
-const open: Policy = { admit: async () => undefined, arrange: (claims) => [...claims] }
-const bench = (policy = open): Bench & { state: State } => ({
+const bench = (policy = openPolicy): Bench & { held: State } => ({
   federation: FEDERATION,
-  state: new State(),
+  held: new State(),
   policy,
 })
 const amy = await newIdentity()
 const ben = await newIdentity()
 
 async function verdictOn(envelope: Uint8Array, at = bench()): Promise<string> {
-  const verdict = await judge(envelope, at, Date.now())
+  const [verdict] = await judgeAll([envelope], at, Date.now())
+  assert(verdict !== undefined)
   return verdict.action === 'accept' ? 'accept' : `${verdict.action} ${verdict.code}`
 }
 
@@ -82,13 +82,13 @@ test('a replay is a duplicate or stale, however old', async () => {
   const at = bench()
   const first = await sealRecord(amy, { key: '/tools/a' })
   const second = await sealRecord(amy, { key: '/tools/a', version: 2 })
-  at.state.apply(second, undefined, at.policy.arrange)
+  take(at.held, second, at.policy.arrange)
   assert.equal(await verdictOn(second.envelope, at), 'ignore DUPLICATE')
   assert.equal(await verdictOn(first.envelope, at), 'ignore STALE')
 })
 
 test("a policy's refusal is the verdict", async () => {
-  const closed: Policy = { ...open, admit: async () => ignore('UNKNOWN_AUTHOR', 'nobody knows it') }
+  const closed: Policy = { ...openPolicy, admit: async () => ignore('UNKNOWN_AUTHOR', 'nobody knows it') }
   const { envelope } = await sealRecord(amy, { key: '/tools/a' })
   assert.equal(await verdictOn(envelope, bench(closed)), 'ignore UNKNOWN_AUTHOR')
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { admit, arrange, type Roster } from '../../src/federation/keyspace.ts'
+import { admit, arrange, kindOf, type Roster } from '../../src/federation/keyspace.ts'
 import { plainRecord } from '../support/records.ts'
 
 const roster: Roster = {
@@ -26,9 +26,34 @@ test('who may write which key', () => {
     ['/tools/collect/more', 'op', 'NOT_ALLOWED'],
     ['/local/anything', 'op', 'NOT_ALLOWED'],
     ['/truth/packages', 'ben', undefined],
+    ['/shared/any/thing/at/all', 'amy', undefined],
+    ['/offers/amy', 'amy', undefined],
+    ['/audit/packages/amy', 'ben', 'INVALID_VALUE'],
   ]
   for (const [key, author, code] of cases)
-    assert.equal(admit({ key, author }, roster)?.code, code, `${author} ${key}`)
+    assert.equal(admit(plainRecord({ key, author }), roster)?.code, code, `${author} ${key}`)
+})
+
+test('what is below /raw/ says that it ends within a minute, or is refused', () => {
+  const raw = { key: '/raw/packages/one', author: 'amy', time: 1_000 }
+  assert.equal(admit(plainRecord(raw), roster)?.code, 'INVALID_VALUE')
+  assert.equal(admit(plainRecord({ ...raw, expires: 61_001 }), roster)?.code, 'INVALID_VALUE')
+  assert.equal(admit(plainRecord({ ...raw, expires: 61_000 }), roster), undefined)
+  assert.equal(admit(plainRecord({ ...raw, value: null }), roster), undefined, 'a deletion needs no end')
+})
+
+test('every key is at home somewhere: with all, here alone, or nowhere below a shared prefix', () => {
+  const homes = [
+    ['/tools/collect', 'shared'],
+    ['/tools/collect/more', 'reserved'],
+    ['/tools/', 'reserved'],
+    ['/tools/with space', 'reserved'],
+    ['/tools', 'local'],
+    ['/local/anything', 'local'],
+    ['\x00\xff', 'local'],
+    ['', 'local'],
+  ] as const
+  for (const [key, kind] of homes) assert.equal(kindOf(key), kind, JSON.stringify(key))
 })
 
 test("of two claims to one name an operator's is shown, however late", () => {

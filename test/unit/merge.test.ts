@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { arrange, type Roster } from '../../src/federation/keyspace.ts'
+import { merge } from '../../src/registry/merge.ts'
 import { compare } from '../../src/registry/order.ts'
+import { EVERYTHING } from '../../src/registry/ranges.ts'
 import type { SealedRecord } from '../../src/registry/record.ts'
 import { State } from '../../src/registry/state.ts'
-import { plainRecord } from '../support/records.ts'
+import { plainRecord, take } from '../support/records.ts'
 
 /** Two operators (op, ox), three members, one of them admitted late. */
 const roster: Roster = {
@@ -26,11 +28,7 @@ const anyRecord = fc
 
 function mergeAll(records: readonly SealedRecord[]): State {
   const state = new State()
-  for (const record of records) {
-    const merge = state.judge(record, order)
-    const newer = merge.outcome === 'newer' || (merge.outcome === 'equivocation' && !merge.keepsOurs)
-    if (newer) state.apply(record, merge.outcome === 'newer' ? merge.dropped : undefined, order)
-  }
+  for (const record of records) take(state, record, order)
   return state
 }
 
@@ -46,7 +44,7 @@ test('any order of arrival, with repeats, gives one state and shows one value', 
   fc.assert(
     fc.property(arrivals, ([records, shuffled]) => {
       const [one, other] = [mergeAll(records), mergeAll(shuffled)]
-      assert.equal(one.digest(), other.digest())
+      assert.equal(one.index.digest(EVERYTHING), other.index.digest(EVERYTHING))
       for (const key of one.keys()) assert.equal(one.claims(key)[0]?.hash, other.claims(key)[0]?.hash)
     }),
     { numRuns: 2_000 },
@@ -68,9 +66,9 @@ test('merging a record that is known, or an older one of its author, changes not
   fc.assert(
     fc.property(fc.array(anyRecord, { minLength: 1, maxLength: 20 }), (records) => {
       const state = mergeAll(records)
-      const before = state.digest()
-      for (const record of records) assert.notEqual(state.judge(record, order).outcome, 'newer')
-      assert.equal(mergeAll([...records, ...records]).digest(), before)
+      const before = state.index.digest(EVERYTHING)
+      for (const record of records) assert.notEqual(merge(state, record, order).outcome, 'newer')
+      assert.equal(mergeAll([...records, ...records]).index.digest(EVERYTHING), before)
     }),
   )
 })
@@ -81,12 +79,12 @@ test('a state full of claims takes only the claim that is preferred to one it ho
   )
   const state = mergeAll(claims)
   assert.equal(
-    state.judge(plainRecord({ key: '/tools/a', author: 'zed', time: 8_000 }), order).outcome,
+    merge(state, plainRecord({ key: '/tools/a', author: 'zed', time: 8_000 }), order).outcome,
     'crowded',
   )
   const early = plainRecord({ key: '/tools/a', author: 'zed', time: 5 })
-  const merge = state.judge(early, order)
-  assert.equal(merge.outcome === 'newer' && merge.dropped?.author, 'm15')
+  const merged = merge(state, early, order)
+  assert.equal(merged.outcome === 'newer' && merged.dropped?.author, 'm15')
 })
 
 test('one author cannot fill the memory of all: beyond its share its records are not kept, and others are', () => {
@@ -97,18 +95,18 @@ test('one author cannot fill the memory of all: beyond its share its records are
     envelope,
   })
   let kept = 0
-  while (state.judge(large('amy', kept), order).outcome === 'newer') {
-    state.apply(large('amy', kept), undefined, order)
+  while (merge(state, large('amy', kept), order).outcome === 'newer') {
+    take(state, large('amy', kept), order)
     kept += 1
     assert(kept < 10_000, 'there is no end to it')
   }
-  assert.equal(state.judge(large('ben', 0), order).outcome, 'newer')
+  assert.equal(merge(state, large('ben', 0), order).outcome, 'newer')
   const small = { ...large('amy', 0, 2), envelope: new Uint8Array(10) }
-  assert.equal(state.judge(small, order).outcome, 'newer', 'it may still make its own smaller')
-  state.apply(small, undefined, order)
-  state.forget(state.claims('/tools/t1')[0] as SealedRecord)
+  assert.equal(merge(state, small, order).outcome, 'newer', 'it may still make its own smaller')
+  take(state, small, order)
+  state.replace('/tools/t1', [])
   assert.equal(
-    state.judge(large('amy', kept), order).outcome,
+    merge(state, large('amy', kept), order).outcome,
     'newer',
     'room that was given back can be used',
   )

@@ -1,0 +1,125 @@
+import { SerialQueue } from '../base/serial-queue.ts'
+import { Batch } from './batch.ts'
+import { CommitQueue } from './commit-queue.ts'
+import type { Standing } from './draft.ts'
+import type { History } from './history.ts'
+import type { SealedRecord } from './record.ts'
+import type { RecordStore } from './record-store.ts'
+import type { State } from './state.ts'
+
+export interface WriterParts {
+  readonly state: State
+  readonly history: History
+  readonly store: Pick<RecordStore, 'commit'>
+  /** Called with what is on the disk, before memory shows it and after. */
+  readonly before: (batch: Batch) => void
+  readonly after: (batch: Batch) => void
+}
+
+/** What wants to be written: it puts its changes into the batch, and its result is told once they are durable. */
+export type Work<T> = (batch: Batch) => T | Promise<T>
+
+/** Has the last word on this node's own records before they are stored, as a cluster that keeps them too. */
+export type Confirm = (records: readonly SealedRecord[]) => Promise<void>
+
+interface Outcome {
+  readonly result?: unknown
+  readonly error?: unknown
+}
+
+/** The one writer: all that changes the registry goes through it, one batch after another. */
+export class Writer {
+  readonly #parts: WriterParts
+  readonly #standing: Standing
+  /** Batches and compactions never overlap. */
+  readonly #turns = new SerialQueue(8)
+  readonly #queue = new CommitQueue((works: readonly Work<unknown>[]) =>
+    this.#turns.run(() => this.#flush(works)),
+  )
+  #confirm: Confirm | undefined
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts
+    const { state, history } = parts
+    this.#standing = {
+      claims: (key) => state.claims(key),
+      bytesOf: (author) => state.bytesOf(author),
+      get: (key) => history.get(key),
+      range: (range) => history.range(range),
+    }
+  }
+
+  confirmWith(confirm: Confirm): void {
+    this.#confirm = confirm
+  }
+
+  /** @throws NodeError STORE_FAILED, QUEUE_FULL, what confirming throws, and what `work` throws. */
+  async run<T>(work: Work<T>): Promise<T> {
+    const { result, error } = await this.#queue.add(work as Work<unknown>)
+    if (error !== undefined) throw error
+    return result as T
+  }
+
+  /** @throws NodeError REVISION_COMPACTED, REVISION_FUTURE, STORE_FAILED */
+  compact(revision: number): Promise<void> {
+    const { history, store } = this.#parts
+    return this.#turns.run(async () => {
+      const dropped = history.outlived(revision)
+      await store.commit({ dropped, revision: history.revision, compacted: revision })
+      history.compact(revision, dropped)
+    })
+  }
+
+  async idle(): Promise<void> {
+    await this.#queue.idle()
+    await this.#turns.idle()
+  }
+
+  async #flush(works: readonly Work<unknown>[]): Promise<Outcome[]> {
+    const { history } = this.#parts
+    const batch = new Batch(this.#standing, history.revision)
+    const outcomes: (Outcome & { readonly wrote: boolean })[] = []
+    for (const work of works) {
+      const before = batch.effects
+      const outcome = await outcomeOf(work, batch)
+      outcomes.push({ ...outcome, wrote: batch.effects > before })
+    }
+    if (batch.effects === 0) return outcomes
+    try {
+      await this.#store(batch)
+    } catch (error) {
+      return outcomes.map((outcome) => (outcome.wrote ? { error } : outcome))
+    }
+    return outcomes
+  }
+
+  async #store(batch: Batch): Promise<void> {
+    const { state, history, store } = this.#parts
+    const { own, evidence, changedClaims } = batch.sum
+    if (own.length > 0) await this.#confirm?.(own)
+    const saved: SealedRecord[] = []
+    const removed: SealedRecord[] = []
+    for (const [key, claims] of changedClaims) {
+      const before = state.claims(key)
+      saved.push(...claims.filter((claim) => !before.includes(claim)))
+      // What another record of the same author replaces is written over.
+      const authors = new Set(claims.map((claim) => claim.author))
+      removed.push(...before.filter((claim) => !authors.has(claim.author)))
+    }
+    const versions = batch.groups.flatMap(({ events }) => events.map((event) => event.kv))
+    const { revision, leases } = batch
+    await store.commit({ saved, removed, versions, evidence, leases, revision, compacted: history.compacted })
+    this.#parts.before(batch)
+    for (const [key, claims] of changedClaims) state.replace(key, claims)
+    for (const group of batch.groups) history.apply(group.events, group.revision)
+    this.#parts.after(batch)
+  }
+}
+
+async function outcomeOf(work: Work<unknown>, batch: Batch): Promise<Outcome> {
+  try {
+    return { result: await work(batch) }
+  } catch (error) {
+    return { error }
+  }
+}
