@@ -12,10 +12,9 @@ import { type Startable, StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
 import { SerialQueue } from './base/serial-queue.ts'
 import type { Config } from './config.ts'
-import { compareTruths, refuseTruth } from './consensus/certificate.ts'
 import { Consensus } from './consensus/consensus.ts'
-import { openRecordsOf } from './consensus/open-record.ts'
 import type { RunSource } from './consensus/scheduled-outputs.ts'
+import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
@@ -24,15 +23,16 @@ import { DockerEngine } from './execution/docker-engine.ts'
 import { Execution } from './execution/execution.ts'
 import type { Run } from './execution/run.ts'
 import { createGenesis, type Genesis } from './federation/genesis.ts'
-import { decodeInvitation, encodeInvitation, InvitationBook } from './federation/invitations.ts'
+import { decodeInvitation, InvitationBook } from './federation/invitations.ts'
+import { type Invited, invite } from './federation/invite.ts'
 import { JOIN_PROTOCOL, requestAdmission, serveAdmission } from './federation/join.ts'
 import { Members } from './federation/members.ts'
 import { FederationMemory, type Remembered } from './federation/memory.ts'
-import { FederationPolicy, type Proof } from './federation/policy.ts'
+import { FederationPolicy } from './federation/policy.ts'
 import { Presences } from './federation/presence.ts'
 import { type Identity, loadIdentity } from './identity/node-key.ts'
 import { Marketplace } from './marketplace/marketplace.ts'
-import { isLoopback, Network } from './network/network.ts'
+import { Network } from './network/network.ts'
 import { Supervisor, wantedFrom } from './network/supervisor.ts'
 import { GossipReplication } from './registry/gossip-replication.ts'
 import { RecordStore } from './registry/record-store.ts'
@@ -67,13 +67,6 @@ export type NodeEvent =
   | { readonly type: 'dataset'; readonly event: DatasetEvent }
   | { readonly type: 'run'; readonly run: Run }
   | { readonly type: 'round'; readonly event: ConsensusEvent }
-
-export interface Invited {
-  readonly token: string
-  readonly expiresMs: number
-  /** Set when the addresses in the token are of use on this machine only. */
-  readonly warning?: string
-}
 
 /** The parts that a node has whether or not it is in a federation. */
 interface Foundation {
@@ -171,19 +164,8 @@ export class Node implements Startable {
   /** @throws NodeError NOT_OPERATOR, INVALID_INPUT (a life beyond the bound) */
   async invite(wanted: { lifeMs?: number } = {}): Promise<Invited> {
     const { genesis, members } = this.federation
-    if (members.self().role !== 'operator') {
-      const operators = members.list().filter((member) => member.role === 'operator')
-      const names = operators.map((member) => member.name).join(', ')
-      throw new NodeError('NOT_OPERATOR', `Only operators invite; ask ${names}`, { operators: names })
-    }
-    const addresses = this.addresses()
-    const { secret, expiresMs } = await this.#base.invitations.issue(wanted.lifeMs)
-    const { federation, name } = genesis
-    const token = encodeInvitation({ federation, name, addresses, expiresMs, secret })
-    if (!addresses.every(isLoopback)) return { token, expiresMs }
-    const warning =
-      'This node listens on this machine only, and so the invitation works only here; start it with --listen /ip4/0.0.0.0/tcp/4001 to be reached from elsewhere'
-    return { token, expiresMs, warning }
+    const { invitations } = this.#base
+    return invite({ genesis, members, invitations, addresses: this.addresses() }, wanted.lifeMs)
   }
 
   /** @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED, PEER_UNREACHABLE, ALREADY_FEDERATED */
@@ -368,22 +350,6 @@ export class Node implements Startable {
   get #base(): Foundation {
     if (this.#foundation === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
     return this.#foundation
-  }
-}
-
-/** The ground truth moves by certificates only, whoever brings them. */
-function truthProof(registry: Registry, members: Members): Proof {
-  const federationId = registry.federation
-  const open = openRecordsOf(federationId)
-  const refuse = refuseTruth(() => members.list())
-  return {
-    refuse: async ({ key, value, author }) => {
-      if (value === null) return undefined
-      // [C10] A member never goes back behind what it brought itself; which claim is shown, the comparison decides.
-      const current = registry.claims(key).find((claim) => claim.author === author)?.value
-      return refuse(key, value, { federationId, current, open })
-    },
-    compare: compareTruths,
   }
 }
 
