@@ -1,0 +1,121 @@
+/**
+ * The doors to an etcd cluster: one `etcd3` client an endpoint, without the retries and circuit breakers of its own,
+ * since a write that is repeated blindly could be made twice, and a breaker would keep a cluster that is back waiting.
+ */
+import type { Duplex } from 'node:stream'
+import {
+  Etcd3,
+  type IOptions,
+  type IRangeRequest,
+  type IRangeResponse,
+  type ITxnRequest,
+  type ITxnResponse,
+  type IWatchCreateRequest,
+  type IWatchResponse,
+  isRecoverableError,
+} from 'etcd3'
+import { NodeError } from '../base/errors.ts'
+import { clusterCallTimeoutMs, clusterResponseBytesMax } from '../base/limits.ts'
+import type { ClusterAddress } from './cluster-address.ts'
+
+type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>
+const deaf = () => ({ dispose: () => undefined })
+/** Every call once, and its failure to the caller. */
+const once = {
+  onSuccess: deaf,
+  onFailure: deaf,
+  execute: async (call: (context: { signal: AbortSignal }) => unknown, signal?: AbortSignal) =>
+    call({ signal: signal ?? new AbortController().signal }),
+} as unknown as Policy
+
+const CHANNEL = {
+  // A cut network sends no word: without these a dead connection would be believed in for minutes.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': clusterCallTimeoutMs,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  'grpc.max_receive_message_length': clusterResponseBytesMax,
+  'grpc.use_local_subchannel_pool': 1,
+}
+
+type WatchStream = Duplex & { cancel(): void }
+
+class Door extends Etcd3 {
+  /** [F3] A member that has lost the others ends the stream instead of staying silent. */
+  watchWithLeader(): Promise<WatchStream> {
+    return this.pool.withConnection('Watch', ({ client, metadata }) => {
+      const asked = metadata.clone()
+      asked.set('hasleader', 'true')
+      return (client as unknown as { watch(metadata: unknown): WatchStream }).watch(asked)
+    })
+  }
+}
+
+/** One endpoint of the cluster. Every call has a deadline. */
+export class ClusterEndpoint {
+  readonly url: string
+  readonly #options: IOptions
+  #door: Door | undefined
+
+  constructor(url: string, { account, certificateAuthority }: Omit<ClusterAddress, 'endpoints'>) {
+    this.url = url
+    this.#options = {
+      hosts: [url],
+      grpcOptions: CHANNEL,
+      faultHandling: { global: once, host: () => once },
+      defaultCallOptions: ({ isStream }) => (isStream ? {} : deadlineIn(clusterCallTimeoutMs)),
+      ...(account === undefined ? {} : { auth: { username: account.user, password: account.password } }),
+      ...(certificateAuthority === undefined
+        ? {}
+        : { credentials: { rootCertificate: certificateAuthority } }),
+    }
+  }
+
+  range(request: IRangeRequest, timeoutMs = clusterCallTimeoutMs): Promise<IRangeResponse> {
+    return this.#open().kv.range(request, deadlineIn(timeoutMs))
+  }
+
+  txn(request: ITxnRequest, timeoutMs = clusterCallTimeoutMs): Promise<ITxnResponse> {
+    return this.#open().kv.txn(request, deadlineIn(timeoutMs))
+  }
+
+  /** Gives what a watch is told, one response after another as they are taken, until `signal` aborts or it breaks. */
+  async *watch(request: IWatchCreateRequest, signal: AbortSignal): AsyncGenerator<IWatchResponse> {
+    const stream = await this.#open().watchWithLeader()
+    // The loop below hears of errors; what comes after its end, as that it was cancelled, concerns nobody.
+    stream.on('error', () => undefined)
+    const cancel = () => stream.cancel()
+    signal.addEventListener('abort', cancel, { once: true })
+    try {
+      signal.throwIfAborted()
+      stream.write({ create_request: request })
+      for await (const response of stream) yield response as IWatchResponse
+      throw new NodeError('REGISTRY_UNREACHABLE', 'The cluster ended the watch')
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      stream.cancel()
+    }
+  }
+
+  /** Forgets connections and tokens; the next call makes new ones. */
+  close(): void {
+    this.#door?.close()
+    this.#door = undefined
+  }
+
+  #open(): Door {
+    this.#door ??= new Door(this.#options)
+    return this.#door
+  }
+}
+
+/** Whether the same call may well succeed in a moment, or at another member; its outcome is then not known either. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof Error && isRecoverableError(error)
+}
+
+function deadlineIn(ms: number) {
+  return { deadline: Date.now() + ms }
+}

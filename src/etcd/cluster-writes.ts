@@ -1,0 +1,126 @@
+/**
+ * A write of strong mode: the cluster takes it, or this node does not (protocols/strong-mode.md §4). It is refused when
+ * another member has written one of its keys since this node last heard of it, so that of two writers of one key the
+ * second always knows the first.
+ */
+import type { ITxnRequest, ITxnResponse } from 'etcd3'
+import { NodeError } from '../base/errors.ts'
+import { clusterAttemptPauseMs, clusterCallTimeoutMs, clusterWriteTimeoutMs } from '../base/limits.ts'
+import { delay } from '../base/wait.ts'
+import { placeOf, type SealedRecord } from '../registry/record.ts'
+import { type ClusterEndpoint, isPassing } from './cluster-client.ts'
+import { type ClusterKeys, chunksOf } from './cluster-keys.ts'
+import type { ClusterProgress } from './cluster-progress.ts'
+
+export interface ClusterWritesParts {
+  readonly keys: ClusterKeys
+  readonly progress: ClusterProgress
+  /** The endpoint for the attempt of that number, the one that is being followed first. */
+  readonly endpoint: (attempt: number) => ClusterEndpoint
+  readonly stopping: AbortSignal
+}
+
+export class ClusterWrites {
+  readonly #parts: ClusterWritesParts
+  /** Revisions of writes of our own that the watch has not told yet, by key: they are no news to us. */
+  readonly #written = new Map<string, number>()
+  /** What has to be applied before a refused write can be judged anew. */
+  #awaited = 0
+  #life = 0
+
+  constructor(parts: ClusterWritesParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Writes records of this node's own into the cluster, at most `clusterTxnRecordsMax` at once. Never waits for the
+   * registry, so that the registry may wait for it.
+   *
+   * @throws NodeError REGISTRY_MOVED when another member wrote one of the keys (judge anew after `settled`),
+   * REGISTRY_UNREACHABLE when no answer came in time: the write may still come, by the watch, or never.
+   */
+  async confirm(records: readonly SealedRecord[]): Promise<void> {
+    // Of several records for one place, only the last is left in the end.
+    const last = new Map(records.map((record) => [placeOf(record), record]))
+    for (const chunk of chunksOf([...last.values()], (record) => record)) await this.#write(chunk)
+  }
+
+  /** Resolves when all that made `confirm` refuse is in the registry. @throws NodeError REGISTRY_UNREACHABLE */
+  async settled(): Promise<void> {
+    await this.#parts.progress.reach(this.#awaited)
+  }
+
+  async #write(records: readonly SealedRecord[]): Promise<void> {
+    const { keys, progress } = this.#parts
+    const { applied } = progress
+    this.#catchUpWith(applied)
+    if (applied === undefined || !progress.connected)
+      throw moved(records, 'this node is not up to date with it')
+    const request = keys.claim(records, (key) => Math.max(applied, this.#written.get(key) ?? 0))
+    const response = await this.#send(request)
+    const revision = response.succeeded ? Number(response.header.revision) : alreadyThere(records, response)
+    if (revision === undefined) {
+      this.#awaited = Math.max(this.#awaited, ...revisionsOf(response))
+      throw moved(records, 'another member wrote it')
+    }
+    for (const { key } of records) this.#written.set(key, revision)
+  }
+
+  #catchUpWith(applied: number | undefined): void {
+    const { life } = this.#parts.progress
+    if (life !== this.#life) {
+      // Revisions of a cluster that was read anew are not those of before.
+      this.#life = life
+      this.#awaited = 0
+      this.#written.clear()
+    }
+    if (applied === undefined) return
+    for (const [key, revision] of this.#written) if (revision <= applied) this.#written.delete(key)
+  }
+
+  /** [W3] The same transaction may be sent again: what is already there is found by its envelope. */
+  async #send(request: ITxnRequest): Promise<ITxnResponse> {
+    const { progress, endpoint, stopping } = this.#parts
+    const end = performance.now() + clusterWriteTimeoutMs
+    let failure: unknown
+    for (let attempt = 0; ; attempt += 1) {
+      const leftMs = end - performance.now()
+      if (leftMs <= 0 || stopping.aborted) throw progress.unreachable(failure)
+      const door = endpoint(attempt)
+      try {
+        return await door.txn(request, Math.min(leftMs, clusterCallTimeoutMs))
+      } catch (error) {
+        failure = error
+        if (!isPassing(error)) {
+          // A token may have become void in a way that the client does not know of.
+          door.close()
+          throw progress.unreachable(error)
+        }
+      }
+      await delay(clusterAttemptPauseMs, stopping).catch(() => undefined)
+    }
+  }
+}
+
+/** The revision at which an earlier attempt, whose answer was lost, has written all of `records`. */
+function alreadyThere(records: readonly SealedRecord[], { responses }: ITxnResponse): number | undefined {
+  let revision: number | undefined
+  for (const [index, { envelope }] of records.entries()) {
+    const kv = responses[2 * index]?.response_range.kvs[0]
+    if (kv === undefined || Buffer.compare(kv.value, envelope) !== 0) return undefined
+    revision = Math.max(revision ?? 0, Number(kv.mod_revision))
+  }
+  return revision
+}
+
+function revisionsOf({ responses }: ITxnResponse): number[] {
+  const kvs = responses.flatMap(({ response_range }) => response_range?.kvs ?? [])
+  return kvs.map((kv) => Number(kv.mod_revision))
+}
+
+function moved(records: readonly SealedRecord[], why: string): NodeError {
+  const keys = records.map(({ key }) => key)
+  const named = keys.length === 1 ? keys[0] : `${keys[0]} and ${keys.length - 1} more`
+  const message = `${named} was not written: the registry in the etcd cluster has moved on (${why}); try again`
+  return new NodeError('REGISTRY_MOVED', message, { keys: keys.slice(0, 10) })
+}
