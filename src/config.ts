@@ -7,6 +7,7 @@ import { messageOf, NodeError } from './base/errors.ts'
 import { HOUR_MS } from './base/limits.ts'
 import { isName, nameSchema } from './base/names.ts'
 import { nearestName } from './base/nearest-name.ts'
+import { parseRegistry } from './etcd/cluster-address.ts'
 import { SECRET_VARIABLE_PREFIX } from './execution/secrets.ts'
 
 /**
@@ -17,6 +18,13 @@ import { SECRET_VARIABLE_PREFIX } from './execution/secrets.ts'
  */
 const port = z.int().min(0).max(65_535)
 const multiaddrText = z.string().regex(/^\/[^\s,]+$/, 'an address looks like /ip4/127.0.0.1/tcp/4001')
+const registryText = z.string().superRefine((text, context) => {
+  try {
+    parseRegistry(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) })
+  }
+})
 const environmentVariable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable')
 const GIB = 1024 ** 3
 const MEMORY_BYTES_MIN = 6 * 1024 ** 2
@@ -81,6 +89,12 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe('look for peers on the local network, when listening beyond loopback'),
+  registry: registryText
+    .default('gossip')
+    .describe('how members share the registry: gossip, or etcd://host:2379,… (etcds:// over TLS)'),
+  registryUser: z.string().default('').describe('user at the etcd cluster of the registry'),
+  registryPasswordFile: z.string().default('').describe('file with the password of that user, mode 0600'),
+  registryCaFile: z.string().default('').describe('certificates (PEM) that the etcd cluster is checked with'),
   api: apiSchema.prefault({}),
   log: z
     .strictObject({

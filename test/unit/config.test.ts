@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -7,6 +7,7 @@ import { isNodeError } from '../../src/base/errors.ts'
 import { isName } from '../../src/base/names.ts'
 import { nearestName } from '../../src/base/nearest-name.ts'
 import { type ConfigSources, configSchema, loadConfig, settings } from '../../src/config.ts'
+import { clusterAddress, parseRegistry } from '../../src/etcd/cluster-address.ts'
 
 describe('the settings of a node', () => {
   let directory: string
@@ -137,6 +138,42 @@ describe('the settings of a node', () => {
         `${key} is not listed`,
       )
     }
+  })
+
+  test('the registry is gossiped, or kept in an etcd cluster that is named', async () => {
+    assert.equal(await clusterAddress(await load()), undefined)
+    const config = await load({ environment: { MAO_REGISTRY: 'etcd://etcd-1,10.0.0.2:23790,[::1]:2379' } })
+    assert.deepEqual(await clusterAddress(config), {
+      endpoints: ['http://etcd-1:2379', 'http://10.0.0.2:23790', 'http://[::1]:2379'],
+    })
+    assert.deepEqual(parseRegistry('etcds://etcd-1.example.org:2379/'), ['https://etcd-1.example.org:2379'])
+    for (const wrong of ['etcd', 'http://a:2379', 'etcd://', 'etcd://a,,b', 'etcd://a:0', 'etcd://a:99999']) {
+      const problems = await problemsOf({ environment: { MAO_REGISTRY: wrong } })
+      assert.match(problems.join(), /^registry \(MAO_REGISTRY\): /, wrong)
+    }
+    const many = Array.from({ length: 17 }, (_, n) => `a${n}`).join(',')
+    assert.match((await problemsOf({ environment: { MAO_REGISTRY: `etcd://${many}` } })).join(), /at most 16/)
+  })
+
+  test('the password of the registry is read from a file of its owner alone, and has no place in the settings', async () => {
+    const shown = await problemsOf({ environment: { MAO_REGISTRY: 'etcd://mao:hush@etcd-1:2379' } })
+    assert.match(shown.join(), /registryPasswordFile/)
+    assert.doesNotMatch(shown.join(), /hush/)
+
+    const registryPasswordFile = await file('password', 'hush hush\n')
+    const settings = { registry: 'etcds://a', registryUser: 'mao', registryPasswordFile, registryCaFile: '' }
+    await chmod(registryPasswordFile, 0o644)
+    await assert.rejects(clusterAddress(settings), { code: 'INVALID_CONFIG', message: /chmod 600/ })
+    await chmod(registryPasswordFile, 0o600)
+    const { account } = (await clusterAddress(settings)) ?? {}
+    assert.deepEqual(account, { user: 'mao', password: 'hush hush' })
+
+    const refused = (part: Partial<typeof settings>, message: RegExp) =>
+      assert.rejects(clusterAddress({ ...settings, ...part }), { code: 'INVALID_CONFIG', message })
+    await refused({ registryUser: '' }, /go together/)
+    await refused({ registryPasswordFile: join(directory, 'none') }, /cannot be read/)
+    await refused({ registryCaFile: registryPasswordFile }, /no certificate/)
+    await refused({ registry: 'etcd://a', registryCaFile: registryPasswordFile }, /over TLS/)
   })
 
   test('the nearest name is only suggested when it is near', () => {
