@@ -60,10 +60,43 @@ export const syncIntervalMs = 1 * MINUTE_MS
 export const syncRelayedMax = 256
 /** After a connect, gossip between the two needs a moment to begin; a second pull brings what was said in it. */
 export const syncSettleMs = 1 * SECOND_MS
-/** Records that one frame of a catch-up carries; with `recordBytesMax` it stays below `frameBytesMax`. */
-export const syncRecordsPerFrameMax = 256
-/** One catch-up with one peer; what is missing then comes with the next. */
-export const syncTimeoutMs = 2 * MINUTE_MS
+/** Records and bytes of them that one frame of a catch-up carries; with one `recordBytesMax` it is below `frameBytesMax`. */
+export const syncRecordsPerFrameMax = 2_048
+export const syncRecordBytesPerFrameMax = 512 * KIB
+/** Ranges of up to so many records are listed with their hashes rather than split. */
+export const syncListedMax = 64
+/** Parts of a split: more of them make fewer rounds, and more of what is the same is told. */
+export const syncPartsMax = 16
+/** A differing part of up to so many records is fetched, but for those whose hashes the puller names: at most so many. */
+export const syncPartRecordsMax = 256
+export const syncPartHeldMax = 1_024
+/** Ranges in one comparison: answered with lists or splits of the longest places they fit one frame. */
+export const syncRangesComparedMax = 16
+/** Ranges in one question for records, and hashes of records that are not wanted: both fit one frame. */
+export const syncRangesFetchedMax = 256
+export const syncHavePerQuestionMax = 8_192
+/** Records that one question for records aims at, as far as they are counted before: about one frame. */
+export const syncRecordsAskedMax = 1_024
+/** Questions of one catch-up that are under way at once: the next are answered while the last is judged. */
+export const syncQuestionsAheadMax = 3
+/** Frames of records that are judged at once; no further one is read meanwhile. */
+export const syncBatchesJudgedMax = 2
+/** Splits within splits: sixteen parts a time, no registry is deep enough for more. */
+export const syncDepthMax = 16
+/** What a catch-up may do in vain: ranges compared and records fetched that bring nothing. Some seconds of work. */
+export const syncEffortMax = 100_000
+/** What each record that is accepted adds to that: to find a single one, some ranges have to be compared. */
+export const syncEffortPerRecord = 16
+/** From one answer to the next; a slow line brings a full frame in this time. */
+export const syncAnswerTimeoutMs = 20 * SECOND_MS
+/** Catch-ups that fetch records at once: from two ends, so that two peers do not bring the same. */
+export const syncFetchingMax = 2
+/** After so long a catch-up makes room for one that waits, and goes on after it: nobody can hold up the others. */
+export const syncTurnMs = 20 * SECOND_MS
+/** One catch-up with one peer, however well it moves on; what is missing then comes with the next. */
+export const syncTimeoutMs = 1 * HOUR_MS
+/** Peers whose last catch-up and digest are remembered for the operator. */
+export const syncPeersToldMax = 1_000
 /** Digests of ranges that are kept until the next change: those that every catch-up asks for first, and a few more. */
 export const digestsCachedMax = 64
 /** Writes that wait for the store. */

@@ -1,87 +1,195 @@
 /**
  * Range-based set reconciliation over the sorted registry, after A. Meyer, "Range-Based Set Reconciliation" (SRDS 2023):
  * two peers compare one digest for a range of places; where it differs, the range is split and the parts are compared,
- * until the differing parts are small enough to be listed. The traffic grows with the difference and the logarithm of
- * the size, not with the size. Pure.
+ * until a part is small enough to be exchanged. The traffic grows with the difference and the logarithm of the size,
+ * not with the size. Pure.
  */
-import type { SealedRecord } from './record.ts'
-import { digestOf, placeOf } from './state.ts'
+import { NodeError } from '../base/errors.ts'
+import {
+  syncListedMax,
+  syncPartHeldMax,
+  syncPartRecordsMax,
+  syncPartsMax,
+  syncRecordsPerFrameMax,
+} from '../base/limits.ts'
+import { placeOf, type SealedRecord } from './record.ts'
+import type { Range, RecordIndex } from './record-index.ts'
 
-/** Places from `from` (inclusive) up to `to` (exclusive; null: to the end). */
-export interface Range {
-  readonly from: string
-  readonly to: string | null
-}
+export { EVERYTHING, type Range } from './record-index.ts'
+
+/** What is asked of the records by those who reconcile them. */
+export type View = Pick<RecordIndex, 'get' | 'within' | 'first' | 'count' | 'digest' | 'split'>
 
 /** A range as one side holds it. */
 export interface RangeDigest extends Range {
   readonly digest: string
 }
 
+/** A part of a split range: it ends where the next begins, the last where the range ends. */
+export interface Part {
+  readonly from: string
+  readonly digest: string
+  /** How many records the server holds there. */
+  readonly count: number
+}
+
 /** What one place holds: where it is, and the hash of the record there. */
 export type Held = readonly [place: string, hash: string]
 
+/** Where the digests differ, `digest` is that of the side that answers. */
 export type RangeAnswer =
   | { readonly kind: 'same' }
-  | { readonly kind: 'list'; readonly held: readonly Held[] }
-  | { readonly kind: 'split'; readonly parts: readonly RangeDigest[] }
+  | { readonly kind: 'list'; readonly digest: string; readonly held: readonly Held[] }
+  | { readonly kind: 'split'; readonly digest: string; readonly parts: readonly Part[] }
 
-/** Ranges up to this many records are listed rather than split. */
-const LISTED_MAX = 64
-/** Parts of a split. */
-const PARTS = 16
-
-export const EVERYTHING: Range = { from: '', to: null }
-
-/** `records` must be sorted by place. */
-export function within(records: readonly SealedRecord[], range: Range): readonly SealedRecord[] {
-  const start = lowerBound(records, range.from)
-  const end = range.to === null ? records.length : lowerBound(records, range.to)
-  return records.slice(start, Math.max(start, end))
+/** A differing range as the other side says it holds it. */
+export interface Differing extends Range {
+  /** Undefined where it has named places alone. */
+  readonly digest: string | undefined
+  readonly count: number
 }
 
-export function digestRange(records: readonly SealedRecord[], range: Range): RangeDigest {
-  return { ...range, digest: digestOf(within(records, range)) }
+/** What follows from an answer: ranges to compare further, and ranges whose records are to be fetched. */
+export interface Step {
+  readonly compare: readonly Differing[]
+  readonly fetch: readonly Differing[]
 }
 
-/** What the side that holds `records` answers to the other side's digest of a range. */
-export function answer(records: readonly SealedRecord[], asked: RangeDigest): RangeAnswer {
-  const inside = within(records, asked)
-  if (digestOf(inside) === asked.digest) return { kind: 'same' }
-  if (inside.length <= LISTED_MAX) {
-    return { kind: 'list', held: inside.map((record) => [placeOf(record), record.hash]) }
+/** A range to be fetched but for the records that the asking side has there: their hashes. */
+export interface Wanted extends Range {
+  readonly have: readonly string[]
+}
+
+/** What of the wanted ranges fitted an answer, and where the rest begins. */
+export interface Fetched {
+  readonly envelopes: readonly Uint8Array[]
+  readonly next: { readonly range: number; readonly from: string } | null
+}
+
+/** What the side that holds `index` answers to the other side's digest of a range. */
+export function answer(index: View, asked: RangeDigest): RangeAnswer {
+  const digest = index.digest(asked)
+  if (digest === asked.digest) return { kind: 'same' }
+  if (index.count(asked) <= syncListedMax) {
+    const held = [...index.within(asked)].map((record): Held => [placeOf(record), record.hash])
+    return { kind: 'list', digest, held }
   }
-  const size = Math.ceil(inside.length / PARTS)
-  const parts: RangeDigest[] = []
-  for (let start = 0; start < inside.length; start += size) {
-    const slice = inside.slice(start, start + size)
-    const next = inside[start + size]
-    // The outer bounds stay those asked for, so that nothing of the other side falls between two parts.
-    const from = start === 0 ? asked.from : placeOf(slice[0] as SealedRecord)
-    const to = next === undefined ? asked.to : placeOf(next)
-    parts.push({ from, to, digest: digestOf(slice) })
-  }
-  return { kind: 'split', parts }
+  const parts = index.split(asked, syncPartsMax).map((part) => ({
+    from: part.from,
+    digest: index.digest(part),
+    count: index.count(part),
+  }))
+  return { kind: 'split', digest, parts }
 }
 
-/** The places of `held` that `records` lack or hold with another hash. */
-export function lacking(records: readonly SealedRecord[], held: readonly Held[]): string[] {
-  const missing: string[] = []
+/**
+ * What the side that holds `index` does with the answer to its digest of a range.
+ *
+ * @throws NodeError INVALID_INPUT for an answer that no honest side gives [S8].
+ */
+export function follow(index: View, asked: Range, answered: RangeAnswer): Step {
+  if (answered.kind === 'same') return { compare: [], fetch: [] }
+  if (answered.kind === 'list') return { compare: [], fetch: lacking(index, asked, answered.held) }
+  const step: { compare: Differing[]; fetch: Differing[] } = { compare: [], fetch: [] }
+  for (const part of partsOf(asked, answered.parts)) {
+    if (part.count === 0 || isSettled(index, part)) continue
+    step[isFetched(index, part) ? 'fetch' : 'compare'].push(part)
+  }
+  return step
+}
+
+/** True when what differed is the same by now, as when another peer brought it. */
+export function isSettled(index: View, { from, to, digest }: Differing): boolean {
+  return digest !== undefined && index.digest({ from, to }) === digest
+}
+
+/**
+ * True when fetching a differing range costs less than comparing its parts: where nothing of it is held here, and where
+ * the hashes of what is held here are few, also beside what is there.
+ */
+export function isFetched(index: View, range: Differing): boolean {
+  const held = index.count(range)
+  if (held === 0) return true
+  if (held > syncPartHeldMax) return false
+  return range.digest === undefined || (range.count <= syncPartRecordsMax && held <= 4 * range.count)
+}
+
+export function wanted(index: View, { from, to }: Range): Wanted {
+  return { from, to, have: [...index.within({ from, to })].map((record) => record.hash) }
+}
+
+/** What of `ranges` fits one answer of about `bytesMax`: at least one record, unless nothing is lacking. */
+export function collect(index: View, ranges: readonly Wanted[], bytesMax: number): Fetched {
+  const envelopes: Uint8Array[] = []
+  let bytes = 0
+  for (const [range, want] of ranges.entries()) {
+    const have = new Set(want.have)
+    for (const record of inOrder(index, want)) {
+      if (have.has(record.hash)) continue
+      if (bytes >= bytesMax || envelopes.length >= syncRecordsPerFrameMax) {
+        return { envelopes, next: { range, from: placeOf(record) } }
+      }
+      envelopes.push(record.envelope)
+      bytes += record.envelope.length
+    }
+  }
+  return { envelopes, next: null }
+}
+
+/**
+ * The ranges that an answer left open, of those that were asked for.
+ *
+ * @throws NodeError INVALID_INPUT when it brought nothing, or does not move on [S8].
+ */
+export function remaining(ranges: readonly Range[], { envelopes, next }: Fetched): Range[] {
+  if (next === null) return []
+  const range = ranges[next.range]
+  const movesOn = range !== undefined && (next.range > 0 || next.from > range.from)
+  const inside = range !== undefined && next.from >= range.from && (range.to === null || next.from < range.to)
+  if (envelopes.length === 0 || !movesOn || !inside) throw dishonest('An answer does not move on')
+  return [{ from: next.from, to: range.to }, ...ranges.slice(next.range + 1)]
+}
+
+/** The places of a list where nothing, or another record, is held here. */
+function lacking(index: View, asked: Range, held: readonly Held[]): Differing[] {
+  const missing: Differing[] = []
+  let before: string | undefined
   for (const [place, hash] of held) {
-    const ours = records[lowerBound(records, place)]
-    if (ours === undefined || placeOf(ours) !== place || ours.hash !== hash) missing.push(place)
+    const inside = place >= asked.from && (asked.to === null || place < asked.to)
+    if (!inside || (before !== undefined && place <= before)) throw dishonest('A list leaves its range')
+    before = place
+    if (index.get(place)?.hash !== hash) missing.push({ ...onlyAt(place), digest: undefined, count: 1 })
   }
   return missing
 }
 
-/** Index of the first record at or after `place`. */
-export function lowerBound(records: readonly SealedRecord[], place: string): number {
-  let low = 0
-  let high = records.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (placeOf(records[middle] as SealedRecord) < place) low = middle + 1
-    else high = middle
+/** The range of one place: nothing sorts between a text and the same text with a zero byte behind it. */
+function onlyAt(place: string): Range {
+  return { from: place, to: `${place}\0` }
+}
+
+/** Parts cover their range without a gap or an overlap, and each is smaller: checked, not believed. */
+function partsOf(asked: Range, parts: readonly Part[]): Differing[] {
+  if (parts.length < 2 || parts[0]?.from !== asked.from) throw dishonest('A split does not cover its range')
+  return parts.map((part, index) => {
+    const to = parts[index + 1]?.from ?? asked.to
+    if (to !== null && to <= part.from) throw dishonest('The parts of a split overlap')
+    return { from: part.from, to, digest: part.digest, count: part.count }
+  })
+}
+
+/** The records of a range, some at a time: an answer seldom needs all of a large one. */
+function* inOrder(index: View, { from, to }: Range): Iterable<SealedRecord> {
+  let begin = from
+  for (;;) {
+    const records = index.first({ from: begin, to }, syncPartRecordsMax)
+    yield* records
+    const last = records.at(-1)
+    if (last === undefined || records.length < syncPartRecordsMax) return
+    begin = onlyAt(placeOf(last)).to as string
   }
-  return low
+}
+
+function dishonest(message: string): NodeError {
+  return new NodeError('INVALID_INPUT', message)
 }

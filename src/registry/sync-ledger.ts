@@ -1,0 +1,80 @@
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { syncPeersToldMax } from '../base/limits.ts'
+import type { SyncPull } from './sync-pull.ts'
+
+/** How a catch-up with one peer stands, or how the last one ended. */
+export interface SyncProgress {
+  readonly peer: string
+  readonly startedMs: number
+  readonly accepted: number
+  readonly refused: number
+  /** Records that the peer holds in the ranges still open; some of them are held here too. */
+  readonly pending: number
+  readonly done: boolean
+  readonly endedMs?: number
+  /** Why it ended before it was complete. */
+  readonly failure?: string
+}
+
+/** What a peer said last of its whole registry. */
+export interface PeerDigest {
+  readonly peer: string
+  readonly digest: string
+  readonly seenMs: number
+  /** Whether it was that of this node's registry at that moment. */
+  readonly same: boolean
+}
+
+type Figures = Pick<SyncPull, 'accepted' | 'refused' | 'pending'>
+
+/** What an operator sees of the catch-ups: bounded, in memory, the newest last in each map. */
+export class SyncLedger {
+  readonly #clock: Clock
+  readonly #progress = new Map<string, SyncProgress & { figures?: Figures }>()
+  readonly #digests = new Map<string, PeerDigest>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** @returns how to say that it ended, and why when it did before it was complete. */
+  begin(peer: string, figures: Figures): { end(failure?: unknown): void } {
+    const startedMs = this.#clock.now()
+    const none = { accepted: 0, refused: 0, pending: 0 }
+    keep(this.#progress, peer, { peer, startedMs, ...none, done: false, figures })
+    return {
+      end: (failure) => {
+        const { accepted, refused, pending } = figures
+        keep(this.#progress, peer, {
+          ...{ peer, startedMs, accepted, refused, pending, done: true, endedMs: this.#clock.now() },
+          ...(failure === undefined ? {} : { failure: messageOf(failure) }),
+        })
+      },
+    }
+  }
+
+  told(peer: string, digest: string, same: boolean): void {
+    keep(this.#digests, peer, { peer, digest, seenMs: this.#clock.now(), same })
+  }
+
+  progress(): SyncProgress[] {
+    const entries = [...this.#progress.values()].reverse()
+    return entries.map(({ figures, ...entry }) => {
+      if (figures === undefined) return entry
+      const { accepted, refused, pending } = figures
+      return { ...entry, accepted, refused, pending }
+    })
+  }
+
+  digests(): PeerDigest[] {
+    return [...this.#digests.values()].reverse()
+  }
+}
+
+/** What is kept last is forgotten last. */
+function keep<T>(map: Map<string, T>, peer: string, value: T): void {
+  map.delete(peer)
+  map.set(peer, value)
+  if (map.size > syncPeersToldMax) map.delete(map.keys().next().value as string)
+}

@@ -1,0 +1,147 @@
+/**
+ * What is said on the stream of a catch-up (protocols/registry-sync.md §4): DAG-CBOR, checked at the door, with hashes
+ * and digests as raw bytes on the wire and as hex within.
+ */
+import { decode, encode } from '@ipld/dag-cbor'
+import { z } from 'zod'
+import {
+  keyBytesMax,
+  syncHavePerQuestionMax,
+  syncListedMax,
+  syncPartsMax,
+  syncRangesComparedMax,
+  syncRangesFetchedMax,
+  syncRecordsPerFrameMax,
+} from '../base/limits.ts'
+import { bytesSchema } from '../base/schemas.ts'
+import type { Fetched, RangeAnswer, RangeDigest, Wanted } from './ranges.ts'
+
+export const SYNC_PROTOCOL = '/mao/sync/2.0.0'
+
+/** [S2] What a puller may ask. */
+export type Question =
+  | { readonly kind: 'compare'; readonly ranges: readonly RangeDigest[] }
+  | { readonly kind: 'fetch'; readonly ranges: readonly Wanted[] }
+
+const HASH_BYTES = 32
+/** A key, a space, an author's peer id and, in the range of a single place, a zero byte. */
+const PLACE_CHARACTERS_MAX = keyBytesMax + 128
+
+const place = z.string().max(PLACE_CHARACTERS_MAX)
+const hash = bytesSchema
+  .refine((bytes) => bytes.length === HASH_BYTES, 'a hash has 32 bytes')
+  .transform(hexOf)
+const count = z.number().int().nonnegative()
+const hashes = bytesSchema
+  .refine((bytes) => bytes.length % HASH_BYTES === 0, 'hashes have 32 bytes each')
+  .transform(hashesOf)
+
+const compareSchema = z.strictObject({
+  kind: z.literal('compare'),
+  federation: z.string(),
+  ranges: z.array(z.tuple([place, place.nullable(), hash])).max(syncRangesComparedMax),
+})
+const fetchSchema = z
+  .strictObject({
+    kind: z.literal('fetch'),
+    federation: z.string(),
+    ranges: z.array(z.tuple([place, place.nullable(), hashes])).max(syncRangesFetchedMax),
+  })
+  .refine(
+    ({ ranges }) => ranges.reduce((sum, [, , have]) => sum + have.length, 0) <= syncHavePerQuestionMax,
+    'too many hashes',
+  )
+const questionSchema = z.discriminatedUnion('kind', [compareSchema, fetchSchema])
+
+const answerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('same') }),
+  z.strictObject({
+    kind: z.literal('list'),
+    digest: hash,
+    held: z.array(z.tuple([place, hash])).max(syncListedMax),
+  }),
+  z.strictObject({
+    kind: z.literal('split'),
+    digest: hash,
+    parts: z
+      .array(z.tuple([place, hash, count]).transform(([from, digest, count]) => ({ from, digest, count })))
+      .max(syncPartsMax),
+  }),
+])
+const comparedSchema = z.strictObject({ answers: z.array(answerSchema) })
+const fetchedSchema = z.strictObject({
+  envelopes: z.array(bytesSchema.transform(ownBytes)).max(syncRecordsPerFrameMax),
+  next: z
+    .tuple([count, place])
+    .transform(([range, from]) => ({ range, from }))
+    .nullable(),
+})
+
+export function encodeQuestion(federation: string, question: Question): Uint8Array {
+  const ranges =
+    question.kind === 'compare'
+      ? question.ranges.map(({ from, to, digest }) => [from, to, bytesOf(digest)])
+      : question.ranges.map(({ from, to, have }) => [from, to, Buffer.from(have.join(''), 'hex')])
+  return encode({ kind: question.kind, federation, ranges })
+}
+
+/** @throws Error when the bytes are no question. */
+export function decodeQuestion(bytes: Uint8Array): { federation: string; question: Question } {
+  const asked = questionSchema.parse(decode(bytes))
+  if (asked.kind === 'compare') {
+    const ranges = asked.ranges.map(([from, to, digest]) => ({ from, to, digest }))
+    return { federation: asked.federation, question: { kind: 'compare', ranges } }
+  }
+  const ranges = asked.ranges.map(([from, to, have]) => ({ from, to, have }))
+  return { federation: asked.federation, question: { kind: 'fetch', ranges } }
+}
+
+export function encodeCompared(answers: readonly RangeAnswer[]): Uint8Array {
+  return encode({ answers: answers.map(wireAnswerOf) })
+}
+
+/** @throws Error when the bytes are no answers to `asked` ranges. */
+export function decodeCompared(bytes: Uint8Array, asked: number): readonly RangeAnswer[] {
+  const { answers } = comparedSchema.parse(decode(bytes))
+  if (answers.length !== asked) throw new Error(`${asked} ranges were asked for, ${answers.length} answered`)
+  return answers
+}
+
+export function encodeFetched({ envelopes, next }: Fetched): Uint8Array {
+  return encode({ envelopes, next: next === null ? null : [next.range, next.from] })
+}
+
+/** @throws Error when the bytes are no records. */
+export function decodeFetched(bytes: Uint8Array): Fetched {
+  return fetchedSchema.parse(decode(bytes))
+}
+
+function wireAnswerOf(answer: RangeAnswer): unknown {
+  if (answer.kind === 'same') return answer
+  const { kind, digest } = answer
+  if (kind === 'list') {
+    return { kind, digest: bytesOf(digest), held: answer.held.map(([at, held]) => [at, bytesOf(held)]) }
+  }
+  const parts = answer.parts.map((part) => [part.from, bytesOf(part.digest), part.count])
+  return { kind, digest: bytesOf(digest), parts }
+}
+
+/** A record is kept for long: as a view it would keep the whole frame alive that it came in. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.buffer.byteLength === bytes.length ? bytes : Uint8Array.from(bytes)
+}
+
+function bytesOf(hex: string): Uint8Array {
+  return Buffer.from(hex, 'hex')
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
+}
+
+function hashesOf(bytes: Uint8Array): string[] {
+  const text = hexOf(bytes)
+  return Array.from({ length: bytes.length / HASH_BYTES }, (_, n) =>
+    text.slice(2 * HASH_BYTES * n, 2 * HASH_BYTES * (n + 1)),
+  )
+}

@@ -1,0 +1,152 @@
+/**
+ * What is left to ask of one peer in one pass of a catch-up. Ranges are compared in depth, so that few wait at any time,
+ * and what is found to be lacking is asked for before more is compared. What the peer says is checked here: whatever it
+ * answers, a plan ends after a bounded number of questions [S8]. Pure.
+ */
+import { NodeError } from '../base/errors.ts'
+import {
+  syncDepthMax,
+  syncEffortMax,
+  syncEffortPerRecord,
+  syncHavePerQuestionMax,
+  syncRangesComparedMax,
+  syncRangesFetchedMax,
+  syncRecordsAskedMax,
+} from '../base/limits.ts'
+import {
+  type Differing,
+  type Fetched,
+  follow,
+  isFetched,
+  isSettled,
+  type Range,
+  type RangeAnswer,
+  remaining,
+  type View,
+  type Wanted,
+  wanted,
+} from './ranges.ts'
+import type { Question } from './sync-messages.ts'
+
+interface Open extends Differing {
+  /** How many splits it came out of. */
+  readonly depth: number
+}
+
+/** A question with what is needed to follow its answer. */
+export type Asked =
+  | { readonly question: Question & { kind: 'compare' }; readonly ranges: readonly Open[] }
+  | { readonly question: Question & { kind: 'fetch' }; readonly ranges: readonly Open[] }
+
+/** What a catch-up has brought and what it has done in vain. */
+export class Effort {
+  #left = syncEffortMax
+
+  /** @throws NodeError INVALID_INPUT when too much was in vain. */
+  spend(amount: number): void {
+    this.#left -= amount
+    if (this.#left < 0) throw new NodeError('INVALID_INPUT', 'The peer offers more than it can show')
+  }
+
+  earn(records: number): void {
+    this.#left += records * syncEffortPerRecord
+  }
+}
+
+export interface PlanOptions {
+  /** From the last place to the first; of two catch-ups at once, one goes either way. */
+  readonly backwards: boolean
+}
+
+export class SyncPlan {
+  readonly #index: View
+  readonly #effort: Effort
+  readonly #backwards: boolean
+  /** The last one is next. */
+  readonly #compare: Open[] = []
+  readonly #fetch: Open[] = []
+
+  constructor(index: View, effort: Effort, options: PlanOptions) {
+    this.#index = index
+    this.#effort = effort
+    this.#backwards = options.backwards
+  }
+
+  /** Records that the peer says it holds in the ranges that are still open; some of them may be held here too. */
+  get pending(): number {
+    return [...this.#compare, ...this.#fetch].reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** Follows the answer to a comparison of `range`. @throws NodeError INVALID_INPUT [S8] */
+  compared(range: Range & { readonly depth?: number }, answered: RangeAnswer): void {
+    const depth = (range.depth ?? 0) + 1
+    const { compare, fetch } = follow(this.#index, range, answered)
+    if (compare.length > 0 && depth >= syncDepthMax) {
+      throw new NodeError('INVALID_INPUT', 'The peer splits without end')
+    }
+    this.#push(this.#compare, compare, depth)
+    this.#push(this.#fetch, fetch, depth)
+  }
+
+  /** Follows the answer to a question for records. @throws NodeError INVALID_INPUT [S8] */
+  fetched(ranges: readonly Open[], answered: Fetched): void {
+    const { next, envelopes } = answered
+    const [begun, ...others] = remaining(ranges, answered)
+    if (begun === undefined || next === null) return
+    const { depth, count } = ranges[next.range] as Open
+    // Of a range that was begun neither the digest nor the number of what is left is known.
+    const rest = { ...begun, depth, digest: undefined, count: Math.max(1, count - envelopes.length) }
+    this.#fetch.push(...[rest, ...ranges.slice(ranges.length - others.length)].reverse())
+  }
+
+  /** The next question, or undefined when nothing is open. @throws NodeError INVALID_INPUT */
+  next(): Asked | undefined {
+    return this.#nextFetch() ?? this.#nextCompare()
+  }
+
+  #nextFetch(): Asked | undefined {
+    const ranges: Open[] = []
+    const wants: Wanted[] = []
+    let [records, have] = [0, 0]
+    while (ranges.length < syncRangesFetchedMax && records < syncRecordsAskedMax) {
+      const range = this.#fetch.pop()
+      if (range === undefined) break
+      // Meanwhile another peer may have brought it all, or so much that its hashes would fill the question.
+      if (isSettled(this.#index, range)) continue
+      if (!isFetched(this.#index, range)) {
+        this.#compare.push(range)
+        continue
+      }
+      const want = wanted(this.#index, range)
+      if (want.have.length + have > syncHavePerQuestionMax && ranges.length > 0) {
+        this.#fetch.push(range)
+        break
+      }
+      this.#effort.spend(1)
+      records += range.count
+      have += want.have.length
+      ranges.push(range)
+      wants.push(want)
+    }
+    return ranges.length === 0 ? undefined : { question: { kind: 'fetch', ranges: wants }, ranges }
+  }
+
+  #nextCompare(): Asked | undefined {
+    const ranges: Open[] = []
+    while (ranges.length < syncRangesComparedMax) {
+      const range = this.#compare.pop()
+      if (range === undefined) break
+      if (isSettled(this.#index, range)) continue
+      this.#effort.spend(1)
+      ranges.push(range)
+    }
+    if (ranges.length === 0) return undefined
+    const asked = ranges.map(({ from, to }) => ({ from, to, digest: this.#index.digest({ from, to }) }))
+    return { question: { kind: 'compare', ranges: asked }, ranges }
+  }
+
+  #push(onto: Open[], ranges: readonly Differing[], depth: number): void {
+    const open = ranges.map((range) => ({ ...range, depth }))
+    onto.push(...(this.#backwards ? open : open.reverse()))
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * One catch-up with one peer over one stream. The next questions are under way while the last answer is judged, a
+ * bounded number of each, so that the line, the thread pool that checks signatures and the disk work at the same time.
+ */
+import { NodeError } from '../base/errors.ts'
+import {
+  syncAnswerTimeoutMs,
+  syncBatchesJudgedMax,
+  syncQuestionsAheadMax,
+  syncRelayedMax,
+} from '../base/limits.ts'
+import { withDeadline } from '../base/wait.ts'
+import type { Frames } from '../network/frames.ts'
+import { EVERYTHING, type Range, type RangeAnswer } from './ranges.ts'
+import type { Registry } from './registry.ts'
+import { decodeCompared, decodeFetched, encodeQuestion, type Question } from './sync-messages.ts'
+import { type Asked, Effort, type PlanOptions, SyncPlan } from './sync-plan.ts'
+
+/** [S3] Admissions come first: without them the records of new members would be ignored as unknown. */
+const MEMBERS: Range = { from: '/members/', to: '/members0' }
+
+/** [S5] An admission may hang on another that sorts after it; each pass resolves at least one more link. */
+const PASSES_MAX = 4
+
+/** What a record that provably does not hold counts, where one that only brings nothing counts one. */
+const FORGERY_EFFORT = 100
+
+/** Refusals that no further knowledge changes: the record is held, or one that wins over it. */
+const SETTLED: ReadonlySet<string> = new Set(['DUPLICATE', 'STALE', 'EQUIVOCATION'])
+
+export interface PullParts {
+  readonly frames: Frames
+  readonly registry: Pick<Registry, 'federation' | 'index' | 'receiveAll'>
+  /** Gossips a record that came by catch-up; see [S7]. */
+  readonly relay: (envelope: Uint8Array) => void
+  /** Hears of the peer's digest of the whole registry as soon as it is told. */
+  readonly onDigest: (digest: string, same: boolean) => void
+}
+
+export class SyncPull {
+  readonly #parts: PullParts
+  readonly #effort = new Effort()
+  readonly #judging = new Set<Promise<void>>()
+  #plan: SyncPlan | undefined
+  #failure: unknown
+  #accepted = 0
+  #refused = 0
+
+  constructor(parts: PullParts) {
+    this.#parts = parts
+  }
+
+  get accepted(): number {
+    return this.#accepted
+  }
+
+  /** Records of the last pass that were not taken, though neither known nor outdated. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  /** Records that the peer holds in the ranges that are still to be looked at. */
+  get pending(): number {
+    return this.#plan?.pending ?? 0
+  }
+
+  /** True when there is nothing to bring; a single question tells. @throws NodeError as `run` */
+  async isSame(): Promise<boolean> {
+    const [, everything] = await this.#compareRoots()
+    return everything.kind === 'same'
+  }
+
+  /**
+   * Brings all that the peer has and we lack; `goOn` is asked between two answers whether there is time for more.
+   *
+   * @returns whether all was brought. @throws NodeError STREAM_CLOSED, TIMED_OUT, INVALID_INPUT
+   */
+  async run(goOn: () => boolean, options: PlanOptions): Promise<boolean> {
+    for (let pass = 0; pass < PASSES_MAX; pass += 1) {
+      const before = this.#accepted
+      this.#refused = 0
+      const [members, everything] = await this.#compareRoots()
+      if (everything.kind === 'same') return true
+      for (const [range, answered] of [
+        [MEMBERS, members],
+        [EVERYTHING, everything],
+      ] as const) {
+        this.#plan = new SyncPlan(this.#parts.registry.index, this.#effort, options)
+        this.#plan.compared(range, answered)
+        if (!(await this.#bring(this.#plan, goOn))) return false
+      }
+      // Whatever was refused may be good now that more is known; when nothing new came, it stays refused.
+      if (this.#refused === 0 || this.#accepted === before) break
+    }
+    return true
+  }
+
+  /** Both in one question: where nothing differs, it is the only one. */
+  async #compareRoots(): Promise<readonly [members: RangeAnswer, everything: RangeAnswer]> {
+    const { index } = this.#parts.registry
+    const ranges = [MEMBERS, EVERYTHING].map((range) => ({ ...range, digest: index.digest(range) }))
+    await this.#send({ kind: 'compare', ranges })
+    const [members, everything] = decodeCompared(await this.#answer(), ranges.length)
+    const ours = ranges[1]?.digest as string
+    const theirs = everything?.kind === 'same' ? ours : everything?.digest
+    this.#parts.onDigest(theirs as string, theirs === ours)
+    return [members as RangeAnswer, everything as RangeAnswer]
+  }
+
+  /** Asks until nothing is open, or `goOn` says no; all that came is judged before it returns. */
+  async #bring(plan: SyncPlan, goOn: () => boolean): Promise<boolean> {
+    const asked: Asked[] = []
+    let moreTime = true
+    for (;;) {
+      moreTime &&= goOn()
+      while (moreTime && asked.length < syncQuestionsAheadMax) {
+        const next = plan.next()
+        if (next === undefined) break
+        asked.push(next)
+        // Not waited for: a peer that writes a long answer reads our question only after it.
+        this.#send(next.question).catch((error: unknown) => this.#fail(error))
+      }
+      const first = asked.shift()
+      if (first === undefined) break
+      await this.#take(plan, first)
+    }
+    await Promise.all(this.#judging)
+    this.#check()
+    return moreTime
+  }
+
+  async #take(plan: SyncPlan, asked: Asked): Promise<void> {
+    const bytes = await this.#answer()
+    if (asked.question.kind === 'compare') {
+      const answers = decodeCompared(bytes, asked.ranges.length)
+      for (const [index, answered] of answers.entries()) {
+        const range = asked.ranges[index]
+        if (range !== undefined) plan.compared(range, answered)
+      }
+      return
+    }
+    const fetched = decodeFetched(bytes)
+    plan.fetched(asked.ranges, fetched)
+    while (this.#judging.size >= syncBatchesJudgedMax) await Promise.race(this.#judging)
+    const judged = this.#judge(fetched.envelopes)
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#judging.delete(judged))
+    this.#judging.add(judged)
+  }
+
+  /** [S4] As if gossip had brought them. */
+  async #judge(envelopes: readonly Uint8Array[]): Promise<void> {
+    const { registry, relay } = this.#parts
+    for (const verdict of await registry.receiveAll(envelopes)) {
+      if (verdict.action === 'accept') {
+        this.#accepted += 1
+        this.#effort.earn(1)
+        // [S7] Others may be connected to us alone, and would else wait for their next catch-up.
+        if (this.#accepted <= syncRelayedMax) relay(verdict.record.envelope)
+        continue
+      }
+      if (!SETTLED.has(verdict.code)) this.#refused += 1
+      // [S8]
+      this.#effort.spend(verdict.action === 'reject' ? FORGERY_EFFORT : 1)
+    }
+  }
+
+  async #send(question: Question): Promise<void> {
+    const { frames, registry } = this.#parts
+    await frames.write(encodeQuestion(registry.federation, question))
+  }
+
+  async #answer(): Promise<Uint8Array> {
+    this.#check()
+    const frame = await withDeadline(this.#parts.frames.read(), syncAnswerTimeoutMs, 'An answer')
+    this.#check()
+    if (frame === undefined) throw new NodeError('STREAM_CLOSED', 'The peer ended the catch-up')
+    return frame
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+}
