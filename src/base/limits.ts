@@ -401,3 +401,33 @@ export const movedRetriesMax = 8
 
 /** What the predecessor's tools write below /raw/ is meant for whoever listens at that moment. */
 export const rawLifeMs = 60 * SECOND_MS
+
+/** What may surround a request of `etcdRequestBytesMax`, as etcd counts it. */
+export const etcdRequestOverheadBytes = 512 * KIB
+/** Messages inside messages, such as a Txn inside a Txn: protobuf's own bound. */
+export const etcdMessageDepthMax = 100
+/** The same of JSON, whose arrays count too. */
+export const etcdJsonDepthMax = 2 * etcdMessageDepthMax
+/** A request of the JSON gateway: the largest message in base64, and as much again around it. */
+export const etcdJsonBytesMax = 4 * MIB
+/** Sockets of etcd clients open at once. */
+export const etcdConnectionsMax = 1_024
+/** A new connection says what it speaks in this time, and so does each request of HTTP/1.1 after its first byte. */
+export const etcdFirstBytesTimeoutMs = 10 * SECOND_MS
+/** The whole body of a request of the gateway that has one answer. */
+export const etcdBodyTimeoutMs = 1 * MINUTE_MS
+/** An HTTP/1.1 connection between two requests. */
+export const etcdKeepAliveMs = 1 * MINUTE_MS
+/** Metadata is a token and a few names. */
+export const etcdHeaderBytesMax = 32 * KIB
+export const etcdHeadersMax = 128
+/** What one stream and one connection may have on the way to us: a large put in few round trips. */
+export const etcdStreamWindowBytes = 256 * KIB
+export const etcdConnectionWindowBytes = 2 * MIB
+/** Parts of requests and unread answers held for one connection; beyond, its new calls are refused. */
+export const etcdHeldBytesMax = 64 * MIB
+/** Calls that a client takes back: a burst, and so many a second after it. More is the rapid-reset attack. */
+export const etcdResetsBurst = 1_000
+export const etcdResetsPerSecond = 100
+/** How often a connection is asked whether it lives; one that has not answered by the next time is cut. */
+export const etcdPingIntervalMs = 30 * SECOND_MS
