@@ -50,6 +50,16 @@ export async function openDatabase(dataDirectory: string): Promise<Database> {
   return database
 }
 
+/** Sublevels are named in ASCII, so no key sorts after this. */
+const AFTER_ALL_KEYS = '\uffff'
+
+/** Rewrites the files of the database without what was deleted; reads and writes go on meanwhile. */
+export async function defragment(database: Database): Promise<void> {
+  // Level's types leave out what only its native form can do.
+  const native = database as unknown as { compactRange(from: string, to: string): Promise<void> }
+  await native.compactRange('', AFTER_ALL_KEYS)
+}
+
 export function table<T>(database: Database, name: string): Table<T> {
   return database.sublevel<string, T>(name, { keyEncoding: 'utf8', valueEncoding: 'json' })
 }

@@ -331,10 +331,22 @@ export const listingContactsMax = 32
 export const etcdRequestBytesMax = 1.5 * MIB
 /** Calls and watch streams of one connection at once. */
 export const etcdStreamsPerConnectionMax = 1_000
-/** Watches of one watch stream. */
-export const etcdWatchesPerStreamMax = 1_000
-/** Responses that wait for a slow watch client; beyond, its stream is ended rather than the memory. */
+/** Operations of one branch of a Txn: etcd's own default. */
+export const etcdTxnOperationsMax = 128
+/** Watches of one watch stream: a client with one stream has one for each thing that it follows. */
+export const etcdWatchesPerStreamMax = 10_000
+/** Answers of a watch stream, beside events, that wait for a slow client; one that asks on and reads nothing is cut off. */
 export const etcdPendingResponsesMax = 10_000
+/** Past events that one turn of a watch looks at; others have their turn in between. */
+export const etcdWatchTurnEvents = 1_000
+/** A response of past events is sent when it has grown to this; those of one revision stay together. */
+export const etcdWatchResponseBytes = 1 * MIB
+/** A larger response of a watch that asked for fragments is sent in pieces: etcd's own bound. */
+export const etcdWatchFragmentBytesMax = 2 * MIB
+/** How often a quiet watch that asked for it is told how far the node has come: etcd's own default. */
+export const etcdProgressIntervalMs = 10 * MINUTE_MS
+/** Keep-alives of one stream that wait for the disk; one that sends more than that is cut off. */
+export const etcdKeepAlivesPendingMax = 1_000
 /** What calls in flight are given to end when the surface stops. */
 export const etcdStopTimeoutMs = 2 * SECOND_MS
 /** A larger value of a record is not told in an event, which is kept for those who come back; it is there to be read. */
@@ -431,3 +443,6 @@ export const etcdResetsBurst = 1_000
 export const etcdResetsPerSecond = 100
 /** How often a connection is asked whether it lives; one that has not answered by the next time is cut. */
 export const etcdPingIntervalMs = 30 * SECOND_MS
+
+/** Names of authors and federations that are kept once for all their records. */
+export const namesSharedMax = 10_000

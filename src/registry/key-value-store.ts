@@ -11,12 +11,14 @@ import { EVERY_KEY, type KeyRange } from './key-range.ts'
 import type { KeyValue } from './key-value.ts'
 import type { Leases } from './leases.ts'
 import type { Pen } from './pen.ts'
+import type { RecordStore } from './record-store.ts'
 import type { KeyEvent, KeyKind, Plan, Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
 export interface KeyValueStoreParts {
   readonly history: History
-  readonly writer: Pick<Writer, 'compact'>
+  readonly writer: Pick<Writer, 'compact' | 'counts'>
+  readonly store: Pick<RecordStore, 'defragment'>
   /** Runs work again when a cluster has moved on in between. */
   readonly run: Writer['run']
   readonly pen: Pick<Pen, 'write'>
@@ -95,6 +97,16 @@ export class KeyValueStore {
   /** Forgets versions that were replaced before `revision`. @throws NodeError REVISION_COMPACTED, REVISION_FUTURE */
   compact(revision: number): Promise<void> {
     return this.#parts.writer.compact(revision)
+  }
+
+  /** The last write failed: the disk is full, or broken. */
+  get failing(): boolean {
+    return this.#parts.writer.counts.failing
+  }
+
+  /** Has the store give back the room of what was deleted. @throws NodeError STORE_FAILED */
+  defragment(): Promise<void> {
+    return this.#parts.store.defragment()
   }
 
   /** @throws NodeError as `range`. */

@@ -1,6 +1,6 @@
 import { decode } from '@ipld/dag-cbor'
 import type { AbstractBatchOperation } from 'abstract-level'
-import { bytesTable, type Database, DURABLE, type Table, table } from '../base/database.ts'
+import { bytesTable, type Database, DURABLE, defragment, type Table, table } from '../base/database.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { evidenceMax } from '../base/limits.ts'
 import { reopen } from '../identity/envelope.ts'
@@ -132,6 +132,15 @@ export class RecordStore {
       throw new NodeError('STORE_FAILED', message, {}, { cause })
     }
     this.#evidenceCount += proofs.length
+  }
+
+  /** Rewrites the files of the store without what was deleted. @throws NodeError STORE_FAILED */
+  async defragment(): Promise<void> {
+    try {
+      await defragment(this.#database)
+    } catch (cause) {
+      throw new NodeError('STORE_FAILED', `The store was not rewritten: ${messageOf(cause)}`, {}, { cause })
+    }
   }
 
   /** Envelopes that prove an author gave one version two values. Bounded; later proofs are dropped. */

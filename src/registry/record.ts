@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { decode, encode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
-import { keyBytesMax, versionMax } from '../base/limits.ts'
+import { keyBytesMax, namesSharedMax, versionMax } from '../base/limits.ts'
 import { bytesSchema } from '../base/schemas.ts'
 
 export interface RegistryRecord {
@@ -70,7 +70,19 @@ export function encodeRecord(record: RegistryRecord): Uint8Array {
 
 /** @throws Error when the bytes are no DAG-CBOR, or not of a record's shape. */
 export function decodeRecord(payload: Uint8Array): RegistryRecord {
-  return payloadSchema.parse(decode(payload))
+  const { federation, author, ...rest } = payloadSchema.parse(decode(payload))
+  return { ...rest, federation: shared(federation), author: shared(author) }
+}
+
+/** Few federations and authors stand in very many records: each name is kept once. */
+const names = new Map<string, string>()
+
+function shared(name: string): string {
+  const kept = names.get(name)
+  if (kept !== undefined) return kept
+  if (names.size >= namesSharedMax) names.clear()
+  names.set(name, name)
+  return name
 }
 
 export function hashOf(payload: Uint8Array): string {

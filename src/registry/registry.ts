@@ -21,9 +21,9 @@ import type { RecordIndex } from './record-index.ts'
 import type { RecordStore } from './record-store.ts'
 import { State } from './state.ts'
 import { Upkeep } from './upkeep.ts'
-import { ignore, mergeRefusal, type Verdict } from './verdict.ts'
+import { ignore, mergeRefusal, type Verdict, type VerdictCode } from './verdict.ts'
 import { type Entry, type OnChange, Watchers } from './watchers.ts'
-import { type Confirm, type Work, Writer } from './writer.ts'
+import { type Confirm, type Work, type WriteCounts, Writer } from './writer.ts'
 
 export interface RegistryParts {
   readonly federation: string
@@ -54,6 +54,7 @@ export class Registry implements Startable {
   readonly #writer: Writer
   readonly #leases: Leases
   readonly #upkeep: Upkeep
+  readonly #verdicts = new Map<VerdictCode, number>()
   readonly #onLocal = new Set<(envelope: Uint8Array) => void>()
   readonly #running = new StopStack()
   #previous = new Map<string, Entry | undefined>()
@@ -73,7 +74,8 @@ export class Registry implements Startable {
     const pen = this.#pen
     this.#leases = new Leases({ self: identity.peerId, writer, history, pen, policy, clock, log })
     const run = <T>(work: Work<T>) => this.#run(work)
-    this.keyValues = new KeyValueStore({ history, writer, run, pen, policy, leases: this.#leases })
+    const leases = this.#leases
+    this.keyValues = new KeyValueStore({ history, writer, store, run, pen, policy, leases })
     const historyMs = parts.historyMs ?? HOUR_MS
     this.#upkeep = new Upkeep({ state, history, writer, policy, clock, log, historyMs })
   }
@@ -143,8 +145,14 @@ export class Registry implements Startable {
     return (author === undefined ? claims[0] : claims.find((claim) => claim.author === author))?.envelope
   }
 
-  records(): readonly SealedRecord[] {
-    return [...this.index.within(EVERYTHING)]
+  /** How many records of peers got which verdict since the start. */
+  get verdicts(): ReadonlyMap<VerdictCode, number> {
+    return this.#verdicts
+  }
+
+  /** What the disk was asked to do since the start. */
+  get writes(): Readonly<WriteCounts> {
+    return this.#writer.counts
   }
 
   /** One hash over all records: two nodes with the same one hold the same registry. */
@@ -185,6 +193,15 @@ export class Registry implements Startable {
 
   /** The same for many: signatures are checked side by side, and what is accepted is committed in one write. */
   async receiveAll(envelopes: readonly Uint8Array[]): Promise<readonly Verdict[]> {
+    const verdicts = await this.#receiveAll(envelopes)
+    for (const verdict of verdicts) {
+      const code = verdict.action === 'accept' ? 'ACCEPTED' : verdict.code
+      this.#verdicts.set(code, (this.#verdicts.get(code) ?? 0) + 1)
+    }
+    return verdicts
+  }
+
+  async #receiveAll(envelopes: readonly Uint8Array[]): Promise<readonly Verdict[]> {
     const verdicts = await judgeAll(envelopes.map(detached), this.#bench, this.#parts.clock.now())
     if (!verdicts.some((verdict) => verdict.action === 'accept')) return verdicts
     try {

@@ -4,7 +4,6 @@
  * and when the next of them is to be forgotten. Pure.
  */
 
-import { createHash } from 'node:crypto'
 import { tombstoneGraceMs, tombstoneLifeMs } from '../base/limits.ts'
 import { OrderedMap } from '../base/ordered-map.ts'
 import { type Claims, weightOf } from './merge.ts'
@@ -106,11 +105,4 @@ function deadlinesOf(record: SealedRecord): string[] {
 
 function timeText(timeMs: number): string {
   return String(timeMs).padStart(TIME_DIGITS, '0')
-}
-
-export { placeOf }
-export function digestOf(records: readonly SealedRecord[]): string {
-  const hash = createHash('sha256')
-  for (const record of records) hash.update(record.hash)
-  return hash.digest('hex')
 }

@@ -20,6 +20,8 @@ export type IgnoreCode =
   | 'NOT_PROVEN'
   | 'STORE_FAILED'
 
+export type VerdictCode = 'ACCEPTED' | RejectCode | IgnoreCode
+
 /**
  * Reject is for what is provably bad, and costs its sender. Ignore is for what is stale, known, or not (yet) known to
  * be good by us: an honest peer may well have sent it.

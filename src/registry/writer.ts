@@ -22,6 +22,17 @@ export type Work<T> = (batch: Batch) => T | Promise<T>
 /** Has the last word on this node's own records before they are stored, as a cluster that keeps them too. */
 export type Confirm = (records: readonly SealedRecord[]) => Promise<void>
 
+/** Since the start. */
+export interface WriteCounts {
+  /** Batches that reached the disk, the changes in them, and the time that it took, ms. */
+  readonly batches: number
+  readonly changes: number
+  readonly diskMs: number
+  readonly failures: number
+  /** The last write failed: the disk is full, or broken. */
+  readonly failing: boolean
+}
+
 interface Outcome {
   readonly result?: unknown
   readonly error?: unknown
@@ -37,6 +48,7 @@ export class Writer {
     this.#turns.run(() => this.#flush(works)),
   )
   #confirm: Confirm | undefined
+  #counts: WriteCounts = { batches: 0, changes: 0, diskMs: 0, failures: 0, failing: false }
 
   constructor(parts: WriterParts) {
     this.#parts = parts
@@ -47,6 +59,10 @@ export class Writer {
       get: (key) => history.get(key),
       range: (range) => history.range(range),
     }
+  }
+
+  get counts(): WriteCounts {
+    return this.#counts
   }
 
   confirmWith(confirm: Confirm): void {
@@ -65,7 +81,8 @@ export class Writer {
     const { history, store } = this.#parts
     return this.#turns.run(async () => {
       const dropped = history.outlived(revision)
-      await store.commit({ dropped, revision: history.revision, compacted: revision })
+      const change = { dropped, revision: history.revision, compacted: revision }
+      await this.#counted(dropped.length, () => store.commit(change))
       history.compact(revision, dropped)
     })
   }
@@ -108,11 +125,31 @@ export class Writer {
     }
     const versions = batch.groups.flatMap(({ events }) => events.map((event) => event.kv))
     const { revision, leases } = batch
-    await store.commit({ saved, removed, versions, evidence, leases, revision, compacted: history.compacted })
+    const { compacted } = history
+    const change = { saved, removed, versions, evidence, leases, revision, compacted }
+    await this.#counted(batch.effects, () => store.commit(change))
     this.#parts.before(batch)
     for (const [key, claims] of changedClaims) state.replace(key, claims)
     for (const group of batch.groups) history.apply(group.events, group.revision)
     this.#parts.after(batch)
+  }
+
+  async #counted(changes: number, write: () => Promise<void>): Promise<void> {
+    const begunMs = performance.now()
+    try {
+      await write()
+    } catch (error) {
+      this.#counts = { ...this.#counts, failures: this.#counts.failures + 1, failing: true }
+      throw error
+    }
+    const { batches, diskMs, failures } = this.#counts
+    this.#counts = {
+      batches: batches + 1,
+      changes: this.#counts.changes + changes,
+      diskMs: diskMs + performance.now() - begunMs,
+      failures,
+      failing: false,
+    }
   }
 }
 
