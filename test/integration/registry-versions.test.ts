@@ -147,11 +147,19 @@ test('what hangs on a lease goes with it: here at once, and with every member', 
   const ends = alice.registry.get('/shared/there')?.expiresMs
   await eventually(() => bob.registry.get('/shared/there')?.expiresMs === ends, 'the renewal never came')
   assert.equal(bob.registry.revision, revision, 'what only lives on is no change')
-  // Bob is told nothing more: the record itself says when it ends.
-  await bob.network.stop()
   const there = () => ['/local/here', '/shared/there'].some((key) => alice.registry.keyValues.get(key))
   await eventually(() => !there(), 'the lease never ran out', 8_000)
   assert.equal(leases.timeToLive(id), undefined)
+  await eventually(() => bob.registry.get('/shared/there') === undefined, 'it never ran out at bob', 8_000)
+})
+
+test('the node that granted a lease may die: what hangs on it ends with every member all the same', async (t) => {
+  const [alice, bob] = await startFederation(t, ['bob'])
+  assert(alice && bob)
+  const { id } = await alice.registry.keyValues.leases.grant(0n, 2)
+  await put(alice, '/shared/there', 'x', id)
+  await eventually(() => bob.registry.get('/shared/there') !== undefined, 'bob never heard of it')
+  await alice.stop()
   await eventually(() => bob.registry.get('/shared/there') === undefined, 'it never ran out at bob', 8_000)
 })
 
