@@ -67,14 +67,14 @@ export const syncRecordBytesPerFrameMax = 512 * KIB
 export const syncListedMax = 64
 /** Parts of a split: more of them make fewer rounds, and more of what is the same is told. */
 export const syncPartsMax = 16
-/** A differing part of up to so many records is fetched, but for those whose hashes the puller names: at most so many. */
+/** A differing part of up to so many records is fetched, but for what the puller says it holds: at most so many. */
 export const syncPartRecordsMax = 256
 export const syncPartHeldMax = 1_024
 /** Ranges in one comparison: answered with lists or splits of the longest places they fit one frame. */
 export const syncRangesComparedMax = 16
-/** Ranges in one question for records, and hashes of records that are not wanted: both fit one frame. */
+/** Ranges in one question for records, and what is said of the records held there: both fit one frame. */
 export const syncRangesFetchedMax = 256
-export const syncHavePerQuestionMax = 8_192
+export const syncHaveBytesMax = 512 * KIB
 /** Records that one question for records aims at, as far as they are counted before: about one frame. */
 export const syncRecordsAskedMax = 1_024
 /** Questions of one catch-up that are under way at once: the next are answered while the last is judged. */

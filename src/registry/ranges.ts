@@ -33,8 +33,12 @@ export interface Part {
   readonly count: number
 }
 
-/** What one place holds: where it is, and the hash of the record there. */
-export type Held = readonly [place: string, hash: string]
+/** What one place holds, as far as it takes to tell which of two records at one place wins (registry-gossip.md §3). */
+export interface Held {
+  readonly place: string
+  readonly version: number
+  readonly hash: string
+}
 
 /** Where the digests differ, `digest` is that of the side that answers. */
 export type RangeAnswer =
@@ -55,9 +59,9 @@ export interface Step {
   readonly fetch: readonly Differing[]
 }
 
-/** A range to be fetched but for the records that the asking side has there: their hashes. */
+/** A range to be fetched, but for what does not win over that which the asking side holds there. */
 export interface Wanted extends Range {
-  readonly have: readonly string[]
+  readonly have: readonly Held[]
 }
 
 /** What of the wanted ranges fitted an answer, and where the rest begins. */
@@ -71,8 +75,7 @@ export function answer(index: View, asked: RangeDigest): RangeAnswer {
   const digest = index.digest(asked)
   if (digest === asked.digest) return { kind: 'same' }
   if (index.count(asked) <= syncListedMax) {
-    const held = [...index.within(asked)].map((record): Held => [placeOf(record), record.hash])
-    return { kind: 'list', digest, held }
+    return { kind: 'list', digest, held: heldWithin(index, asked) }
   }
   const parts = index.split(asked, syncPartsMax).map((part) => ({
     from: part.from,
@@ -115,7 +118,21 @@ export function isFetched(index: View, range: Differing): boolean {
 }
 
 export function wanted(index: View, { from, to }: Range): Wanted {
-  return { from, to, have: [...index.within({ from, to })].map((record) => record.hash) }
+  return { from, to, have: heldWithin(index, { from, to }) }
+}
+
+function heldWithin(index: View, range: Range): Held[] {
+  return [...index.within(range)].map((record) => {
+    const { version, hash } = record
+    return { place: placeOf(record), version, hash }
+  })
+}
+
+/** Whether the record of one side at a place wins over what the other holds there, if it does. */
+function wins(record: Omit<Held, 'place'>, held: Omit<Held, 'place'> | undefined): boolean {
+  if (held === undefined) return true
+  // One place has one author, so that version and hash decide.
+  return record.version === held.version ? record.hash > held.hash : record.version > held.version
 }
 
 /** What of `ranges` fits one answer of about `bytesMax`: at least one record, unless nothing is lacking. */
@@ -123,9 +140,9 @@ export function collect(index: View, ranges: readonly Wanted[], bytesMax: number
   const envelopes: Uint8Array[] = []
   let bytes = 0
   for (const [range, want] of ranges.entries()) {
-    const have = new Set(want.have)
+    const have = new Map(want.have.map((held) => [held.place, held]))
     for (const record of inOrder(index, want)) {
-      if (have.has(record.hash)) continue
+      if (!wins(record, have.get(placeOf(record)))) continue
       if (bytes >= bytesMax || envelopes.length >= syncRecordsPerFrameMax) {
         return { envelopes, next: { range, from: placeOf(record) } }
       }
@@ -150,15 +167,16 @@ export function remaining(ranges: readonly Range[], { envelopes, next }: Fetched
   return [{ from: next.from, to: range.to }, ...ranges.slice(next.range + 1)]
 }
 
-/** The places of a list where nothing, or another record, is held here. */
+/** The places of a list whose records win over what is held here. */
 function lacking(index: View, asked: Range, held: readonly Held[]): Differing[] {
   const missing: Differing[] = []
   let before: string | undefined
-  for (const [place, hash] of held) {
+  for (const theirs of held) {
+    const { place } = theirs
     const inside = place >= asked.from && (asked.to === null || place < asked.to)
     if (!inside || (before !== undefined && place <= before)) throw dishonest('A list leaves its range')
     before = place
-    if (index.get(place)?.hash !== hash) missing.push({ ...onlyAt(place), digest: undefined, count: 1 })
+    if (wins(theirs, index.get(place))) missing.push({ ...onlyAt(place), digest: undefined, count: 1 })
   }
   return missing
 }

@@ -6,15 +6,15 @@ import { decode, encode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import {
   keyBytesMax,
-  syncHavePerQuestionMax,
   syncListedMax,
   syncPartsMax,
   syncRangesComparedMax,
   syncRangesFetchedMax,
   syncRecordsPerFrameMax,
+  versionMax,
 } from '../base/limits.ts'
 import { bytesSchema } from '../base/schemas.ts'
-import type { Fetched, RangeAnswer, RangeDigest, Wanted } from './ranges.ts'
+import type { Fetched, Held, RangeAnswer, RangeDigest, Wanted } from './ranges.ts'
 
 export const SYNC_PROTOCOL = '/mao/sync/2.0.0'
 
@@ -32,25 +32,37 @@ const hash = bytesSchema
   .refine((bytes) => bytes.length === HASH_BYTES, 'a hash has 32 bytes')
   .transform(hexOf)
 const count = z.number().int().nonnegative()
-const hashes = bytesSchema
-  .refine((bytes) => bytes.length % HASH_BYTES === 0, 'hashes have 32 bytes each')
-  .transform(hashesOf)
+
+/**
+ * What one side holds in a range, in columns, since there may be thousands of them: the places, each on a line of its
+ * own, their versions, and their hashes one behind the other.
+ */
+const heldSchema = z
+  .tuple([z.string(), z.array(z.number().int().positive().max(versionMax)), bytesSchema])
+  .transform(([lines, versions, hashes], context): Held[] => {
+    const places = lines === '' ? [] : lines.split('\n')
+    const even = places.length === versions.length && hashes.length === HASH_BYTES * versions.length
+    if (!even || places.some((place) => place.length > PLACE_CHARACTERS_MAX)) {
+      context.addIssue('the columns do not fit each other')
+      return z.NEVER
+    }
+    const text = hexOf(hashes)
+    return places.map((place, at) => {
+      const hash = text.slice(2 * HASH_BYTES * at, 2 * HASH_BYTES * (at + 1))
+      return { place, version: versions[at] as number, hash }
+    })
+  })
 
 const compareSchema = z.strictObject({
   kind: z.literal('compare'),
   federation: z.string(),
   ranges: z.array(z.tuple([place, place.nullable(), hash])).max(syncRangesComparedMax),
 })
-const fetchSchema = z
-  .strictObject({
-    kind: z.literal('fetch'),
-    federation: z.string(),
-    ranges: z.array(z.tuple([place, place.nullable(), hashes])).max(syncRangesFetchedMax),
-  })
-  .refine(
-    ({ ranges }) => ranges.reduce((sum, [, , have]) => sum + have.length, 0) <= syncHavePerQuestionMax,
-    'too many hashes',
-  )
+const fetchSchema = z.strictObject({
+  kind: z.literal('fetch'),
+  federation: z.string(),
+  ranges: z.array(z.tuple([place, place.nullable(), heldSchema])).max(syncRangesFetchedMax),
+})
 const questionSchema = z.discriminatedUnion('kind', [compareSchema, fetchSchema])
 
 const answerSchema = z.discriminatedUnion('kind', [
@@ -58,7 +70,7 @@ const answerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('list'),
     digest: hash,
-    held: z.array(z.tuple([place, hash])).max(syncListedMax),
+    held: heldSchema.refine((held) => held.length <= syncListedMax, 'a list is too long'),
   }),
   z.strictObject({
     kind: z.literal('split'),
@@ -81,7 +93,7 @@ export function encodeQuestion(federation: string, question: Question): Uint8Arr
   const ranges =
     question.kind === 'compare'
       ? question.ranges.map(({ from, to, digest }) => [from, to, bytesOf(digest)])
-      : question.ranges.map(({ from, to, have }) => [from, to, Buffer.from(have.join(''), 'hex')])
+      : question.ranges.map(({ from, to, have }) => [from, to, wireHeldOf(have)])
   return encode({ kind: question.kind, federation, ranges })
 }
 
@@ -119,11 +131,14 @@ export function decodeFetched(bytes: Uint8Array): Fetched {
 function wireAnswerOf(answer: RangeAnswer): unknown {
   if (answer.kind === 'same') return answer
   const { kind, digest } = answer
-  if (kind === 'list') {
-    return { kind, digest: bytesOf(digest), held: answer.held.map(([at, held]) => [at, bytesOf(held)]) }
-  }
+  if (kind === 'list') return { kind, digest: bytesOf(digest), held: wireHeldOf(answer.held) }
   const parts = answer.parts.map((part) => [part.from, bytesOf(part.digest), part.count])
   return { kind, digest: bytesOf(digest), parts }
+}
+
+function wireHeldOf(held: readonly Held[]): unknown {
+  const places = held.map(({ place }) => place).join('\n')
+  return [places, held.map(({ version }) => version), bytesOf(held.map(({ hash }) => hash).join(''))]
 }
 
 /** A record is kept for long: as a view it would keep the whole frame alive that it came in. */
@@ -137,11 +152,4 @@ function bytesOf(hex: string): Uint8Array {
 
 function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
-}
-
-function hashesOf(bytes: Uint8Array): string[] {
-  const text = hexOf(bytes)
-  return Array.from({ length: bytes.length / HASH_BYTES }, (_, n) =>
-    text.slice(2 * HASH_BYTES * n, 2 * HASH_BYTES * (n + 1)),
-  )
 }

@@ -8,7 +8,7 @@ import {
   syncDepthMax,
   syncEffortMax,
   syncEffortPerRecord,
-  syncHavePerQuestionMax,
+  syncHaveBytesMax,
   syncRangesComparedMax,
   syncRangesFetchedMax,
   syncRecordsAskedMax,
@@ -27,6 +27,9 @@ import {
   wanted,
 } from './ranges.ts'
 import type { Question } from './sync-messages.ts'
+
+/** What is said of a record that is held beside its place: hash and version. */
+const HELD_BYTES = 40
 
 interface Open extends Differing {
   /** How many splits it came out of. */
@@ -118,13 +121,14 @@ export class SyncPlan {
         continue
       }
       const want = wanted(this.#index, range)
-      if (want.have.length + have > syncHavePerQuestionMax && ranges.length > 0) {
+      const bytes = want.have.reduce((sum, { place }) => sum + place.length + HELD_BYTES, 0)
+      if (have + bytes > syncHaveBytesMax && ranges.length > 0) {
         this.#fetch.push(range)
         break
       }
       this.#effort.spend(1)
       records += range.count
-      have += want.have.length
+      have += bytes
       ranges.push(range)
       wants.push(want)
     }
