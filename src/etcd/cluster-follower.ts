@@ -2,7 +2,13 @@
  * Follows the cluster at one of its endpoints: reads it once as a whole, then watches it from there on, and goes on
  * from the last revision that was applied wherever the next endpoint is (protocols/strong-mode.md §5).
  */
-import { GRPCResourceExhastedError, type IEvent, type IKeyValue, type IRangeResponse } from 'etcd3'
+import {
+  GRPCOutOfRangeError,
+  GRPCResourceExhastedError,
+  type IEvent,
+  type IKeyValue,
+  type IRangeResponse,
+} from 'etcd3'
 import { messageOf, NodeError } from '../base/errors.ts'
 import {
   clusterCallTimeoutMs,
@@ -30,12 +36,19 @@ export interface ClusterFollowerParts {
   readonly log: Logger
 }
 
+/** A value that was seen in the cluster at its revision: another history hardly has the same there. */
+interface Landmark {
+  readonly key: Buffer
+  readonly value: Buffer
+  readonly revision: number
+}
+
 /** Sorts after every place: places begin with a slash. */
 const AFTER_ALL = '0'
 
 export class ClusterFollower {
   readonly #parts: ClusterFollowerParts
-  #cluster: string | undefined
+  #landmark: Landmark | undefined
   /** Something of ours the cluster would not take: it is offered once more after a while. */
   #owing = false
   #readAtMs = 0
@@ -58,16 +71,30 @@ export class ClusterFollower {
     throw signal.reason
   }
 
-  /** [F4] A cluster that was made anew from a backup counts from another revision: what was applied says nothing. */
+  /**
+   * [F4] A cluster that was made anew, or from a backup, counts its revisions anew: what was applied of another history
+   * says nothing. The history is the same when it still has at a revision what was seen there.
+   */
   async #recognize(endpoint: ClusterEndpoint): Promise<void> {
     const { progress, log } = this.#parts
-    const { cluster_id, revision } = await this.#ask(endpoint)
-    const behind = progress.applied !== undefined && Number(revision) < progress.applied
-    if (behind || (this.#cluster !== undefined && this.#cluster !== cluster_id)) {
-      log.warn({ endpoint: endpoint.url }, 'the etcd cluster is another one than before; it is read anew')
-      progress.restart()
+    const { revision } = await this.#ask(endpoint)
+    if (progress.applied === undefined) return
+    if (Number(revision) >= progress.applied && (await this.#stands(endpoint))) return
+    log.warn({ endpoint: endpoint.url }, 'the etcd cluster has another history than before; it is read anew')
+    progress.restart()
+  }
+
+  async #stands(endpoint: ClusterEndpoint): Promise<boolean> {
+    if (this.#landmark === undefined) return true
+    const { key, value, revision } = this.#landmark
+    try {
+      const [kv] = (await endpoint.range({ key, revision: String(revision) })).kvs
+      return kv !== undefined && Number(kv.mod_revision) === revision && kv.value.equals(value)
+    } catch (error) {
+      // Compacted, so that it cannot be told any more, or not yet reached.
+      if (error instanceof GRPCOutOfRangeError) return false
+      throw error
     }
-    this.#cluster = cluster_id
   }
 
   /** A read that needs a quorum, of a key that there cannot be. */
@@ -157,6 +184,7 @@ export class ClusterFollower {
     const { inbox, log } = this.#parts
     this.#readAtMs = performance.now()
     this.#owing = false
+    if (this.#parts.progress.applied === undefined) this.#landmark = undefined
     // [R2] Without the admissions the records of new members would have to wait.
     for await (const page of this.#pages(endpoint, '/members/', '/members0')) await inbox.take(page.arrivals)
     let revision: number | undefined
@@ -219,9 +247,10 @@ export class ClusterFollower {
     }
   }
 
-  #arrival(kv: IKeyValue): Arrival {
-    const { key, value, mod_revision } = kv
-    return { place: this.#parts.keys.place(key), envelope: value, revision: Number(mod_revision) }
+  #arrival({ key, value, mod_revision }: IKeyValue): Arrival {
+    const revision = Number(mod_revision)
+    if (revision >= (this.#landmark?.revision ?? 0)) this.#landmark = { key, value, revision }
+    return { place: this.#parts.keys.place(key), envelope: value, revision }
   }
 }
 

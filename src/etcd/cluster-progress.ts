@@ -90,15 +90,24 @@ export class ClusterProgress {
   }
 
   /**
+   * The same as `reach` for a write, which fails at once when the cluster has been out of reach for longer than a write
+   * may take: others have waited for it in vain, and nothing piles up.
+   *
+   * @throws NodeError REGISTRY_UNREACHABLE
+   */
+  async settle(revision: number): Promise<void> {
+    const awayMs = performance.now() - this.#lostAt
+    if (!this.#connected && awayMs > clusterWriteTimeoutMs) throw this.unreachable()
+    await this.reach(revision, clusterWriteTimeoutMs)
+  }
+
+  /**
    * Resolves when this node follows the cluster and has applied `revision`.
    *
-   * @throws NodeError REGISTRY_UNREACHABLE after `timeoutMs`, and at once when the cluster has been out of reach for
-   * longer than a write may take.
+   * @throws NodeError REGISTRY_UNREACHABLE after `timeoutMs`.
    */
-  async reach(revision: number, timeoutMs = clusterWriteTimeoutMs): Promise<void> {
+  async reach(revision: number, timeoutMs: number): Promise<void> {
     if (this.#has(revision)) return
-    const away = performance.now() - this.#lostAt
-    if (!this.#connected && away > clusterWriteTimeoutMs) throw this.unreachable()
     let timer: NodeJS.Timeout | undefined
     let waiter: Waiter | undefined
     try {

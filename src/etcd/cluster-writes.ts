@@ -47,7 +47,7 @@ export class ClusterWrites {
 
   /** Resolves when all that made `confirm` refuse is in the registry. @throws NodeError REGISTRY_UNREACHABLE */
   async settled(): Promise<void> {
-    await this.#parts.progress.reach(this.#awaited)
+    await this.#parts.progress.settle(this.#awaited)
   }
 
   async #write(records: readonly SealedRecord[]): Promise<void> {

@@ -6,12 +6,14 @@ import type { Ending } from './etcd-cluster.ts'
 export class Wire {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  #target: number
   #toServer = true
   #toClient = true
 
   private constructor(target: number) {
+    this.#target = target
     this.#server = createServer((client) => {
-      const server = createConnection(target, '127.0.0.1')
+      const server = createConnection(this.#target, '127.0.0.1')
       this.#carry(client, server, () => this.#toServer)
       this.#carry(server, client, () => this.#toClient)
     })
@@ -40,6 +42,12 @@ export class Wire {
     this.#toClient = true
     this.#toServer = true
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /** Leads to another server from now on. */
+  turnTo(target: number): void {
+    this.#target = target
+    this.mend()
   }
 
   #carry(from: Socket, to: Socket, carries: () => boolean): void {
