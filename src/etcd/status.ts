@@ -60,6 +60,7 @@ export const refusals = {
   leaseTooLong: said(STATUS.OUT_OF_RANGE, 'etcdserver: too large lease TTL'),
   tooManyRequests: said(STATUS.RESOURCE_EXHAUSTED, 'etcdserver: too many requests'),
   memberNotFound: said(STATUS.NOT_FOUND, 'etcdserver: member not found'),
+  badTransferee: said(STATUS.FAILED_PRECONDITION, 'etcdserver: bad leader transferee'),
   timedOut: said(STATUS.UNAVAILABLE, 'etcdserver: request timed out'),
   stopped: said(STATUS.UNAVAILABLE, 'etcdserver: server stopped'),
   notAuthenticated: said(STATUS.INVALID_ARGUMENT, 'etcdserver: user name is empty'),

@@ -1,0 +1,46 @@
+/** etcd's Cluster service (protocols/etcd.md §7): the members of the federation. */
+import type { Members } from '../federation/members.ts'
+import { type HeaderAt, numberOf } from './header.ts'
+import { refuse, STATUS } from './status.ts'
+
+export interface ClusterParts {
+  readonly members: Pick<Members, 'list'>
+  /** This node's peer id. */
+  readonly self: string
+  /** Where this surface is reached. */
+  readonly url: () => string
+  readonly header: HeaderAt
+  readonly revision: () => number
+}
+
+const MEMBERSHIP_METHODS = ['MemberAdd', 'MemberRemove', 'MemberUpdate', 'MemberPromote'] as const
+
+export class Cluster {
+  readonly #parts: ClusterParts
+  /** As `GrpcServer` takes them. */
+  readonly unary = {
+    MemberList: () => this.memberList(),
+    ...Object.fromEntries(MEMBERSHIP_METHODS.map((name) => [name, () => Promise.reject(notHere(name))])),
+  }
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts
+  }
+
+  memberList() {
+    const { members, self, url, header, revision } = this.#parts
+    const list = members.list().map(({ peer, name }) => ({
+      ID: numberOf(peer),
+      name,
+      peerURLs: [`p2p://${peer}`],
+      // Only this node's surface can be reached: those of others stand on their own loopback.
+      clientURLs: peer === self ? [url()] : [],
+    }))
+    return { header: header(revision()), members: list }
+  }
+}
+
+function notHere(name: string) {
+  const details = `${name} is not how a federation gets its members; invite them with maoctl`
+  return refuse(STATUS.UNIMPLEMENTED, details)
+}
