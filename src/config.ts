@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { messageOf, NodeError } from './base/errors.ts'
-import { HOUR_MS } from './base/limits.ts'
+import { HOUR_MS, MINUTE_MS } from './base/limits.ts'
 import { isName, nameSchema } from './base/names.ts'
 import { nearestName } from './base/nearest-name.ts'
 import { parseRegistry } from './etcd/cluster-address.ts'
@@ -61,9 +61,30 @@ const executionSchema = z.strictObject({
 })
 
 const etcdSchema = z.strictObject({
-  enabled: z.boolean().default(false).describe('serve the registry to etcd clients'),
+  serve: z
+    .enum(['auto', 'always', 'never'])
+    .default('auto')
+    .describe('serve the registry to etcd clients; auto: unless the port is taken'),
   host: z.string().min(1).default('127.0.0.1').describe('address the etcd surface listens on'),
-  port: port.default(2379).describe('port of the etcd surface'),
+  port: port.default(2379).describe('port of the etcd surface; 0 takes a free one'),
+  requireToken: z
+    .boolean()
+    .default(false)
+    .describe('ask etcd clients for the token also on loopback, where they else need none'),
+  allowedHosts: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("further values of the Host header that etcd's JSON gateway answers"),
+  certFile: z.string().default('').describe('certificate (PEM) of the etcd surface, needed beyond loopback'),
+  keyFile: z.string().default('').describe('private key (PEM) of that certificate'),
+})
+
+const historySchema = z.strictObject({
+  keepMs: z
+    .int()
+    .min(MINUTE_MS)
+    .default(HOUR_MS)
+    .describe('how long replaced versions of keys can still be read and watched'),
 })
 
 export const configSchema = z.strictObject({
@@ -119,6 +140,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   etcd: etcdSchema.prefault({}),
+  history: historySchema.prefault({}),
   maoApi: z
     .enum(['token', 'open', 'off'])
     .default('token')

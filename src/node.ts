@@ -18,7 +18,9 @@ import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
-import { EtcdSurface } from './etcd/surface.ts'
+import { clusterAddress } from './etcd/cluster-address.ts'
+import { ClusterReplication } from './etcd/cluster-replication.ts'
+import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/docker-engine.ts'
 import { Execution } from './execution/execution.ts'
 import type { Run } from './execution/run.ts'
@@ -34,10 +36,10 @@ import { type Identity, loadIdentity } from './identity/node-key.ts'
 import { Marketplace } from './marketplace/marketplace.ts'
 import { Network } from './network/network.ts'
 import { Supervisor, wantedFrom } from './network/supervisor.ts'
-import { GossipReplication } from './registry/gossip-replication.ts'
+import { PeerReplication } from './registry/peer-replication.ts'
 import { RecordStore } from './registry/record-store.ts'
 import { Registry } from './registry/registry.ts'
-import { Sync } from './registry/sync.ts'
+import type { Sync } from './registry/sync.ts'
 import type { Change } from './registry/watchers.ts'
 
 export const VERSION = '0.1.0'
@@ -54,7 +56,9 @@ export interface FederationRooms {
   readonly registry: Registry
   readonly members: Members
   readonly presences: Presences
-  readonly sync: Sync
+  /** How the registry reaches the others: the catch-up between peers or, in strong mode, an etcd cluster. */
+  readonly sync: Sync | undefined
+  readonly cluster: ClusterReplication | undefined
   readonly datasets: Datasets
   readonly execution: Execution
   readonly consensus: Consensus
@@ -88,6 +92,7 @@ export class Node implements Startable {
   readonly #listeners = new Set<(event: NodeEvent) => void>()
   #foundation: Foundation | undefined
   #rooms: FederationRooms | undefined
+  #replication: Pick<PeerReplication, 'catchUp'> | undefined
 
   constructor(parts: NodeParts) {
     this.config = parts.config
@@ -179,7 +184,7 @@ export class Node implements Startable {
       await this.#enter({ genesis, contacts: invitation.addresses })
       // The first catch-up brings our own admission, and everything else that the federation knows. We are admitted
       // whether or not it ends: what is missing comes with the next connect.
-      await this.federation.sync.pullNow(peer).catch((error: unknown) => {
+      await this.#replication?.catchUp(peer).catch((error: unknown) => {
         this.#log.warn(
           { peer, error: messageOf(error) },
           'the first catch-up did not end; it goes on by itself',
@@ -252,7 +257,8 @@ export class Node implements Startable {
     // The registry, and who may write into it.
     const policy = new FederationPolicy()
     const store = new RecordStore(database)
-    const registry = new Registry({ federation, identity, store, policy, clock, log })
+    const historyMs = config.history.keepMs
+    const registry = new Registry({ federation, identity, store, policy, clock, log, historyMs })
     const members = new Members({ registry, genesis, self, log })
     policy.use(members)
     policy.prove('/truth/', truthProof(registry, members))
@@ -263,11 +269,13 @@ export class Node implements Startable {
     )
 
     // How it reaches the other members.
-    const gossip = new GossipReplication({ registry, gossip: network.gossip, log })
-    await running.start('gossip', gossip)
-    const relay = (envelope: Uint8Array) => gossip.publish(envelope)
-    const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), relay, log })
-    await running.start('sync', sync)
+    const mayRead = (peer: string) => members.isMember(peer)
+    const address = await clusterAddress(config)
+    const sharing = { registry, self, clock, log }
+    const cluster = address && new ClusterReplication({ address, ...sharing })
+    const peers = cluster ? undefined : new PeerReplication({ network, mayRead, ...sharing })
+    const replication = cluster ?? (peers as PeerReplication)
+    await running.start('replication', replication)
     const presences = new Presences({ registry, members, network, clock, version: VERSION, log })
     await running.start('presence', presences)
     const known = wantedFrom([...contacts, ...config.bootstrap])
@@ -275,7 +283,7 @@ export class Node implements Startable {
     await running.start('supervisor', supervisor)
     const membersChanged = () => {
       registry.rearrange()
-      sync.pullAll()
+      replication.membersChanged()
       supervisor.look()
     }
     running.push('members', members.onChange(membersChanged))
@@ -330,10 +338,20 @@ export class Node implements Startable {
     await running.start('consensus', consensus)
 
     // The registry once more, as etcd clients see it.
-    const { enabled, host, port } = config.etcd
-    if (enabled) await running.start('etcd', new EtcdSurface({ registry, members, self, host, port, log }))
+    await serveEtcd({
+      settings: config.etcd,
+      directory,
+      registry,
+      members,
+      self,
+      strong: cluster !== undefined,
+      running,
+      log,
+    })
 
-    return { genesis, registry, members, presences, sync, datasets, execution, consensus }
+    this.#replication = replication
+    const projected = { datasets, execution, consensus }
+    return { genesis, registry, members, presences, sync: peers?.sync, cluster, ...projected }
   }
 
   #tell(event: NodeEvent): void {

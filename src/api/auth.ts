@@ -1,59 +1,13 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { MiddlewareHandler } from 'hono'
-import { messageOf, NodeError } from '../base/errors.ts'
-
-export const TOKEN_FILE = 'api-token'
-/** As many bits as the token could ever need; its text is safe in a header, a URL and a shell. */
-const TOKEN_BYTES = 32
-const OWNER_ONLY = 0o600
-const TOKEN = /^[A-Za-z0-9_-]{32,}$/
-
-/**
- * The token of the API, made at the first start and readable by the owner of the data directory alone.
- *
- * @throws NodeError INVALID_CONFIG when the file holds something else, STORE_FAILED when it cannot be read or written.
- */
-export async function openToken(dataDirectory: string): Promise<string> {
-  const path = join(dataDirectory, TOKEN_FILE)
-  try {
-    await mkdir(dataDirectory, { recursive: true, mode: 0o700 })
-    return (await readToken(path)) ?? (await createToken(path))
-  } catch (cause) {
-    if (cause instanceof NodeError) throw cause
-    throw new NodeError('STORE_FAILED', `The token in ${path}: ${messageOf(cause)}`, { path }, { cause })
-  }
-}
-
-async function readToken(path: string): Promise<string | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-  // A copy or a backup may have opened the file to others.
-  if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, OWNER_ONLY)
-  const token = text.trim()
-  if (TOKEN.test(token)) return token
-  const message = `${path} holds no token; remove it, and the next start makes a new one`
-  throw new NodeError('INVALID_CONFIG', message, { path })
-}
-
-async function createToken(path: string): Promise<string> {
-  const token = randomBytes(TOKEN_BYTES).toString('base64url')
-  await writeFile(path, `${token}\n`, { mode: OWNER_ONLY, flag: 'wx', flush: true })
-  return token
-}
+import { NodeError } from '../base/errors.ts'
+import { tokenCheck } from '../identity/access-token.ts'
 
 /**
  * Lets through only who brings the token: as a bearer (RFC 6750), or as the password of HTTP Basic (RFC 7617), which is
  * how stock git sends what it was given in a URL or by a credential helper.
  */
 export function requireToken(token: string): MiddlewareHandler {
-  const expected = digest(token)
+  const isToken = tokenCheck(token)
   return async (c, next) => {
     const presented = tokenIn(c.req.header('authorization'))
     if (presented === undefined) {
@@ -62,15 +16,9 @@ export function requireToken(token: string): MiddlewareHandler {
         'This needs the token: Authorization: Bearer <token of the data directory>',
       )
     }
-    // Digests have one length, so the comparison tells neither the length nor how much of the token was right.
-    if (!timingSafeEqual(digest(presented), expected))
-      throw new NodeError('UNAUTHORIZED', 'The token is not right')
+    if (!isToken(presented)) throw new NodeError('UNAUTHORIZED', 'The token is not right')
     await next()
   }
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }
 
 function tokenIn(header: string | undefined): string | undefined {

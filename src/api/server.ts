@@ -12,10 +12,10 @@ import {
   requestTimeoutMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { openToken } from '../identity/access-token.ts'
 import type { NodeEvent } from '../node.ts'
 import type { ApiNode } from './api-node.ts'
 import { createApp } from './app.ts'
-import { openToken } from './auth.ts'
 import { TEMPORARY_DIRECTORY } from './dataset-routes.ts'
 import { eventView } from './event-view.ts'
 import { EventHub } from './events.ts'

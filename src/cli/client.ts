@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { TOKEN_FILE } from '../api/auth.ts'
 import { PROBLEM_MEDIA_TYPE, problemSchema } from '../api/problems.ts'
 import { WHEREABOUTS_FILE } from '../api/whereabouts.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { clientTimeoutMs } from '../base/limits.ts'
+import { TOKEN_FILE } from '../identity/access-token.ts'
 import { knownCode } from './exit-codes.ts'
 
 /** Where a node is, and what opens it. */

@@ -92,6 +92,9 @@ export class ClusterReplication implements Startable {
     }
   }
 
+  /** What a record's author was admitted by comes through the same watch, in order. */
+  membersChanged(): void {}
+
   state(): ClusterState {
     return this.#progress.state()
   }

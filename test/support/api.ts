@@ -1,7 +1,7 @@
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { openToken } from '../../src/api/auth.ts'
+import { openToken } from '../../src/identity/access-token.ts'
 import { type Problem, problemSchema } from '../../src/api/problems.ts'
 import { ApiServer } from '../../src/api/server.ts'
 import { silentLogger } from '../../src/base/logger.ts'

@@ -13,6 +13,7 @@ export function testConfig(name: string, dataDirectory: string, more: ConfigInpu
     listen: ['/ip4/127.0.0.1/tcp/0'],
     mdns: false,
     api: { port: 0 },
+    etcd: { serve: 'never' },
     log: { level: 'silent' },
     ...more,
   }

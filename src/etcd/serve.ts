@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises'
+import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import type { StopStack } from '../base/lifecycle.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Members } from '../federation/members.ts'
+import { openToken, tokenCheck } from '../identity/access-token.ts'
+import type { Registry } from '../registry/registry.ts'
+import { EtcdSurface } from './surface.ts'
+
+/** The settings `etcd.…`. */
+export interface EtcdSettings {
+  readonly serve: 'auto' | 'always' | 'never'
+  readonly host: string
+  readonly port: number
+  readonly requireToken: boolean
+  readonly allowedHosts: readonly string[]
+  /** Empty: none. */
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+export interface ServeEtcdParts {
+  readonly settings: EtcdSettings
+  /** The data directory, where the token stands. */
+  readonly directory: string
+  readonly registry: Registry
+  readonly members: Members
+  readonly self: string
+  /** Whether the registry is kept in an etcd cluster. */
+  readonly strong: boolean
+  readonly running: StopStack
+  readonly log: Logger
+}
+
+/**
+ * Starts the etcd surface as the settings say. Where it was not asked for and another program has the port (a second
+ * node, an etcd), the node goes without and says so.
+ *
+ * @throws NodeError INVALID_CONFIG, PORT_IN_USE
+ */
+export async function serveEtcd(parts: ServeEtcdParts): Promise<void> {
+  const { settings, directory, registry, members, self, strong, running, log } = parts
+  const { serve, host, port, requireToken, allowedHosts } = settings
+  if (serve === 'never') return
+  const tls = await readCertificate(settings)
+  const authenticate = tokenCheck(await openToken(directory))
+  const who = { registry, members, self, strong, log }
+  const where = { host, port, requireToken, allowedHosts, authenticate }
+  const surface = new EtcdSurface({ ...who, ...where, ...(tls === undefined ? {} : { tls }) })
+  try {
+    await running.start('etcd', surface)
+  } catch (error) {
+    if (serve === 'always' || !isNodeError(error, 'PORT_IN_USE')) throw error
+    log.warn(
+      { host, port },
+      'etcd clients are not served: the port is taken; set etcd.port (MAO_ETCD_PORT) to another, or etcd.serve to never',
+    )
+  }
+}
+
+async function readCertificate({ certFile, keyFile }: EtcdSettings) {
+  if (certFile === '' && keyFile === '') return undefined
+  if (certFile === '' || keyFile === '') {
+    throw new NodeError('INVALID_CONFIG', 'etcd.certFile and etcd.keyFile go together')
+  }
+  try {
+    return { cert: await readFile(certFile), key: await readFile(keyFile) }
+  } catch (cause) {
+    const message = `The certificate of the etcd surface cannot be read: ${messageOf(cause)}`
+    throw new NodeError('INVALID_CONFIG', message, { certFile, keyFile }, { cause })
+  }
+}
