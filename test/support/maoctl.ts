@@ -21,7 +21,13 @@ export interface Ended {
 
 /** The environment of a command that knows nothing of whoever runs the tests. */
 function environment(more: Record<string, string> = {}): Record<string, string> {
-  return { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...more }
+  return {
+    PATH: process.env.PATH ?? '',
+    HOME: '/nonexistent',
+    NO_COLOR: '1',
+    MAO_ETCD_SERVE: 'never',
+    ...more,
+  }
 }
 
 export interface CommandOptions {
