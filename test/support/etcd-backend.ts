@@ -1,4 +1,4 @@
-import { after, before, suite, type TestContext, test } from 'node:test'
+import { after, before, suite, test } from 'node:test'
 import { Etcd3, type IOptions } from 'etcd3'
 import { type Ended, runProgram, spawnProgram } from './child-process.ts'
 import { type Ending, startEtcd } from './etcd-cluster.ts'
@@ -24,8 +24,9 @@ export interface Story {
   readonly addresses: readonly string[]
   /** All keys of the story are below it; nobody else's are. */
   readonly prefix: string
-  readonly t: TestContext
   readonly raw: RawEtcd
+  /** Done when the story is over, the last first, before its clients are closed. */
+  after(undo: () => unknown): void
   key(name: string): Buffer
   etcd3(options?: Partial<IOptions>): Etcd3
   /** Runs etcdctl to its end. */
@@ -44,17 +45,24 @@ export type Tell = (keys: Keys | 'both', title: string, run: (story: Story) => P
 
 let told = 0
 
-/** Tells the stories on every backend: one story after the other on each, the backends side by side. */
-export function onEveryBackend(title: string, stories: (tell: Tell, backend: Backend) => void): void {
+/**
+ * Tells the stories on every backend, the backends side by side; on each one story after the other, since they count
+ * revisions, unless they are to be told all together.
+ */
+export function onEveryBackend(
+  title: string,
+  stories: (tell: Tell, backend: Backend) => void,
+  { together = false } = {},
+): void {
   suite(title, { concurrency: true }, () => {
     for (const backend of BACKENDS) {
-      suite(backend.name, { concurrency: false }, () => stories(teller(backend), backend))
+      suite(backend.name, { concurrency: together }, () => stories(teller(backend), backend))
     }
   })
 }
 
 function teller(backend: Backend): Tell {
-  const undo: (() => void | Promise<void>)[] = []
+  const undo: (() => unknown)[] = []
   const ending: Ending = { after: (step) => undo.push(step) }
   let addresses: readonly string[] = []
   let raw: RawEtcd | undefined
@@ -70,16 +78,21 @@ function teller(backend: Backend): Tell {
     for (const where of keys === 'both' ? (['local', 'shared'] as const) : [keys]) {
       test(keys === 'both' ? `${title} (${where} keys)` : title, async (t) => {
         const prefix = `/${where}/story-${++told}/`
-        await run(openStory({ t, backend, addresses, prefix, raw: raw as RawEtcd }))
+        const undo: (() => unknown)[] = []
+        t.after(async () => {
+          for (const step of undo.reverse()) await step()
+        })
+        const after = (step: () => unknown) => void undo.push(step)
+        await run(openStory({ after, backend, addresses, prefix, raw: raw as RawEtcd }))
       })
     }
   }
 }
 
-type Place = Pick<Story, 't' | 'backend' | 'addresses' | 'prefix' | 'raw'>
+type Place = Pick<Story, 'after' | 'backend' | 'addresses' | 'prefix' | 'raw'>
 
 function openStory(place: Place): Story {
-  const { t, addresses, prefix } = place
+  const { addresses, prefix } = place
   const endpoints = `--endpoints=${addresses.join(',')}`
   const env = { ETCDCTL_API: '3' }
   return {
@@ -87,13 +100,13 @@ function openStory(place: Place): Story {
     key: (name) => Buffer.from(prefix + name),
     etcd3: (options = {}) => {
       const client = new Etcd3({ hosts: [...addresses], ...options })
-      t.after(() => client.close())
+      place.after(() => client.close())
       return client
     },
-    ctl: (...args) => runProgram(t, 'etcdctl', [endpoints, ...args], { env }),
+    ctl: (...args) => runProgram(place, 'etcdctl', [endpoints, ...args], { env }),
     ctlReading: (input, ...args) =>
-      runProgram(t, 'sh', ['-c', 'printf %s "$0" | etcdctl "$@"', input, endpoints, ...args], { env }),
-    ctlRunning: (...args) => spawnProgram(t, 'etcdctl', [endpoints, ...args], { env }),
+      runProgram(place, 'sh', ['-c', 'printf %s "$0" | etcdctl "$@"', input, endpoints, ...args], { env }),
+    ctlRunning: (...args) => spawnProgram(place, 'etcdctl', [endpoints, ...args], { env }),
     gateway: async (path, body) => {
       const text = typeof body === 'string' ? body : JSON.stringify(body)
       const answer = await fetch(`http://${addresses[0]}${path}`, { method: 'POST', body: text })
