@@ -2,13 +2,7 @@
  * Follows the cluster at one of its endpoints: reads it once as a whole, then watches it from there on, and goes on
  * from the last revision that was applied wherever the next endpoint is (protocols/strong-mode.md §5).
  */
-import {
-  GRPCOutOfRangeError,
-  GRPCResourceExhastedError,
-  type IEvent,
-  type IKeyValue,
-  type IRangeResponse,
-} from 'etcd3'
+import { GRPCOutOfRangeError, GRPCResourceExhastedError, type IEvent, type IKeyValue } from 'etcd3'
 import { messageOf, NodeError } from '../base/errors.ts'
 import {
   clusterCallTimeoutMs,
@@ -225,25 +219,30 @@ export class ClusterFollower {
     }
   }
 
+  /** The next page is on its way while one is judged. */
   async *#pages(endpoint: ClusterEndpoint, start: string, end: string): AsyncGenerator<Page> {
-    const { keys } = this.#parts
-    let [from, limit, more] = [start, clusterPageRecordsMax, true]
-    while (more) {
-      let response: IRangeResponse
+    let coming: Promise<Page> | undefined = this.#page(endpoint, start, end)
+    while (coming !== undefined) {
+      const page: Page = await coming
+      coming = page.to === end ? undefined : this.#page(endpoint, page.to, end)
+      // Who stops at this page does not wait for the next.
+      coming?.catch(() => undefined)
+      yield page
+    }
+  }
+
+  async #page(endpoint: ClusterEndpoint, from: string, end: string): Promise<Page> {
+    for (let limit = clusterPageRecordsMax; ; limit = Math.ceil(limit / 8)) {
       try {
-        response = await endpoint.range({ ...keys.between(from, end), limit })
+        const { header, kvs, more } = await endpoint.range({ ...this.#parts.keys.between(from, end), limit })
+        const arrivals = kvs.map((kv) => this.#arrival(kv))
+        const last = arrivals.at(-1)
+        const to = more && last !== undefined ? `${last.place}\0` : end
+        return { from, to, revision: Number(header.revision), arrivals }
       } catch (error) {
         // Rubbish may be larger than any record; then fewer at once fit an answer.
         if (!(error instanceof GRPCResourceExhastedError) || limit === 1) throw error
-        limit = Math.ceil(limit / 8)
-        continue
       }
-      const arrivals = response.kvs.map((kv) => this.#arrival(kv))
-      const last = arrivals.at(-1)
-      more = response.more && last !== undefined
-      const to = more && last !== undefined ? `${last.place}\0` : end
-      yield { from, to, revision: Number(response.header.revision), arrivals }
-      from = to
     }
   }
 

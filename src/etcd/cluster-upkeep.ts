@@ -14,7 +14,7 @@ import { type ClusterKeys, chunksOf, type Offer } from './cluster-keys.ts'
 export interface ClusterUpkeepParts {
   readonly keys: ClusterKeys
   readonly inbox: Pick<ClusterInbox, 'own' | 'mended'>
-  readonly index: Pick<RecordIndex, 'get'>
+  readonly index: Pick<RecordIndex, 'get' | 'within'>
   readonly clock: Clock
 }
 
@@ -30,7 +30,7 @@ export class ClusterUpkeep {
   /** [R4] Writes what the cluster lacks or has in an older form. Who wrote a place in between is left alone. */
   async offer(endpoint: ClusterEndpoint, offers: readonly Offer[]): Promise<void> {
     const now = this.#parts.clock.now()
-    const wanted = offers.filter(({ record }) => !isOutlived(record, now))
+    const wanted = offers.filter(({ record }) => !isExpired(record, now) && !this.#isBuried(record, now))
     for (const chunk of chunksOf(wanted, ({ record }) => record)) {
       await endpoint.txn(this.#parts.keys.offer(chunk))
     }
@@ -50,6 +50,14 @@ export class ClusterUpkeep {
     await this.offer(endpoint, lost)
     for (const { place } of lost) inbox.mended(place)
     for (const [place, revision] of forgotten) await this.#forget(endpoint, place, revision)
+  }
+
+  /** [R5] Whether a tombstone that is not passed on any more covers the record, or is the record. */
+  #isBuried({ key, version }: SealedRecord, nowMs: number): boolean {
+    const claims = this.#parts.index.within({ from: `${key} `, to: `${key}!` })
+    return claims.some(
+      (claim) => claim.value === null && claim.time + tombstoneLifeMs < nowMs && claim.version >= version,
+    )
   }
 
   /** [U1, U2] Takes out a record of this node's own, and with a tombstone what it has buried. */
@@ -76,10 +84,6 @@ export class ClusterUpkeep {
     }
     await endpoint.txn(keys.forget(gone))
   }
-}
-
-function isOutlived(record: SealedRecord, nowMs: number): boolean {
-  return isExpired(record, nowMs) || (record.value === null && record.time + tombstoneLifeMs < nowMs)
 }
 
 /** What an envelope of the cluster says, its signature unchecked; undefined for rubbish. */

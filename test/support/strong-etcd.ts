@@ -121,6 +121,17 @@ export class StrongEtcd {
     })
   }
 
+  /** As `restart`, for a cluster that tells nothing to strangers: it answers as soon as it refuses them. */
+  async launchAndAnswer(index: number): Promise<void> {
+    this.launch(index)
+    const { clientPort } = this.#member(index)
+    const answers = async () => {
+      const answer = await fetch(`http://127.0.0.1:${clientPort}/health`).catch(() => undefined)
+      return answer?.ok === true
+    }
+    await eventually(answers, 'etcd does not answer', START_TIMEOUT_MS)
+  }
+
   /** @returns what etcdctl printed. */
   async ctl(...args: string[]): Promise<string> {
     const endpoints = this.endpoints.join(',')
