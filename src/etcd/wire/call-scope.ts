@@ -1,0 +1,52 @@
+/** The circumstances of one call, and the end of them. */
+import type { EtcdError } from '../status.ts'
+import type { CallContext } from './service.ts'
+
+export class CallScope implements CallContext {
+  readonly token: string | undefined
+  readonly peer: string
+  /** Made when somebody asks for it: few handlers do, and it costs more than the rest of a quick call. */
+  #controller: AbortController | undefined
+  #cancelled: EtcdError | undefined
+
+  constructor(token: string | undefined, peer: string) {
+    this.token = token
+    this.peer = peer
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#cancelled !== undefined) this.#controller.abort(this.#cancelled)
+    }
+    return this.#controller.signal
+  }
+
+  cancel(why: EtcdError): void {
+    if (this.#cancelled !== undefined) return
+    this.#cancelled = why
+    this.#controller?.abort(why)
+  }
+}
+
+/** What one connection makes this node keep in memory: parts of requests, and answers that nobody has taken yet. */
+export class HeldBytes {
+  readonly #max: number
+  #held = 0
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  get isFull(): boolean {
+    return this.#held >= this.#max
+  }
+
+  add(bytes: number): void {
+    this.#held += bytes
+  }
+
+  remove(bytes: number): void {
+    this.#held -= bytes
+  }
+}

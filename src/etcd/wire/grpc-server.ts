@@ -1,0 +1,180 @@
+/**
+ * One port for all that etcd's clients speak: gRPC on HTTP/2, and on HTTP/1.1 the JSON gateway. HTTP/2 itself is
+ * Node's; here stand the doors, the bounds, and the end.
+ */
+import { once } from 'node:events'
+import { createServer as createHttp2Server, type Http2Server, type ServerOptions } from 'node:http2'
+import { type AddressInfo, createServer, isIP, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import type { Startable } from '../../base/lifecycle.ts'
+import {
+  etcdConnectionsMax,
+  etcdConnectionWindowBytes,
+  etcdFirstBytesTimeoutMs,
+  etcdHeaderBytesMax,
+  etcdHeadersMax,
+  etcdPingIntervalMs,
+  etcdResetsBurst,
+  etcdResetsPerSecond,
+  etcdStopTimeoutMs,
+  etcdStreamsPerConnectionMax,
+  etcdStreamWindowBytes,
+} from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import { withDeadline } from '../../base/wait.ts'
+import type { EtcdError } from '../status.ts'
+import { Endpoints } from './endpoints.ts'
+import { onFirstBytes } from './first-bytes.ts'
+import { GrpcSession } from './grpc-session.ts'
+import type { Services } from './service.ts'
+
+export interface GrpcServerParts {
+  readonly services: Services
+  readonly host: string
+  /** Zero takes any free port. */
+  readonly port: number
+  /** Without it, nothing is encrypted. With `ca`, only clients that have a certificate of it are served. */
+  readonly tls?: {
+    readonly cert: Buffer | string
+    readonly key: Buffer | string
+    readonly ca?: Buffer | string
+  }
+  /** `method` as gRPC names it, such as `/etcdserverpb.KV/Range`. @returns why the call is refused, if it is */
+  readonly authorize: (token: string | undefined, method: string) => EtcdError | undefined
+  /** Whether a request of HTTP/1.1 with that Host header is meant for this node. */
+  readonly hosts: (hostHeader: string) => boolean
+  readonly log: Logger
+}
+
+const HTTP2_OPTIONS: ServerOptions = {
+  settings: {
+    maxConcurrentStreams: etcdStreamsPerConnectionMax,
+    initialWindowSize: etcdStreamWindowBytes,
+    maxHeaderListSize: etcdHeaderBytesMax,
+  },
+  maxHeaderListPairs: etcdHeadersMax,
+  streamResetBurst: etcdResetsBurst,
+  streamResetRate: etcdResetsPerSecond,
+}
+
+export class GrpcServer implements Startable {
+  readonly #parts: GrpcServerParts
+  readonly #log: Logger
+  readonly #sessions = new Set<GrpcSession>()
+  readonly #sockets = new Set<Socket>()
+  #door: Server | undefined
+  #port = 0
+  #pings: NodeJS.Timeout | undefined
+
+  constructor(parts: GrpcServerParts) {
+    this.#parts = parts
+    this.#log = parts.log
+  }
+
+  /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (the certificate) */
+  async start(): Promise<void> {
+    if (this.#door !== undefined) return
+    const http2 = this.#http2Server()
+    const door = this.#openDoor(http2)
+    door.maxConnections = etcdConnectionsMax
+    this.#port = await listen(door, this.#parts.host, this.#parts.port)
+    this.#door = door
+    this.#pings = setInterval(() => {
+      for (const session of this.#sessions) session.ping()
+    }, etcdPingIntervalMs)
+    this.#pings.unref()
+  }
+
+  async stop(): Promise<void> {
+    const door = this.#door
+    this.#door = undefined
+    clearInterval(this.#pings)
+    if (door === undefined) return
+    const closed = once(door, 'close')
+    door.close()
+    for (const session of this.#sessions) session.stop()
+    try {
+      await withDeadline(closed, etcdStopTimeoutMs, 'Ending the calls of etcd clients')
+    } catch (error) {
+      // A client that keeps its connection open is cut off, as etcd does.
+      this.#log.debug({ error: messageOf(error) }, 'connections of etcd clients were cut')
+      for (const session of this.#sessions) session.destroy()
+      for (const socket of this.#sockets) socket.destroy()
+      await closed
+    }
+  }
+
+  /** `host:port`, as clients take it for an endpoint. */
+  address(): string {
+    const { host } = this.#parts
+    return `${isIP(host) === 6 ? `[${host}]` : host}:${this.#port}`
+  }
+
+  #http2Server(): Http2Server {
+    const { services, authorize, log } = this.#parts
+    const endpoints = new Endpoints(services)
+    const http2 = createHttp2Server(HTTP2_OPTIONS)
+    const parts = {
+      endpoints,
+      authorize,
+      log,
+      other: (stream: import('node:http2').ServerHttp2Stream) => {
+        stream.respond({ ':status': 415 }, { endStream: true })
+        stream.resume()
+      },
+    }
+    http2.on('session', (session) => {
+      const served = new GrpcSession(session, parts)
+      this.#sessions.add(served)
+      session.once('close', () => this.#sessions.delete(served))
+      session.setLocalWindowSize(etcdConnectionWindowBytes)
+      served.serve()
+    })
+    return http2
+  }
+
+  #openDoor(http2: Http2Server): Server {
+    const accept = (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+      socket.on('error', (error) => this.#log.debug({ error: error.message }, 'an etcd client went away'))
+    }
+    const { tls } = this.#parts
+    if (tls === undefined) {
+      return createServer({ noDelay: true }, (socket) => {
+        accept(socket)
+        onFirstBytes(socket, etcdFirstBytesTimeoutMs, (protocol) => {
+          if (protocol === 'http2') http2.emit('connection', socket)
+          else socket.destroy()
+        })
+      })
+    }
+    try {
+      const ALPNProtocols = ['h2', 'http/1.1']
+      const mutual = tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }
+      const options = { ...tls, ...mutual, ALPNProtocols, handshakeTimeout: etcdFirstBytesTimeoutMs }
+      const door = createTlsServer(options, (socket: TLSSocket) => {
+        accept(socket)
+        if (socket.alpnProtocol === 'h2') http2.emit('connection', socket)
+        else socket.destroy()
+      })
+      door.on('tlsClientError', (error) => this.#log.debug({ error: error.message }, 'no TLS with a client'))
+      return door
+    } catch (cause) {
+      const text = `The certificate of the etcd surface cannot be used: ${messageOf(cause)}`
+      throw new NodeError('INVALID_CONFIG', text, {}, { cause })
+    }
+  }
+}
+
+async function listen(door: Server, host: string, port: number): Promise<number> {
+  try {
+    door.listen({ host, port })
+    await once(door, 'listening')
+    return (door.address() as AddressInfo).port
+  } catch (cause) {
+    const message = `The etcd surface cannot listen on ${host}:${port}: ${messageOf(cause)}; stop what does, or set etcd.port`
+    throw new NodeError('PORT_IN_USE', message, { host, port }, { cause })
+  }
+}

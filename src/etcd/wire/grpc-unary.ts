@@ -1,0 +1,148 @@
+/** A gRPC call of one request and one answer: the quick path, on which most calls come. */
+import type { ServerHttp2Stream } from 'node:http2'
+import { constants } from 'node:http2'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
+import type { CallScope, HeldBytes } from './call-scope.ts'
+import { decode } from './codec.ts'
+import type { UnaryEndpoint } from './endpoints.ts'
+import { FrameReader, frameOf } from './frames.ts'
+import { cancelled, GRPC_TYPE, statusHeaders } from './grpc-headers.ts'
+
+/** Header lists that are written over and over; without a date, which gRPC does not ask for. */
+const ANSWER = { ':status': 200, 'content-type': GRPC_TYPE }
+const OPTIONS = { waitForTrailers: true, sendDate: false }
+const LAST = { endStream: true, sendDate: false }
+const DONE = { 'grpc-status': '0' }
+
+export interface GrpcCallParts {
+  readonly scope: CallScope
+  readonly held: HeldBytes
+  readonly log: Logger
+}
+
+export class GrpcUnary {
+  readonly #stream: ServerHttp2Stream
+  readonly #endpoint: UnaryEndpoint
+  readonly #parts: GrpcCallParts
+  readonly #frames = new FrameReader()
+  #asked = false
+  #over = false
+  #held = 0
+
+  constructor(stream: ServerHttp2Stream, endpoint: UnaryEndpoint, parts: GrpcCallParts) {
+    this.#stream = stream
+    this.#endpoint = endpoint
+    this.#parts = parts
+  }
+
+  serve(): void {
+    const stream = this.#stream
+    stream.on('data', (piece: Buffer) => this.#take(piece))
+    stream.on('end', () => this.#ended())
+    stream.on('close', () => this.#close())
+    stream.on('wantTrailers', () => this.#finish())
+  }
+
+  /** Answers with that status; what the handler says later is dropped. */
+  refuse(error: EtcdError): void {
+    if (this.#over) return
+    this.#over = true
+    this.#parts.scope.cancel(error)
+    refuseStream(this.#stream, error)
+  }
+
+  #take(piece: Buffer): void {
+    // One message is a request; what comes behind it is nobody's.
+    if (this.#asked || this.#over) return
+    this.#frames.push(piece)
+    let message: Buffer | undefined
+    try {
+      message = this.#frames.next()
+    } catch (error) {
+      this.refuse(toStatus(error, this.#parts.log))
+      return
+    }
+    if (message === undefined) {
+      this.#hold(piece.length)
+      return
+    }
+    this.#asked = true
+    this.#answer(message)
+  }
+
+  #answer(message: Buffer): void {
+    const { request, unary } = this.#endpoint
+    let decoded: object
+    try {
+      decoded = decode(request, message)
+    } catch (error) {
+      const text = `grpc: error unmarshalling request: ${messageOf(error)}`
+      this.refuse(new EtcdError(STATUS.INTERNAL, text))
+      return
+    }
+    try {
+      const answer = unary(decoded as never, this.#parts.scope)
+      if (answer instanceof Promise)
+        answer.then((response) => this.#send(response)).catch((e) => this.#fail(e))
+      else this.#send(answer)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#over) this.refuse(toStatus(error, this.#parts.log))
+  }
+
+  #send(response: object): void {
+    const stream = this.#stream
+    if (this.#over || stream.destroyed || stream.closed) return
+    const frame = frameOf(this.#endpoint.response, response)
+    this.#over = true
+    this.#hold(frame.length)
+    stream.respond(ANSWER, OPTIONS)
+    stream.end(frame)
+  }
+
+  #finish(): void {
+    this.#stream.sendTrailers(DONE)
+    hangUp(this.#stream)
+  }
+
+  #ended(): void {
+    if (this.#asked) return
+    const text = this.#frames.length === 0 ? 'EOF' : 'unexpected EOF'
+    this.refuse(new EtcdError(STATUS.UNKNOWN, text))
+  }
+
+  #hold(bytes: number): void {
+    this.#held += bytes
+    this.#parts.held.add(bytes)
+    if (this.#parts.held.isFull && !this.#over) this.refuse(refusals.tooManyRequests())
+  }
+
+  #close(): void {
+    this.#parts.held.remove(this.#held)
+    this.#held = 0
+    if (!this.#over) this.#parts.scope.cancel(cancelled())
+    this.#over = true
+  }
+}
+
+/** An answer that is a status alone. */
+export function refuseStream(stream: ServerHttp2Stream, error: EtcdError): void {
+  if (stream.destroyed || stream.closed) return
+  stream.respond({ ...ANSWER, ...statusHeaders(error) }, LAST)
+  // Somebody has to take what is on its way, for the stream to come to its end.
+  stream.resume()
+  hangUp(stream)
+}
+
+/** Tells a client that still sends that nobody listens, once it has been sent its answer. */
+export function hangUp(stream: ServerHttp2Stream): void {
+  setImmediate(() => {
+    if (!stream.destroyed && !stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  })
+}
