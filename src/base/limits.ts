@@ -84,7 +84,7 @@ export const syncBatchesJudgedMax = 2
 /** Splits within splits: sixteen parts a time, no registry is deep enough for more. */
 export const syncDepthMax = 16
 /** What a catch-up may do in vain: ranges compared and records fetched that bring nothing. Some seconds of work. */
-export const syncEffortMax = 100_000
+export const syncEffortMax = 50_000
 /** What each record that is accepted adds to that: to find a single one, some ranges have to be compared. */
 export const syncEffortPerRecord = 16
 /** From one answer to the next; a slow line brings a full frame in this time. */
@@ -286,6 +286,14 @@ export const listingsPerAuthorMax = 100
 export const eventsKeptMax = 1_000
 /** A word on a quiet event stream, so that neither side nor a proxy takes it for dead. */
 export const eventHeartbeatMs = 15 * SECOND_MS
+/** Watches of the registry open at once through the API, and changes that are looked at in one go for one of them. */
+export const registryWatchesMax = 100
+export const watchChangesLookedAtMax = 500
+/** Keys that one request may delete: they go in one write, for which all others wait. */
+export const keysDeletedMax = 10_000
+/** How exactly the API knows the times of revisions, and how many it keeps: some hours of a change every second. */
+export const revisionMarkMs = 1 * SECOND_MS
+export const revisionMarksMax = 20_000
 /** Bytes and entries of one dataset that is imported through the API. */
 export const importBytesMax = 64 * 1024 * MIB
 export const importEntriesMax = treeEntriesMax
@@ -347,6 +355,8 @@ export const etcdWatchFragmentBytesMax = 2 * MIB
 export const etcdProgressIntervalMs = 10 * MINUTE_MS
 /** Keep-alives of one stream that wait for the disk; one that sends more than that is cut off. */
 export const etcdKeepAlivesPendingMax = 1_000
+/** Of a snapshot, one message: small beside what a client takes, large beside what each costs. */
+export const etcdSnapshotChunkBytes = 64 * KIB
 /** What calls in flight are given to end when the surface stops. */
 export const etcdStopTimeoutMs = 2 * SECOND_MS
 /** A larger value of a record is not told in an event, which is kept for those who come back; it is there to be read. */

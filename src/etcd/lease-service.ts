@@ -67,7 +67,7 @@ export class LeaseService {
     let pending = 0
     let last: Promise<void> = Promise.resolve()
     let over = false
-    let taken = () => undefined as void
+    let taken: () => void = () => undefined
     const end = (error?: unknown) => {
       if (over) return
       over = true
@@ -84,7 +84,12 @@ export class LeaseService {
       if (over) return
       pending += 1
       if (pending > etcdKeepAlivesPendingMax) {
-        end(refuse(STATUS.RESOURCE_EXHAUSTED, `more than ${etcdKeepAlivesPendingMax} keep-alives wait for an answer`))
+        end(
+          refuse(
+            STATUS.RESOURCE_EXHAUSTED,
+            `more than ${etcdKeepAlivesPendingMax} keep-alives wait for an answer`,
+          ),
+        )
         return
       }
       const renewed = this.#renew(ID)
