@@ -4,6 +4,7 @@
  */
 import { decode, encode } from '@ipld/dag-cbor'
 import { z } from 'zod'
+import { NodeError } from '../base/errors.ts'
 import {
   keyBytesMax,
   syncListedMax,
@@ -112,20 +113,28 @@ export function encodeCompared(answers: readonly RangeAnswer[]): Uint8Array {
   return encode({ answers: answers.map(wireAnswerOf) })
 }
 
-/** @throws Error when the bytes are no answers to `asked` ranges. */
+/** @throws NodeError INVALID_INPUT when the bytes are no answers to `asked` ranges. */
 export function decodeCompared(bytes: Uint8Array, asked: number): readonly RangeAnswer[] {
-  const { answers } = comparedSchema.parse(decode(bytes))
-  if (answers.length !== asked) throw new Error(`${asked} ranges were asked for, ${answers.length} answered`)
-  return answers
+  const { answers } = answerIn(bytes, comparedSchema)
+  if (answers.length === asked) return answers
+  throw new NodeError('INVALID_INPUT', `${asked} ranges were asked for, ${answers.length} answered`)
 }
 
 export function encodeFetched({ envelopes, next }: Fetched): Uint8Array {
   return encode({ envelopes, next: next === null ? null : [next.range, next.from] })
 }
 
-/** @throws Error when the bytes are no records. */
+/** @throws NodeError INVALID_INPUT when the bytes are no records. */
 export function decodeFetched(bytes: Uint8Array): Fetched {
-  return fetchedSchema.parse(decode(bytes))
+  return answerIn(bytes, fetchedSchema)
+}
+
+function answerIn<T>(bytes: Uint8Array, schema: z.ZodType<T>): T {
+  try {
+    return schema.parse(decode(bytes))
+  } catch (cause) {
+    throw new NodeError('INVALID_INPUT', 'The peer sent no answer to what it was asked', {}, { cause })
+  }
 }
 
 function wireAnswerOf(answer: RangeAnswer): unknown {

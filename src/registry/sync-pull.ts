@@ -35,6 +35,8 @@ export interface PullParts {
   readonly relay: (envelope: Uint8Array) => void
   /** Hears of the peer's digest of the whole registry as soon as it is told. */
   readonly onDigest: (digest: string, same: boolean) => void
+  /** How long an answer may take; ms. */
+  readonly answerTimeoutMs?: number
 }
 
 export class SyncPull {
@@ -172,7 +174,8 @@ export class SyncPull {
 
   async #answer(): Promise<Uint8Array> {
     this.#check()
-    const frame = await withDeadline(this.#parts.frames.read(), syncAnswerTimeoutMs, 'An answer')
+    const { frames, answerTimeoutMs = syncAnswerTimeoutMs } = this.#parts
+    const frame = await withDeadline(frames.read(), answerTimeoutMs, 'An answer')
     this.#check()
     if (frame === undefined) throw new NodeError('STREAM_CLOSED', 'The peer ended the catch-up')
     return frame

@@ -1,74 +1,165 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  answer,
-  digestRange,
-  EVERYTHING,
-  lacking,
-  lowerBound,
-  type Range,
-} from '../../src/registry/ranges.ts'
-import type { SealedRecord } from '../../src/registry/record.ts'
-import { placeOf } from '../../src/registry/state.ts'
-import { plainRecord } from '../support/records.ts'
+import { keyBytesMax } from '../../src/base/limits.ts'
+import { answer, EVERYTHING, follow, type RangeAnswer, remaining } from '../../src/registry/ranges.ts'
+import { placeOf } from '../../src/registry/record.ts'
+import type { RecordIndex } from '../../src/registry/record-index.ts'
+import { byHash, honest, indexOf, looseRecord, Reconciliation, take } from '../support/reconciliation.ts'
 
-const sorted = (records: readonly SealedRecord[]) =>
-  [...records].sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1))
+const keyOf = (n: number) => `/tools/t${String(n).padStart(6, '0')}`
+const many = (count: number, version = 1) =>
+  Array.from({ length: count }, (_, n) => looseRecord(keyOf(n), version))
 
-/** Pulls what `theirs` has as the catch-up does, and counts the questions. */
-function pull(ours: readonly SealedRecord[], theirs: readonly SealedRecord[]) {
-  const places: string[] = []
-  const open: Range[] = [EVERYTHING]
-  let questions = 0
-  for (let range = open.pop(); range !== undefined; range = open.pop()) {
-    questions += 1
-    const answered = answer(theirs, digestRange(ours, range))
-    if (answered.kind === 'list') places.push(...lacking(ours, answered.held))
-    if (answered.kind === 'split') {
-      open.push(...answered.parts.filter((part) => digestRange(ours, part).digest !== part.digest))
-    }
-  }
-  return { places, questions }
+function catchUp(ours: RecordIndex, theirs: RecordIndex, bytesMax?: number, backwards = false) {
+  return new Reconciliation(ours, honest(theirs, bytesMax), byHash(theirs), { backwards }).run()
 }
 
-const many = (count: number, version = 1) =>
-  sorted(
-    Array.from({ length: count }, (_, n) =>
-      plainRecord({ key: `/tools/t${String(n).padStart(6, '0')}`, author: 'amy', version }),
-    ),
-  )
+/** Sets that overlap in part, some of the records in other versions, some stretches dense and others empty. */
+const side = fc.array(
+  fc.record({
+    from: fc.nat(3_000),
+    length: fc.nat(700),
+    every: fc.integer({ min: 1, max: 9 }),
+    version: fc.nat(2),
+  }),
+  { maxLength: 4 },
+)
+function made(stretches: readonly { from: number; length: number; every: number; version: number }[]) {
+  const index = indexOf([])
+  for (const { from, length, every, version } of stretches) {
+    for (let n = from; n < from + length; n += every) take(index, looseRecord(keyOf(n), version + 1))
+  }
+  return index
+}
 
-test('whatever two peers hold, one learns of exactly what it lacks', () => {
-  const set = fc.uniqueArray(fc.integer({ min: 0, max: 600 }), { maxLength: 400 })
+test('whatever two peers hold, a catch-up ends with the union, and brings nothing that does not win', () => {
   fc.assert(
-    fc.property(set, set, (mine, yours) => {
-      const make = (numbers: number[]) =>
-        sorted(numbers.map((n) => plainRecord({ key: `/tools/t${n}`, author: 'amy', version: (n % 3) + 1 })))
-      const [ours, theirs] = [make(mine), make(yours)]
-      const missing = theirs.filter((record) => !mine.includes(Number(record.key.slice(8)))).map(placeOf)
-      assert.deepEqual(pull(ours, theirs).places.sort(), missing.sort())
-    }),
-    { numRuns: 300 },
+    fc.property(
+      side,
+      side,
+      fc.constantFrom(200, 3_000, 500_000),
+      fc.boolean(),
+      (mine, yours, bytesMax, back) => {
+        const [ours, theirs] = [made(mine), made(yours)]
+        const union = indexOf(ours.within(EVERYTHING))
+        let missing = 0
+        for (const record of theirs.within(EVERYTHING)) missing += take(union, record) ? 1 : 0
+        const done = catchUp(ours, theirs, bytesMax, back)
+        assert.equal(ours.digest(EVERYTHING), union.digest(EVERYTHING))
+        assert.equal(done.accepted, missing)
+        assert.equal(done.inVain, 0)
+        const frames = Math.ceil((32 * missing) / bytesMax)
+        assert(done.questions <= 6 + theirs.size / 32 + 2 * frames, `${done.questions} questions`)
+      },
+    ),
+    { numRuns: 150 },
   )
 })
 
-test('of ten thousand records one differs: a handful of questions finds it', () => {
-  const theirs = many(10_000)
-  const changed = plainRecord({ key: '/tools/t004711', author: 'amy', version: 9 })
-  const newer = theirs.map((record) => (record.key === changed.key ? changed : record))
-  const { places, questions } = pull(theirs, newer)
-  assert.deepEqual(places, [placeOf(changed)])
+test('two that pull from each other agree, whoever began', () => {
+  fc.assert(
+    fc.property(side, side, (mine, yours) => {
+      const [ours, theirs] = [made(mine), made(yours)]
+      catchUp(ours, theirs)
+      catchUp(theirs, ours)
+      assert.equal(ours.digest(EVERYTHING), theirs.digest(EVERYTHING))
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('of ten thousand records one differs: a handful of questions and a few kilobytes find it', () => {
+  const ours = indexOf(many(10_000))
+  const theirs = indexOf(many(10_000))
+  theirs.set(looseRecord(keyOf(4_711), 9))
+  const { questions, accepted, bytes } = catchUp(ours, theirs)
+  assert.equal(accepted, 1)
   assert(questions <= 5, `${questions} questions`)
+  assert(bytes < 20_000, `${bytes} bytes`)
 })
 
 test('two equal registries agree after one question', () => {
-  assert.equal(pull(many(1_000), many(1_000)).questions, 1)
+  assert.equal(catchUp(indexOf(many(1_000)), indexOf(many(1_000))).questions, 1)
 })
 
-test('the lower bound is the first place not before', () => {
-  const records = many(50)
-  for (const [index, record] of records.entries()) assert.equal(lowerBound(records, placeOf(record)), index)
-  assert.equal(lowerBound(records, ''), 0)
-  assert.equal(lowerBound(records, '~'), 50)
+test('what is outdated there is not brought here', () => {
+  const ours = indexOf(many(5_000, 2))
+  const { accepted, inVain } = catchUp(ours, indexOf(many(5_000, 1)))
+  assert.deepEqual([accepted, inVain], [0, 0])
+})
+
+test('who holds much asks little of one that holds little', () => {
+  const ours = indexOf(many(20_000))
+  const theirs = indexOf([looseRecord(keyOf(7), 2), looseRecord(keyOf(19_000), 2)])
+  const { accepted, bytes } = catchUp(ours, theirs)
+  assert.equal(accepted, 2)
+  assert(bytes < 5_000, `${bytes} bytes`)
+})
+
+test('two peers are pulled from at once, from either end: little comes twice', () => {
+  const [ours, theirs] = [indexOf([]), indexOf(many(20_000))]
+  const server = honest(theirs)
+  const [forth, back] = [false, true].map(
+    (backwards) => new Reconciliation(ours, server, byHash(theirs), { backwards }),
+  )
+  assert(forth && back)
+  for (let more = true; more; ) more = [forth.step(), back.step()].some(Boolean)
+  assert.equal(ours.digest(EVERYTHING), theirs.digest(EVERYTHING))
+  assert(forth.inVain + back.inVain < 2_000, `${forth.inVain + back.inVain} came twice`)
+  assert(forth.accepted > 5_000 && back.accepted > 5_000)
+})
+
+test('the longest keys that there may be fit the frames', () => {
+  const author = '12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5'
+  const long = (n: number, version: number) =>
+    looseRecord(`/${'x'.repeat(keyBytesMax - 8)}${String(n).padStart(7, '0')}`, version, author)
+  const set = (version: number) => indexOf(Array.from({ length: 6_000 }, (_, n) => long(n, version)))
+  const ours = set(1)
+  assert.equal(catchUp(ours, set(2)).accepted, 6_000)
+})
+
+test('an answer that no honest side gives is refused', () => {
+  const ours = indexOf(many(100))
+  const theirs = indexOf(many(1_000, 2))
+  const digest = '0'.repeat(64)
+  const asked = { from: keyOf(100), to: keyOf(900) }
+  const honestly = answer(theirs, { ...asked, digest })
+  assert(honestly.kind === 'split')
+  const [first, second, ...others] = honestly.parts
+  assert(first && second)
+  const held = (n: number) => ({ place: placeOf(looseRecord(keyOf(n))), version: 9, hash: digest })
+  const lies: RangeAnswer[] = [
+    { kind: 'split', digest, parts: [] },
+    { kind: 'split', digest, parts: [first] },
+    { kind: 'split', digest, parts: [second, ...others] },
+    { kind: 'split', digest, parts: [first, ...others.toReversed()] },
+    { kind: 'split', digest, parts: [first, second, second] },
+    { kind: 'split', digest, parts: [first, { ...second, from: keyOf(950) }] },
+    { kind: 'list', digest, held: [held(300), held(200)] },
+    { kind: 'list', digest, held: [held(200), held(200)] },
+    { kind: 'list', digest, held: [held(50)] },
+    { kind: 'list', digest, held: [held(900)] },
+  ]
+  for (const lie of lies) {
+    assert.throws(() => follow(ours, asked, lie), { code: 'INVALID_INPUT' }, JSON.stringify(lie))
+  }
+})
+
+test('records that come in pieces move on with each', () => {
+  const ranges = [{ from: keyOf(1), to: keyOf(5) }, EVERYTHING]
+  const envelopes = [new Uint8Array([1])]
+  const left = (range: number, from: string) => remaining(ranges, { envelopes, next: { range, from } })
+  assert.deepEqual(left(0, keyOf(3)), [{ from: keyOf(3), to: keyOf(5) }, EVERYTHING])
+  assert.deepEqual(left(1, keyOf(3)), [{ from: keyOf(3), to: null }])
+  assert.deepEqual(remaining(ranges, { envelopes: [], next: null }), [])
+  for (const lie of [
+    { envelopes, next: { range: 0, from: keyOf(1) } },
+    { envelopes, next: { range: 0, from: keyOf(5) } },
+    { envelopes, next: { range: 0, from: keyOf(0) } },
+    { envelopes, next: { range: 2, from: keyOf(3) } },
+    { envelopes: [], next: { range: 0, from: keyOf(3) } },
+  ]) {
+    assert.throws(() => remaining(ranges, lie), { code: 'INVALID_INPUT' }, JSON.stringify(lie))
+  }
 })
