@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { promisify } from 'node:util'
 import { readDemoReport } from './support/demo-report.ts'
+import { freePort } from './support/free-port.ts'
 
 const run = promisify(execFile)
 const DEMO = join(import.meta.dirname, '..', 'examples', 'artefact-observatory', 'demo.ts')
@@ -44,6 +45,25 @@ suite('the artefact observatory', () => {
       return true
     })
     assert.deepEqual(await readdir(directory), [])
+  })
+})
+
+suite('stock etcd clients', () => {
+  test('etcdctl prints a tool that another node has just registered', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'mao-example-'))
+    try {
+      const port = String(await freePort())
+      const script = join(import.meta.dirname, '..', 'examples', 'etcd-clients', 'watch-tools.sh')
+      const env = { ...process.env, TMPDIR: directory }
+      const { stdout } = await run('sh', [script, port], { env, timeout: demoTimeoutMs })
+      assert.match(stdout, /^PUT\n\/tools\/collect\n\{.*"mao\/collect:1".*\}$/m)
+      assert.match(stdout, /--keys-only\n\/tools\/collect\n/)
+      assert.match(stdout, /lock \/local\/nightly date\n20\d\d\n/)
+      assert.deepEqual(await readdir(directory), [], 'files are left behind')
+      assert.deepEqual(await processesNaming(directory), [], 'processes are left behind')
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
   })
 })
 

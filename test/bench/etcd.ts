@@ -1,6 +1,7 @@
 import { Etcd3 } from 'etcd3'
 import { eventually } from '../support/eventually.ts'
-import { freePort, START_TIMEOUT_MS, startProgram, type Workplace } from './harness.ts'
+import { freePort } from '../support/free-port.ts'
+import { START_TIMEOUT_MS, startProgram, type Workplace } from './harness.ts'
 
 /** A real etcd of one node on loopback, with its data in the workplace; and a client to it. */
 export async function startEtcd(work: Workplace): Promise<Etcd3> {

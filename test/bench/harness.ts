@@ -145,19 +145,6 @@ export async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - begunMs) / 1_000
 }
 
-/** A port on loopback that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  if (address === null || typeof address === 'string') throw new Error('A server on loopback has no port')
-  return address.port
-}
-
 /** Starts a program in a process group of its own, which ends with the workplace. What it prints goes nowhere. */
 export function startProgram(work: Workplace, program: string, args: readonly string[]): ChildProcess {
   const child = spawn(program, args, { stdio: 'ignore', detached: true })

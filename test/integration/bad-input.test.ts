@@ -145,7 +145,10 @@ test('a port that is taken is told by its number, and what had begun is undone',
   const listen = [`/ip4/127.0.0.1/tcp/${port}`]
   await assert.rejects(startTestNode(t, 'bob', { config: { listen } }), taken)
   // The etcd surface comes up with the federation: then there is none, and a later try is free to make one.
-  const etcd = { enabled: true, port }
+  // Where it was not asked for, the node does without.
+  const dave = await startTestApi(t, 'dave', { etcd: { serve: 'auto', port } })
+  await made(dave, '/federation', { name: 'lab' })
+  const etcd = { serve: 'always', port } as const
   const carol = await startTestApi(t, 'carol', { etcd })
   await assert.rejects(carol.node.createFederation({ name: 'lab' }), taken)
   assert.equal(carol.node.hasFederation, false)
