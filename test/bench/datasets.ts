@@ -12,19 +12,12 @@ import { fetchCommits } from '../../src/datasets/pack-client.ts'
 import type { GitBackend } from '../../src/datasets/repository.ts'
 import { startDatasetNode } from '../support/dataset-node.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { gitBackend } from '../support/git-backends.ts'
 import { type RegistryNode, startRegistryNode } from '../support/registry-node.ts'
 import { type DatasetShape, type FarNode, startFarNode } from './far-node.ts'
 import { median, type Row, row } from './figures.ts'
-import {
-  type Bench,
-  freePort,
-  inTurns,
-  START_TIMEOUT_MS,
-  secondsOf,
-  startProgram,
-  type Workplace,
-} from './harness.ts'
+import { type Bench, inTurns, START_TIMEOUT_MS, secondsOf, startProgram, type Workplace } from './harness.ts'
 
 const runProgram = promisify(execFile)
 const MIB = 1024 ** 2
