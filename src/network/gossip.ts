@@ -23,8 +23,11 @@ export type JudgeMessage = (bytes: Uint8Array, from: string) => Promise<TopicVer
 
 /** What rooms ask of gossip. */
 export interface Gossip {
-  /** Subscribes; every message that arrives goes through `judge`. @returns how to leave the topic. */
-  join(topic: string, judge: JudgeMessage): () => void
+  /**
+   * Subscribes; every message that arrives goes through `judge`, but for those of a peer that sends faster than it may:
+   * `overlooked` is told of each of them. @returns how to leave the topic.
+   */
+  join(topic: string, judge: JudgeMessage, overlooked?: (peer: string) => void): () => void
   /** Hears of each peer that begins to listen to a topic: from then on it gets what we publish. @returns how to stop. */
   onSubscriber(topic: string, heard: (peer: string) => void): () => void
   /** @throws NodeError TOO_LARGE. Resolves also when nobody listens: catch-up carries what gossip did not. */
@@ -78,12 +81,14 @@ export class PubsubGossip implements Gossip {
     this.#parts = parts
   }
 
-  join(topic: string, judge: JudgeMessage): () => void {
+  join(topic: string, judge: JudgeMessage, overlooked: (peer: string) => void = () => undefined): () => void {
     const { pubsub } = this.#parts
-    pubsub.topicValidators.set(
-      topic,
-      async (peer, message) => RESULTS[await this.#verdict(message.data, peer.toString(), judge)],
-    )
+    pubsub.topicValidators.set(topic, async (peer, message) => {
+      const from = peer.toString()
+      const verdict = await this.#verdict(message.data, from, judge)
+      if (verdict === 'overlooked') overlooked(from)
+      return verdict === 'overlooked' ? TopicValidatorResult.Ignore : RESULTS[verdict]
+    })
     pubsub.subscribe(topic)
     return () => {
       pubsub.unsubscribe(topic)
@@ -112,10 +117,10 @@ export class PubsubGossip implements Gossip {
     await this.#parts.pubsub.publish(topic, bytes)
   }
 
-  async #verdict(bytes: Uint8Array, from: string, judge: JudgeMessage): Promise<TopicVerdict> {
+  async #verdict(bytes: Uint8Array, from: string, judge: JudgeMessage): Promise<TopicVerdict | 'overlooked'> {
     const { conduct, clock, log } = this.#parts
     const pending = this.#pending.get(from) ?? 0
-    if (pending >= gossipPendingPerPeerMax || !conduct.allows(from, clock.now())) return 'ignore'
+    if (pending >= gossipPendingPerPeerMax || !conduct.allows(from, clock.now())) return 'overlooked'
     this.#pending.set(from, pending + 1)
     try {
       const verdict = await judge(bytes, from)

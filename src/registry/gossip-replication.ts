@@ -12,6 +12,8 @@ export function registryTopic(federation: string): string {
 export interface GossipReplicationParts {
   readonly registry: Pick<Registry, 'federation' | 'receive' | 'onLocal'>
   readonly gossip: Gossip
+  /** Hears of a peer whose messages come faster than they are judged: what it has is better pulled. */
+  readonly overlooked?: (peer: string) => void
   readonly log: Logger
 }
 
@@ -29,9 +31,9 @@ export class GossipReplication implements Startable {
 
   async start(): Promise<void> {
     if (this.#stop.length > 0) return
-    const { registry, gossip, log } = this.#parts
+    const { registry, gossip, overlooked, log } = this.#parts
     const topic = registryTopic(registry.federation)
-    const leave = gossip.join(topic, async (bytes, from) => {
+    const judge = async (bytes: Uint8Array, from: string) => {
       const verdict = await registry.receive(bytes)
       if (verdict.action === 'reject') {
         log.warn({ from, code: verdict.code, reason: verdict.reason }, 'a record was rejected')
@@ -39,7 +41,8 @@ export class GossipReplication implements Startable {
         log.debug({ from, code: verdict.code }, 'a record was ignored')
       }
       return verdict.action
-    })
+    }
+    const leave = gossip.join(topic, judge, overlooked)
     this.#stop = [registry.onLocal((envelope) => this.publish(envelope)), leave]
   }
 

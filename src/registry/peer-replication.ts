@@ -23,7 +23,8 @@ export class PeerReplication implements Startable {
 
   constructor(parts: PeerReplicationParts) {
     const { registry, network, mayRead, clock, log } = parts
-    const gossip = new GossipReplication({ registry, gossip: network.gossip, log })
+    const overlooked = (peer: string) => this.sync.pullSoon(peer)
+    const gossip = new GossipReplication({ registry, gossip: network.gossip, overlooked, log })
     const relay = (envelope: Uint8Array) => gossip.publish(envelope)
     this.#gossip = gossip
     this.sync = new Sync({ registry, network, mayRead, relay, clock, log })

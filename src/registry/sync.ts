@@ -40,6 +40,7 @@ export class Sync implements Startable {
   readonly #parts: SyncParts
   readonly #running = new Map<string, Promise<SyncResult>>()
   readonly #again = new Set<string>()
+  readonly #soon = new Map<string, NodeJS.Timeout>()
   readonly #turns = new SyncTurns(syncFetchingMax)
   readonly #ledger: SyncLedger
   #stop: (() => Promise<void> | void)[] = []
@@ -71,6 +72,8 @@ export class Sync implements Startable {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#stopping.abort(new NodeError('CANCELLED', 'The node stops'))
+    for (const timer of this.#soon.values()) clearTimeout(timer)
+    this.#soon.clear()
     for (const stop of this.#stop.splice(0)) await stop()
     await Promise.allSettled(this.#running.values())
   }
@@ -90,9 +93,20 @@ export class Sync implements Startable {
     for (const peer of this.#parts.network.connectedPeers()) this.pull(peer)
   }
 
+  /** Pulls from a peer in a moment, once for all calls until then: its gossip comes faster than it is judged. */
+  pullSoon(peer: string): void {
+    if (this.#stopped || this.#soon.has(peer)) return
+    const timer = setTimeout(() => {
+      this.#soon.delete(peer)
+      this.pull(peer)
+    }, syncSettleMs)
+    this.#soon.set(peer, timer.unref())
+  }
+
   /** Pulls from one peer, once more if a pull is under way. */
   pull(peer: string): void {
-    if (this.#stopped) return
+    // [S8] Its lies cost us some seconds of work, which nobody may take from us again and again.
+    if (this.#stopped || this.#ledger.isDistrusted(peer)) return
     if (this.#running.has(peer)) this.#again.add(peer)
     // What goes wrong is logged where the pull ends.
     else this.#begin(peer).catch(() => undefined)

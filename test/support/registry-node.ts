@@ -60,7 +60,8 @@ export async function startRegistryNode(
   const members = new Members({ registry, genesis, self: identity.peerId, log })
   policy.use(members)
   await running.start('registry', registry)
-  const replication = new GossipReplication({ registry, gossip: network.gossip, log })
+  const overlooked = (peer: string) => sync.pullSoon(peer)
+  const replication = new GossipReplication({ registry, gossip: network.gossip, overlooked, log })
   const relay = (envelope: Uint8Array) => {
     if (options.gossip !== false) replication.publish(envelope)
   }
