@@ -29,9 +29,6 @@ const once = {
 } as unknown as Policy
 
 const CHANNEL = {
-  // A cut network sends no word: without these a dead connection would be believed in for minutes.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': clusterCallTimeoutMs,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
   'grpc.max_receive_message_length': clusterResponseBytesMax,

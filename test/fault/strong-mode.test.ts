@@ -233,6 +233,8 @@ test('the history was compacted while a node was cut off: it reads everything an
   await alice.registry.delete('/tools/gone')
   for (let n = 0; n < 1_200; n += 1) void alice.registry.put(`/tools/t${n}`, bytes('x'))
   await alice.registry.put('/tools/last', bytes('x'))
+  await alice.cluster.catchUp()
+  assert(alice.cluster.state().revision > bob.cluster.state().revision + 10)
   await etcd.ctl('compact', String(alice.cluster.state().revision))
   wire.mend()
   await connected(bob)
