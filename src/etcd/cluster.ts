@@ -1,7 +1,6 @@
 /** etcd's Cluster service (protocols/etcd.md §7): the members of the federation. */
 import type { Members } from '../federation/members.ts'
 import { type HeaderAt, numberOf } from './header.ts'
-import { refuse, STATUS } from './status.ts'
 
 export interface ClusterParts {
   readonly members: Pick<Members, 'list'>
@@ -13,14 +12,11 @@ export interface ClusterParts {
   readonly revision: () => number
 }
 
-const MEMBERSHIP_METHODS = ['MemberAdd', 'MemberRemove', 'MemberUpdate', 'MemberPromote'] as const
-
 export class Cluster {
   readonly #parts: ClusterParts
   /** As `GrpcServer` takes them. */
   readonly unary = {
     MemberList: () => this.memberList(),
-    ...Object.fromEntries(MEMBERSHIP_METHODS.map((name) => [name, () => Promise.reject(notHere(name))])),
   }
 
   constructor(parts: ClusterParts) {
@@ -38,9 +34,4 @@ export class Cluster {
     }))
     return { header: header(revision()), members: list }
   }
-}
-
-function notHere(name: string) {
-  const details = `${name} is not how a federation gets its members; invite them with maoctl`
-  return refuse(STATUS.UNIMPLEMENTED, details)
 }
