@@ -3,11 +3,16 @@ import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { START_TIMEOUT_MS, startProgram, type Workplace } from './harness.ts'
 
-/** A real etcd of one node on loopback, with its data in the workplace; and a client to it. */
-export async function startEtcd(work: Workplace): Promise<Etcd3> {
+export interface Etcd {
+  /** `host:port`. */
+  readonly address: string
+  readonly pid: number
+}
+
+/** A real etcd of one node on loopback, with its data in the workplace. */
+export async function startEtcd(work: Workplace): Promise<Etcd> {
   const [clients, peers] = [await freePort(), await freePort()]
   const [clientUrl, peerUrl] = [`http://127.0.0.1:${clients}`, `http://127.0.0.1:${peers}`]
-  const client = clientOf(work, `127.0.0.1:${clients}`)
   const child = startProgram(work, 'etcd', [
     ...['--name', 'anchor', '--data-dir', await work.directory()],
     ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
@@ -19,7 +24,7 @@ export async function startEtcd(work: Workplace): Promise<Etcd3> {
     return (await fetch(`${clientUrl}/health`).catch(() => undefined))?.ok === true
   }
   await eventually(answers, 'etcd does not answer', START_TIMEOUT_MS)
-  return client
+  return { address: `127.0.0.1:${clients}`, pid: child.pid as number }
 }
 
 export function clientOf(work: Workplace, address: string): Etcd3 {

@@ -27,6 +27,8 @@ export interface FarCommands {
   admit(peer: string, name: string): Promise<void>
   /** Puts so many records. */
   fill(count: number): Promise<void>
+  /** Resident memory after a collection of garbage, bytes. */
+  memoryBytes(): Promise<number>
   /** @returns the commits that together lead to all of it. */
   makeDataset(shape: DatasetShape): Promise<string[]>
   /** Commits one small file to the dataset `small`. @returns when it was announced, ms since the epoch. */
@@ -53,6 +55,7 @@ export type FarNode = Greeting & FarCommands
 export async function startFarNode(work: Workplace): Promise<FarNode> {
   const child = fork(join(import.meta.dirname, 'far-process.ts'), [await work.directory()], {
     serialization: 'advanced',
+    execArgv: ['--expose-gc'],
     // Standard output belongs to the rows.
     stdio: ['ignore', 2, 2, 'ipc'],
   })
@@ -96,6 +99,7 @@ export async function startFarNode(work: Workplace): Promise<FarNode> {
     ...greeted,
     admit: told('admit'),
     fill: told('fill'),
+    memoryBytes: told('memoryBytes'),
     makeDataset: told('makeDataset'),
     commitSmall: told('commitSmall'),
   }

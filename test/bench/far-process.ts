@@ -57,6 +57,11 @@ const commands: FarCommands = {
     await callsPerSecond(count, FILL_CALLERS, (index) => registry.put(`/tools/filled-${index}`, value))
   },
 
+  async memoryBytes() {
+    globalThis.gc?.()
+    return process.memoryUsage().rss
+  },
+
   async makeDataset({ name, files, fileBytes, commits }: DatasetShape) {
     const at = await work.directory()
     await writeNoise(at, 0, files, fileBytes)
