@@ -448,6 +448,8 @@ export const etcdStreamWindowBytes = 256 * KIB
 export const etcdConnectionWindowBytes = 2 * MIB
 /** Parts of requests and unread answers held for one connection; beyond, its new calls are refused. */
 export const etcdHeldBytesMax = 64 * MIB
+/** The same of all connections together. */
+export const etcdHeldBytesOverallMax = 256 * MIB
 /** Calls that a client takes back: a burst, and so many a second after it. More is the rapid-reset attack. */
 export const etcdResetsBurst = 1_000
 export const etcdResetsPerSecond = 100
