@@ -1,11 +1,15 @@
 import type { Consensus } from '../consensus/consensus.ts'
 import type { Datasets } from '../datasets/datasets.ts'
+import type { ClusterReplication } from '../etcd/cluster-replication.ts'
 import type { Execution } from '../execution/execution.ts'
 import type { Genesis } from '../federation/genesis.ts'
 import type { Members } from '../federation/members.ts'
+import type { Presences } from '../federation/presence.ts'
 import type { Marketplace } from '../marketplace/marketplace.ts'
 import type { Node } from '../node.ts'
 import type { Registry } from '../registry/registry.ts'
+import type { Sync } from '../registry/sync.ts'
+import type { Meters, PeerConnection } from './meters.ts'
 
 /** What the API asks of the node and its rooms. */
 export type ApiNode = Pick<
@@ -22,13 +26,21 @@ export type ApiNode = Pick<
   | 'onEvent'
 > & {
   readonly federation: ApiRooms
+  /** More of each connection than that it is there. */
+  connections?(): readonly PeerConnection[]
   readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw'>
 }
 
 export interface ApiRooms {
   readonly genesis: Genesis
-  readonly registry: Pick<Registry, 'get' | 'list' | 'digest' | 'revision'>
+  readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'digest' | 'revision' | 'index' | 'keyValues'>
   readonly members: Pick<Members, 'list' | 'get'>
+  readonly presences: Pick<Presences, 'seen'>
+  /** How the registry reaches the other members: by gossip and catch-up, or through an etcd cluster. */
+  readonly sync?: Pick<Sync, 'progress' | 'digests'> | undefined
+  readonly cluster?: Pick<ClusterReplication, 'state'> | undefined
+  /** What the rooms count of their work, for the metrics. */
+  readonly meters?: Meters | undefined
   readonly datasets: Pick<Datasets, 'add' | 'importDirectory' | 'list' | 'show' | 'log' | 'repository'>
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Pick<

@@ -12,10 +12,17 @@ import type { EventHub, Happening } from './events.ts'
 import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
 import { hostAllowList } from './host-allow-list.ts'
+import { HttpMeter } from './http-meter.ts'
 import { marketRoutes } from './market-routes.ts'
+import { NodeMetrics } from './metrics.ts'
+import { metricsRoutes } from './metrics-routes.ts'
+import { peerRoutes } from './peer-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { problemResponse } from './problems.ts'
 import { registryRoutes } from './registry-routes.ts'
+import { registryWatchRoutes, Watches } from './registry-watch-routes.ts'
+import { registryWriteRoutes } from './registry-write-routes.ts'
+import { RevisionClock } from './revision-clock.ts'
 import { roundRoutes } from './round-routes.ts'
 import { newRoutes, tells } from './routing.ts'
 import { runRoutes } from './run-routes.ts'
@@ -59,8 +66,13 @@ const ready = createRoute({
  * The whole API without a port: who may ask at all, the page that says nothing yet, then the token, then one set of routes per noun.
  */
 export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono {
-  const { node, log } = parts
+  const { node, log, stopping } = parts
   const app = newRoutes()
+  const revisions = new RevisionClock()
+  revisions.follow(node, stopping)
+  const watches = new Watches()
+  const metrics = new NodeMetrics({ node, watches })
+  metrics.follow(stopping)
   app.onError(async (error, c) => {
     await discardBody(c.req.raw)
     return problemResponse(error, c, log)
@@ -68,6 +80,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   app.notFound((c) => {
     return problemResponse(new NodeError('NOT_FOUND', `There is nothing at ${c.req.path}`), c, log)
   })
+  app.use(new HttpMeter(metrics.registry).middleware())
   app.use(hostAllowList(parts.hosts))
   app.openapi(alive, (c) => c.json({ status: 'ok' as const }, 200))
   app.openapi(ready, (c) => {
@@ -89,12 +102,16 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     crateRoutes(node),
     roundRoutes(node),
     marketRoutes(node),
-    registryRoutes(node),
+    registryRoutes(node, revisions),
+    registryWriteRoutes(node, revisions),
+    registryWatchRoutes(node, { stopping, log, watches }),
+    peerRoutes(node),
     eventRoutes(parts.events, parts),
   ]) {
     api.route('/', routes)
   }
   app.route('/api/v1', api)
+  app.route('/', metricsRoutes(metrics))
   app.route('/', gitRoutes(node, parts))
   describe(app)
   return app

@@ -214,24 +214,8 @@ export const crateSchema = z
 
 export const notificationViewSchema = named('Notification', notificationSchema)
 
-export const entrySchema = z
-  .object({
-    key: z.string(),
-    value: z.unknown().describe('the JSON that the value holds, else { base64 }'),
-    author: peer,
-    version: z.int(),
-    timeMs,
-    expiresMs: timeMs.optional(),
-    revision: z.int().describe("this node's own counter of changes"),
-    contested: z.boolean(),
-  })
-  .meta({ id: 'Entry' })
-
-export const digestSchema = z.object({ digest: z.string(), revision: z.int() }).meta({ id: 'Digest' })
-
 export type FederationView = z.output<typeof federationSchema>
 export type Status = z.output<typeof statusSchema>
 export type MemberView = z.output<typeof memberSchema>
 export type DatasetView = z.output<typeof datasetSchema>
 export type RunView = z.output<typeof runSchema>
-export type EntryView = z.output<typeof entrySchema>

@@ -102,6 +102,16 @@ export class ApiClient {
     return this.#tell('POST', path, schema, { headers, body: JSON.stringify(value) })
   }
 
+  put<T>(path: string, schema: z.ZodType<T>, value: unknown): Promise<T> {
+    const headers = { 'content-type': 'application/json' }
+    return this.#tell('PUT', path, schema, { headers, body: JSON.stringify(value) })
+  }
+
+  /** A deletion that tells what it did. */
+  remove<T>(path: string, schema: z.ZodType<T>, query: Query): Promise<T> {
+    return this.#tell('DELETE', path, schema, { query })
+  }
+
   /** A body that is not JSON: a text, or bytes as they come, which then have no deadline. */
   send<T>(
     path: string,

@@ -138,3 +138,10 @@ export function spanText(ms: number): string {
   const seconds = Math.round((ms % 60_000) / 1_000)
   return minutes < 60 ? `${minutes} min ${seconds} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
+
+/** A number of bytes as people say it. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1_024) return `${bytes} bytes`
+  if (bytes < 1_024 ** 2) return `${(bytes / 1_024).toFixed(1)} KiB`
+  return `${(bytes / 1_024 ** 2).toFixed(1)} MiB`
+}

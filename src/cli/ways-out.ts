@@ -12,6 +12,9 @@ const WAYS_OUT: Readonly<Partial<Record<ErrorCode, string>>> = {
   ALREADY_EXISTS: 'choose another name',
   UNAUTHORIZED:
     'the right one stands in api-token of its data directory: name that with --data, or set MAO_TOKEN',
+  REVISION_COMPACTED:
+    '"maoctl registry list" shows what is there now, "maoctl registry watch" what changes from now on',
+  REVISION_FUTURE: 'each node counts its own revisions; "maoctl registry digest" tells how far this one is',
   STREAM_CLOSED: 'try again; the log of the node says why',
 }
 
