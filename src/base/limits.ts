@@ -85,6 +85,11 @@ export const syncBatchesJudgedMax = 2
 export const syncDepthMax = 16
 /** What a catch-up may do in vain: ranges compared and records fetched that bring nothing. Some seconds of work. */
 export const syncEffortMax = 50_000
+/** Records of one author that may not enter before a catch-up asks for no more of them, and authors of whom it does not. */
+export const syncRefusedPerAuthorMax = 500
+export const syncAuthorsExceptedMax = 64
+/** Who was dishonest in a catch-up is not pulled from by itself for so long: its lies cost some seconds of work. */
+export const syncDistrustMs = 10 * MINUTE_MS
 /** What each record that is accepted adds to that: to find a single one, some ranges have to be compared. */
 export const syncEffortPerRecord = 16
 /** From one answer to the next; a slow line brings a full frame in this time. */

@@ -90,6 +90,11 @@ export function reopen(bytes: Uint8Array): Uint8Array {
   return parseEnvelope(bytes).payload
 }
 
+/** Peer id of whose key an envelope names; whether it signed is not checked. @throws NodeError as `reopen`. */
+export function sealerOf(bytes: Uint8Array): string {
+  return signers.get(parseEnvelope(bytes).key).peer
+}
+
 function domainOf(domain: string, typeName: string): { type: Uint8Array; prefix: Uint8Array } {
   const type = new TextEncoder().encode(typeName)
   return { type, prefix: signedPrefix(domain, type) }

@@ -135,14 +135,21 @@ function wins(record: Omit<Held, 'place'>, held: Omit<Held, 'place'> | undefined
   return record.version === held.version ? record.hash > held.hash : record.version > held.version
 }
 
-/** What of `ranges` fits one answer of about `bytesMax`: at least one record, unless nothing is lacking. */
-export function collect(index: View, ranges: readonly Wanted[], bytesMax: number): Fetched {
+/**
+ * What of `ranges` fits one answer of about `bytesMax`: at least one record, unless nothing is lacking. Records of the
+ * authors named in `except` are left out.
+ */
+export function collect(
+  index: View,
+  { ranges, except }: { readonly ranges: readonly Wanted[]; readonly except: readonly string[] },
+  bytesMax: number,
+): Fetched {
   const envelopes: Uint8Array[] = []
   let bytes = 0
   for (const [range, want] of ranges.entries()) {
     const have = new Map(want.have.map((held) => [held.place, held]))
     for (const record of inOrder(index, want)) {
-      if (!wins(record, have.get(placeOf(record)))) continue
+      if (except.includes(record.author) || !wins(record, have.get(placeOf(record)))) continue
       if (bytes >= bytesMax || envelopes.length >= syncRecordsPerFrameMax) {
         return { envelopes, next: { range, from: placeOf(record) } }
       }

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
-import { syncPeersToldMax } from '../base/limits.ts'
+import { isNodeError, messageOf } from '../base/errors.ts'
+import { syncDistrustMs, syncPeersToldMax } from '../base/limits.ts'
 import type { SyncPull } from './sync-pull.ts'
 
 /** How a catch-up with one peer stands, or how the last one ended. */
@@ -33,6 +33,8 @@ export class SyncLedger {
   readonly #clock: Clock
   readonly #progress = new Map<string, SyncProgress & { figures?: Figures }>()
   readonly #digests = new Map<string, PeerDigest>()
+  /** When each dishonest peer was caught last. */
+  readonly #dishonest = new Map<string, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -45,6 +47,7 @@ export class SyncLedger {
     keep(this.#progress, peer, { peer, startedMs, ...none, done: false, figures })
     return {
       end: (failure) => {
+        if (isNodeError(failure, 'INVALID_INPUT')) keep(this.#dishonest, peer, this.#clock.now())
         const { accepted, refused, pending } = figures
         keep(this.#progress, peer, {
           ...{ peer, startedMs, accepted, refused, pending, done: true, endedMs: this.#clock.now() },
@@ -56,6 +59,11 @@ export class SyncLedger {
 
   told(peer: string, digest: string, same: boolean): void {
     keep(this.#digests, peer, { peer, digest, seenMs: this.#clock.now(), same })
+  }
+
+  isDistrusted(peer: string): boolean {
+    const caughtMs = this.#dishonest.get(peer)
+    return caughtMs !== undefined && this.#clock.now() < caughtMs + syncDistrustMs
   }
 
   progress(): SyncProgress[] {

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import {
   keyBytesMax,
+  syncAuthorsExceptedMax,
   syncListedMax,
   syncPartsMax,
   syncRangesComparedMax,
@@ -22,11 +23,17 @@ export const SYNC_PROTOCOL = '/mao/sync/2.0.0'
 /** [S2] What a puller may ask. */
 export type Question =
   | { readonly kind: 'compare'; readonly ranges: readonly RangeDigest[] }
-  | { readonly kind: 'fetch'; readonly ranges: readonly Wanted[] }
+  | {
+      readonly kind: 'fetch'
+      readonly ranges: readonly Wanted[]
+      /** Authors of whom no records are wanted. */
+      readonly except: readonly string[]
+    }
 
 const HASH_BYTES = 32
 /** A key, a space, an author's peer id and, in the range of a single place, a zero byte. */
-const PLACE_CHARACTERS_MAX = keyBytesMax + 128
+const AUTHOR_CHARACTERS_MAX = 100
+const PLACE_CHARACTERS_MAX = keyBytesMax + AUTHOR_CHARACTERS_MAX + 2
 
 const place = z.string().max(PLACE_CHARACTERS_MAX)
 const hash = bytesSchema
@@ -63,6 +70,7 @@ const fetchSchema = z.strictObject({
   kind: z.literal('fetch'),
   federation: z.string(),
   ranges: z.array(z.tuple([place, place.nullable(), heldSchema])).max(syncRangesFetchedMax),
+  except: z.array(z.string().max(AUTHOR_CHARACTERS_MAX)).max(syncAuthorsExceptedMax),
 })
 const questionSchema = z.discriminatedUnion('kind', [compareSchema, fetchSchema])
 
@@ -91,11 +99,13 @@ const fetchedSchema = z.strictObject({
 })
 
 export function encodeQuestion(federation: string, question: Question): Uint8Array {
-  const ranges =
-    question.kind === 'compare'
-      ? question.ranges.map(({ from, to, digest }) => [from, to, bytesOf(digest)])
-      : question.ranges.map(({ from, to, have }) => [from, to, wireHeldOf(have)])
-  return encode({ kind: question.kind, federation, ranges })
+  const { kind } = question
+  if (kind === 'compare') {
+    const ranges = question.ranges.map(({ from, to, digest }) => [from, to, bytesOf(digest)])
+    return encode({ kind, federation, ranges })
+  }
+  const ranges = question.ranges.map(({ from, to, have }) => [from, to, wireHeldOf(have)])
+  return encode({ kind, federation, ranges, except: question.except })
 }
 
 /** @throws Error when the bytes are no question. */
@@ -106,7 +116,7 @@ export function decodeQuestion(bytes: Uint8Array): { federation: string; questio
     return { federation: asked.federation, question: { kind: 'compare', ranges } }
   }
   const ranges = asked.ranges.map(([from, to, have]) => ({ from, to, have }))
-  return { federation: asked.federation, question: { kind: 'fetch', ranges } }
+  return { federation: asked.federation, question: { kind: 'fetch', ranges, except: asked.except } }
 }
 
 export function encodeCompared(answers: readonly RangeAnswer[]): Uint8Array {

@@ -5,6 +5,7 @@
  */
 import { NodeError } from '../base/errors.ts'
 import {
+  syncAuthorsExceptedMax,
   syncDepthMax,
   syncEffortMax,
   syncEffortPerRecord,
@@ -12,6 +13,7 @@ import {
   syncRangesComparedMax,
   syncRangesFetchedMax,
   syncRecordsAskedMax,
+  syncRefusedPerAuthorMax,
 } from '../base/limits.ts'
 import {
   type Differing,
@@ -31,6 +33,9 @@ import type { Question } from './sync-messages.ts'
 /** What is said of a record that is held beside its place: hash and version. */
 const HELD_BYTES = 40
 
+/** What a record counts that was not asked for. */
+const UNASKED_EFFORT = 4
+
 interface Open extends Differing {
   /** How many splits it came out of. */
   readonly depth: number
@@ -43,7 +48,13 @@ export type Asked =
 
 /** What a catch-up has brought and what it has done in vain. */
 export class Effort {
-  #left = syncEffortMax
+  #left: number
+  readonly #refused = new Map<string, number>()
+
+  /** Who holds `records` may have to compare as many, though nothing of them is to be had. */
+  constructor(records: number) {
+    this.#left = syncEffortMax + records
+  }
 
   /** @throws NodeError INVALID_INPUT when too much was in vain. */
   spend(amount: number): void {
@@ -53,6 +64,28 @@ export class Effort {
 
   earn(records: number): void {
     this.#left += records * syncEffortPerRecord
+  }
+
+  /**
+   * Counts a record of `author` that may not enter. One whose records are refused again and again is not asked about
+   * any more, so that nobody uses up with his own records what the others are brought with.
+   */
+  refused(author: string): void {
+    const count = (this.#refused.get(author) ?? 0) + 1
+    this.#refused.set(author, count)
+    // A few frames may be on their way when nothing of him is wanted any more; further ones were not asked for.
+    this.spend(count > syncRefusedPerAuthorMax ? UNASKED_EFFORT : 1)
+  }
+
+  /** The authors of whom no more records are wanted. */
+  get except(): readonly string[] {
+    const many = [...this.#refused].filter(([, count]) => count >= syncRefusedPerAuthorMax)
+    return many.slice(0, syncAuthorsExceptedMax).map(([author]) => author)
+  }
+
+  /** As when more is known than before. */
+  forgive(): void {
+    this.#refused.clear()
   }
 }
 
@@ -77,7 +110,7 @@ export class SyncPlan {
 
   /** Records that the peer says it holds in the ranges that are still open; some of them may be held here too. */
   get pending(): number {
-    return [...this.#compare, ...this.#fetch].reduce((sum, { count }) => sum + count, 0)
+    return recordsIn(this.#compare) + recordsIn(this.#fetch)
   }
 
   /** Follows the answer to a comparison of `range`. @throws NodeError INVALID_INPUT [S8] */
@@ -132,7 +165,9 @@ export class SyncPlan {
       ranges.push(range)
       wants.push(want)
     }
-    return ranges.length === 0 ? undefined : { question: { kind: 'fetch', ranges: wants }, ranges }
+    return ranges.length === 0
+      ? undefined
+      : { question: { kind: 'fetch', ranges: wants, except: this.#effort.except }, ranges }
   }
 
   #nextCompare(): Asked | undefined {
@@ -153,4 +188,9 @@ export class SyncPlan {
     const open = ranges.map((range) => ({ ...range, depth }))
     onto.push(...(this.#backwards ? open : open.reverse()))
   }
+}
+
+/** Records that the other side says it holds in `ranges`. */
+export function recordsIn(ranges: readonly Differing[]): number {
+  return ranges.reduce((sum, { count }) => sum + count, 0)
 }

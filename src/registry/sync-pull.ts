@@ -10,11 +10,12 @@ import {
   syncRelayedMax,
 } from '../base/limits.ts'
 import { withDeadline } from '../base/wait.ts'
+import { sealerOf } from '../identity/envelope.ts'
 import type { Frames } from '../network/frames.ts'
 import { EVERYTHING, type Range, type RangeAnswer } from './ranges.ts'
 import type { Registry } from './registry.ts'
 import { decodeCompared, decodeFetched, encodeQuestion, type Question } from './sync-messages.ts'
-import { type Asked, Effort, type PlanOptions, SyncPlan } from './sync-plan.ts'
+import { type Asked, Effort, type PlanOptions, recordsIn, SyncPlan } from './sync-plan.ts'
 
 /** [S3] Admissions come first: without them the records of new members would be ignored as unknown. */
 const MEMBERS: Range = { from: '/members/', to: '/members0' }
@@ -41,15 +42,19 @@ export interface PullParts {
 
 export class SyncPull {
   readonly #parts: PullParts
-  readonly #effort = new Effort()
+  readonly #effort: Effort
   readonly #judging = new Set<Promise<void>>()
+  /** Questions under way, in the order of their answers. */
+  readonly #asked: Asked[] = []
   #plan: SyncPlan | undefined
+  #unjudged = 0
   #failure: unknown
   #accepted = 0
   #refused = 0
 
   constructor(parts: PullParts) {
     this.#parts = parts
+    this.#effort = new Effort(parts.registry.index.size)
   }
 
   get accepted(): number {
@@ -63,7 +68,8 @@ export class SyncPull {
 
   /** Records that the peer holds in the ranges that are still to be looked at. */
   get pending(): number {
-    return this.#plan?.pending ?? 0
+    const asked = this.#asked.reduce((sum, { ranges }) => sum + recordsIn(ranges), 0)
+    return (this.#plan?.pending ?? 0) + asked + this.#unjudged
   }
 
   /** True when there is nothing to bring; a single question tells. @throws NodeError as `run` */
@@ -81,6 +87,7 @@ export class SyncPull {
     for (let pass = 0; pass < PASSES_MAX; pass += 1) {
       const before = this.#accepted
       this.#refused = 0
+      this.#effort.forgive()
       const [members, everything] = await this.#compareRoots()
       if (everything.kind === 'same') return true
       for (const [range, answered] of [
@@ -111,28 +118,28 @@ export class SyncPull {
 
   /** Asks until nothing is open, or `goOn` says no; all that came is judged before it returns. */
   async #bring(plan: SyncPlan, goOn: () => boolean): Promise<boolean> {
-    const asked: Asked[] = []
     let moreTime = true
     for (;;) {
       moreTime &&= goOn()
-      while (moreTime && asked.length < syncQuestionsAheadMax) {
+      while (moreTime && this.#asked.length < syncQuestionsAheadMax) {
         const next = plan.next()
         if (next === undefined) break
-        asked.push(next)
+        this.#asked.push(next)
         // Not waited for: a peer that writes a long answer reads our question only after it.
         this.#send(next.question).catch((error: unknown) => this.#fail(error))
       }
-      const first = asked.shift()
+      const [first] = this.#asked
       if (first === undefined) break
-      await this.#take(plan, first)
+      const bytes = await this.#answer()
+      this.#asked.shift()
+      await this.#take(plan, first, bytes)
     }
     await Promise.all(this.#judging)
     this.#check()
     return moreTime
   }
 
-  async #take(plan: SyncPlan, asked: Asked): Promise<void> {
-    const bytes = await this.#answer()
+  async #take(plan: SyncPlan, asked: Asked, bytes: Uint8Array): Promise<void> {
     if (asked.question.kind === 'compare') {
       const answers = decodeCompared(bytes, asked.ranges.length)
       for (const [index, answered] of answers.entries()) {
@@ -143,6 +150,7 @@ export class SyncPull {
     }
     const fetched = decodeFetched(bytes)
     plan.fetched(asked.ranges, fetched)
+    this.#unjudged += fetched.envelopes.length
     while (this.#judging.size >= syncBatchesJudgedMax) await Promise.race(this.#judging)
     const judged = this.#judge(fetched.envelopes)
       .catch((error: unknown) => this.#fail(error))
@@ -153,7 +161,9 @@ export class SyncPull {
   /** [S4] As if gossip had brought them. */
   async #judge(envelopes: readonly Uint8Array[]): Promise<void> {
     const { registry, relay } = this.#parts
-    for (const verdict of await registry.receiveAll(envelopes)) {
+    const verdicts = await registry.receiveAll(envelopes)
+    this.#unjudged -= envelopes.length
+    for (const [at, verdict] of verdicts.entries()) {
       if (verdict.action === 'accept') {
         this.#accepted += 1
         this.#effort.earn(1)
@@ -162,8 +172,10 @@ export class SyncPull {
         continue
       }
       if (!SETTLED.has(verdict.code)) this.#refused += 1
-      // [S8]
-      this.#effort.spend(verdict.action === 'reject' ? FORGERY_EFFORT : 1)
+      // [S8] What is provably bad comes of the peer, what is refused otherwise of its author.
+      if (verdict.action === 'reject') this.#effort.spend(FORGERY_EFFORT)
+      else if (SETTLED.has(verdict.code)) this.#effort.spend(1)
+      else this.#effort.refused(sealerOf(envelopes[at] as Uint8Array))
     }
   }
 

@@ -39,5 +39,5 @@ export async function serveSync(stream: ByteStream, { registry, mayRead }: SyncS
 
 function answerTo(index: Registry['index'], question: Question): Uint8Array {
   if (question.kind === 'compare') return encodeCompared(question.ranges.map((range) => answer(index, range)))
-  return encodeFetched(collect(index, question.ranges, syncRecordBytesPerFrameMax))
+  return encodeFetched(collect(index, question, syncRecordBytesPerFrameMax))
 }

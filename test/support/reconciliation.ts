@@ -45,7 +45,7 @@ export interface Server {
 export function honest(index: RecordIndex, bytesMax = syncRecordBytesPerFrameMax): Server {
   return {
     compare: ({ ranges }) => ranges.map((range) => answer(index, range)),
-    fetch: ({ ranges }) => collect(index, ranges, bytesMax),
+    fetch: (question) => collect(index, question, bytesMax),
   }
 }
 
@@ -59,7 +59,7 @@ export class Reconciliation {
   readonly #server: Server
   readonly #records: ReadonlyMap<string, SealedRecord>
   readonly #plan: SyncPlan
-  readonly #effort = new Effort()
+  readonly #effort = new Effort(0)
 
   /** `records` are those that the server may send, by hash. */
   constructor(
