@@ -29,24 +29,28 @@ export class CallScope implements CallContext {
   }
 }
 
-/** What one connection makes this node keep in memory: parts of requests, and answers that nobody has taken yet. */
+/** What calls make this node keep in memory: parts of requests, and answers that nobody has taken yet. */
 export class HeldBytes {
   readonly #max: number
+  /** What is held here is held there too. */
+  readonly #overall: HeldBytes | undefined
   #held = 0
 
-  constructor(max: number) {
+  constructor(max: number, overall?: HeldBytes) {
     this.#max = max
+    this.#overall = overall
   }
 
   get isFull(): boolean {
-    return this.#held >= this.#max
+    return this.#held >= this.#max || this.#overall?.isFull === true
   }
 
   add(bytes: number): void {
     this.#held += bytes
+    this.#overall?.add(bytes)
   }
 
   remove(bytes: number): void {
-    this.#held -= bytes
+    this.add(-bytes)
   }
 }

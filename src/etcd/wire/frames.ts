@@ -2,7 +2,8 @@
 import { etcdRequestBytesMax, etcdRequestOverheadBytes } from '../../base/limits.ts'
 import { EtcdError, STATUS } from '../status.ts'
 import { encode } from './codec.ts'
-import { EMPTY_BYTES, type MessageType } from './schema.ts'
+import { GatheredBytes } from './gathered-bytes.ts'
+import type { MessageType } from './schema.ts'
 
 export const FRAME_HEAD_BYTES = 5
 /** As etcd bounds what its clients send. */
@@ -16,37 +17,19 @@ export function frameOf(type: MessageType, message: object): Buffer {
   return frame
 }
 
-/** Puts together what comes in pieces. A message that came as one is not copied; of others, each byte is about twice. */
+/** Puts messages together from the pieces in which they come. */
 export class FrameReader {
-  #bytes: Buffer = EMPTY_BYTES
-  #length = 0
-  /** Whether `#bytes` is our own and may have room behind `#length`. */
-  #ours = false
+  readonly #gathered = new GatheredBytes()
   /** Bytes that must be there before it is worth looking again. */
   #wanted = FRAME_HEAD_BYTES
 
   /** Bytes of messages that are not whole yet. */
   get length(): number {
-    return this.#length
+    return this.#gathered.length
   }
 
   push(piece: Buffer): void {
-    if (this.#length === 0) {
-      this.#bytes = piece
-      this.#length = piece.length
-      this.#ours = false
-      return
-    }
-    const length = this.#length + piece.length
-    if (!this.#ours || this.#bytes.length < length) {
-      // Room for all that is announced would be a gift to whoever announces much and sends little.
-      const larger = Buffer.allocUnsafeSlow(Math.max(length, Math.min(this.#wanted, 2 * length)))
-      this.#bytes.copy(larger, 0, 0, this.#length)
-      this.#bytes = larger
-      this.#ours = true
-    }
-    piece.copy(this.#bytes, this.#length)
-    this.#length = length
+    this.#gathered.push(piece, this.#wanted)
   }
 
   /**
@@ -55,19 +38,16 @@ export class FrameReader {
    * @throws EtcdError RESOURCE_EXHAUSTED (too large), INTERNAL (compressed, which nobody agreed on)
    */
   next(): Buffer | undefined {
-    if (this.#length < this.#wanted) return undefined
-    const bytes = this.#bytes
+    if (this.#gathered.length < this.#wanted) return undefined
+    const { bytes } = this.#gathered
     if (bytes[0] !== 0) throw compressed()
     const length = bytes.readUInt32BE(1)
     if (length > MESSAGE_BYTES_MAX) throw tooLarge(length)
-    const end = FRAME_HEAD_BYTES + length
-    this.#wanted = end
-    if (this.#length < end) return undefined
+    this.#wanted = FRAME_HEAD_BYTES + length
+    if (bytes.length < this.#wanted) return undefined
+    const frame = this.#gathered.take(this.#wanted)
     this.#wanted = FRAME_HEAD_BYTES
-    this.#bytes = bytes.subarray(end, this.#length)
-    this.#length -= end
-    this.#ours = false
-    return bytes.subarray(FRAME_HEAD_BYTES, end)
+    return frame.subarray(FRAME_HEAD_BYTES)
   }
 }
 

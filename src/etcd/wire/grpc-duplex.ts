@@ -5,12 +5,9 @@ import { EtcdError, STATUS, toStatus } from '../status.ts'
 import { decode } from './codec.ts'
 import type { DuplexEndpoint } from './endpoints.ts'
 import { FrameReader, frameOf } from './frames.ts'
-import { cancelled, GRPC_TYPE, statusHeaders } from './grpc-headers.ts'
+import { ANSWER, cancelled, statusHeaders, WELL_DONE, WITH_TRAILERS } from './grpc-headers.ts'
 import { type GrpcCallParts, hangUp, refuseStream } from './grpc-unary.ts'
 import type { CallContext, Duplex } from './service.ts'
-
-const ANSWER = { ':status': 200, 'content-type': GRPC_TYPE }
-const OPTIONS = { waitForTrailers: true, sendDate: false }
 
 export class GrpcDuplex implements Duplex {
   readonly #stream: ServerHttp2Stream
@@ -28,7 +25,7 @@ export class GrpcDuplex implements Duplex {
   /** No more is written. */
   #over = false
   #closed = false
-  #trailers: Record<string, string> = { 'grpc-status': '0' }
+  #trailers: Readonly<Record<string, string>> = WELL_DONE
 
   constructor(stream: ServerHttp2Stream, endpoint: DuplexEndpoint, parts: GrpcCallParts) {
     this.#stream = stream
@@ -81,7 +78,7 @@ export class GrpcDuplex implements Duplex {
     if (this.#over || stream.destroyed || stream.closed) return false
     const wrote = this.#guarded(() => {
       const frame = frameOf(this.#endpoint.response, response)
-      if (!stream.headersSent) stream.respond(ANSWER, OPTIONS)
+      if (!stream.headersSent) stream.respond(ANSWER, WITH_TRAILERS)
       if (stream.write(frame)) return
       this.#blocked = true
       stream.pause()

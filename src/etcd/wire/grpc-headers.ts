@@ -4,6 +4,13 @@ import { timerMaxMs } from '../../base/limits.ts'
 import { EtcdError, STATUS } from '../status.ts'
 
 export const GRPC_TYPE = 'application/grpc'
+
+/** Headers that are sent over and over. gRPC asks for no date, which is the dearest of them to make. */
+export const ANSWER = { ':status': 200, 'content-type': GRPC_TYPE }
+export const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
+export const WITHOUT_BODY = { endStream: true, sendDate: false }
+export const WELL_DONE: Readonly<Record<string, string>> = { 'grpc-status': '0' }
+
 const NANOSECONDS: Readonly<Record<string, number>> = { H: 3_600e9, M: 60e9, S: 1e9, m: 1e6, u: 1e3, n: 1 }
 const NS_PER_MS = 1e6
 

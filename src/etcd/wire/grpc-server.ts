@@ -3,17 +3,17 @@
  * Node's; here stand the doors, the bounds, and the end.
  */
 import { once } from 'node:events'
-import { createServer as createHttp2Server, type Http2Server, type ServerOptions } from 'node:http2'
+import { createServer as createHttp2Server, type ServerOptions } from 'node:http2'
 import { type AddressInfo, createServer, isIP, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
 import {
   etcdConnectionsMax,
-  etcdConnectionWindowBytes,
   etcdFirstBytesTimeoutMs,
   etcdHeaderBytesMax,
   etcdHeadersMax,
+  etcdHeldBytesOverallMax,
   etcdPingIntervalMs,
   etcdResetsBurst,
   etcdResetsPerSecond,
@@ -24,9 +24,12 @@ import {
 import type { Logger } from '../../base/logger.ts'
 import { withDeadline } from '../../base/wait.ts'
 import type { EtcdError } from '../status.ts'
+import { HeldBytes } from './call-scope.ts'
 import { Endpoints } from './endpoints.ts'
 import { onFirstBytes } from './first-bytes.ts'
+import { Gateway } from './gateway.ts'
 import { GrpcSession } from './grpc-session.ts'
+import { Http1 } from './http1.ts'
 import type { Services } from './service.ts'
 
 export interface GrpcServerParts {
@@ -44,9 +47,14 @@ export interface GrpcServerParts {
   readonly authorize: (token: string | undefined, method: string) => EtcdError | undefined
   /** Whether a request of HTTP/1.1 with that Host header is meant for this node. */
   readonly hosts: (hostHeader: string) => boolean
+  /** Of the API that is spoken, for `/version`. */
+  readonly version?: string
   readonly log: Logger
 }
 
+type Rooms = Readonly<Record<'http1' | 'http2', (socket: Socket) => void>>
+
+const API_VERSION = '3.4.0'
 const HTTP2_OPTIONS: ServerOptions = {
   settings: {
     maxConcurrentStreams: etcdStreamsPerConnectionMax,
@@ -63,6 +71,7 @@ export class GrpcServer implements Startable {
   readonly #log: Logger
   readonly #sessions = new Set<GrpcSession>()
   readonly #sockets = new Set<Socket>()
+  #gateway: Gateway | undefined
   #door: Server | undefined
   #port = 0
   #pings: NodeJS.Timeout | undefined
@@ -75,8 +84,7 @@ export class GrpcServer implements Startable {
   /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (the certificate) */
   async start(): Promise<void> {
     if (this.#door !== undefined) return
-    const http2 = this.#http2Server()
-    const door = this.#openDoor(http2)
+    const door = this.#openDoor(this.#rooms())
     door.maxConnections = etcdConnectionsMax
     this.#port = await listen(door, this.#parts.host, this.#parts.port)
     this.#door = door
@@ -94,6 +102,7 @@ export class GrpcServer implements Startable {
     const closed = once(door, 'close')
     door.close()
     for (const session of this.#sessions) session.stop()
+    this.#gateway?.stop()
     try {
       await withDeadline(closed, etcdStopTimeoutMs, 'Ending the calls of etcd clients')
     } catch (error) {
@@ -111,30 +120,26 @@ export class GrpcServer implements Startable {
     return `${isIP(host) === 6 ? `[${host}]` : host}:${this.#port}`
   }
 
-  #http2Server(): Http2Server {
-    const { services, authorize, log } = this.#parts
+  /** What takes a socket whose protocol is known. */
+  #rooms(): Rooms {
+    const { services, authorize, hosts, log, version = API_VERSION } = this.#parts
     const endpoints = new Endpoints(services)
+    const held = new HeldBytes(etcdHeldBytesOverallMax)
+    const gateway = new Gateway({ endpoints, authorize, hosts, version, held, log })
+    this.#gateway = gateway
+    const http1 = new Http1((request, answer) => gateway.serve(request, answer), log)
     const http2 = createHttp2Server(HTTP2_OPTIONS)
-    const parts = {
-      endpoints,
-      authorize,
-      log,
-      other: (stream: import('node:http2').ServerHttp2Stream) => {
-        stream.respond({ ':status': 415 }, { endStream: true })
-        stream.resume()
-      },
-    }
+    const parts = { endpoints, authorize, held, log, gateway }
     http2.on('session', (session) => {
       const served = new GrpcSession(session, parts)
       this.#sessions.add(served)
       session.once('close', () => this.#sessions.delete(served))
-      session.setLocalWindowSize(etcdConnectionWindowBytes)
       served.serve()
     })
-    return http2
+    return { http1: (socket) => http1.accept(socket), http2: (socket) => http2.emit('connection', socket) }
   }
 
-  #openDoor(http2: Http2Server): Server {
+  #openDoor(rooms: Rooms): Server {
     const accept = (socket: Socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
@@ -144,20 +149,16 @@ export class GrpcServer implements Startable {
     if (tls === undefined) {
       return createServer({ noDelay: true }, (socket) => {
         accept(socket)
-        onFirstBytes(socket, etcdFirstBytesTimeoutMs, (protocol) => {
-          if (protocol === 'http2') http2.emit('connection', socket)
-          else socket.destroy()
-        })
+        onFirstBytes(socket, etcdFirstBytesTimeoutMs, (protocol) => rooms[protocol](socket))
       })
     }
     try {
-      const ALPNProtocols = ['h2', 'http/1.1']
       const mutual = tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }
-      const options = { ...tls, ...mutual, ALPNProtocols, handshakeTimeout: etcdFirstBytesTimeoutMs }
+      const bounds = { handshakeTimeout: etcdFirstBytesTimeoutMs, noDelay: true }
+      const options = { ...tls, ...mutual, ...bounds, ALPNProtocols: ['h2', 'http/1.1'] }
       const door = createTlsServer(options, (socket: TLSSocket) => {
         accept(socket)
-        if (socket.alpnProtocol === 'h2') http2.emit('connection', socket)
-        else socket.destroy()
+        rooms[socket.alpnProtocol === 'h2' ? 'http2' : 'http1'](socket)
       })
       door.on('tlsClientError', (error) => this.#log.debug({ error: error.message }, 'no TLS with a client'))
       return door

@@ -1,19 +1,28 @@
 /** One HTTP/2 connection of an etcd client: its calls, what they hold, and whether it lives. */
-import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
-import { etcdFirstBytesTimeoutMs, etcdHeldBytesMax } from '../../base/limits.ts'
+import {
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import { etcdConnectionWindowBytes, etcdFirstBytesTimeoutMs, etcdHeldBytesMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { EtcdError, refusals, STATUS } from '../status.ts'
 import { CallScope, HeldBytes } from './call-scope.ts'
 import type { Endpoints } from './endpoints.ts'
+import type { Gateway } from './gateway.ts'
 import { GrpcDuplex } from './grpc-duplex.ts'
-import { deadlineExceeded, isGrpc, single, timeoutMs, tokenOf } from './grpc-headers.ts'
-import { GrpcUnary, refuseStream } from './grpc-unary.ts'
+import { deadlineExceeded, isGrpc, single, timeoutMs, tokenOf, WITHOUT_BODY } from './grpc-headers.ts'
+import { GrpcUnary, hangUp, refuseStream } from './grpc-unary.ts'
 
 export interface GrpcSessionParts {
   readonly endpoints: Endpoints
   readonly authorize: (token: string | undefined, method: string) => EtcdError | undefined
-  /** Takes what is no gRPC, but may be a request of the JSON gateway. */
-  readonly other: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
+  /** Takes what is no gRPC. */
+  readonly gateway: Pick<Gateway, 'serve'>
+  /** What all connections together hold. */
+  readonly held: HeldBytes
   readonly log: Logger
 }
 
@@ -21,13 +30,14 @@ export class GrpcSession {
   readonly #session: ServerHttp2Session
   readonly #parts: GrpcSessionParts
   readonly #peer: string
-  readonly #held = new HeldBytes(etcdHeldBytesMax)
+  readonly #held: HeldBytes
   readonly #talks = new Set<GrpcDuplex>()
   #asked = false
 
   constructor(session: ServerHttp2Session, parts: GrpcSessionParts) {
     this.#session = session
     this.#parts = parts
+    this.#held = new HeldBytes(etcdHeldBytesMax, parts.held)
     const { remoteAddress = '', remotePort = 0 } = session.socket
     this.#peer = `${remoteAddress}:${remotePort}`
   }
@@ -42,7 +52,8 @@ export class GrpcSession {
     session.on('error', (error) =>
       log.debug({ error: error.message }, 'a connection of an etcd client broke'),
     )
-    session.on('stream', (stream, headers) => this.#serveStream(stream, headers))
+    session.on('stream', (stream, headers, _, raw) => this.#serveStream(stream, headers, raw))
+    session.setLocalWindowSize(etcdConnectionWindowBytes)
   }
 
   /** Asks whether the client lives; one that has not answered since the last time is cut off. */
@@ -68,11 +79,11 @@ export class GrpcSession {
     this.#session.destroy()
   }
 
-  #serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const { endpoints, authorize, other, log } = this.#parts
+  #serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
+    const { endpoints, authorize, log } = this.#parts
     stream.on('error', (error) => log.debug({ error: error.message }, 'a call of an etcd client broke'))
     if (!isGrpc(headers['content-type'])) {
-      other(stream, headers)
+      this.#serveOther(stream, headers, raw)
       return
     }
     const endpoint = endpoints.find(headers[':path'] ?? '')
@@ -100,6 +111,18 @@ export class GrpcSession {
     stream.once('close', () => this.#talks.delete(talk))
     if (timeout !== undefined) within(timeout, stream, () => talk.end(deadlineExceeded()))
     talk.serve()
+  }
+
+  /** gRPC knows no other type of content (grpc: doc/PROTOCOL-HTTP2.md); the JSON gateway does. */
+  #serveOther(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
+    if (this.#parts.endpoints.find(headers[':path'] ?? '') instanceof EtcdError) {
+      const request = new Http2ServerRequest(stream, headers, {}, raw)
+      this.#parts.gateway.serve(request, new Http2ServerResponse(stream))
+      return
+    }
+    stream.respond({ ':status': 415 }, WITHOUT_BODY)
+    stream.resume()
+    hangUp(stream)
   }
 }
 

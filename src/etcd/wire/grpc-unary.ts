@@ -8,13 +8,7 @@ import type { CallScope, HeldBytes } from './call-scope.ts'
 import { decode } from './codec.ts'
 import type { UnaryEndpoint } from './endpoints.ts'
 import { FrameReader, frameOf } from './frames.ts'
-import { cancelled, GRPC_TYPE, statusHeaders } from './grpc-headers.ts'
-
-/** Header lists that are written over and over; without a date, which gRPC does not ask for. */
-const ANSWER = { ':status': 200, 'content-type': GRPC_TYPE }
-const OPTIONS = { waitForTrailers: true, sendDate: false }
-const LAST = { endStream: true, sendDate: false }
-const DONE = { 'grpc-status': '0' }
+import { ANSWER, cancelled, statusHeaders, WELL_DONE, WITH_TRAILERS, WITHOUT_BODY } from './grpc-headers.ts'
 
 export interface GrpcCallParts {
   readonly scope: CallScope
@@ -102,12 +96,12 @@ export class GrpcUnary {
     const frame = frameOf(this.#endpoint.response, response)
     this.#over = true
     this.#hold(frame.length)
-    stream.respond(ANSWER, OPTIONS)
+    stream.respond(ANSWER, WITH_TRAILERS)
     stream.end(frame)
   }
 
   #finish(): void {
-    this.#stream.sendTrailers(DONE)
+    this.#stream.sendTrailers(WELL_DONE)
     hangUp(this.#stream)
   }
 
@@ -134,7 +128,7 @@ export class GrpcUnary {
 /** An answer that is a status alone. */
 export function refuseStream(stream: ServerHttp2Stream, error: EtcdError): void {
   if (stream.destroyed || stream.closed) return
-  stream.respond({ ...ANSWER, ...statusHeaders(error) }, LAST)
+  stream.respond({ ...ANSWER, ...statusHeaders(error) }, WITHOUT_BODY)
   // Somebody has to take what is on its way, for the stream to come to its end.
   stream.resume()
   hangUp(stream)

@@ -1,0 +1,55 @@
+/** HTTP/1.1 on sockets that somebody else has accepted, with a deadline for each head of a request. */
+import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import {
+  etcdFirstBytesTimeoutMs,
+  etcdHeaderBytesMax,
+  etcdHeadersMax,
+  etcdKeepAliveMs,
+} from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { HttpAnswer, HttpRequest } from './gateway-duplex.ts'
+
+export class Http1 {
+  readonly #server: Server
+  readonly #log: Logger
+  /** Runs out when a socket is silent for too long between requests, or dribbles the head of one. */
+  readonly #silences = new WeakMap<Socket, NodeJS.Timeout>()
+
+  constructor(serve: (request: HttpRequest, answer: HttpAnswer) => void, log: Logger) {
+    this.#log = log
+    this.#server = createServer({ maxHeaderSize: etcdHeaderBytesMax, keepAliveTimeout: etcdKeepAliveMs })
+    this.#server.maxHeadersCount = etcdHeadersMax
+    this.#server.on('request', (request, answer) => {
+      const { socket } = request
+      clearTimeout(this.#silences.get(socket))
+      answer.once('close', () => this.#awaitRequest(socket, etcdKeepAliveMs))
+      serve(request, answer)
+    })
+    // Requests to become something else are as good as none.
+    this.#server.on('connect', (_, socket) => socket.destroy())
+    this.#server.on('upgrade', (_, socket) => socket.destroy())
+    this.#server.on('clientError', (error, socket) => {
+      this.#log.debug({ error: error.message }, 'what an etcd client sent is no HTTP')
+      if (socket.writable) socket.write('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+      const given = socket as Socket
+      given.destroySoon()
+    })
+  }
+
+  accept(socket: Socket): void {
+    socket.once('close', () => clearTimeout(this.#silences.get(socket)))
+    this.#awaitRequest(socket, etcdFirstBytesTimeoutMs)
+    this.#server.emit('connection', socket)
+    socket.resume()
+  }
+
+  #awaitRequest(socket: Socket, ms: number): void {
+    clearTimeout(this.#silences.get(socket))
+    if (socket.destroyed) return
+    this.#silences.set(
+      socket,
+      setTimeout(() => socket.destroy(), ms),
+    )
+  }
+}
