@@ -1,8 +1,11 @@
-import { after, before, suite, test } from 'node:test'
+import { after, before, suite, type TestContext, test } from 'node:test'
 import { Etcd3, type IOptions } from 'etcd3'
+import { silentLogger } from '../../src/base/logger.ts'
+import { EtcdSurface } from '../../src/etcd/surface.ts'
 import { type Ended, runProgram, spawnProgram } from './child-process.ts'
-import { type Ending, startEtcd } from './etcd-cluster.ts'
+import { type Ending, PROGRESS_NOTIFY_MS, startEtcd } from './etcd-cluster.ts'
 import { RawEtcd } from './etcd-raw.ts'
+import { startRegistryNode } from './registry-node.ts'
 
 /** One server of the etcd API, or several that are one to their clients. */
 export interface Backend {
@@ -16,7 +19,17 @@ export interface Backend {
 export const BACKENDS: readonly Backend[] = [
   { name: 'one etcd', members: 1, real: true, start: (ending) => startEtcd(ending, 1) },
   { name: 'three etcds', members: 3, real: true, start: (ending) => startEtcd(ending, 3) },
+  { name: 'our node', members: 1, real: false, start: startNode },
 ]
+
+async function startNode(ending: Ending): Promise<readonly string[]> {
+  const { registry, members, identity } = await startRegistryNode(ending as unknown as TestContext)
+  const where = { self: identity.peerId, host: '127.0.0.1', port: 0, progressIntervalMs: PROGRESS_NOTIFY_MS }
+  const surface = new EtcdSurface({ registry, members, ...where, log: silentLogger })
+  await surface.start()
+  ending.after(() => surface.stop())
+  return [surface.address()]
+}
 
 /** What a story has: a server, keys of its own, and every way to speak to it. */
 export interface Story {

@@ -1,8 +1,7 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { type Running, spawnProgram } from './child-process.ts'
 import { eventually } from './eventually.ts'
+import { freePorts } from './free-port.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 /** Whatever undoes a start in reverse order: a test's context, or a suite's. */
@@ -50,22 +49,6 @@ async function place(count: number): Promise<Member[]> {
     clients: `127.0.0.1:${ports[2 * i]}`,
     peers: `127.0.0.1:${ports[2 * i + 1]}`,
   }))
-}
-
-/** All are held at once, so that no two are the same. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = []
-  for (let i = 0; i < count; i++) {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    servers.push(server)
-  }
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  for (const server of servers) {
-    server.close()
-    await once(server, 'close')
-  }
-  return ports
 }
 
 function startMember(ending: Ending, directory: string, member: Member, all: readonly Member[]): Running {
