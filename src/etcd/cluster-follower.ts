@@ -170,7 +170,7 @@ export class ClusterFollower {
   }
 
   /**
-   * [R1, R4] Reads the whole registry of the cluster and offers it what it lacks.
+   * [R1, U4] Reads the whole registry of the cluster and offers it what it lacks.
    *
    * @returns the revision from which on only the watch knows what has changed.
    */

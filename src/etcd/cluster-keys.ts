@@ -67,7 +67,7 @@ export class ClusterKeys {
     return { compare, success: records.map((record) => this.#put(record)), failure: reads }
   }
 
-  /** [R4] Writes each of `offers` by itself, where the cluster's copy is still as old as was known. */
+  /** [U4] Writes each of `offers` by itself, where the cluster's copy is still as old as was known. */
   offer(offers: readonly Offer[]): ITxnRequest {
     return {
       success: offers.map(({ record, known }) => ({

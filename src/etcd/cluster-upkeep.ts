@@ -27,7 +27,7 @@ export class ClusterUpkeep {
     this.#parts = parts
   }
 
-  /** [R4] Writes what the cluster lacks or has in an older form. Who wrote a place in between is left alone. */
+  /** [U4] Writes what the cluster lacks or has in an older form. Who wrote a place in between is left alone. */
   async offer(endpoint: ClusterEndpoint, offers: readonly Offer[]): Promise<void> {
     const now = this.#parts.clock.now()
     const wanted = offers.filter(({ record }) => !isExpired(record, now) && !this.#isBuried(record, now))
@@ -52,7 +52,7 @@ export class ClusterUpkeep {
     for (const [place, revision] of forgotten) await this.#forget(endpoint, place, revision)
   }
 
-  /** [R5] Whether a tombstone that is not passed on any more covers the record, or is the record. */
+  /** [U5] Whether a tombstone that is not passed on any more covers the record, or is the record. */
   #isBuried({ key, version }: SealedRecord, nowMs: number): boolean {
     const claims = this.#parts.index.within({ from: `${key} `, to: `${key}!` })
     return claims.some(

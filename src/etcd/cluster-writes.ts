@@ -26,6 +26,8 @@ export class ClusterWrites {
   readonly #written = new Map<string, number>()
   /** What has to be applied before a refused write can be judged anew. */
   #awaited = 0
+  /** One after another. */
+  #refusals = 0
   #life = 0
 
   constructor(parts: ClusterWritesParts) {
@@ -45,9 +47,17 @@ export class ClusterWrites {
     for (const chunk of chunksOf([...last.values()], (record) => record)) await this.#write(chunk)
   }
 
-  /** Resolves when all that made `confirm` refuse is in the registry. @throws NodeError REGISTRY_UNREACHABLE */
+  /**
+   * Resolves when all that made `confirm` refuse is in the registry, and a moment later when it was refused several
+   * times: members that want one key would else refuse each other in step.
+   *
+   * @throws NodeError REGISTRY_UNREACHABLE
+   */
   async settled(): Promise<void> {
-    await this.#parts.progress.settle(this.#awaited)
+    const { progress, stopping } = this.#parts
+    await progress.settle(this.#awaited)
+    const longestMs = Math.min(2 ** this.#refusals, clusterAttemptPauseMs)
+    if (this.#refusals > 1) await delay(longestMs * Math.random(), stopping)
   }
 
   async #write(records: readonly SealedRecord[]): Promise<void> {
@@ -61,8 +71,10 @@ export class ClusterWrites {
     const revision = response.succeeded ? Number(response.header.revision) : alreadyThere(records, response)
     if (revision === undefined) {
       this.#awaited = Math.max(this.#awaited, ...revisionsOf(response))
+      this.#refusals += 1
       throw moved(records, 'another member wrote it')
     }
+    this.#refusals = 0
     for (const { key } of records) this.#written.set(key, revision)
   }
 
