@@ -10,7 +10,7 @@
  *
  * Sums or exclusive ors of hashes would be cheaper still, and can be forged: who may write records finds some that add
  * up to whatever he likes (D. Wagner, "A Generalized Birthday Problem", CRYPTO 2002; A. Meyer, "Range-Based Set
- * Reconciliation", SRDS 2023, §5). A collision here is one of SHA-256. What an adversary can do is to choose records that
+ * Reconciliation", SRDS 2023). A collision here is one of SHA-256. What an adversary can do is to choose records that
  * begin no run, or all of them one; then his own stretch of the registry costs what a digest over the plain sequence
  * would have, which is bounded with the records of one author.
  */
