@@ -101,6 +101,11 @@ export class ClusterInbox {
     if (own !== undefined) this.#own.set(place, { ...own, lost: false })
   }
 
+  /** Something else has changed that the judgement hangs on. */
+  lookAgain(): void {
+    this.#news = true
+  }
+
   /** Judges what waits once more. */
   async again(): Promise<void> {
     for (let pass = 0; pass < PASSES_MAX && this.#waiting.size > 0; pass += 1) {
@@ -120,7 +125,8 @@ export class ClusterInbox {
     else this.#unwait(place)
     if (verdict?.action === 'accept') this.#news = true
     if (verdict?.action === 'reject') this.#tellRubbish(arrival, verdict.code)
-    if (this.#isOwn(place)) {
+    // What waited, and pages, may be told after what the watch has brought meanwhile.
+    if (this.#isOwn(place) && arrival.revision >= (this.#own.get(place)?.revision ?? 0)) {
       const held = standing === 'same' || (this.#own.get(place)?.held ?? false)
       const lost = standing === 'older'
       this.#own.set(place, { revision: arrival.revision, held, lost })
@@ -129,6 +135,7 @@ export class ClusterInbox {
   }
 
   #wait(arrival: Arrival): void {
+    if ((this.#waiting.get(arrival.place)?.revision ?? 0) > arrival.revision) return
     this.#unwait(arrival.place)
     const bytes = this.#waitingBytes + arrival.envelope.length
     if (this.#waiting.size >= clusterWaitingMax || bytes > clusterWaitingBytesMax) {

@@ -33,6 +33,7 @@ export class ClusterReplication implements Startable {
   readonly #parts: ClusterReplicationParts
   readonly #keys: ClusterKeys
   readonly #endpoints: readonly ClusterEndpoint[]
+  readonly #inbox: ClusterInbox
   readonly #progress: ClusterProgress
   readonly #follower: ClusterFollower
   readonly #stopping = new AbortController()
@@ -52,6 +53,7 @@ export class ClusterReplication implements Startable {
     const inbox = new ClusterInbox({ registry, self, log })
     const upkeep = new ClusterUpkeep({ keys, inbox, index, clock })
     this.#keys = keys
+    this.#inbox = inbox
     this.#progress = progress
     this.#follower = new ClusterFollower({ keys, inbox, progress, upkeep, index, log })
     const endpoint = (attempt: number) => this.#endpoint(attempt)
@@ -92,8 +94,10 @@ export class ClusterReplication implements Startable {
     }
   }
 
-  /** What a record's author was admitted by comes through the same watch, in order. */
-  membersChanged(): void {}
+  /** Records that wait for their authors' sake may be good now. */
+  membersChanged(): void {
+    this.#inbox.lookAgain()
+  }
 
   state(): ClusterState {
     return this.#progress.state()
