@@ -19,7 +19,7 @@ export class GatheredBytes {
     return this.#bytes.length === this.#length ? this.#bytes : this.#bytes.subarray(0, this.#length)
   }
 
-  /** `most` is how many there can ever be; more room than that is not made. */
+  /** `most` is how many are expected at the most: room for more than that is made only when they come. */
   push(piece: Buffer, most: number): void {
     if (this.#length === 0) {
       this.#bytes = piece
@@ -30,7 +30,8 @@ export class GatheredBytes {
     const length = this.#length + piece.length
     if (!this.#ours || this.#bytes.length < length) {
       // Room for all that is announced would be a gift to whoever announces much and sends little.
-      const larger = Buffer.allocUnsafeSlow(Math.max(length, Math.min(most, 2 * length)))
+      const room = most < length ? 2 * length : Math.min(most, 2 * length)
+      const larger = Buffer.allocUnsafeSlow(room)
       this.#bytes.copy(larger, 0, 0, this.#length)
       this.#bytes = larger
       this.#ours = true
