@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Running, runProgram, spawnProgram } from './child-process.ts'
 import type { Ending } from './etcd-cluster.ts'
 import { eventually } from './eventually.ts'
+import { freePorts } from './free-ports.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const START_TIMEOUT_MS = 30_000
@@ -165,13 +164,4 @@ export class StrongEtcd {
     }
     await eventually(healthy, `etcd ${name} does not answer`, START_TIMEOUT_MS)
   }
-}
-
-/** Held all at once, so that no two are the same. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
