@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { type Running, runProgram, spawnProgram } from './child-process.ts'
 import type { Ending } from './etcd-cluster.ts'
 import { eventually } from './eventually.ts'
-import { freePorts } from './free-ports.ts'
+import { freePorts } from './free-port.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const START_TIMEOUT_MS = 30_000
