@@ -71,7 +71,10 @@ export class GrpcServer implements Startable {
   readonly #log: Logger
   readonly #sessions = new Set<GrpcSession>()
   readonly #sockets = new Set<Socket>()
+  /** Those that have not said yet what they speak. */
+  readonly #silent = new Set<Socket>()
   #gateway: Gateway | undefined
+  #http1: Http1 | undefined
   #door: Server | undefined
   #port = 0
   #pings: NodeJS.Timeout | undefined
@@ -103,6 +106,8 @@ export class GrpcServer implements Startable {
     door.close()
     for (const session of this.#sessions) session.stop()
     this.#gateway?.stop()
+    this.#http1?.stop()
+    for (const socket of this.#silent) socket.destroy()
     try {
       await withDeadline(closed, etcdStopTimeoutMs, 'Ending the calls of etcd clients')
     } catch (error) {
@@ -128,6 +133,7 @@ export class GrpcServer implements Startable {
     const gateway = new Gateway({ endpoints, authorize, hosts, version, held, log })
     this.#gateway = gateway
     const http1 = new Http1((request, answer) => gateway.serve(request, answer), log)
+    this.#http1 = http1
     const http2 = createHttp2Server(HTTP2_OPTIONS)
     const parts = { endpoints, authorize, held, log, gateway }
     http2.on('session', (session) => {
@@ -149,7 +155,12 @@ export class GrpcServer implements Startable {
     if (tls === undefined) {
       return createServer({ noDelay: true }, (socket) => {
         accept(socket)
-        onFirstBytes(socket, etcdFirstBytesTimeoutMs, (protocol) => rooms[protocol](socket))
+        this.#silent.add(socket)
+        socket.once('close', () => this.#silent.delete(socket))
+        onFirstBytes(socket, etcdFirstBytesTimeoutMs, (protocol) => {
+          this.#silent.delete(socket)
+          rooms[protocol](socket)
+        })
       })
     }
     try {

@@ -13,8 +13,9 @@ import type { HttpAnswer, HttpRequest } from './gateway-duplex.ts'
 export class Http1 {
   readonly #server: Server
   readonly #log: Logger
-  /** Runs out when a socket is silent for too long between requests, or dribbles the head of one. */
-  readonly #silences = new WeakMap<Socket, NodeJS.Timeout>()
+  /** Sockets without a request; each is given a time for the head of the next. */
+  readonly #idle = new Map<Socket, NodeJS.Timeout>()
+  #stopping = false
 
   constructor(serve: (request: HttpRequest, answer: HttpAnswer) => void, log: Logger) {
     this.#log = log
@@ -22,7 +23,7 @@ export class Http1 {
     this.#server.maxHeadersCount = etcdHeadersMax
     this.#server.on('request', (request, answer) => {
       const { socket } = request
-      clearTimeout(this.#silences.get(socket))
+      this.#busy(socket)
       answer.once('close', () => this.#awaitRequest(socket, etcdKeepAliveMs))
       serve(request, answer)
     })
@@ -38,18 +39,28 @@ export class Http1 {
   }
 
   accept(socket: Socket): void {
-    socket.once('close', () => clearTimeout(this.#silences.get(socket)))
+    socket.once('close', () => this.#busy(socket))
     this.#awaitRequest(socket, etcdFirstBytesTimeoutMs)
     this.#server.emit('connection', socket)
     socket.resume()
   }
 
+  /** Lets requests come to their end, and takes no more. */
+  stop(): void {
+    this.#stopping = true
+    for (const socket of this.#idle.keys()) socket.destroy()
+  }
+
   #awaitRequest(socket: Socket, ms: number): void {
-    clearTimeout(this.#silences.get(socket))
     if (socket.destroyed) return
-    this.#silences.set(
-      socket,
-      setTimeout(() => socket.destroy(), ms),
-    )
+    // What was answered last is still on its way to the client.
+    if (this.#stopping) socket.destroySoon()
+    const timer = setTimeout(() => socket.destroy(), ms)
+    this.#idle.set(socket, timer)
+  }
+
+  #busy(socket: Socket): void {
+    clearTimeout(this.#idle.get(socket))
+    this.#idle.delete(socket)
   }
 }
