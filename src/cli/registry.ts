@@ -50,7 +50,10 @@ export function registryCommands(program: Command, act: Act): void {
           return session.out.table(['key', 'author', 'revision', 'written', 'value'], rows)
         })
         const left = total - entries.length
-        if (left > 0) session.out.note(`${left} more keys are there; --limit ${total} shows all.`)
+        if (left > 0)
+          session.out.note(
+            `${left} more ${left === 1 ? 'key is' : 'keys are'} there; --limit ${total} shows all.`,
+          )
       }),
     )
 
