@@ -6,7 +6,7 @@ import { temporaryDirectory } from './temporary-directory.ts'
 
 /** Whatever undoes a start in reverse order: a test's context, or a suite's. */
 export interface Ending {
-  after(undo: () => unknown): void
+  after(undo: () => void | Promise<void>): void
 }
 
 /** A watch that asks for it hears of progress this often; etcd's own ten minutes are too long for a test. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import {
   type Client,
   type ClientDuplexStream,
+  type ClientReadableStream,
   credentials,
   type GrpcObject,
   loadPackageDefinition,
@@ -83,6 +84,17 @@ export class RawEtcd {
 
   keepAlive(): Talk<{ ID: string }, rpc.ILeaseKeepAliveResponse> {
     return new Talk(this.stream('Lease', 'LeaseKeepAlive'))
+  }
+
+  /** All that the server sends in answer to one request. */
+  async collect<Response>(service: string, method: string, request: object): Promise<Response[]> {
+    const client = this.#client(service) as unknown as Record<
+      string,
+      (...args: unknown[]) => ClientReadableStream<Response>
+    >
+    const open = client[method]
+    assert(open, `${service} has no ${method}`)
+    return await open.call(client, request, { deadline: Date.now() + DEADLINE_MS }).toArray()
   }
 
   stream<Request, Response>(service: string, method: string): ClientDuplexStream<Request, Response> {
