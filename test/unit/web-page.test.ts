@@ -62,6 +62,20 @@ class FakeNode {
       { peer: '12D3KooWAlice', name: 'alice', role: 'operator', since: 1, connected: true, self: true },
       { peer: '12D3KooWBob', name: HOSTILE, role: 'member', since: 1, connected: false, self: false },
     ],
+    '/peers': {
+      digest: 'e'.repeat(64),
+      same: 0,
+      differing: 1,
+      unknown: 0,
+      cluster: null,
+      peers: [
+        {
+          peer: '12D3KooWBob',
+          catchUp: { accepted: 0, pending: 0, done: true },
+          registry: { state: 'differs', digest: 'f'.repeat(64), sinceMs: 1 },
+        },
+      ],
+    },
     '/datasets': [
       {
         name: 'observations',
@@ -168,7 +182,10 @@ test('with the token the page shows the node, all of it as text', async (t) => {
   await eventually(() => text('rounds') !== '' && text('datasets') !== '', 'the page stayed empty')
   assert.deepEqual([...store], [['mao-token', 'right']])
   assert.equal(document.at('token').value, '', 'the token stays in no field')
-  assert.match(text('federation'), /observatory.*alice \(this node\)operator✓ online.*○ not connected/)
+  assert.match(
+    text('federation'),
+    /observatory.*alice \(this node\)operator✓ onlinee{12}.*○ not connected✗ differs since /,
+  )
   assert.match(
     text('datasets'),
     /Ground truth: a{40} \(certificate 2, round observations\/assess\/7, signed by alice, bob\)/,

@@ -1,6 +1,6 @@
 import type { Api, CreateApi } from './api.ts'
 import type { Dom, PageElement } from './dom.ts'
-import type { Dataset, Member, Round, Run, Status, Truth } from './shapes.ts'
+import type { Dataset, Member, Peers, Round, Run, Status, Truth } from './shapes.ts'
 import type { Views } from './views.ts'
 
 export interface PageParts {
@@ -109,8 +109,12 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
       byId('node').textContent = status.node.name
       const inFederation = status.federation !== null
       if (room === 'federation') {
-        const members = inFederation ? await api.get<Member[]>('/federation/members') : []
-        return [views.federationView(status), ...(inFederation ? [views.membersView(members)] : [])]
+        if (!inFederation) return [views.federationView(status)]
+        const [members, peers] = await Promise.all([
+          api.get<Member[]>('/federation/members'),
+          api.get<Peers>('/peers'),
+        ])
+        return [views.federationView(status), views.membersView(members, peers)]
       }
       if (!inFederation) return []
       if (room === 'runs') return [views.runsView(await api.get<Run[]>(`/runs?limit=${SHOWN}`))]

@@ -14,6 +14,20 @@ export interface Member {
   self: boolean
 }
 
+/** The other members and their registries, beside that of this node. */
+export interface Peers {
+  digest: string
+  same: number
+  differing: number
+  unknown: number
+  cluster: { connected: boolean; lastError?: string } | null
+  peers: {
+    peer: string
+    catchUp?: { accepted: number; pending: number; done: boolean; endedMs?: number; failure?: string }
+    registry: { state: 'same' | 'differs' | 'unknown'; digest?: string; sinceMs?: number }
+  }[]
+}
+
 export interface Dataset {
   name: string
   description: string

@@ -1,6 +1,6 @@
 /** The node's state as elements; every function takes what the API said and returns what is shown. */
 import type { Child, Dom, PageElement } from './dom.ts'
-import type { Dataset, Member, Round, Run, Status, Truth } from './shapes.ts'
+import type { Dataset, Member, Peers, Round, Run, Status, Truth } from './shapes.ts'
 
 export function createViews({ el, mark, shortId, table, when }: Dom) {
   const RUN_MARKS: Readonly<Record<string, 'good' | 'bad' | 'idle'>> = {
@@ -15,6 +15,7 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     lost: 'bad',
   }
   const PATHS_SHOWN = 3
+  const DIGEST_SHOWN = 12
   const ROUND_MARKS: Readonly<Record<string, 'good' | 'bad'>> = { decided: 'good', undecided: 'bad' }
 
   function federationView({ node, federation }: Status): PageElement {
@@ -34,14 +35,37 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     )
   }
 
-  function membersView(members: readonly Member[]): PageElement {
+  function membersView(members: readonly Member[], registries: Peers): PageElement {
+    const known = new Map(registries.peers.map((each) => [each.peer, each]))
     const rows = members.map((member) => [
       member.self ? `${member.name} (this node)` : member.name,
       member.role,
       member.connected ? mark('good', 'online') : mark('idle', 'not connected'),
+      member.self ? shortId(registries.digest, DIGEST_SHOWN) : registryOf(known.get(member.peer)),
       shortId(member.peer, 16),
     ])
-    return table('Members', ['Name', 'Role', 'Connection', 'Peer'], rows)
+    return el(
+      'div',
+      {},
+      table('Members', ['Name', 'Role', 'Connection', 'Registry', 'Peer'], rows),
+      ...clusterOf(registries),
+    )
+  }
+
+  /** Whether a member holds the same records as this node, as far as the last catch-up tells. */
+  function registryOf(peer: Peers['peers'][number] | undefined): Child {
+    if (peer?.catchUp?.done === false) return mark('busy', `catching up, ${peer.catchUp.pending} to compare`)
+    const { state, sinceMs } = peer?.registry ?? { state: 'unknown' }
+    if (state === 'same') return mark('good', 'same')
+    return state === 'differs' ? mark('bad', `differs since ${when(sinceMs)}`) : mark('idle', 'not compared')
+  }
+
+  /** In strong mode it is the cluster that everybody has the records from. */
+  function clusterOf({ cluster }: Peers): PageElement[] {
+    if (cluster === null) return []
+    if (cluster.connected) return [el('p', {}, mark('good', 'The etcd cluster of the registry is followed.'))]
+    const why = cluster.lastError === undefined ? '' : `: ${cluster.lastError}`
+    return [el('p', {}, mark('bad', `The etcd cluster of the registry is out of reach${why}`))]
   }
 
   function datasetsView(datasets: readonly Dataset[], truths: ReadonlyMap<string, Truth>): PageElement {
