@@ -42,24 +42,31 @@ const hash = bytesSchema
 const count = z.number().int().nonnegative()
 
 /**
- * What one side holds in a range, in columns, since there may be thousands of them: the places, each on a line of its
- * own, their versions, and their hashes one behind the other.
+ * What one side holds in a range, as one text and one byte string, since there may be thousands of records: on a line
+ * each place and version, and the hashes one behind the other.
  */
-const heldSchema = z
-  .tuple([z.string(), z.array(z.number().int().positive().max(versionMax)), bytesSchema])
-  .transform(([lines, versions, hashes], context): Held[] => {
-    const places = lines === '' ? [] : lines.split('\n')
-    const even = places.length === versions.length && hashes.length === HASH_BYTES * versions.length
-    if (!even || places.some((place) => place.length > PLACE_CHARACTERS_MAX)) {
-      context.addIssue('the columns do not fit each other')
-      return z.NEVER
-    }
-    const text = hexOf(hashes)
-    return places.map((place, at) => {
-      const hash = text.slice(2 * HASH_BYTES * at, 2 * HASH_BYTES * (at + 1))
-      return { place, version: versions[at] as number, hash }
-    })
+const heldSchema = z.tuple([z.string(), bytesSchema]).transform(([text, hashes], context): Held[] => {
+  const lines = text === '' ? [] : text.split('\n')
+  const hex = hexOf(hashes)
+  const held = lines.map((line, at) => {
+    const space = line.lastIndexOf(' ')
+    const hash = hex.slice(2 * HASH_BYTES * at, 2 * HASH_BYTES * (at + 1))
+    return { place: line.slice(0, Math.max(0, space)), version: versionIn(line.slice(space + 1)), hash }
   })
+  const sound = hashes.length === HASH_BYTES * held.length && held.every(isSound)
+  if (sound) return held
+  context.addIssue('the text does not fit the hashes')
+  return z.NEVER
+})
+
+function isSound({ place, version }: Held): boolean {
+  return place.length <= PLACE_CHARACTERS_MAX && Number.isInteger(version) && version <= versionMax
+}
+
+/** NaN for anything but a positive integer in its usual form. */
+function versionIn(text: string): number {
+  return /^[1-9][0-9]*$/.test(text) ? Number(text) : Number.NaN
+}
 
 const compareSchema = z.strictObject({
   kind: z.literal('compare'),
@@ -156,8 +163,8 @@ function wireAnswerOf(answer: RangeAnswer): unknown {
 }
 
 function wireHeldOf(held: readonly Held[]): unknown {
-  const places = held.map(({ place }) => place).join('\n')
-  return [places, held.map(({ version }) => version), bytesOf(held.map(({ hash }) => hash).join(''))]
+  const text = held.map(({ place, version }) => `${place} ${version}`).join('\n')
+  return [text, bytesOf(held.map(({ hash }) => hash).join(''))]
 }
 
 /** A record is kept for long: as a view it would keep the whole frame alive that it came in. */

@@ -200,15 +200,12 @@ test('answers that are none', async (t) => {
     new Uint8Array(1_000_000).fill(0x81),
     encode({ answers: [] }),
     encode({
-      answers: [
-        { kind: 'same' },
-        { kind: 'list', digest: new Uint8Array(31), held: ['', [], new Uint8Array()] },
-      ],
+      answers: [{ kind: 'same' }, { kind: 'list', digest: new Uint8Array(31), held: ['', new Uint8Array()] }],
     }),
     encode({
       answers: [
         { kind: 'same' },
-        { kind: 'list', digest: new Uint8Array(32), held: ['/a x', [], new Uint8Array()] },
+        { kind: 'list', digest: new Uint8Array(32), held: ['/a x 1', new Uint8Array()] },
       ],
     }),
     encode({ envelopes: [], next: null }),
