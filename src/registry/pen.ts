@@ -92,7 +92,10 @@ export class Pen {
     const own = claims.find((claim) => claim.author === author && claim.value !== null)
     const followed = claims.filter((claim) => claim.author === author || claim.version <= versionFollowedMax)
     const version = Math.max(0, ...followed.map((claim) => claim.version)) + 1
-    return { federation, key, value, version, time, since: own?.since ?? time, author }
+    // Who knows of a claim comes after it, whatever the two clocks say.
+    const live = followed.filter((claim) => claim.value !== null)
+    const since = own?.since ?? Math.max(time, ...live.map((claim) => claim.since + 1))
+    return { federation, key, value, version, time, since, author }
   }
 }
 

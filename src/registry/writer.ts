@@ -95,13 +95,20 @@ export class Writer {
   async #flush(works: readonly Work<unknown>[]): Promise<Outcome[]> {
     const { history } = this.#parts
     const batch = new Batch(this.#standing, history.revision)
-    const outcomes: (Outcome & { readonly wrote: boolean })[] = []
+    const outcomes: (Outcome & { readonly wrote: boolean; readonly own: boolean })[] = []
     for (const work of works) {
-      const before = batch.effects
+      const [before, own] = [batch.effects, batch.sum.own.length]
       const outcome = await outcomeOf(work, batch)
-      outcomes.push({ ...outcome, wrote: batch.effects > before })
+      outcomes.push({ ...outcome, wrote: batch.effects > before, own: batch.sum.own.length > own })
     }
     if (batch.effects === 0) return outcomes
+    const refusal = await this.#refusalOf(batch)
+    if (refusal !== undefined) {
+      // What others have written waits for no confirmation, and what makes this one good may be among it.
+      const others = works.filter((_, index) => outcomes[index]?.own === false)
+      const told = others.length === 0 ? [] : await this.#flush(others)
+      return outcomes.map(({ own }) => (own ? refusal : (told.shift() as Outcome)))
+    }
     try {
       await this.#store(batch)
     } catch (error) {
@@ -110,10 +117,19 @@ export class Writer {
     return outcomes
   }
 
+  async #refusalOf(batch: Batch): Promise<{ readonly error: unknown } | undefined> {
+    const { own } = batch.sum
+    try {
+      if (own.length > 0) await this.#confirm?.(own)
+      return undefined
+    } catch (error) {
+      return { error }
+    }
+  }
+
   async #store(batch: Batch): Promise<void> {
     const { state, history, store } = this.#parts
-    const { own, evidence, changedClaims } = batch.sum
-    if (own.length > 0) await this.#confirm?.(own)
+    const { evidence, changedClaims } = batch.sum
     const saved: SealedRecord[] = []
     const removed: SealedRecord[] = []
     for (const [key, claims] of changedClaims) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNodeError } from '../../src/base/errors.ts'
-import { clusterWriteTimeoutMs } from '../../src/base/limits.ts'
+import { clusterWriteTimeoutMs, MINUTE_MS } from '../../src/base/limits.ts'
 import { eventually } from '../support/eventually.ts'
 import { StrongEtcd } from '../support/strong-etcd.ts'
 import { type StrongNode, startStrongFederation, startStrongNode } from '../support/strong-node.ts'
@@ -129,6 +129,19 @@ test('of two members that claim a name at one instant exactly one wins it, fifty
       assert.deepEqual([shown?.author, shown?.contested], [winner, false])
     }
   }
+})
+
+test('a clock that is behind takes no name that is taken', async (t) => {
+  const etcd = await StrongEtcd.start(t, { members: 1 })
+  const { alice, bob, carol } = await federation(t, etcd.endpoints)
+  await bob.stop()
+  const { genesis, directory } = bob
+  const clock = { now: () => Date.now() - 5 * MINUTE_MS }
+  const late = await startStrongNode(t, { genesis, directory, clock, address: { endpoints: etcd.endpoints } })
+  await carol.registry.put('/tools/mine', bytes('1'), { shown: true })
+  await late.cluster.catchUp()
+  await assert.rejects(late.registry.put('/tools/mine', bytes('2'), { shown: true }), { code: 'CONFLICT' })
+  assert.equal(alice.registry.get('/tools/mine')?.author, carol.identity.peerId)
 })
 
 test('two members that count in one key lose no step, though each steps on the word of the other', async (t) => {
