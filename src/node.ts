@@ -19,7 +19,7 @@ import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
 import { clusterAddress } from './etcd/cluster-address.ts'
-import { ClusterReplication } from './etcd/cluster-replication.ts'
+import type { ClusterReplication, ClusterReplicationParts } from './etcd/cluster-replication.ts'
 import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/docker-engine.ts'
 import { Execution } from './execution/execution.ts'
@@ -204,6 +204,8 @@ export class Node implements Startable {
   async #startFoundation(): Promise<Foundation> {
     const { config } = this
     const [clock, log, directory] = [this.#clock, this.#log, config.dataDirectory]
+    // A cluster whose password cannot be read is told before anything is begun.
+    await clusterAddress(config)
     await mkdir(directory, { recursive: true, mode: 0o700 })
     // First, since its lock is what keeps a second node from this directory.
     const database = await openDatabase(directory)
@@ -270,9 +272,8 @@ export class Node implements Startable {
 
     // How it reaches the other members.
     const mayRead = (peer: string) => members.isMember(peer)
-    const address = await clusterAddress(config)
     const sharing = { registry, self, clock, log }
-    const cluster = address && new ClusterReplication({ address, ...sharing })
+    const cluster = await inCluster(config, sharing)
     const peers = cluster ? undefined : new PeerReplication({ network, mayRead, ...sharing })
     const replication = cluster ?? (peers as PeerReplication)
     await running.start('replication', replication)
@@ -369,6 +370,17 @@ export class Node implements Startable {
     if (this.#foundation === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
     return this.#foundation
   }
+}
+
+/** Strong mode, where the settings name a cluster. What it needs is loaded then alone: its client is large. */
+async function inCluster(
+  config: Config,
+  parts: Omit<ClusterReplicationParts, 'address'>,
+): Promise<ClusterReplication | undefined> {
+  const address = await clusterAddress(config)
+  if (address === undefined) return undefined
+  const { ClusterReplication } = await import('./etcd/cluster-replication.ts')
+  return new ClusterReplication({ address, ...parts })
 }
 
 /** Runs as consensus looks at them: whose results go into a round, the schedule says. */

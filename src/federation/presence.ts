@@ -36,6 +36,7 @@ export class Presences implements Startable {
   readonly #parts: PresencesParts
   readonly #collection: Collection<Presence>
   #timer: NodeJS.Timeout | undefined
+  #first: Promise<void> | undefined
 
   constructor(parts: PresencesParts) {
     this.#parts = parts
@@ -47,12 +48,14 @@ export class Presences implements Startable {
     if (this.#timer !== undefined) return
     this.#timer = setInterval(() => void this.renew(), presenceIntervalMs)
     this.#timer.unref()
-    await this.renew()
+    // Where the registry is out of reach for the moment, the node starts all the same.
+    this.#first = this.renew()
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
+    await this.#first
   }
 
   /** Writes this node's presence; before its admission has arrived there is nobody to tell. */

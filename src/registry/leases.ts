@@ -25,7 +25,8 @@ import type { Writer } from './writer.ts'
 
 export interface LeasesParts {
   readonly self: string
-  readonly writer: Pick<Writer, 'run'>
+  /** Runs work again when a cluster has moved on in between. */
+  readonly run: Writer['run']
   readonly history: Pick<History, 'keysOf' | 'revision'>
   readonly pen: Pick<Pen, 'write'>
   readonly policy: Pick<Policy, 'kindOf' | 'arrange'>
@@ -75,7 +76,7 @@ export class Leases implements Startable {
     }
     if (this.#leases.size >= leasesMax) throw new NodeError('QUEUE_FULL', `This node has ${leasesMax} leases`)
     const row = { id: id === 0n ? this.#freeId() : id, ttlSeconds: Math.max(ttlSeconds, leaseTtlSecondsMin) }
-    return this.#parts.writer.run((batch) => {
+    return this.#parts.run((batch) => {
       const pending = batch.lease(row.id)
       if (pending ?? (pending !== null && this.#leases.has(row.id))) {
         throw new NodeError('LEASE_EXISTS', `There is a lease ${row.id} already`)
@@ -87,7 +88,7 @@ export class Leases implements Startable {
 
   /** Deletes the lease and the keys that hang on it, at one revision. @throws NodeError LEASE_NOT_FOUND */
   async revoke(id: bigint): Promise<number> {
-    return this.#parts.writer.run(async (batch) => {
+    return this.#parts.run(async (batch) => {
       this.checkIn(id, batch)
       await batch.attempt(async (draft) => {
         for (const key of this.#keysIn(id, batch)) await this.#delete(draft, key)
@@ -99,12 +100,12 @@ export class Leases implements Startable {
 
   /** @returns the seconds that it has again. @throws NodeError LEASE_NOT_FOUND, STORE_FAILED */
   async keepAlive(id: bigint): Promise<number> {
-    const { history, policy, writer, pen, clock } = this.#parts
+    const { history, policy, run, pen, clock } = this.#parts
     const lease = this.#lease(id)
     const expiresMs = clock.now() + lease.ttlSeconds * SECOND_MS
     const shared = history.keysOf(id).filter((key) => policy.kindOf(key) === 'shared')
     if (shared.length > 0) {
-      await writer.run(async (batch) => {
+      await run(async (batch) => {
         this.checkIn(id, batch)
         for (const key of shared) {
           await batch.attempt(async (draft) => {

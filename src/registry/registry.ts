@@ -72,8 +72,8 @@ export class Registry implements Startable {
     const writer = new Writer({ state, history, store, before, after })
     this.#writer = writer
     const pen = this.#pen
-    this.#leases = new Leases({ self: identity.peerId, writer, history, pen, policy, clock, log })
     const run = <T>(work: Work<T>) => this.#run(work)
+    this.#leases = new Leases({ self: identity.peerId, run, history, pen, policy, clock, log })
     const leases = this.#leases
     this.keyValues = new KeyValueStore({ history, writer, store, run, pen, policy, leases })
     const historyMs = parts.historyMs ?? HOUR_MS
