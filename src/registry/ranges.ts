@@ -107,7 +107,7 @@ export function isSettled(index: View, { from, to, digest }: Differing): boolean
 }
 
 /**
- * True when fetching a differing range costs less than comparing its parts: where nothing of it is held here, and where
+ * [S11] True when fetching a differing range costs less than comparing its parts: where nothing of it is held here, and where
  * the hashes of what is held here are few, also beside what is there.
  */
 export function isFetched(index: View, range: Differing): boolean {

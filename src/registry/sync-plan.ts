@@ -67,7 +67,7 @@ export class Effort {
   }
 
   /**
-   * Counts a record of `author` that may not enter. One whose records are refused again and again is not asked about
+   * [S12] Counts a record of `author` that may not enter. One whose records are refused again and again is not asked about
    * any more, so that nobody uses up with his own records what the others are brought with.
    */
   refused(author: string): void {

@@ -39,5 +39,6 @@ export async function serveSync(stream: ByteStream, { registry, mayRead }: SyncS
 
 function answerTo(index: Registry['index'], question: Question): Uint8Array {
   if (question.kind === 'compare') return encodeCompared(question.ranges.map((range) => answer(index, range)))
+  // [S10] A slow line brings so much in time.
   return encodeFetched(collect(index, question, syncRecordBytesPerFrameMax))
 }

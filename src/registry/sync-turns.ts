@@ -8,7 +8,7 @@ interface Waiting {
   readonly begin: (lane: number) => void
 }
 
-/** A few at a time, first come first served; who waits can be cut short. */
+/** [S13] A few at a time, first come first served; who waits can be cut short. */
 export class SyncTurns {
   readonly #free: number[]
   readonly #waiting = new Set<Waiting>()
