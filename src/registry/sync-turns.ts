@@ -17,8 +17,9 @@ export class SyncTurns {
     this.#free = Array.from({ length: places }, (_, lane) => lane)
   }
 
-  /** @throws the signal's reason when it aborts while this waits. */
+  /** @throws the signal's reason when it aborts before the turn begins. */
   async take<T>(signal: AbortSignal, work: (turn: Turn) => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
     const lane = this.#free.shift() ?? (await this.#wait(signal))
     try {
       return await work({ lane, othersWait: () => this.#waiting.size > 0 })
@@ -42,7 +43,6 @@ export class SyncTurns {
           resolve(lane)
         },
       }
-      if (signal.aborted) return reject(signal.reason)
       signal.addEventListener('abort', cut, { once: true })
       this.#waiting.add(waiting)
     })

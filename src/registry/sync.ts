@@ -152,10 +152,25 @@ export class Sync implements Startable {
     }
   }
 
+  /** With a signal of its own, so that nothing of a pull outlives it. */
   async #pull(peer: string): Promise<SyncResult> {
+    const stopping = this.#stopping.signal
+    stopping.throwIfAborted()
+    const ending = new AbortController()
+    const stop = () => ending.abort(stopping.reason)
+    stopping.addEventListener('abort', stop, { once: true })
+    const late = new NodeError('TIMED_OUT', `The catch-up with ${peer} took longer than ${syncTimeoutMs} ms`)
+    const timer = setTimeout(() => ending.abort(late), syncTimeoutMs)
+    try {
+      return await this.#pullUntil(peer, ending.signal)
+    } finally {
+      clearTimeout(timer)
+      stopping.removeEventListener('abort', stop)
+    }
+  }
+
+  async #pullUntil(peer: string, signal: AbortSignal): Promise<SyncResult> {
     const { registry, relay, network } = this.#parts
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(syncTimeoutMs)])
-    signal.throwIfAborted()
     const stream = await network.open(peer, SYNC_PROTOCOL, signal)
     const cut = () => stream.abort(new NodeError('CANCELLED', 'The catch-up was cut short'))
     signal.addEventListener('abort', cut, { once: true })
