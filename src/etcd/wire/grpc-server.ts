@@ -13,6 +13,7 @@ import {
   etcdFirstBytesTimeoutMs,
   etcdHeaderBytesMax,
   etcdHeadersMax,
+  etcdHeldBytesMax,
   etcdHeldBytesOverallMax,
   etcdPingIntervalMs,
   etcdResetsBurst,
@@ -54,6 +55,7 @@ export interface GrpcServerParts {
 
 type Rooms = Readonly<Record<'http1' | 'http2', (socket: Socket) => void>>
 
+const BYTES_PER_MB = 1_000_000
 const API_VERSION = '3.4.0'
 const HTTP2_OPTIONS: ServerOptions = {
   settings: {
@@ -62,6 +64,8 @@ const HTTP2_OPTIONS: ServerOptions = {
     maxHeaderListSize: etcdHeaderBytesMax,
   },
   maxHeaderListPairs: etcdHeadersMax,
+  // Our own bound speaks first, and in words.
+  maxSessionMemory: (2 * etcdHeldBytesMax) / BYTES_PER_MB,
   streamResetBurst: etcdResetsBurst,
   streamResetRate: etcdResetsPerSecond,
 }
