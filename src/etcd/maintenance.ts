@@ -7,7 +7,7 @@ import { refusals, refuse, STATUS } from './status.ts'
 export interface MaintenanceParts {
   readonly keyValues: Pick<
     KeyValueStore,
-    'revision' | 'hash' | 'sizeBytes' | 'sizeInUseBytes' | 'failing' | 'defragment'
+    'revision' | 'compacted' | 'hash' | 'sizeBytes' | 'sizeInUseBytes' | 'failing' | 'defragment'
   >
   readonly header: HeaderAt
   readonly member: bigint
@@ -59,9 +59,11 @@ export class Maintenance {
     return { header: this.#header(), hash: this.#parts.keyValues.hash().hash }
   }
 
-  /** @throws NodeError REVISION_COMPACTED, REVISION_FUTURE */
+  /** The hash of what is there can be asked for, but not of the compacted revision itself, as in etcd. @throws EtcdError */
   hashKeyValues({ revision }: { readonly revision: bigint }) {
-    const { hash, compacted } = this.#parts.keyValues.hash(Number(revision))
+    const at = Number(revision)
+    if (at > 0 && at <= this.#parts.keyValues.compacted) throw refusals.compacted()
+    const { hash, compacted } = this.#parts.keyValues.hash(at)
     return { header: this.#header(), hash, compact_revision: compacted }
   }
 
