@@ -59,6 +59,7 @@ export interface FederationRooms {
   /** How the registry reaches the others: the catch-up between peers or, in strong mode, an etcd cluster. */
   readonly sync: Sync | undefined
   readonly cluster: ClusterReplication | undefined
+  readonly meters: Registry['meters']
   readonly datasets: Datasets
   readonly execution: Execution
   readonly consensus: Consensus
@@ -136,6 +137,10 @@ export class Node implements Startable {
 
   connectedPeers(): string[] {
     return this.#base.network.connectedPeers()
+  }
+
+  connections(): ReturnType<Network['connections']> {
+    return this.#base.network.connections()
   }
 
   get marketplace(): Marketplace {
@@ -352,7 +357,8 @@ export class Node implements Startable {
 
     this.#replication = replication
     const projected = { datasets, execution, consensus }
-    return { genesis, registry, members, presences, sync: peers?.sync, cluster, ...projected }
+    const { meters } = registry
+    return { genesis, registry, members, presences, sync: peers?.sync, cluster, meters, ...projected }
   }
 
   #tell(event: NodeEvent): void {

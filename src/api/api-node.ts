@@ -9,7 +9,7 @@ import type { Marketplace } from '../marketplace/marketplace.ts'
 import type { Node } from '../node.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Sync } from '../registry/sync.ts'
-import type { Meters, PeerConnection } from './meters.ts'
+import type { Meters } from './meters.ts'
 
 /** What the API asks of the node and its rooms. */
 export type ApiNode = Pick<
@@ -20,14 +20,13 @@ export type ApiNode = Pick<
   | 'hasFederation'
   | 'addresses'
   | 'connectedPeers'
+  | 'connections'
   | 'createFederation'
   | 'invite'
   | 'join'
   | 'onEvent'
 > & {
   readonly federation: ApiRooms
-  /** More of each connection than that it is there. */
-  connections?(): readonly PeerConnection[]
   readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw'>
 }
 

@@ -65,7 +65,7 @@ export function peersView(node: ApiNode): PeersView {
 
 function connectionsOf(node: ApiNode): Map<string, Partial<PeerConnection>> {
   const connected = node.connectedPeers().map((peer): [string, Partial<PeerConnection>] => [peer, { peer }])
-  const known = node.connections?.() ?? []
+  const known = node.connections()
   return new Map([...connected, ...known.map((each): [string, Partial<PeerConnection>] => [each.peer, each])])
 }
 

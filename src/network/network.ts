@@ -125,6 +125,14 @@ export class Network implements Streams, Startable {
     return this.#libp2p?.getPeers().map(String) ?? []
   }
 
+  /** Every connection with the address of its other end and the time, ms, since when it stands. */
+  connections(): { peer: string; address: string; sinceMs: number }[] {
+    const connections = this.#libp2p?.getConnections() ?? []
+    return connections.map(({ remotePeer, remoteAddr, timeline }) => {
+      return { peer: remotePeer.toString(), address: remoteAddr.toString(), sinceMs: timeline.open }
+    })
+  }
+
   /** Hears of each peer that becomes connected. @returns how to stop hearing. */
   onConnect(connected: (peer: string) => void): () => void {
     this.#onConnect.add(connected)

@@ -23,7 +23,7 @@ import { State } from './state.ts'
 import { Upkeep } from './upkeep.ts'
 import { ignore, mergeRefusal, type Verdict, type VerdictCode } from './verdict.ts'
 import { type Entry, type OnChange, Watchers } from './watchers.ts'
-import { type Confirm, type Work, type WriteCounts, Writer } from './writer.ts'
+import { type Confirm, type Flush, type Work, type WriteCounts, Writer } from './writer.ts'
 
 export interface RegistryParts {
   readonly federation: string
@@ -145,14 +145,31 @@ export class Registry implements Startable {
     return (author === undefined ? claims[0] : claims.find((claim) => claim.author === author))?.envelope
   }
 
-  /** How many records of peers got which verdict since the start. */
-  get verdicts(): ReadonlyMap<VerdictCode, number> {
-    return this.#verdicts
-  }
-
   /** What the disk was asked to do since the start. */
   get writes(): Readonly<WriteCounts> {
     return this.#writer.counts
+  }
+
+  /** Counts since the start, for those who watch over a node. */
+  get meters() {
+    const [verdicts, watchers, history, writer] = [
+      this.#verdicts,
+      this.#watchers,
+      this.#history,
+      this.#writer,
+    ]
+    return {
+      /** How many records of peers got which verdict. */
+      verdicts: verdicts as ReadonlyMap<string, number>,
+      get watchers() {
+        return watchers.size
+      },
+      /** Changes of keys that can still be watched. */
+      get historyChanges() {
+        return history.changes
+      },
+      onFlush: (heard: (flush: Flush) => void) => writer.onFlush(heard),
+    }
   }
 
   /** One hash over all records: two nodes with the same one hold the same registry. */

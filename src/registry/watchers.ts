@@ -39,6 +39,10 @@ export class Watchers {
     this.#log = log
   }
 
+  get size(): number {
+    return this.#watchers.size
+  }
+
   /** @throws NodeError QUEUE_FULL at `watchersMax`. @returns how to stop watching. */
   add(prefix: string, onChange: OnChange): () => void {
     if (this.#watchers.size >= watchersMax) {

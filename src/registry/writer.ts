@@ -24,13 +24,18 @@ export type Confirm = (records: readonly SealedRecord[]) => Promise<void>
 
 /** Since the start. */
 export interface WriteCounts {
-  /** Batches that reached the disk, the changes in them, and the time that it took, ms. */
+  /** Batches that reached the disk, and the changes in them. */
   readonly batches: number
   readonly changes: number
-  readonly diskMs: number
   readonly failures: number
   /** The last write failed: the disk is full, or broken. */
   readonly failing: boolean
+}
+
+/** One write to the disk: how many changes went together, and the time that it took. */
+export interface Flush {
+  readonly works: number
+  readonly durationMs: number
 }
 
 interface Outcome {
@@ -47,8 +52,9 @@ export class Writer {
   readonly #queue = new CommitQueue((works: readonly Work<unknown>[]) =>
     this.#turns.run(() => this.#flush(works)),
   )
+  readonly #heard = new Set<(flush: Flush) => void>()
   #confirm: Confirm | undefined
-  #counts: WriteCounts = { batches: 0, changes: 0, diskMs: 0, failures: 0, failing: false }
+  #counts: WriteCounts = { batches: 0, changes: 0, failures: 0, failing: false }
 
   constructor(parts: WriterParts) {
     this.#parts = parts
@@ -63,6 +69,12 @@ export class Writer {
 
   get counts(): WriteCounts {
     return this.#counts
+  }
+
+  /** Hears of each write to the disk. @returns how to stop hearing. */
+  onFlush(heard: (flush: Flush) => void): () => void {
+    this.#heard.add(heard)
+    return () => this.#heard.delete(heard)
   }
 
   confirmWith(confirm: Confirm): void {
@@ -158,14 +170,11 @@ export class Writer {
       this.#counts = { ...this.#counts, failures: this.#counts.failures + 1, failing: true }
       throw error
     }
-    const { batches, diskMs, failures } = this.#counts
-    this.#counts = {
-      batches: batches + 1,
-      changes: this.#counts.changes + changes,
-      diskMs: diskMs + performance.now() - begunMs,
-      failures,
-      failing: false,
-    }
+    const { batches, failures } = this.#counts
+    const sum = this.#counts.changes + changes
+    this.#counts = { batches: batches + 1, changes: sum, failures, failing: false }
+    const flush = { works: changes, durationMs: performance.now() - begunMs }
+    for (const heard of this.#heard) heard(flush)
   }
 }
 
