@@ -178,6 +178,7 @@ test('what the rooms count of their work is told where they count it', async (t)
     hasFederation: true,
     federation: { ...node.federation, meters },
     connectedPeers: () => [],
+    connections: () => [],
     onEvent: () => () => undefined,
   }
   const metrics = new NodeMetrics({ node: counting as ApiNode, watches: { open: 1 } })
