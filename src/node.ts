@@ -36,6 +36,7 @@ import { type Identity, loadIdentity } from './identity/node-key.ts'
 import { Marketplace } from './marketplace/marketplace.ts'
 import { Network } from './network/network.ts'
 import { Supervisor, wantedFrom } from './network/supervisor.ts'
+import { type Meters, metersOf } from './registry/meters.ts'
 import { PeerReplication } from './registry/peer-replication.ts'
 import { RecordStore } from './registry/record-store.ts'
 import { Registry } from './registry/registry.ts'
@@ -59,7 +60,7 @@ export interface FederationRooms {
   /** How the registry reaches the others: the catch-up between peers or, in strong mode, an etcd cluster. */
   readonly sync: Sync | undefined
   readonly cluster: ClusterReplication | undefined
-  readonly meters: Registry['meters']
+  readonly meters: Meters
   readonly datasets: Datasets
   readonly execution: Execution
   readonly consensus: Consensus
@@ -356,9 +357,9 @@ export class Node implements Startable {
     })
 
     this.#replication = replication
-    const projected = { datasets, execution, consensus }
-    const { meters } = registry
-    return { genesis, registry, members, presences, sync: peers?.sync, cluster, meters, ...projected }
+    const shared = { registry, members, presences, sync: peers?.sync, cluster }
+    const meters = metersOf(registry, network.gossip, peers?.sync)
+    return { genesis, ...shared, datasets, execution, consensus, meters }
   }
 
   #tell(event: NodeEvent): void {

@@ -30,6 +30,7 @@ export interface Gossip {
   join(topic: string, judge: JudgeMessage, overlooked?: (peer: string) => void): () => void
   /** Hears of each peer that begins to listen to a topic: from then on it gets what we publish. @returns how to stop. */
   onSubscriber(topic: string, heard: (peer: string) => void): () => void
+  readonly counts: Readonly<Record<TopicVerdict, number>>
   /** @throws NodeError TOO_LARGE. Resolves also when nobody listens: catch-up carries what gossip did not. */
   publish(topic: string, bytes: Uint8Array): Promise<void>
 }
@@ -76,6 +77,7 @@ export interface PubsubGossipParts {
 export class PubsubGossip implements Gossip {
   readonly #parts: PubsubGossipParts
   readonly #pending = new Map<string, number>()
+  readonly #counts: Record<TopicVerdict, number> = { accept: 0, ignore: 0, reject: 0 }
 
   constructor(parts: PubsubGossipParts) {
     this.#parts = parts
@@ -87,13 +89,20 @@ export class PubsubGossip implements Gossip {
       const from = peer.toString()
       const verdict = await this.#verdict(message.data, from, judge)
       if (verdict === 'overlooked') overlooked(from)
-      return verdict === 'overlooked' ? TopicValidatorResult.Ignore : RESULTS[verdict]
+      const result = verdict === 'overlooked' ? 'ignore' : verdict
+      this.#counts[result] += 1
+      return RESULTS[result]
     })
     pubsub.subscribe(topic)
     return () => {
       pubsub.unsubscribe(topic)
       pubsub.topicValidators.delete(topic)
     }
+  }
+
+  /** Messages by what became of them, since the start. */
+  get counts(): Readonly<Record<TopicVerdict, number>> {
+    return this.#counts
   }
 
   onSubscriber(topic: string, heard: (peer: string) => void): () => void {

@@ -48,6 +48,11 @@ export class KeyValueStore {
     return this.#parts.history.compacted
   }
 
+  /** Changes that can still be read. */
+  get changes(): number {
+    return this.#parts.history.changes
+  }
+
   kindOf(key: string): KeyKind {
     return this.#parts.policy.kindOf(key)
   }

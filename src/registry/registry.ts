@@ -150,26 +150,18 @@ export class Registry implements Startable {
     return this.#writer.counts
   }
 
-  /** Counts since the start, for those who watch over a node. */
-  get meters() {
-    const [verdicts, watchers, history, writer] = [
-      this.#verdicts,
-      this.#watchers,
-      this.#history,
-      this.#writer,
-    ]
-    return {
-      /** How many records of peers got which verdict. */
-      verdicts: verdicts as ReadonlyMap<string, number>,
-      get watchers() {
-        return watchers.size
-      },
-      /** Changes of keys that can still be watched. */
-      get historyChanges() {
-        return history.changes
-      },
-      onFlush: (heard: (flush: Flush) => void) => writer.onFlush(heard),
-    }
+  /** How many records of peers got which verdict since the start. */
+  get verdicts(): ReadonlyMap<VerdictCode, number> {
+    return this.#verdicts
+  }
+
+  get watchers(): number {
+    return this.#watchers.size
+  }
+
+  /** Hears of each write to the disk. @returns how to stop hearing. */
+  onFlush(heard: (flush: Flush) => void): () => void {
+    return this.#writer.onFlush(heard)
   }
 
   /** One hash over all records: two nodes with the same one hold the same registry. */

@@ -24,6 +24,16 @@ export interface PeerDigest {
   readonly seenMs: number
   /** Whether it was that of this node's registry at that moment. */
   readonly same: boolean
+  /** Since when `same` is what it is, by what was heard of the peer. */
+  readonly sinceMs: number
+}
+
+/** Catch-ups that came to an end since the start, and what they brought. */
+export interface SyncTotals {
+  readonly done: number
+  readonly failed: number
+  readonly accepted: number
+  readonly refused: number
 }
 
 type Figures = Pick<SyncPull, 'accepted' | 'refused' | 'pending'>
@@ -35,6 +45,8 @@ export class SyncLedger {
   readonly #digests = new Map<string, PeerDigest>()
   /** When each dishonest peer was caught last. */
   readonly #dishonest = new Map<string, number>()
+
+  #totals: SyncTotals = { done: 0, failed: 0, accepted: 0, refused: 0 }
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -49,6 +61,7 @@ export class SyncLedger {
       end: (failure) => {
         if (isNodeError(failure, 'INVALID_INPUT')) keep(this.#dishonest, peer, this.#clock.now())
         const { accepted, refused, pending } = figures
+        this.#count(figures, failure === undefined)
         keep(this.#progress, peer, {
           ...{ peer, startedMs, accepted, refused, pending, done: true, endedMs: this.#clock.now() },
           ...(failure === undefined ? {} : { failure: messageOf(failure) }),
@@ -58,7 +71,14 @@ export class SyncLedger {
   }
 
   told(peer: string, digest: string, same: boolean): void {
-    keep(this.#digests, peer, { peer, digest, seenMs: this.#clock.now(), same })
+    const seenMs = this.#clock.now()
+    const before = this.#digests.get(peer)
+    const sinceMs = before?.same === same ? before.sinceMs : seenMs
+    keep(this.#digests, peer, { peer, digest, seenMs, same, sinceMs })
+  }
+
+  get totals(): SyncTotals {
+    return this.#totals
   }
 
   isDistrusted(peer: string): boolean {
@@ -77,6 +97,16 @@ export class SyncLedger {
 
   digests(): PeerDigest[] {
     return [...this.#digests.values()].reverse()
+  }
+
+  #count({ accepted, refused }: Figures, complete: boolean): void {
+    const { done, failed, ...sum } = this.#totals
+    this.#totals = {
+      done: done + Number(complete),
+      failed: failed + Number(!complete),
+      accepted: sum.accepted + accepted,
+      refused: sum.refused + refused,
+    }
   }
 }
 

@@ -11,7 +11,7 @@ import type { Logger } from '../base/logger.ts'
 import { Frames } from '../network/frames.ts'
 import type { Network } from '../network/network.ts'
 import type { Registry } from './registry.ts'
-import { type PeerDigest, SyncLedger, type SyncProgress } from './sync-ledger.ts'
+import { type PeerDigest, SyncLedger, type SyncProgress, type SyncTotals } from './sync-ledger.ts'
 import { SYNC_PROTOCOL } from './sync-messages.ts'
 import { SyncPull } from './sync-pull.ts'
 import { serveSync } from './sync-server.ts'
@@ -81,6 +81,11 @@ export class Sync implements Startable {
   /** The catch-ups under way, and the last one with each other peer; what moved last comes first. */
   progress(): readonly SyncProgress[] {
     return this.#ledger.progress()
+  }
+
+  /** What the catch-ups since the start came to. */
+  get totals(): SyncTotals {
+    return this.#ledger.totals
   }
 
   /** What each peer said last of its whole registry; where `same` stays false, two nodes have come apart. */
