@@ -26,6 +26,11 @@ async function threeKeys({ raw, key }: Story): Promise<number> {
 const namesOf = (lines: readonly string[]) => lines.map((line) => line.split('=')[0])
 
 onEveryBackend('etcd: Range', (tell) => {
+  // The first story of all: nobody has written yet.
+  tell('local', 'an empty store is at revision one at least, never at none', async ({ raw }) => {
+    assert((await raw.revision()) >= 1)
+  })
+
   tell('both', 'one key, a range, a prefix, from a key on, and all', async (story) => {
     const { raw, prefix, key } = story
     await threeKeys(story)
@@ -77,6 +82,19 @@ onEveryBackend('etcd: Range', (tell) => {
       assert.deepEqual(await sorted('None'), { names: ascending, more: false })
     })
   }
+
+  tell('local', 'without an order a limit cuts before it is sorted, one key too late', async (story) => {
+    const { raw, prefix, key } = story
+    for (const name of ['d', 'c', 'b', 'a']) await raw.put({ key: key(name), value: bytes('1') })
+    const range = async (limit: number, sort_order: 'None' | 'Ascend') => {
+      const { kvs, more } = await raw.range({ ...below(prefix), sort_target: 'Create', sort_order, limit })
+      return `${namesOf(shown(kvs, prefix))}${more ? ' and more' : ''}`
+    }
+    assert.equal(await range(1, 'None'), 'b and more')
+    assert.equal(await range(2, 'None'), 'c,b and more')
+    assert.equal(await range(3, 'None'), 'd,c,b and more')
+    assert.equal(await range(1, 'Ascend'), 'd and more')
+  })
 
   tell('both', 'keys alone, and their number alone', async (story) => {
     const { raw, prefix } = story

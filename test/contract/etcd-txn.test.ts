@@ -279,4 +279,31 @@ onEveryBackend('etcd: Txn', (tell) => {
     assert.equal(await raw.revision(), before)
     assert.deepEqual((await raw.range({ key: key('a') })).kvs, [])
   })
+
+  tell(
+    'local',
+    'of several reasons against a transaction those of its puts come first',
+    async ({ raw, key }) => {
+      const future = rangeOp({ key: key('a'), revision: (await raw.revision()) + 9 })
+      const lost = { request_put: { key: key('b'), lease: '4242' } }
+      const noLease = 'etcdserver: requested lease not found'
+      await refused(raw.txn({ success: [future, lost] }), NOT_FOUND, noLease)
+      const within = { request_txn: { success: [lost] } }
+      await refused(raw.txn({ success: [future, within] }), NOT_FOUND, noLease)
+      const both = { request_put: { key: key('b'), lease: '4242', ignore_value: true } }
+      await refused(raw.txn({ success: [both] }), INVALID_ARGUMENT, 'etcdserver: key not found')
+    },
+  )
+
+  tell('local', 'an inner transaction has what the outer one leaves of 128', async ({ raw, key }) => {
+    const puts = Array.from({ length: 128 }, (_, i) => putOp(key(`${i}`), 'x'))
+    const split = (outer: number, inner: number) =>
+      raw.txn({
+        success: [...puts.slice(0, outer), { request_txn: { success: puts.slice(outer, outer + inner) } }],
+      })
+    assert.equal((await split(64, 63)).responses.length, 65)
+    const words = 'etcdserver: too many operations in txn request'
+    await refused(split(64, 64), INVALID_ARGUMENT, words)
+    await refused(split(127, 1), INVALID_ARGUMENT, words)
+  })
 })

@@ -82,6 +82,13 @@ onEveryBackend('etcd: Put, DeleteRange and Compact', (tell) => {
     assert.equal(await raw.revision(), before)
   })
 
+  tell('local', 'of several reasons against a put the lease is named first', async ({ raw, key }) => {
+    const both = raw.put({ key: key('none'), lease: '4242', ignore_value: true })
+    await refused(both, NOT_FOUND, 'etcdserver: requested lease not found')
+    const given = raw.put({ key: key('none'), value: bytes('1'), lease: '4242', ignore_value: true })
+    await refused(given, INVALID_ARGUMENT, 'etcdserver: value is provided')
+  })
+
   tell('local', 'every byte may be in a key and in a value, and both sort by bytes', async ({ raw, key }) => {
     const every = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
     const keys = Array.from({ length: 256 }, (_, i) => Buffer.concat([key(''), Buffer.from([i])]))
