@@ -322,3 +322,31 @@ test('a client that goes away ends its watch, and one that does not read stops i
   request.destroy()
   await eventually(() => closed, 'the watch did not end')
 })
+
+test('at the end idle connections go, calls come to theirs, and watches are told', async (t) => {
+  let finish: ((answer: object) => void) | undefined
+  const server = await wireServer(t, {
+    KV: {
+      unary: {
+        Put: () => ({}),
+        Range: () =>
+          new Promise<object>((resolve) => {
+            finish = resolve
+          }),
+      },
+    },
+    Watch: { duplex: { Watch: (call) => call.onMessage(() => call.write({ created: true })) } },
+  })
+  const address = server.address()
+  assert.equal((await ask(address, '/v3/kv/put', '{}')).status, 200)
+  const watch = ask(address, '/v3/watch', '{"create_request":{}}')
+  const slow = ask(address, '/v3/kv/range', '{}')
+  await eventually(() => finish !== undefined, 'the call did not arrive')
+  const stopped = server.stop()
+  finish?.({ count: 1 })
+  assert.equal((await slow).body, '{"count":"1"}')
+  const told = (await watch).body
+  assert.match(told, /^\{"result":\{"created":true\}\}\n\{"error":\{"grpc_code":14,.*server stopped/)
+  await stopped
+  await assert.rejects(ask(address, '/v3/kv/put', '{}'))
+})

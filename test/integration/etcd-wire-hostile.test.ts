@@ -1,12 +1,24 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
-import { connect, type Socket } from 'node:net'
+import { readFileSync } from 'node:fs'
+import {
+  type ClientHttp2Session,
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+} from 'node:http2'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { etcdConnectionsMax, etcdHeldBytesMax } from '../../src/base/limits.ts'
+import { silentLogger } from '../../src/base/logger.ts'
+import { HeldBytes } from '../../src/etcd/wire/call-scope.ts'
+import { Endpoints } from '../../src/etcd/wire/endpoints.ts'
 import type { GrpcServer } from '../../src/etcd/wire/grpc-server.ts'
+import { GrpcSession } from '../../src/etcd/wire/grpc-session.ts'
 import { eventually } from '../support/eventually.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { wireServer } from '../support/wire-server.ts'
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
@@ -252,6 +264,66 @@ test('parts of requests that are never ended are held only so far', async (t) =>
   await eventually(() => refused > 0, 'no call was refused')
   await serves(server)
   client.destroy()
+})
+
+test('who does not answer whether it lives is cut off, and who does stays', async (t) => {
+  const sessions: GrpcSession[] = []
+  const http2 = createHttp2Server()
+  const endpoints = new Endpoints({})
+  const gateway = { serve: () => assert.fail('is no gRPC') }
+  const parts = { endpoints, gateway, held: new HeldBytes(1), authorize: () => undefined, log: silentLogger }
+  http2.on('session', (opened) => {
+    const served = new GrpcSession(opened, parts)
+    served.serve()
+    sessions.push(served)
+  })
+  http2.listen(0, '127.0.0.1')
+  await once(http2, 'listening')
+  t.after(() => http2.close())
+  const { port } = http2.address() as AddressInfo
+  const silent = connect({ host: '127.0.0.1', port })
+  silent.on('error', () => undefined)
+  silent.resume()
+  silent.write(Buffer.concat([PREFACE, frame(TYPES.settings, 0, 0, Buffer.alloc(0))]))
+  await eventually(() => sessions.length === 1, 'the first did not connect')
+  const alive = connectHttp2(`http://127.0.0.1:${port}`)
+  t.after(() => alive.destroy())
+  let asked = 0
+  alive.on('ping', () => asked++)
+  await eventually(() => sessions.length === 2, 'the second did not connect')
+  for (let round = 1; round <= 3; round++) {
+    for (const one of sessions) one.ping()
+    await eventually(() => asked >= round, 'the living was not asked')
+    // Its answer is on its way.
+    await sleep(50)
+  }
+  await gone(silent)
+  assert.equal(alive.destroyed, false)
+})
+
+test('half a handshake of TLS does not delay the end', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const [key, cert] = [join(directory, 'key'), join(directory, 'cert')]
+  const args = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-subj',
+    '/CN=a',
+  ]
+  execFileSync('openssl', [...args, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  const server = await wireServer(t, {}, { tls: { key: readFileSync(key), cert: readFileSync(cert) } })
+  const half = attacker(t, server)
+  half.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]))
+  const garbage = attacker(t, server)
+  garbage.write('GET / HTTP/1.1\r\n\r\n')
+  await gone(garbage)
+  await server.stop()
+  await gone(half)
 })
 
 test('a body of the gateway without end is refused, and its sender cut off in the end', async (t) => {

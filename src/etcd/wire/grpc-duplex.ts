@@ -1,7 +1,7 @@
 /** A gRPC call of many messages: watches, leases that are kept alive, a snapshot. */
 import type { ServerHttp2Stream } from 'node:http2'
 import { messageOf } from '../../base/errors.ts'
-import { EtcdError, STATUS, toStatus } from '../status.ts'
+import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
 import { decode } from './codec.ts'
 import type { DuplexEndpoint } from './endpoints.ts'
 import { FrameReader, frameOf } from './frames.ts'
@@ -25,6 +25,8 @@ export class GrpcDuplex implements Duplex {
   /** No more is written. */
   #over = false
   #closed = false
+  /** What is counted of the parts of messages that are not whole. */
+  #held = 0
   #trailers: Readonly<Record<string, string>> = WELL_DONE
 
   constructor(stream: ServerHttp2Stream, endpoint: DuplexEndpoint, parts: GrpcCallParts) {
@@ -64,8 +66,11 @@ export class GrpcDuplex implements Duplex {
     if (this.#over) return
     stream.on('drain', () => this.#drain())
     stream.on('data', (piece: Buffer) => {
+      // What comes after the end is passed over.
+      if (this.#over) return
       this.#frames.push(piece)
       this.#deliver()
+      this.#hold(this.#frames.length)
     })
     stream.on('end', () => {
       this.#clientDone = true
@@ -103,7 +108,15 @@ export class GrpcDuplex implements Duplex {
     this.#blocked = false
     this.#guarded(() => this.#onDrain?.())
     this.#deliver()
+    this.#hold(this.#frames.length)
     if (!this.#blocked && !this.#stream.destroyed) this.#stream.resume()
+  }
+
+  #hold(bytes: number): void {
+    const { held } = this.#parts
+    held.add(bytes - this.#held)
+    this.#held = bytes
+    if (bytes > 0 && held.isFull) this.end(refusals.tooManyRequests())
   }
 
   /** Hands on what has come as long as the client takes what is answered. */
@@ -145,6 +158,7 @@ export class GrpcDuplex implements Duplex {
     if (this.#closed) return
     this.#closed = true
     this.#over = true
+    this.#hold(0)
     this.#parts.scope.cancel(cancelled())
     try {
       this.#onClose?.()

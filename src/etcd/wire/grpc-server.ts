@@ -92,7 +92,6 @@ export class GrpcServer implements Startable {
   async start(): Promise<void> {
     if (this.#door !== undefined) return
     const door = this.#openDoor(this.#rooms())
-    door.maxConnections = etcdConnectionsMax
     this.#port = await listen(door, this.#parts.host, this.#parts.port)
     this.#door = door
     this.#pings = setInterval(() => {
@@ -150,37 +149,46 @@ export class GrpcServer implements Startable {
   }
 
   #openDoor(rooms: Rooms): Server {
-    const accept = (socket: Socket) => {
+    const { tls } = this.#parts
+    const door = tls === undefined ? this.#plainDoor(rooms) : this.#tlsDoor(rooms, tls)
+    door.maxConnections = etcdConnectionsMax
+    door.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
-      socket.on('error', (error) => this.#log.debug({ error: error.message }, 'an etcd client went away'))
-    }
-    const { tls } = this.#parts
-    if (tls === undefined) {
-      return createServer({ noDelay: true }, (socket) => {
-        accept(socket)
-        this.#silent.add(socket)
-        socket.once('close', () => this.#silent.delete(socket))
-        onFirstBytes(socket, etcdFirstBytesTimeoutMs, (protocol) => {
-          this.#silent.delete(socket)
-          rooms[protocol](socket)
-        })
+    })
+    return door
+  }
+
+  #plainDoor(rooms: Rooms): Server {
+    return createServer({ noDelay: true }, (socket) => {
+      socket.on('error', this.#wentAway)
+      this.#silent.add(socket)
+      socket.once('close', () => this.#silent.delete(socket))
+      onFirstBytes(socket, etcdFirstBytesTimeoutMs, (protocol) => {
+        this.#silent.delete(socket)
+        rooms[protocol](socket)
       })
-    }
+    })
+  }
+
+  #tlsDoor(rooms: Rooms, tls: NonNullable<GrpcServerParts['tls']>): Server {
+    const mutual = tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }
+    const bounds = { handshakeTimeout: etcdFirstBytesTimeoutMs, noDelay: true }
     try {
-      const mutual = tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }
-      const bounds = { handshakeTimeout: etcdFirstBytesTimeoutMs, noDelay: true }
       const options = { ...tls, ...mutual, ...bounds, ALPNProtocols: ['h2', 'http/1.1'] }
       const door = createTlsServer(options, (socket: TLSSocket) => {
-        accept(socket)
+        socket.on('error', this.#wentAway)
         rooms[socket.alpnProtocol === 'h2' ? 'http2' : 'http1'](socket)
       })
-      door.on('tlsClientError', (error) => this.#log.debug({ error: error.message }, 'no TLS with a client'))
-      return door
+      return door.on('tlsClientError', this.#wentAway)
     } catch (cause) {
       const text = `The certificate of the etcd surface cannot be used: ${messageOf(cause)}`
       throw new NodeError('INVALID_CONFIG', text, {}, { cause })
     }
+  }
+
+  readonly #wentAway = (error: Error) => {
+    this.#log.debug({ error: error.message }, 'an etcd client went away')
   }
 }
 

@@ -93,7 +93,7 @@ export class GrpcSession {
     }
     const token = tokenOf(headers)
     const timeout = timeoutMs(single(headers, 'grpc-timeout'))
-    const refusal = refusalOf(headers, timeout) ?? authorize(token, endpoint.path)
+    const refusal = this.#refusal(headers, timeout) ?? authorize(token, endpoint.path)
     if (refusal !== undefined) {
       refuseStream(stream, refusal)
       return
@@ -124,22 +124,23 @@ export class GrpcSession {
     stream.resume()
     hangUp(stream)
   }
+
+  #refusal(headers: IncomingHttpHeaders, timeout: number | undefined): EtcdError | undefined {
+    if (this.#held.isFull) return refusals.tooManyRequests()
+    if (headers[':method'] !== 'POST') {
+      return new EtcdError(STATUS.UNIMPLEMENTED, 'a call of gRPC is a POST')
+    }
+    const encoding = single(headers, 'grpc-encoding') ?? 'identity'
+    if (encoding !== 'identity') {
+      const text = `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`
+      return new EtcdError(STATUS.UNIMPLEMENTED, text)
+    }
+    if (Number.isNaN(timeout)) return new EtcdError(STATUS.INTERNAL, 'malformed grpc-timeout')
+    return undefined
+  }
 }
 
 function within(ms: number, stream: ServerHttp2Stream, late: () => void): void {
   const timer = setTimeout(late, ms)
   stream.once('close', () => clearTimeout(timer))
-}
-
-function refusalOf(headers: IncomingHttpHeaders, timeout: number | undefined): EtcdError | undefined {
-  if (headers[':method'] !== 'POST') {
-    return new EtcdError(STATUS.UNIMPLEMENTED, 'a call of gRPC is a POST')
-  }
-  const encoding = single(headers, 'grpc-encoding') ?? 'identity'
-  if (encoding !== 'identity') {
-    const text = `grpc: Decompressor is not installed for grpc-encoding "${encoding}"`
-    return new EtcdError(STATUS.UNIMPLEMENTED, text)
-  }
-  if (Number.isNaN(timeout)) return new EtcdError(STATUS.INTERNAL, 'malformed grpc-timeout')
-  return undefined
 }
