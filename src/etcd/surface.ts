@@ -16,7 +16,7 @@ import { headersOf, numberOf } from './header.ts'
 import { hostCheck } from './hosts.ts'
 import { KeyValueService } from './key-value-service.ts'
 import { LeaseService } from './lease-service.ts'
-import { Maintenance } from './maintenance.ts'
+import { API_VERSION, Maintenance } from './maintenance.ts'
 import { Operations } from './operations.ts'
 import { sendSnapshot } from './snapshot.ts'
 import { WatchService } from './watch-service.ts'
@@ -114,7 +114,7 @@ export class EtcdSurface implements Startable {
     }
     const authorize = (token: string | undefined, method: string) => auth.refusalOf(token, method)
     const hosts = hostCheck(host, allowedHosts)
-    const where = { host, port, ...(tls === undefined ? {} : { tls }) }
+    const where = { host, port, version: API_VERSION, ...(tls === undefined ? {} : { tls }) }
     return { watches, server: new GrpcServer({ services, ...where, authorize, hosts, log }) }
   }
 }
