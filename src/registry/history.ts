@@ -10,6 +10,9 @@ import type { KeyRange } from './key-range.ts'
 import type { KeyValue } from './key-value.ts'
 import type { KeyEvent } from './transaction.ts'
 
+/** Where etcd begins to count: its first change has the revision after it. */
+const FIRST_REVISION = 1
+
 /** A key's versions, oldest first; most keys have one, which then stands for itself. */
 type Versions = KeyValue | KeyValue[]
 
@@ -20,7 +23,7 @@ export class History {
   readonly #keys = new OrderedMap<Versions>()
   readonly #leases = new Map<bigint, Set<string>>()
   #log: KeyEvent[] = []
-  #revision = 0
+  #revision = FIRST_REVISION
   #compacted = 0
   #bytes = 0
 
@@ -113,7 +116,7 @@ export class History {
         })
       this.#push(kv)
     }
-    this.#revision = revision
+    this.#revision = Math.max(revision, FIRST_REVISION)
     this.#compacted = compacted
   }
 
