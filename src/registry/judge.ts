@@ -7,7 +7,8 @@ import { messageOf, NodeError } from '../base/errors.ts'
 import { clockSkewMaxMs } from '../base/limits.ts'
 import { type Opened, openAll } from '../identity/envelope.ts'
 import { type Arrange, type Claims, merge } from './merge.ts'
-import { decodeRecord, hashOf, isExpired, type SealedRecord } from './record.ts'
+import { decodeRecord, hashOf, type SealedRecord } from './record.ts'
+import { isForgotten } from './sweep.ts'
 import type { KeyKind } from './transaction.ts'
 import { ignore, mergeRefusal, type Refusal, reject, type Verdict } from './verdict.ts'
 
@@ -60,8 +61,10 @@ export async function examine(
   // [IGNORE FUTURE] A clock may be wrong, ours too: the record is taken when its time has come.
   if (record.time > nowMs + clockSkewMaxMs)
     return ignore('FUTURE', `Its time is ${record.time - nowMs} ms ahead`)
-  // [IGNORE EXPIRED] Everybody forgets expired records; taking one back would undo that.
-  if (isExpired(record, nowMs)) return ignore('EXPIRED', 'The record has expired')
+  // [IGNORE EXPIRED] Everybody forgets expired records, old tombstones and what these bury; taking one back would undo it.
+  if (isForgotten(bench.held, record, bench.policy.arrange, nowMs)) {
+    return ignore('EXPIRED', 'The record has expired, or was deleted long ago')
+  }
   // [IGNORE DUPLICATE, STALE, CROWDED] A replay changes nothing, however old; and what is kept is bounded.
   const unmerged = mergeRefusal(merge(bench.held, record, bench.policy.arrange))
   // The loser of an equivocation is let through: it is kept as proof.

@@ -31,6 +31,7 @@ export function merge(held: Claims, record: SealedRecord, arrange: Arrange): Mer
     if (order === 0) return { outcome: 'duplicate' }
     if (ours.version === record.version) {
       const keepsOurs = order > 0
+      if (!keepsOurs && exceeds(held, record, ours)) return { outcome: 'crowded' }
       return { outcome: 'equivocation', keepsOurs, loser: keepsOurs ? record : ours }
     }
     if (order > 0) return { outcome: 'stale' }

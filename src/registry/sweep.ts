@@ -1,4 +1,5 @@
 import { tombstoneGraceMs, tombstoneLifeMs } from '../base/limits.ts'
+import { type Arrange, type Claims, claimsWith } from './merge.ts'
 import { isExpired, type SealedRecord } from './record.ts'
 
 /**
@@ -17,5 +18,17 @@ export function outliving(claims: readonly SealedRecord[], nowMs: number): reado
     // Claims are arranged: live ones stand before a tombstone, buried ones behind it.
     for (const buried of claims.slice(index + 1)) if (buried.value !== null) gone.add(buried)
   }
-  return claims.filter((claim) => !gone.has(claim))
+  return gone.size === 0 ? claims : claims.filter((claim) => !gone.has(claim))
+}
+
+/**
+ * True when a record would be forgotten as soon as it were among the claims to its key: taken back from a node with a
+ * slower clock, what a tombstone buries would stay as long as the tombstone, and could outlive it somewhere. Pure.
+ */
+export function isForgotten(held: Claims, record: SealedRecord, arrange: Arrange, nowMs: number): boolean {
+  if (isExpired(record, nowMs)) return true
+  if (record.value === null) return record.time + tombstoneLifeMs + tombstoneGraceMs < nowMs
+  const isOld = ({ value, time }: SealedRecord) => value === null && time + tombstoneLifeMs < nowMs
+  if (!held.claims(record.key).some(isOld)) return false
+  return !outliving(claimsWith(held, record, undefined, arrange), nowMs).includes(record)
 }

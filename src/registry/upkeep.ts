@@ -51,12 +51,18 @@ export class Upkeep implements Startable {
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
   }
 
-  /** Shows what the store gave back: who was admitted decides between claims, and may have changed since. */
+  /**
+   * Shows what the store gave back: who was admitted decides between claims, and may have changed since. What was to be
+   * forgotten meanwhile is forgotten before anybody can ask for it: the others have forgotten the tombstones already.
+   */
   async settle(): Promise<void> {
-    const { state, history, policy, writer } = this.#parts
+    const { state, history, policy, writer, clock } = this.#parts
+    const nowMs = clock.now()
     await writer.run((batch) =>
       batch.attempt((draft) => {
-        for (const key of state.keys()) draft.settle(key, arranged(state.claims(key), policy))
+        for (const key of state.keys()) {
+          draft.settle(key, outliving(arranged(state.claims(key), policy), nowMs))
+        }
         for (const { key } of history.range(rangeBelow('/'))) {
           if (policy.kindOf(key) === 'shared' && state.claims(key).length === 0) draft.remove(key)
         }

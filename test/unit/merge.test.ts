@@ -111,3 +111,20 @@ test('one author cannot fill the memory of all: beyond its share its records are
     'room that was given back can be used',
   )
 })
+
+test('nor by giving the versions of small records large second values', () => {
+  const state = new State()
+  const of = (n: number, bytes: number, text: string) => ({
+    ...plainRecord({ key: `/tools/t${n}`, author: 'amy', value: Buffer.from(text) }),
+    envelope: new Uint8Array(bytes),
+  })
+  const [first, second] = [of(0, 10, 'one'), of(0, 10, 'other')].sort(compare)
+  assert(first && second)
+  const [lower, higher] = [first, { ...second, envelope: new Uint8Array(64 * 1024) }]
+  take(state, lower, order)
+  const large = (n: number) => ({ ...of(n, 0, 'x'), envelope: higher.envelope })
+  for (let n = 1; merge(state, large(n), order).outcome === 'newer'; n += 1) take(state, large(n), order)
+  assert.equal(merge(state, higher, order).outcome, 'crowded')
+  state.replace('/tools/t1', [])
+  assert.equal(merge(state, higher, order).outcome, 'equivocation')
+})

@@ -4,7 +4,7 @@ import { DAY_MS } from '../../src/base/limits.ts'
 import { arrange, type Roster } from '../../src/federation/keyspace.ts'
 import type { SealedRecord } from '../../src/registry/record.ts'
 import { State } from '../../src/registry/state.ts'
-import { outliving } from '../../src/registry/sweep.ts'
+import { isForgotten, outliving } from '../../src/registry/sweep.ts'
 import { plainRecord, take } from '../support/records.ts'
 
 const roster: Roster = {
@@ -72,4 +72,18 @@ test('an expired record is forgotten at its time', () => {
   const state = stateOf(plainRecord({ key: '/presence/amy', author: 'amy', expires: 5_000 }))
   assert.equal(outliving(state.claims('/presence/amy'), 4_999).length, 1)
   assert.equal(outliving(state.claims('/presence/amy'), 5_000).length, 0)
+})
+
+test('what a tombstone has buried long ago is not taken back, and a tombstone that is over neither', () => {
+  const buried = plainRecord({ key: '/tools/x', author: 'amy', version: 1, time: 1 })
+  const tombstone = plainRecord({ key: '/tools/x', author: 'op', version: 2, time: 2, value: null })
+  const later = plainRecord({ key: '/tools/x', author: 'ben', version: 3, time: 3 })
+  const held = stateOf(tombstone)
+  const forgotten = (record: SealedRecord, days: number) => isForgotten(held, record, order, days * DAY_MS)
+  assert.equal(forgotten(buried, 29), false)
+  assert.equal(forgotten(buried, 30.5), true)
+  assert.equal(forgotten(later, 30.5), false)
+  assert.equal(forgotten(tombstone, 30.5), false)
+  assert.equal(forgotten(tombstone, 31.5), true)
+  assert.equal(isForgotten(new State(), buried, order, 40 * DAY_MS), false, 'an old record is as good as any')
 })
