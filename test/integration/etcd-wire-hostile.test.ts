@@ -17,6 +17,7 @@ import { HeldBytes } from '../../src/etcd/wire/call-scope.ts'
 import { Endpoints } from '../../src/etcd/wire/endpoints.ts'
 import type { GrpcServer } from '../../src/etcd/wire/grpc-server.ts'
 import { GrpcSession } from '../../src/etcd/wire/grpc-session.ts'
+import type { CallContext } from '../../src/etcd/wire/service.ts'
 import { eventually } from '../support/eventually.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { wireServer } from '../support/wire-server.ts'
@@ -299,6 +300,50 @@ test('who does not answer whether it lives is cut off, and who does stays', asyn
   }
   await gone(silent)
   assert.equal(alive.destroyed, false)
+})
+
+test('who goes away in the middle of a call leaves nothing behind', async (t) => {
+  const pending: ((answer: object) => void)[] = []
+  let cancelled = 0
+  const range = (_: unknown, { signal }: CallContext) => {
+    signal.addEventListener('abort', () => cancelled++)
+    return new Promise<object>((resolve) => pending.push(resolve))
+  }
+  const server = await wireServer(t, { KV: { unary: { Range: range, Put: () => ({}) } } })
+  const client = session(t, server)
+  for (const type of ['application/grpc', 'application/json']) {
+    const path = type === 'application/json' ? '/v3/kv/range' : RANGE
+    const stream = client.request({ ':method': 'POST', ':path': path, 'content-type': type })
+    stream.on('error', () => undefined)
+    stream.end(type === 'application/json' ? '{}' : Buffer.alloc(5))
+  }
+  const socket = attacker(t, server)
+  socket.write('POST /v3/kv/range HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}')
+  await eventually(() => pending.length === 3, 'the calls did not arrive')
+  client.destroy()
+  socket.destroy()
+  await eventually(() => cancelled === 3, 'not all calls were cancelled')
+  for (const answer of pending) answer({ count: 1 })
+  const answer = await fetch(`http://${server.address()}/v3/kv/put`, { method: 'POST', body: '{}' })
+  assert.equal(await answer.text(), '{}')
+})
+
+test('a defect at the door refuses the call, and the next is heard', async (t) => {
+  let calls = 0
+  const authorize = () => {
+    calls++
+    if (calls < 3) throw new Error('a defect')
+    return undefined
+  }
+  const server = await wireServer(t, { KV: { unary: { Range: () => ({ count: 1 }) } } }, { authorize })
+  const client = session(t, server)
+  const stream = client.request({ ':method': 'POST', ':path': RANGE, 'content-type': 'application/grpc' })
+  stream.end(Buffer.alloc(5))
+  const [headers] = (await once(stream, 'response')) as [Record<string, string>]
+  assert.equal(headers['grpc-status'], '13')
+  const refused = await fetch(`http://${server.address()}/v3/kv/range`, { method: 'POST', body: '{}' })
+  assert.equal(refused.status, 500)
+  await serves(server)
 })
 
 test('half a handshake of TLS does not delay the end', async (t) => {

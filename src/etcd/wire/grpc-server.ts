@@ -145,7 +145,13 @@ export class GrpcServer implements Startable {
       session.once('close', () => this.#sessions.delete(served))
       served.serve()
     })
-    return { http1: (socket) => http1.accept(socket), http2: (socket) => http2.emit('connection', socket) }
+    return {
+      http1: (socket) => http1.accept(socket),
+      http2: (socket) => {
+        // No session can be made on a socket that is gone already.
+        if (!socket.destroyed) http2.emit('connection', socket)
+      },
+    }
   }
 
   #openDoor(rooms: Rooms): Server {

@@ -8,7 +8,7 @@ import {
 } from 'node:http2'
 import { etcdConnectionWindowBytes, etcdFirstBytesTimeoutMs, etcdHeldBytesMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import { EtcdError, refusals, STATUS } from '../status.ts'
+import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
 import { CallScope, HeldBytes } from './call-scope.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Gateway } from './gateway.ts'
@@ -80,12 +80,18 @@ export class GrpcSession {
   }
 
   #serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
-    const { endpoints, authorize, log } = this.#parts
+    const { log } = this.#parts
     stream.on('error', (error) => log.debug({ error: error.message }, 'a call of an etcd client broke'))
-    if (!isGrpc(headers['content-type'])) {
-      this.#serveOther(stream, headers, raw)
-      return
+    try {
+      if (isGrpc(headers['content-type'])) this.#serveCall(stream, headers)
+      else this.#serveOther(stream, headers, raw)
+    } catch (error) {
+      refuseStream(stream, toStatus(error, log))
     }
+  }
+
+  #serveCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const { endpoints, authorize, log } = this.#parts
     const endpoint = endpoints.find(headers[':path'] ?? '')
     if (endpoint instanceof EtcdError) {
       refuseStream(stream, endpoint)

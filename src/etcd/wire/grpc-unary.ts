@@ -127,7 +127,7 @@ export class GrpcUnary {
 
 /** An answer that is a status alone. */
 export function refuseStream(stream: ServerHttp2Stream, error: EtcdError): void {
-  if (stream.destroyed || stream.closed) return
+  if (stream.destroyed || stream.closed || stream.headersSent) return
   stream.respond({ ...ANSWER, ...statusHeaders(error) }, WITHOUT_BODY)
   // Somebody has to take what is on its way, for the stream to come to its end.
   stream.resume()
