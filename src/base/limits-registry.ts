@@ -17,6 +17,8 @@ export const syncIntervalMs = 1 * MINUTE_MS
 export const syncRelayedMax = 256
 /** After a connect, gossip between the two needs a moment to begin; a second pull brings what was said in it. */
 export const syncSettleMs = 1 * SECOND_MS
+/** As often it is put off for a peer that is itself still pulling; the interval comes anyway. */
+export const syncSettlesMax = 60
 /** Records and bytes of them that one frame of a catch-up carries; with one `recordBytesMax` it is below `frameBytesMax`. */
 export const syncRecordsPerFrameMax = 2_048
 export const syncRecordBytesPerFrameMax = 512 * KIB

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { isNodeError, messageOf } from '../base/errors.ts'
-import { syncDistrustMs, syncPeersToldMax } from '../base/limits.ts'
+import { syncDistrustMs, syncPeersToldMax, syncSettleMs } from '../base/limits.ts'
 import type { SyncPull } from './sync-pull.ts'
 
 /** How a catch-up with one peer stands, or how the last one ended. */
@@ -43,6 +43,8 @@ export class SyncLedger {
   readonly #clock: Clock
   readonly #progress = new Map<string, SyncProgress & { figures?: Figures }>()
   readonly #digests = new Map<string, PeerDigest>()
+  /** When each peer asked last. */
+  readonly #asked = new Map<string, number>()
   /** When each dishonest peer was caught last. */
   readonly #dishonest = new Map<string, number>()
 
@@ -79,6 +81,16 @@ export class SyncLedger {
 
   get totals(): SyncTotals {
     return this.#totals
+  }
+
+  /** The peer has asked this node something. */
+  asked(peer: string): void {
+    keep(this.#asked, peer, this.#clock.now())
+  }
+
+  /** Whether the peer is pulling from this node just now. */
+  asks(peer: string): boolean {
+    return this.#clock.now() < (this.#asked.get(peer) ?? 0) + syncSettleMs
   }
 
   isDistrusted(peer: string): boolean {

@@ -10,6 +10,8 @@ export interface SyncServerParts {
   readonly registry: Pick<Registry, 'federation' | 'index'>
   /** May this peer read the registry? Strangers are refused before anything is said. */
   readonly mayRead: (peer: string) => boolean
+  /** Hears of each question. */
+  readonly onQuestion: (peer: string) => void
 }
 
 /**
@@ -18,7 +20,8 @@ export interface SyncServerParts {
  *
  * @throws NodeError NOT_A_MEMBER [S1], FORBIDDEN [S2], or when a question is none; the stream is then cut.
  */
-export async function serveSync(stream: ByteStream, { registry, mayRead }: SyncServerParts): Promise<void> {
+export async function serveSync(stream: ByteStream, parts: SyncServerParts): Promise<void> {
+  const { registry, mayRead, onQuestion } = parts
   const frames = new Frames(stream)
   // [S1] Only members may read the registry; who is none any more hears nothing further.
   const refuseStrangers = () => {
@@ -32,6 +35,7 @@ export async function serveSync(stream: ByteStream, { registry, mayRead }: SyncS
     if (federation !== registry.federation) {
       throw new NodeError('FORBIDDEN', `${stream.peer} asks for another federation`)
     }
+    onQuestion(stream.peer)
     await frames.write(answerTo(registry.index, question))
   }
   await stream.closeWrite()

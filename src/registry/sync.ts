@@ -6,7 +6,14 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { syncFetchingMax, syncIntervalMs, syncSettleMs, syncTimeoutMs, syncTurnMs } from '../base/limits.ts'
+import {
+  syncFetchingMax,
+  syncIntervalMs,
+  syncSettleMs,
+  syncSettlesMax,
+  syncTimeoutMs,
+  syncTurnMs,
+} from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { Frames } from '../network/frames.ts'
 import type { Network } from '../network/network.ts'
@@ -57,13 +64,14 @@ export class Sync implements Startable {
     this.#stopped = false
     this.#stopping = new AbortController()
     const { network } = this.#parts
-    const unhandle = await network.handle(SYNC_PROTOCOL, (stream) => serveSync(stream, this.#parts))
+    const onQuestion = (peer: string) => this.#ledger.asked(peer)
+    const served = { ...this.#parts, onQuestion }
+    const unhandle = await network.handle(SYNC_PROTOCOL, (stream) => serveSync(stream, served))
     const timer = setInterval(() => this.pullAll(), syncIntervalMs)
     timer.unref()
     const deaf = network.onConnect((peer) => {
       this.pull(peer)
-      // [S6] What the peer wrote between the first pull and the first gossip would else wait for the interval.
-      setTimeout(() => this.pull(peer), syncSettleMs).unref()
+      this.#settle(peer, syncSettlesMax)
     })
     this.#stop = [() => clearInterval(timer), deaf, unhandle]
     this.pullAll()
@@ -129,6 +137,17 @@ export class Sync implements Startable {
     const before = await running.catch(() => NOTHING)
     const after = await (this.#running.get(peer) ?? this.#begin(peer))
     return { accepted: before.accepted + after.accepted, refused: after.refused }
+  }
+
+  /**
+   * [S6] What the peer wrote between the first pull and the first gossip would else wait for the interval. A peer that
+   * is still pulling from us is let come to an end first: until then it holds much that is outdated, which differs.
+   */
+  #settle(peer: string, tries: number): void {
+    setTimeout(() => {
+      if (tries > 0 && this.#ledger.asks(peer)) this.#settle(peer, tries - 1)
+      else this.pull(peer)
+    }, syncSettleMs).unref()
   }
 
   #begin(peer: string): Promise<SyncResult> {
