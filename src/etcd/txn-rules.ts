@@ -44,7 +44,7 @@ export function writes({ success, failure }: TxnRequest): boolean {
 }
 
 /**
- * [MUST] A Txn that compares anything writes no shared key (protocols/etcd.md §4): another node may be doing the same at
+ * [E9] A Txn that compares anything writes no shared key (protocols/etcd.md §4): another node may be doing the same at
  * this moment, and both would be told that they succeeded.
  *
  * @throws EtcdError
