@@ -19,7 +19,8 @@ import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
 import { clusterAddress } from './etcd/cluster-address.ts'
-import type { ClusterReplication, ClusterReplicationParts } from './etcd/cluster-replication.ts'
+import type { ClusterReplication } from './etcd/cluster-replication.ts'
+import { inCluster } from './etcd/in-cluster.ts'
 import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/docker-engine.ts'
 import { Execution } from './execution/execution.ts'
@@ -377,17 +378,6 @@ export class Node implements Startable {
     if (this.#foundation === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
     return this.#foundation
   }
-}
-
-/** Strong mode, where the settings name a cluster. What it needs is loaded then alone: its client is large. */
-async function inCluster(
-  config: Config,
-  parts: Omit<ClusterReplicationParts, 'address'>,
-): Promise<ClusterReplication | undefined> {
-  const address = await clusterAddress(config)
-  if (address === undefined) return undefined
-  const { ClusterReplication } = await import('./etcd/cluster-replication.ts')
-  return new ClusterReplication({ address, ...parts })
 }
 
 /** Runs as consensus looks at them: whose results go into a round, the schedule says. */
