@@ -48,33 +48,37 @@ const place = (n: number) => placeOf(record(n, 1))
 
 test('whatever came and went, the digest is that of the records that are there', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 150, size: 'max' }), fc.constantFrom(0, 64, 256), (steps, share) => {
-      const index = new RecordIndex()
-      const held = new Map<string, SealedRecord>()
-      const look = (range: Range) => {
-        const expected = inRange(sorted(held.values()), range)
-        assert.deepEqual(index.within(range), expected)
-        assert.equal(index.count(range), expected.length)
-        assert.equal(index.digest(range), digestInWords(expected))
-      }
-      for (const done of steps) {
-        if (done.kind === 'look') {
-          look({ from: place(done.from), to: done.to > 80 ? null : place(done.to) })
-          continue
+    fc.property(
+      fc.array(step, { maxLength: 150, size: 'max' }),
+      fc.constantFrom(0, 64, 256),
+      (steps, share) => {
+        const index = new RecordIndex()
+        const held = new Map<string, SealedRecord>()
+        const look = (range: Range) => {
+          const expected = inRange(sorted(held.values()), range)
+          assert.deepEqual(index.within(range), expected)
+          assert.equal(index.count(range), expected.length)
+          assert.equal(index.digest(range), digestInWords(expected))
         }
-        const one = record(done.n, done.version, share)
-        if (done.kind === 'set') {
-          index.set(one)
-          held.set(placeOf(one), one)
-        } else {
-          index.delete(one)
-          if (held.get(placeOf(one))?.hash === one.hash) held.delete(placeOf(one))
+        for (const done of steps) {
+          if (done.kind === 'look') {
+            look({ from: place(done.from), to: done.to > 80 ? null : place(done.to) })
+            continue
+          }
+          const one = record(done.n, done.version, share)
+          if (done.kind === 'set') {
+            index.set(one)
+            held.set(placeOf(one), one)
+          } else {
+            index.delete(one)
+            if (held.get(placeOf(one))?.hash === one.hash) held.delete(placeOf(one))
+          }
         }
-      }
-      look(EVERYTHING)
-      assert.equal(index.size, held.size)
-      for (const [at, one] of held) assert.equal(index.get(at), one)
-    }),
+        look(EVERYTHING)
+        assert.equal(index.size, held.size)
+        for (const [at, one] of held) assert.equal(index.get(at), one)
+      },
+    ),
     { numRuns: 400 },
   )
 })
