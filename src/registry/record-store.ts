@@ -58,7 +58,8 @@ export class RecordStore {
   readonly #evidence: Table<Uint8Array>
   readonly #leases: Table<LeaseJson>
   readonly #progress: Table<Progress>
-  #evidenceCount = 0
+  /** Where proofs lie: one that is brought again takes no further room. */
+  #proofs = new Set<string>()
 
   constructor(database: Database) {
     this.#database = database
@@ -98,7 +99,7 @@ export class RecordStore {
     }
     const leases: LeaseRow[] = []
     for await (const { id, ttlSeconds } of this.#leases.values()) leases.push({ id: BigInt(id), ttlSeconds })
-    this.#evidenceCount = (await this.#evidence.keys().all()).length
+    this.#proofs = new Set(await this.#evidence.keys().all())
     const progress = (await this.#progress.get(PROGRESS_KEY)) ?? {
       revision: oldRevision,
       compacted: oldRevision,
@@ -122,8 +123,8 @@ export class RecordStore {
       if (row === null) del(this.#leases, String(id))
       else put(this.#leases, String(id), { id: String(id), ttlSeconds: row.ttlSeconds })
     }
-    const proofs = (change.evidence ?? []).slice(0, evidenceMax - this.#evidenceCount)
-    for (const proof of proofs) put(this.#evidence, `${placeOf(proof)} ${proof.hash}`, proof.envelope)
+    const proofs = this.#newProofs(change.evidence ?? [])
+    for (const [place, envelope] of proofs) put(this.#evidence, place, envelope)
     put(this.#progress, PROGRESS_KEY, { revision, compacted })
     try {
       await this.#database.batch(operations, DURABLE)
@@ -131,7 +132,17 @@ export class RecordStore {
       const message = `The registry cannot be written: ${messageOf(cause)}; free some space and try again`
       throw new NodeError('STORE_FAILED', message, {}, { cause })
     }
-    this.#evidenceCount += proofs.length
+    for (const place of proofs.keys()) this.#proofs.add(place)
+  }
+
+  #newProofs(evidence: readonly SealedRecord[]): ReadonlyMap<string, Uint8Array> {
+    const proofs = new Map<string, Uint8Array>()
+    for (const proof of evidence) {
+      if (this.#proofs.size + proofs.size >= evidenceMax) break
+      const place = `${placeOf(proof)} ${proof.hash}`
+      if (!this.#proofs.has(place)) proofs.set(place, proof.envelope)
+    }
+    return proofs
   }
 
   /** Rewrites the files of the store without what was deleted. @throws NodeError STORE_FAILED */

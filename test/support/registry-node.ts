@@ -1,8 +1,8 @@
 import type { TestContext } from 'node:test'
-import { systemClock } from '../../src/base/clock.ts'
-import { openDatabase } from '../../src/base/database.ts'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
+import { type Database, openDatabase } from '../../src/base/database.ts'
 import { StopStack } from '../../src/base/lifecycle.ts'
-import { silentLogger } from '../../src/base/logger.ts'
+import { type Logger, silentLogger } from '../../src/base/logger.ts'
 import { createGenesis, type Genesis } from '../../src/federation/genesis.ts'
 import { Members } from '../../src/federation/members.ts'
 import { FederationPolicy } from '../../src/federation/policy.ts'
@@ -21,6 +21,8 @@ export interface RegistryNode {
   readonly genesis: Genesis
   readonly network: Network
   readonly registry: Registry
+  readonly store: RecordStore
+  readonly database: Database
   readonly members: Members
   readonly policy: FederationPolicy
   readonly sync: Sync
@@ -33,6 +35,8 @@ export interface RegistryNodeOptions {
   /** A directory of an earlier node, to start it again. */
   readonly directory?: string
   readonly gossip?: boolean
+  readonly clock?: Clock
+  readonly log?: Logger
 }
 
 export async function startRegistryNode(
@@ -43,7 +47,7 @@ export async function startRegistryNode(
   const identity = await loadIdentity(directory)
   const newcomer = { name: 'fed', description: '', founderName: 'alice', createdMs: Date.now() }
   const genesis = options.genesis ?? (await createGenesis(newcomer, identity))
-  const [clock, log] = [systemClock, silentLogger]
+  const { clock = systemClock, log = silentLogger } = options
   const running = new StopStack()
   const stop = () => running.unwind()
   test.after(stop)
@@ -65,7 +69,7 @@ export async function startRegistryNode(
   const relay = (envelope: Uint8Array) => {
     if (options.gossip !== false) replication.publish(envelope)
   }
-  const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), relay, log })
+  const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), relay, clock, log })
   members.onChange(() => {
     registry.rearrange()
     sync.pullAll()
@@ -74,7 +78,7 @@ export async function startRegistryNode(
     await running.start('gossip', replication)
   }
   await running.start('sync', sync)
-  return { identity, directory, genesis, network, registry, members, policy, sync, stop }
+  return { identity, directory, genesis, network, registry, store, database, members, policy, sync, stop }
 }
 
 /** A founder and `names` more members, connected to the founder and caught up. */
