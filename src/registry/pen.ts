@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { type ErrorCode, NodeError } from '../base/errors.ts'
 import { recordBytesMax, versionFollowedMax } from '../base/limits.ts'
-import { seal } from '../identity/envelope.ts'
+import { reopen, seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
 import type { Draft, Shown } from './draft.ts'
 import { examine, type Policy } from './judge.ts'
@@ -64,15 +64,14 @@ export class Pen {
     const lifeMs = value === null ? undefined : policy.lifeMs(key)
     const latest = lifeMs === undefined ? expiresMs : Math.min(expiresMs ?? Infinity, plain.time + lifeMs)
     const record: RegistryRecord = { ...plain, expires: latest }
-    const payload = encodeRecord(record)
-    // What others would refuse to read must not be stored by us either.
-    decodeRecord(payload)
-    const envelope = seal('record', payload, identity)
+    const envelope = seal('record', encodeRecord(record), identity)
     if (envelope.length > recordBytesMax) {
       const message = `${key} takes ${envelope.length} bytes, a record at most ${recordBytesMax}; put large things into a dataset`
       throw new NodeError('TOO_LARGE', message, { key })
     }
-    return { ...record, hash: hashOf(payload), envelope }
+    const payload = reopen(envelope)
+    // Read back: what others would refuse to read must not be stored by us either.
+    return { ...decodeRecord(payload), hash: hashOf(payload), envelope }
   }
 
   /** Members may claim one name at the same moment; who sees that it is taken is told so instead. */

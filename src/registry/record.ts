@@ -68,10 +68,21 @@ export function encodeRecord(record: RegistryRecord): Uint8Array {
   return encode(expires === undefined ? rest : { ...rest, expires })
 }
 
-/** @throws Error when the bytes are no DAG-CBOR, or not of a record's shape. */
+/**
+ * The value is a view of the payload, which it keeps in memory.
+ *
+ * @throws Error when the bytes are no DAG-CBOR, or not of a record's shape.
+ */
 export function decodeRecord(payload: Uint8Array): RegistryRecord {
-  const { federation, author, ...rest } = payloadSchema.parse(decode(payload))
-  return { ...rest, federation: shared(federation), author: shared(author) }
+  const { federation, author, value, ...rest } = payloadSchema.parse(decode(payload))
+  const names = { federation: shared(federation), author: shared(author) }
+  return { ...rest, ...names, value: value && viewOf(value, payload) }
+}
+
+/** The same bytes where they stand in the payload: a registry of many records need not hold each value twice. */
+function viewOf(value: Uint8Array, payload: Uint8Array): Uint8Array {
+  const at = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).indexOf(value)
+  return payload.subarray(at, at + value.length)
 }
 
 /** Few federations and authors stand in very many records: each name is kept once. */
