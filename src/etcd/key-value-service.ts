@@ -14,11 +14,12 @@ import type {
   RangeRequest,
   TxnRequest,
 } from './requests.ts'
+import { refusals } from './status.ts'
 import { type ReadableStore, runTxn } from './txn.ts'
 import { checkCompareAndSwap, checkDelete, checkPut, checkRange, checkTxn } from './txn-rules.ts'
 
 export interface KeyValueServiceParts {
-  readonly keyValues: ReadableStore & Pick<KeyValueStore, 'transact' | 'compact' | 'kindOf'>
+  readonly keyValues: ReadableStore & Pick<KeyValueStore, 'transact' | 'compact' | 'kindOf' | 'leases'>
   readonly operations: Operations
   readonly header: HeaderAt
   /** Whether a cluster stands behind the shared keys, so that a comparison holds for all members. */
@@ -55,6 +56,10 @@ export class KeyValueService {
   async put(request: PutRequest) {
     checkPut(request)
     const { keyValues, operations, header } = this.#parts
+    const { lease, ignore_value } = request
+    // Where a lease and a key are both missing, etcd names the lease; within a Txn, the key.
+    if (ignore_value && lease !== 0n && keyValues.leases.timeToLive(lease) === undefined)
+      throw refusals.leaseNotFound()
     const { result, revision } = await keyValues.transact((transaction) =>
       operations.put(transaction, request),
     )

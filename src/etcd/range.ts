@@ -37,21 +37,35 @@ const TARGETS: readonly Order[] = [
  */
 export function select(inRange: readonly KeyValue[], request: RangeRequest): Ranged {
   const count = inRange.length
-  const sorted = inOrder(within(inRange, request), request)
   const limit = Number(request.limit)
+  const sorted = inOrder(within(fetched(inRange, request, limit), request), request)
   const more = limit > 0 && sorted.length > limit
   const kvs = more ? sorted.slice(0, limit) : sorted
   return { kvs: request.keys_only ? kvs.map(bareKey) : kvs, more, count }
 }
 
+/** Without an order and bounds, etcd looks at one key more than the limit and no further, and sorts only those. */
+function fetched(inRange: readonly KeyValue[], request: RangeRequest, limit: number): readonly KeyValue[] {
+  return limit > 0 && request.sort_order === 0 && !isBounded(request) ? inRange.slice(0, limit + 1) : inRange
+}
+
+function isBounded(request: RangeRequest): boolean {
+  return (
+    request.min_mod_revision !== 0n ||
+    request.max_mod_revision !== 0n ||
+    request.min_create_revision !== 0n ||
+    request.max_create_revision !== 0n
+  )
+}
+
 /** Those whose revisions lie between the bounds; a bound of zero is none. */
 function within(kvs: readonly KeyValue[], request: RangeRequest): readonly KeyValue[] {
+  if (!isBounded(request)) return kvs
   const [leastModified, mostModified] = [Number(request.min_mod_revision), Number(request.max_mod_revision)]
   const [leastCreated, mostCreated] = [
     Number(request.min_create_revision),
     Number(request.max_create_revision),
   ]
-  if (leastModified === 0 && mostModified === 0 && leastCreated === 0 && mostCreated === 0) return kvs
   return kvs.filter(({ modified, created }) => {
     return (
       (leastModified === 0 || modified >= leastModified) &&

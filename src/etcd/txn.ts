@@ -2,7 +2,7 @@
  * One Txn, after its rules were checked (txn-rules.ts). As in etcd, all comparisons of it and of those within it are made
  * first; then the operations of the branches taken are done in order, each seeing what those before it wrote.
  */
-import { rangeOf } from '../registry/key-range.ts'
+import { latin1, rangeOf } from '../registry/key-range.ts'
 import type { KeyValue } from '../registry/key-value.ts'
 import type { KeyValueStore } from '../registry/key-value-store.ts'
 import type { Transaction } from '../registry/transaction.ts'
@@ -16,7 +16,7 @@ import { writes } from './txn-rules.ts'
 export type ReadableStore = Pick<KeyValueStore, 'revision' | 'range' | 'count'>
 
 export interface TxnParts {
-  readonly keyValues: ReadableStore & Pick<KeyValueStore, 'transact'>
+  readonly keyValues: ReadableStore & Pick<KeyValueStore, 'transact' | 'leases'>
   readonly operations: Operations
 }
 
@@ -40,7 +40,9 @@ export async function runTxn(
   { keyValues, operations }: TxnParts,
 ): Promise<{ result: TxnAnswer; revision: number }> {
   const perform = (transaction: Transaction) => {
-    return new Run(transaction, keyValues, operations).follow(choose(request, transaction))
+    const path = choose(request, transaction)
+    checkPath(path, transaction, keyValues)
+    return new Run(transaction, keyValues, operations).follow(path)
   }
   if (writes(request)) return keyValues.transact(perform)
   // What only reads needs no turn among the writers.
@@ -56,6 +58,27 @@ function choose({ compare, success, failure }: TxnRequest, view: Pick<Transactio
     if (operation.request_txn !== undefined) within.set(operation, choose(operation.request_txn, view))
   }
   return { succeeded, taken, within }
+}
+
+/** Of several reasons against what is taken, etcd names those of the puts first, then those of the ranges. */
+function checkPath(path: Path, transaction: Transaction, { leases }: Pick<KeyValueStore, 'leases'>): void {
+  const taken = [...operationsOf(path)]
+  // What only puts can be refused for is found while they are done.
+  if (!taken.some(({ request_range: range }) => range !== undefined && range.revision > 0n)) return
+  for (const { request_put: put } of taken) {
+    if (put === undefined) continue
+    const keeps = put.ignore_value || put.ignore_lease
+    if (keeps && transaction.get(latin1(put.key)) === undefined) throw refusals.keyNotFound()
+    if (put.lease !== 0n && leases.timeToLive(put.lease) === undefined) throw refusals.leaseNotFound()
+  }
+}
+
+function* operationsOf({ taken, within }: Path): Generator<RequestOp> {
+  for (const operation of taken) {
+    yield operation
+    const path = within.get(operation)
+    if (path !== undefined) yield* operationsOf(path)
+  }
 }
 
 class Run {
