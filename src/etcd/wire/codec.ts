@@ -49,6 +49,7 @@ function encodeFields(type: MessageType, message: Message): void {
 function encodeItems(field: Field, items: readonly unknown[]): void {
   if (items.length === 0) return
   if (field.kind === 'message' || field.kind === 'bytes' || field.kind === 'string') {
+    if (field.kind === 'message') writer.expect(framedBytes(items))
     for (const item of items) encodeOne(field, item)
     return
   }
@@ -186,4 +187,11 @@ function decodeOne(field: Field, reader: Reader, end: number, depthLeft: number)
 
 function wrongWireType(field: Field, wireType: number): MalformedMessage {
   return new MalformedMessage(`proto: wrong wireType = ${wireType} for field ${field.goName}`)
+}
+
+/** How much the items take that are there in their bytes. */
+function framedBytes(items: readonly unknown[]): number {
+  let bytes = 0
+  for (const item of items) bytes += (item as Partial<Encoded>).framed?.length ?? 0
+  return bytes
 }

@@ -40,7 +40,7 @@ export class FrameReader {
   next(): Buffer | undefined {
     if (this.#gathered.length < this.#wanted) return undefined
     const { bytes } = this.#gathered
-    if (bytes[0] !== 0) throw compressed()
+    if (bytes[0] !== 0) throw unreadable(bytes[0] as number)
     const length = bytes.readUInt32BE(1)
     if (length > MESSAGE_BYTES_MAX) throw tooLarge(length)
     this.#wanted = FRAME_HEAD_BYTES + length
@@ -56,6 +56,9 @@ export function tooLarge(length: number): EtcdError {
   return new EtcdError(STATUS.RESOURCE_EXHAUSTED, text)
 }
 
-function compressed(): EtcdError {
-  return new EtcdError(STATUS.INTERNAL, 'grpc: compressed flag set with identity or empty encoding')
+/** A message is plain (0) or compressed (1), and nobody has agreed on a compression. */
+function unreadable(format: number): EtcdError {
+  const compressed = 'grpc: compressed flag set with identity or empty encoding'
+  const unknown = `grpc: received unexpected payload format ${format}`
+  return new EtcdError(STATUS.INTERNAL, format === 1 ? compressed : unknown)
 }

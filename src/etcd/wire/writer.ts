@@ -6,6 +6,8 @@
 const SLAB_BYTES = 128 * 1024
 /** Up to here a copy in a loop is quicker than a call into the engine. */
 const SHORT_BYTES = 32
+/** Around what was expected: the fields that follow it. */
+const REST_BYTES = 64
 const TWO_TO_28 = 2 ** 28
 
 export class Writer {
@@ -131,11 +133,16 @@ export class Writer {
     this.#at = end
   }
 
+  /** Makes room at once for much that is known to come, and for a little more. */
+  expect(bytes: number): void {
+    if (bytes > SLAB_BYTES / 2) this.#reserve(bytes + REST_BYTES, bytes + REST_BYTES)
+  }
+
   /** Makes room for `bytes` more; what is being written moves to a new slab when the present one is full. */
-  #reserve(bytes: number): void {
+  #reserve(bytes: number, further = Math.max(SLAB_BYTES, this.#at - this.#start + 2 * bytes)): void {
     if (this.#slab.length - this.#at >= bytes) return
     const written = this.#at - this.#start
-    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (written + bytes)))
+    const slab = Buffer.allocUnsafeSlow(written + further)
     this.#slab.copy(slab, 0, this.#start, this.#at)
     this.#slab = slab
     this.#start = 0
