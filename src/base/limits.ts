@@ -37,6 +37,19 @@ export const dialsPerRoundMax = 16
 export const gossipPendingPerPeerMax = 512
 /** Records that one peer may have us judge a second, after a burst of twice as many. */
 export const gossipRecordsPerSecondMax = 400
+/** One message of gossip's own protocol, which may carry several records and the ids of very many. */
+export const gossipFrameBytesMax = 1 * MIB
+/** What is kept for a peer that does not read its gossip: its connection is then ended, and catch-up brings the rest. */
+export const gossipUnsentBytesMax = 32 * MIB
+/** How often streams of gossip that were given up are looked for: what comes on them until then is kept. */
+export const gossipLookIntervalMs = 250
+/** Looks at a peer without gossip until its connection is ended: longer than a slow line needs to begin. */
+export const gossipSilentLooksMax = 16
+/** Topics that one peer can make us remember, roughly a KiB each; and how many it may name at once before it is barred. */
+export const topicBytesPerPeerMax = 256 * KIB
+export const topicsNamedPerPeerMax = 48
+/** How long a peer that flooded our tables is not let in. */
+export const peerBarredMs = 2 * MINUTE_MS
 /** Peers whose conduct is remembered; strangers can make new identities without end. */
 export const peersMarkedMax = 10_000
 /** An invitation that is not used in this time is void. */

@@ -13,7 +13,13 @@ import {
 } from '@libp2p/gossipsub'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
-import { gossipPendingPerPeerMax, recordBytesMax } from '../base/limits.ts'
+import {
+  gossipFrameBytesMax,
+  gossipPendingPerPeerMax,
+  gossipUnsentBytesMax,
+  recordBytesMax,
+  topicBytesPerPeerMax,
+} from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conduct } from './conduct.ts'
 
@@ -44,11 +50,20 @@ const RESULTS = {
 /** Small meshes are the normal case: three to ten nodes all know each other (field-tested values). */
 const MESH = { D: 4, Dlo: 2, Dhi: 8, Dout: 1, Dlazy: 4 } as const
 
-/** A peer may occupy about this many topics in our tables; we use two. */
-const TOPIC_BYTES_PER_PEER = 64 * 1024
+export interface GossipServiceParts {
+  readonly conduct: Conduct
+  readonly clock: Clock
+  /** The topics that are joined at the moment. */
+  readonly topics: ReadonlySet<string>
+}
 
 /** The gossipsub service of libp2p, set up once. */
-export function gossipService(conduct: Conduct, clock: Clock): ReturnType<typeof gossipsub> {
+export function gossipService({ conduct, clock, topics }: GossipServiceParts): ReturnType<typeof gossipsub> {
+  // Of a topic that is none of ours nobody judges the messages: unread, so that they fill no cache and go on to nobody.
+  const refuseUnknown = (topic: string, data: Uint8Array) => {
+    if (!topics.has(topic)) throw new Error(`Nobody here listens to ${topic}`)
+    return data
+  }
   return gossipsub({
     ...MESH,
     floodPublish: true,
@@ -57,8 +72,10 @@ export function gossipService(conduct: Conduct, clock: Clock): ReturnType<typeof
     ignoreDuplicatePublishError: true,
     globalSignaturePolicy: StrictNoSign,
     msgIdFn: (message) => createHash('sha256').update(message.topic).update(message.data).digest(),
-    maxInboundDataLength: recordBytesMax,
-    maxTopicBytesPerPeer: TOPIC_BYTES_PER_PEER,
+    maxInboundDataLength: gossipFrameBytesMax,
+    maxOutboundBufferSize: gossipUnsentBytesMax,
+    maxTopicBytesPerPeer: topicBytesPerPeerMax,
+    dataTransform: { inboundTransform: refuseUnknown, outboundTransform: (_, data) => data },
     scoreParams: {
       appSpecificScore: (peer: string) => conduct.score(peer, clock.now()),
       // Members of one university share an address, so peers are not judged by it; admission is what stops sybils.
@@ -71,6 +88,10 @@ export interface PubsubGossipParts {
   readonly pubsub: GossipSub
   readonly conduct: Conduct
   readonly clock: Clock
+  /** Kept here, read by `gossipService`. */
+  readonly topics: Set<string>
+  /** Ends the connection to a peer. */
+  readonly hangUp: (peer: string) => void
   readonly log: Logger
 }
 
@@ -81,10 +102,12 @@ export class PubsubGossip implements Gossip {
 
   constructor(parts: PubsubGossipParts) {
     this.#parts = parts
+    parts.pubsub.addEventListener('subscription-change', ({ detail }) => this.#subscribed(detail))
   }
 
   join(topic: string, judge: JudgeMessage, overlooked: (peer: string) => void = () => undefined): () => void {
-    const { pubsub } = this.#parts
+    const { pubsub, topics } = this.#parts
+    topics.add(topic)
     pubsub.topicValidators.set(topic, async (peer, message) => {
       const from = peer.toString()
       const verdict = await this.#verdict(message.data, from, judge)
@@ -95,6 +118,7 @@ export class PubsubGossip implements Gossip {
     })
     pubsub.subscribe(topic)
     return () => {
+      topics.delete(topic)
       pubsub.unsubscribe(topic)
       pubsub.topicValidators.delete(topic)
     }
@@ -124,6 +148,16 @@ export class PubsubGossip implements Gossip {
       )
     }
     await this.#parts.pubsub.publish(topic, bytes)
+  }
+
+  /** Hangs up on a peer that names topics without end; what it may make us remember until then is bounded too. */
+  #subscribed({ peerId, subscriptions }: SubscriptionChangeData): void {
+    const { conduct, clock, hangUp, log } = this.#parts
+    const peer = peerId.toString()
+    if (conduct.allowsTopics(peer, subscriptions.length, clock.now())) return
+    log.warn({ peer, topics: subscriptions.length }, 'a peer that names too many topics is hung up on')
+    conduct.bar(peer, clock.now())
+    hangUp(peer)
   }
 
   async #verdict(bytes: Uint8Array, from: string, judge: JudgeMessage): Promise<TopicVerdict | 'overlooked'> {

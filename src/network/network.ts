@@ -25,6 +25,7 @@ import type { Identity } from '../identity/node-key.ts'
 import { type ByteStream, Libp2pByteStream } from './byte-stream.ts'
 import { Conduct } from './conduct.ts'
 import { type Gossip, gossipService, PubsubGossip } from './gossip.ts'
+import { GossipWatch } from './gossip-watch.ts'
 
 /** What rooms ask of the network for direct streams. */
 export interface Streams {
@@ -60,6 +61,8 @@ export class Network implements Streams, Startable {
   #libp2p: Libp2p<Services> | undefined
   #datastore: LevelDatastore | undefined
   #gossip: Gossip | undefined
+  readonly #topics = new Set<string>()
+  #watch: GossipWatch | undefined
   readonly #onConnect = new Set<(peer: string) => void>()
 
   constructor(parts: NetworkParts) {
@@ -93,15 +96,18 @@ export class Network implements Streams, Startable {
     }
     this.#datastore = datastore
     this.#libp2p = libp2p
-    this.#gossip = new PubsubGossip({
-      pubsub: libp2p.services.pubsub,
-      conduct: this.#conduct,
-      clock,
-      log: this.#log,
-    })
+    const { pubsub } = libp2p.services
+    const [conduct, topics, log] = [this.#conduct, this.#topics, this.#log]
+    const hangUp = (peer: string) => this.#hangUpSoon(peer)
+    this.#gossip = new PubsubGossip({ pubsub, conduct, clock, topics, hangUp, log })
+    const gossiping = () => pubsub.getPeers().map(String)
+    const watch = new GossipWatch({ libp2p, gossiping, hangUp, log })
+    this.#watch = watch
+    await watch.start()
     libp2p.addEventListener('peer:connect', (event) => this.#connected(event.detail))
     libp2p.addEventListener('peer:disconnect', (event) => {
-      this.#conduct.forget(event.detail.toString(), clock.now())
+      watch.disconnected(event.detail.toString())
+      conduct.forget(event.detail.toString(), clock.now())
     })
     // libp2p 3 does not dial what it discovers.
     libp2p.addEventListener('peer:discovery', (event) => this.#dialFound(event.detail.id))
@@ -112,6 +118,7 @@ export class Network implements Streams, Startable {
     this.#libp2p = undefined
     this.#datastore = undefined
     this.#gossip = undefined
+    await this.#watch?.stop()
     await libp2p?.stop()
     await datastore?.close()
   }
@@ -200,6 +207,12 @@ export class Network implements Streams, Startable {
     await this.#libp2p?.hangUp(peerIdFromString(peer))
   }
 
+  #hangUpSoon(peer: string): void {
+    this.hangUp(peer).catch((error: unknown) => {
+      this.#log.debug({ peer, error: messageOf(error) }, 'a connection did not end well')
+    })
+  }
+
   #create(datastore: LevelDatastore): Promise<Libp2p<Services>> {
     const { identity, clock, listen, announce, bootstrap: list, agentVersion } = this.#parts
     const multicast = this.#parts.mdns && !listen.every(isLoopback)
@@ -223,11 +236,16 @@ export class Network implements Streams, Startable {
         inboundConnectionThreshold: 50,
         maxIncomingPendingConnections: 50,
       },
+      connectionGater: {
+        // Inbound, who it is is proven only then.
+        denyInboundEncryptedConnection: (peer) => this.#conduct.isBarred(peer.toString(), clock.now()),
+        denyDialPeer: (peer) => this.#conduct.isBarred(peer.toString(), clock.now()),
+      },
       connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 2_000, maxTimeout: 5_000 } },
       services: {
         identify: identify(),
         ping: ping(),
-        pubsub: gossipService(this.#conduct, clock),
+        pubsub: gossipService({ conduct: this.#conduct, clock, topics: this.#topics }),
       },
       start: false,
     })

@@ -9,7 +9,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { generateIdentity, type Identity } from '../../src/identity/node-key.ts'
 import { Libp2pByteStream } from '../../src/network/byte-stream.ts'
-import type { RegistryNode } from './registry-node.ts'
+import type { Network } from '../../src/network/network.ts'
 
 const GOSSIPSUB = '/meshsub/1.2.0'
 
@@ -43,7 +43,7 @@ export interface RawGossip {
 
 export async function startRawGossip(
   test: Pick<TestContext, 'after'>,
-  target: Pick<RegistryNode, 'network'>,
+  target: Pick<Network, 'addresses'>,
   identity?: Identity,
 ): Promise<RawGossip> {
   const self = identity ?? (await generateIdentity())
@@ -68,7 +68,7 @@ export async function startRawGossip(
   })
   let [connection, stream, out]: [Connection?, Stream?, Libp2pByteStream?] = []
   const connect = async () => {
-    connection = await host.dial(target.network.addresses().map((address) => multiaddr(address)))
+    connection = await host.dial(target.addresses().map((address) => multiaddr(address)))
     stream = await connection.newStream(GOSSIPSUB)
     out = new Libp2pByteStream(stream, connection.remotePeer.toString())
   }

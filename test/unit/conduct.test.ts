@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { gossipRecordsPerSecondMax } from '../../src/base/limits.ts'
+import { gossipRecordsPerSecondMax, peerBarredMs, topicsNamedPerPeerMax } from '../../src/base/limits.ts'
 import { Conduct } from '../../src/network/conduct.ts'
 
 test('a peer may send a burst of twice its rate, then its rate', () => {
@@ -27,4 +27,15 @@ test('leaving does not wipe the slate', () => {
   assert(conduct.score('amy', 1_000) < -0.9)
   conduct.forget('amy', 3_600_000)
   assert.equal(conduct.score('amy', 3_600_000), 0)
+})
+
+test('a peer may name a few topics each time it connects, and who names more is barred for a while', () => {
+  const conduct = new Conduct()
+  for (let atMs = 0; atMs < 3_600_000; atMs += 2_000) assert(conduct.allowsTopics('amy', 2, atMs))
+  assert.equal(conduct.allowsTopics('ben', topicsNamedPerPeerMax + 1, 0), false)
+  conduct.bar('ben', 0)
+  conduct.forget('ben', 1)
+  assert(conduct.isBarred('ben', peerBarredMs - 1))
+  assert(!conduct.isBarred('ben', peerBarredMs))
+  assert(!conduct.isBarred('amy', 0))
 })
