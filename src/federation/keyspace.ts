@@ -18,10 +18,10 @@ export interface Roster {
 }
 
 /**
- * - `own`: the last segment is the author's peer id;
- * - `operators`: the record of the operator that orders last;
- * - `claims`: any member; one claim is shown, see `arrange`;
- * - `proven`: any member may bring it, the value proves itself (a certificate); the one that orders last is shown.
+ * - `own`: the last segment is the author's peer id [K4];
+ * - `operators`: the record of the operator that orders last [K5] [K9];
+ * - `claims`: any member; one claim is shown, see `arrange` [K6];
+ * - `proven`: any member may bring it, the value proves itself (a certificate); the one that orders last is shown [K7].
  */
 export type Writers = 'own' | 'operators' | 'claims' | 'proven'
 
@@ -70,7 +70,7 @@ export function ruleOf(key: string): Rule | undefined {
   })
 }
 
-/** Where a key is at home: below a shared prefix, only keys that the table knows. */
+/** [K1] Where a key is at home: below a shared prefix, only keys that the table knows. */
 export function kindOf(key: string): KeyKind {
   if (!PREFIXES.some((prefix) => key.startsWith(prefix))) return 'local'
   return ruleOf(key) === undefined ? 'reserved' : 'shared'
@@ -81,21 +81,21 @@ type Admitted = Pick<SealedRecord, 'key' | 'author' | 'value' | 'time' | 'expire
 /** Whether `record` may be in the registry as far as `roster` knows; a refusal when not. */
 export function admit(record: Admitted, roster: Roster): Refusal | undefined {
   const rule = ruleOf(record.key)
-  // [IGNORE NOT_ALLOWED] A later version may share keys that this one does not know.
+  // [IGNORE NOT_ALLOWED] [K2] A later version may share keys that this one does not know.
   if (rule === undefined) return ignore('NOT_ALLOWED', 'The federation shares no such key')
-  // [REJECT INVALID_VALUE] Whoever relays this can see as well as we that it is not the author's to write.
+  // [REJECT INVALID_VALUE] [K4] Whoever relays this can see as well as we that it is not the author's to write.
   if (rule.writers === 'own' && !record.key.endsWith(`/${record.author}`)) {
     return reject('INVALID_VALUE', `Only the peer that ${record.key} names may write it`)
   }
-  // [REJECT INVALID_VALUE] As anybody can see, it would live longer than such a key may.
+  // [REJECT INVALID_VALUE] [K8] As anybody can see, it would live longer than such a key may.
   if (rule.lifeMs !== undefined && record.value !== null && !endsWithin(record, rule.lifeMs)) {
     return reject('INVALID_VALUE', `${record.key} may live ${rule.lifeMs} ms at most`)
   }
   const role = roster.role(record.author)
-  // [IGNORE UNKNOWN_AUTHOR] We may simply not have seen this author's admission yet.
+  // [IGNORE UNKNOWN_AUTHOR] [K3] We may simply not have seen this author's admission yet.
   if (role === undefined)
     return ignore('UNKNOWN_AUTHOR', `${record.author} is no member that this node knows of`)
-  // [IGNORE NOT_ALLOWED] Nor may we have seen that it became an operator.
+  // [IGNORE NOT_ALLOWED] [K5] Nor may we have seen that it became an operator.
   if (rule.writers === 'operators' && role !== 'operator') {
     return ignore('NOT_ALLOWED', `Only operators may write ${record.key}`)
   }
@@ -106,28 +106,29 @@ function endsWithin({ time, expires }: Admitted, lifeMs: number): boolean {
   return expires !== undefined && expires <= time + lifeMs
 }
 
-/** The claims to one key in order, the shown one first. The order of `claims` does not matter. */
+/** [K16] The claims to one key in order, the shown one first. The order of `claims` does not matter. */
 export function arrange(claims: readonly SealedRecord[], roster: Roster): SealedRecord[] {
   const [first] = claims
   if (first === undefined) return []
   const latestFirst = [...claims].sort((a, b) => compare(b, a))
+  // [K9] Where nobody else may write there is nothing to choose between; of operators the last word counts.
   if (ruleOf(first.key)?.writers !== 'claims') return latestFirst
 
-  // An operator's tombstone buries every claim that the operator can have seen when writing it.
+  // [K11] An operator's tombstone buries every claim that the operator can have seen when writing it.
   const buried = Math.max(
     0,
     ...claims.filter((c) => c.value === null && roster.role(c.author) === 'operator').map((c) => c.version),
   )
-  // A version that nobody reached by counting would put a claim beyond any operator's reach.
+  // [K14] A version that nobody reached by counting would put a claim beyond any operator's reach.
   const counted = (claim: SealedRecord) => claim.version > buried && claim.version <= versionFollowedMax
   const live = latestFirst.filter((claim) => claim.value !== null && counted(claim))
   const dead = latestFirst.filter((claim) => !live.includes(claim))
-  // A tombstone shows "nothing" and so goes before the claims that it buries.
+  // [K12] A tombstone shows "nothing" and so goes before the claims that it buries.
   dead.sort((a, b) => Number(a.value !== null) - Number(b.value !== null))
   return [...live.sort((a, b) => preference(a, b, roster)), ...dead]
 }
 
-/** An operator's claim first, then the earliest, then the lower author id. */
+/** [K13] An operator's claim first, then the earliest, then the lower author id. */
 function preference(a: SealedRecord, b: SealedRecord, roster: Roster): number {
   const operators =
     Number(roster.role(b.author) === 'operator') - Number(roster.role(a.author) === 'operator')

@@ -61,13 +61,14 @@ export async function examine(
   // [IGNORE FUTURE] A clock may be wrong, ours too: the record is taken when its time has come.
   if (record.time > nowMs + clockSkewMaxMs)
     return ignore('FUTURE', `Its time is ${record.time - nowMs} ms ahead`)
-  // [IGNORE EXPIRED] Everybody forgets expired records, old tombstones and what these bury; taking one back would undo it.
+  // [IGNORE EXPIRED] [F3] Everybody forgets expired records, old tombstones and what these bury; taking one back would
+  // undo that.
   if (isForgotten(bench.held, record, bench.policy.arrange, nowMs)) {
     return ignore('EXPIRED', 'The record has expired, or was deleted long ago')
   }
   // [IGNORE DUPLICATE, STALE, CROWDED] A replay changes nothing, however old; and what is kept is bounded.
   const unmerged = mergeRefusal(merge(bench.held, record, bench.policy.arrange))
-  // The loser of an equivocation is let through: it is kept as proof.
+  // [M5] The loser of an equivocation is let through: it is kept as proof.
   if (unmerged !== undefined && unmerged.code !== 'EQUIVOCATION') return unmerged
   return bench.policy.admit(record)
 }

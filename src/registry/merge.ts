@@ -2,7 +2,7 @@ import { authorBytesMax, claimsPerKeyMax, recordOverheadBytes } from '../base/li
 import { compare } from './order.ts'
 import type { SealedRecord } from './record.ts'
 
-/** Puts the claims to one key in order, best first. Pure; it must depend on the claims alone, not on their order. */
+/** [M3] Puts the claims to one key in order, best first. Pure; it must depend on the claims alone, not on their order. */
 export type Arrange = (claims: readonly SealedRecord[]) => SealedRecord[]
 
 /** The claims to every key, and what each author keeps there: of the registry, or of what a commit would make of it. */
@@ -21,7 +21,7 @@ export type Merge =
 
 /**
  * What merging `record` would do (protocols/registry-gossip.md §3). Pure. Of one author the record that orders last is
- * kept, a maximum, and the claims of a key are a set: nothing depends on the order of arrival.
+ * kept [M2], a maximum, and the claims of a key are a set [M3]: nothing depends on the order of arrival.
  */
 export function merge(held: Claims, record: SealedRecord, arrange: Arrange): Merge {
   const claims = held.claims(record.key)
@@ -29,6 +29,7 @@ export function merge(held: Claims, record: SealedRecord, arrange: Arrange): Mer
   if (ours !== undefined) {
     const order = compare(ours, record)
     if (order === 0) return { outcome: 'duplicate' }
+    // [M5] The loser is kept apart, so that anybody can be shown what the author did.
     if (ours.version === record.version) {
       const keepsOurs = order > 0
       if (!keepsOurs && exceeds(held, record, ours)) return { outcome: 'crowded' }
@@ -40,6 +41,7 @@ export function merge(held: Claims, record: SealedRecord, arrange: Arrange): Mer
   }
   if (exceeds(held, record, undefined)) return { outcome: 'crowded' }
   if (claims.length < claimsPerKeyMax) return { outcome: 'newer', replaced: undefined, dropped: undefined }
+  // [M4] Whoever hears of all claims keeps the same ones, whichever it heard of first.
   const last = arrange([...claims, record]).at(-1)
   if (last === record) return { outcome: 'crowded' }
   return { outcome: 'newer', replaced: undefined, dropped: last }
@@ -67,7 +69,7 @@ export function shownOf(claims: readonly SealedRecord[]): SealedRecord | undefin
   return first?.value === null ? undefined : first
 }
 
-/** Whether its author would keep more than its share with `record` in place of `ours`. */
+/** [M6] Whether its author would keep more than its share with `record` in place of `ours`. */
 function exceeds(held: Claims, record: SealedRecord, ours: SealedRecord | undefined): boolean {
   const kept = held.bytesOf(record.author) - (ours === undefined ? 0 : weightOf(ours))
   return kept + weightOf(record) > authorBytesMax

@@ -4,8 +4,8 @@ import type { SealedRecord } from './record.ts'
 export type Ordered = Pick<SealedRecord, 'version' | 'author' | 'hash'>
 
 /**
- * The total order of the records of one key: by version, then author, then hash. Two records compare equal only when
- * they are the same record, so a tie cannot be settled differently on two nodes.
+ * [M1] The total order of the records of one key (protocols/registry-gossip.md §3): by version, then author, then hash.
+ * Two records compare equal only when they are the same record, so a tie cannot be settled differently on two nodes.
  *
  * @returns negative when `a` orders before `b`, zero when they are one record, positive when after.
  */

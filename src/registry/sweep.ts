@@ -3,7 +3,7 @@ import { type Arrange, type Claims, claimsWith } from './merge.ts'
 import { isExpired, type SealedRecord } from './record.ts'
 
 /**
- * What is left of the arranged claims to one key by `nowMs`. Pure.
+ * What is left of the arranged claims to one key by `nowMs` (protocols/registry-gossip.md §7). Pure.
  *
  * A tombstone outlives any plausible absence of a member. What it buries goes first and the tombstone a grace later:
  * nodes sweep at slightly different times, and one that had forgotten the tombstone would take a buried claim back from
@@ -12,7 +12,9 @@ import { isExpired, type SealedRecord } from './record.ts'
 export function outliving(claims: readonly SealedRecord[], nowMs: number): readonly SealedRecord[] {
   const gone = new Set<SealedRecord>()
   for (const [index, claim] of claims.entries()) {
+    // [F1]
     if (isExpired(claim, nowMs)) gone.add(claim)
+    // [F2]
     if (claim.value !== null || claim.time + tombstoneLifeMs >= nowMs) continue
     if (claim.time + tombstoneLifeMs + tombstoneGraceMs < nowMs) gone.add(claim)
     // Claims are arranged: live ones stand before a tombstone, buried ones behind it.
@@ -22,7 +24,7 @@ export function outliving(claims: readonly SealedRecord[], nowMs: number): reado
 }
 
 /**
- * True when a record would be forgotten as soon as it were among the claims to its key: taken back from a node with a
+ * [F3] True when a record would be forgotten as soon as it were among the claims to its key: taken back from a node with a
  * slower clock, what a tombstone buries would stay as long as the tombstone, and could outlive it somewhere. Pure.
  */
 export function isForgotten(held: Claims, record: SealedRecord, arrange: Arrange, nowMs: number): boolean {
