@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AbstractBatchOptions, AbstractSublevel } from 'abstract-level'
 import { Level } from 'level'
+import { writeCarefully } from './careful-writes.ts'
 import { messageOf, NodeError } from './errors.ts'
 
 /** The node's one level database; each room keeps to its own sublevel. */
@@ -39,6 +40,7 @@ export async function openDatabase(dataDirectory: string): Promise<Database> {
   } catch (cause) {
     throw openFailure(dataDirectory, cause)
   }
+  writeCarefully(database)
   const format = await database.get(FORMAT_KEY)
   if (READABLE_FORMATS.includes(format)) {
     if (format !== STORE_FORMAT) await database.put(FORMAT_KEY, STORE_FORMAT, DURABLE)
