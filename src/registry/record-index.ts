@@ -110,7 +110,7 @@ export class RecordIndex {
 
   /** Hex; see above for what it is taken over. */
   digest(range: Range): string {
-    const name = `${range.from} ${range.to ?? AFTER_ALL}`
+    const name = nameOf(range)
     const known = this.#digests.get(name)
     if (known !== undefined) return known
     const hash = createHash('sha256')
@@ -178,6 +178,11 @@ export class RecordIndex {
     for (const [index, record] of records.entries()) hashes.write(record.hash, HASH_BYTES * index, 'hex')
     return { digest: createHash('sha256').update(hashes).digest(), count: records.length }
   }
+}
+
+/** Bounds may be any text, so that nothing that stands between them would tell where the one ends. */
+function nameOf({ from, to }: Range): string {
+  return `${from.length} ${from}${to ?? AFTER_ALL}`
 }
 
 function beginsRun(record: SealedRecord): boolean {

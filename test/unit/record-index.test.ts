@@ -114,6 +114,25 @@ test('a split covers its range without a gap and in even parts, whatever it hold
   )
 })
 
+test('no question about one range says what the digest of another is', () => {
+  const index = new RecordIndex()
+  for (let n = 1; n < 4; n += 1) index.set(record(n, 1))
+  const range = { from: place(1), to: place(3) }
+  const expected = digestInWords([record(1, 1), record(2, 1)])
+  // Whatever the bounds are joined with, one of these comes to the same text as those of the range.
+  for (const between of [' ', '\n', '\0', '']) {
+    const joined = `${range.from}${between}${range.to}`
+    for (let at = 0; at < joined.length; at += 1) {
+      if (!joined.slice(at).startsWith(between)) continue
+      const odd = { from: joined.slice(0, at), to: joined.slice(at + between.length) }
+      if (odd.from === range.from) continue
+      index.set(record(1, 1))
+      index.digest(odd)
+      assert.equal(index.digest(range), expected, JSON.stringify(odd))
+    }
+  }
+})
+
 test('only that very record is deleted', () => {
   const index = new RecordIndex()
   index.set(record(1, 2))
