@@ -79,8 +79,10 @@ export const authorBytesMax = 256 * MIB
 export const recordOverheadBytes = 512
 /** A version above this was never reached by counting. */
 export const versionMax = 2 ** 40
-/** Versions of others that a writer goes above: half of the way, so that nobody can use the rest up for everybody. */
-export const versionFollowedMax = 2 ** 39
+/** Up to here a claim to a name counts. */
+export const versionCountedMax = 2 ** 39
+/** Versions of others that a writer goes above: half of the way to where it would not count any more. */
+export const versionFollowedMax = 2 ** 38
 /** Leases of one node: each of its clients has one or two. */
 export const leasesMax = 10_000
 /** etcd's shortest lease (one and a half election timeouts, rounded up) and its longest. */
@@ -104,3 +106,8 @@ export const movedRetriesMax = 24
 export const rawLifeMs = 60 * SECOND_MS
 /** Names of authors and federations that are kept once for all their records. */
 export const namesSharedMax = 10_000
+
+/** Compactions that wait for their turn; each is as good as the next. */
+export const compactionsWaitingMax = 4
+/** Own records that ran out lately, whose versions are remembered for the sake of slower clocks. */
+export const versionFloorsMax = 100_000

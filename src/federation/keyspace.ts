@@ -2,7 +2,7 @@
  * Who may write which key, and whose claim to a contested name is shown: one table and two pure functions
  * (protocols/keyspace.md).
  */
-import { rawLifeMs, versionFollowedMax } from '../base/limits.ts'
+import { rawLifeMs, versionCountedMax } from '../base/limits.ts'
 import { compare } from '../registry/order.ts'
 import { isKey, type SealedRecord } from '../registry/record.ts'
 import type { KeyKind } from '../registry/transaction.ts'
@@ -119,8 +119,10 @@ export function arrange(claims: readonly SealedRecord[], roster: Roster): Sealed
     0,
     ...claims.filter((c) => c.value === null && roster.role(c.author) === 'operator').map((c) => c.version),
   )
-  // [K14] A version that nobody reached by counting would put a claim beyond any operator's reach.
-  const counted = (claim: SealedRecord) => claim.version > buried && claim.version <= versionFollowedMax
+  // [K14] A version that nobody reached by counting would put a claim beyond any operator's reach, but not an operator's.
+  const counts = ({ version, author }: SealedRecord) =>
+    version <= versionCountedMax || roster.role(author) === 'operator'
+  const counted = (claim: SealedRecord) => claim.version > buried && counts(claim)
   const live = latestFirst.filter((claim) => claim.value !== null && counted(claim))
   const dead = latestFirst.filter((claim) => !live.includes(claim))
   // [K12] A tombstone shows "nothing" and so goes before the claims that it buries.

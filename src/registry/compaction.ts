@@ -15,13 +15,13 @@ export interface Mark {
  * @param marks ascending.
  */
 export function compactionTarget(
-  history: Pick<History, 'compacted' | 'changes' | 'bytes' | 'revisionBefore'>,
+  history: Pick<History, 'compacted' | 'changes' | 'replacedBytes' | 'revisionBefore'>,
   marks: readonly Mark[],
   keepMs: number,
   nowMs: number,
 ): number | undefined {
   const old = marks.findLast(({ atMs }) => atMs <= nowMs - keepMs)?.revision ?? 0
-  const outgrown = history.changes > historyChangesMax || history.bytes > historyBytesMax
+  const outgrown = history.changes > historyChangesMax || history.replacedBytes > historyBytesMax
   const half = outgrown
     ? history.revisionBefore(Math.floor(Math.min(history.changes, historyChangesMax) / 2))
     : 0

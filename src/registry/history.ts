@@ -26,6 +26,7 @@ export class History {
   #revision = FIRST_REVISION
   #compacted = 0
   #bytes = 0
+  #presentBytes = 0
 
   /** How far this node has counted. */
   get revision(): number {
@@ -40,6 +41,11 @@ export class History {
   /** Of all versions that are kept. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Of those that were replaced or deleted: what a compaction could give back. */
+  get replacedBytes(): number {
+    return this.#bytes - this.#presentBytes
   }
 
   /** Changes that can still be watched. */
@@ -126,7 +132,7 @@ export class History {
     if (revision > this.#revision) throw futureError(revision, this.#revision)
     const gone = new Set<KeyValue>()
     const end = this.#indexOf(revision + 1)
-    for (const { key } of this.#log.slice(0, end).map((event) => event.kv)) {
+    for (const key of new Set(this.#log.slice(0, end).map((event) => event.kv.key))) {
       const versions = listOf(this.#keys.get(key))
       const last = versions.findLastIndex((kv) => kv.modified <= revision)
       for (const kv of versions.slice(0, Math.max(0, last))) gone.add(kv)
@@ -139,7 +145,7 @@ export class History {
   /** Forgets what `outlived(revision)` gave. */
   compact(revision: number, gone: readonly KeyValue[]): void {
     const dropped = new Set(gone)
-    for (const { key } of gone) {
+    for (const key of new Set(gone.map((kv) => kv.key))) {
       const before = this.#keys.get(key)
       if (before === undefined) continue
       const rest = listOf(before).filter((kv) => !dropped.has(kv))
@@ -148,7 +154,8 @@ export class History {
     }
     for (const kv of gone) this.#bytes -= kv.framed.length
     this.#compacted = revision
-    this.#log = this.#log.slice(this.#indexOf(revision))
+    // A deletion at that very revision is gone with its tombstone, as in etcd, and as after a restart.
+    this.#log = this.#log.slice(this.#indexOf(revision)).filter(({ kv }) => !dropped.has(kv))
   }
 
   /** CRC-32 over every version up to `at` in the order of keys: two stores of one history have one hash. */
@@ -175,6 +182,8 @@ export class History {
     else if (Array.isArray(before)) before.push(kv)
     else this.#keys.set(kv.key, [before, kv])
     this.#bytes += kv.framed.length
+    if (previous !== undefined && !previous.isTombstone) this.#presentBytes -= previous.framed.length
+    if (!kv.isTombstone) this.#presentBytes += kv.framed.length
     if (previous !== undefined && previous.lease !== kv.lease) this.#detach(previous)
     if (kv.lease === 0n) return
     const attached = this.#leases.get(kv.lease) ?? new Set()

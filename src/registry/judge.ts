@@ -7,7 +7,7 @@ import { messageOf, NodeError } from '../base/errors.ts'
 import { clockSkewMaxMs } from '../base/limits.ts'
 import { type Opened, openAll } from '../identity/envelope.ts'
 import { type Arrange, type Claims, merge } from './merge.ts'
-import { decodeRecord, hashOf, type SealedRecord } from './record.ts'
+import { decodeRecord, encodeRecord, hashOf, type SealedRecord } from './record.ts'
 import { isForgotten } from './sweep.ts'
 import type { KeyKind } from './transaction.ts'
 import { ignore, mergeRefusal, type Refusal, reject, type Verdict } from './verdict.ts'
@@ -61,6 +61,13 @@ export async function examine(
   // [IGNORE FUTURE] A clock may be wrong, ours too: the record is taken when its time has come.
   if (record.time > nowMs + clockSkewMaxMs)
     return ignore('FUTURE', `Its time is ${record.time - nowMs} ms ahead`)
+  // [REJECT INVALID_VALUE] Whoever claims a name after all others says so within the bound of all clocks.
+  if (record.since > record.time + clockSkewMaxMs) {
+    return reject(
+      'INVALID_VALUE',
+      `It was first claimed ${record.since - record.time} ms after it was written`,
+    )
+  }
   // [IGNORE EXPIRED] [F3] Everybody forgets expired records, old tombstones and what these bury; taking one back would
   // undo that.
   if (isForgotten(bench.held, record, bench.policy.arrange, nowMs)) {
@@ -81,6 +88,10 @@ function read(opened: Opened | NodeError, envelope: Uint8Array): SealedRecord | 
     // [REJECT AUTHOR_MISMATCH] The signer speaks for itself alone.
     if (record.author !== opened.author) {
       return reject('AUTHOR_MISMATCH', `Signed by ${opened.author} in the name of ${record.author}`)
+    }
+    // [REJECT MALFORMED] One record has one form, and so one hash.
+    if (Buffer.compare(encodeRecord(record), opened.payload) !== 0) {
+      return reject('MALFORMED', 'The payload is not in the one form of DAG-CBOR')
     }
     return { ...record, hash: hashOf(opened.payload), envelope }
   } catch (error) {

@@ -36,13 +36,15 @@ export interface LeasesParts {
 
 interface Lease {
   readonly ttlSeconds: number
-  expiresMs: number
+  /** By the clock that only goes forward: a wall clock that is set must neither end a lease nor stretch it. */
+  endsMs: number
 }
 
 export class Leases implements Startable {
   readonly #parts: LeasesParts
   readonly #leases = new Map<bigint, Lease>()
   #sweeper: NodeJS.Timeout | undefined
+  #sweeping = false
 
   constructor(parts: LeasesParts) {
     this.#parts = parts
@@ -90,50 +92,58 @@ export class Leases implements Startable {
   async revoke(id: bigint): Promise<number> {
     return this.#parts.run(async (batch) => {
       this.checkIn(id, batch)
-      await batch.attempt(async (draft) => {
-        for (const key of this.#keysIn(id, batch)) await this.#delete(draft, key)
-      })
-      batch.setLease(id, null)
-      return batch.revision
+      return this.#end(id, batch)
     })
+  }
+
+  async #end(id: bigint, batch: Batch): Promise<number> {
+    await batch.attempt(async (draft) => {
+      for (const key of this.#keysIn(id, batch)) await this.#delete(draft, key)
+    })
+    batch.setLease(id, null)
+    return batch.revision
   }
 
   /** @returns the seconds that it has again. @throws NodeError LEASE_NOT_FOUND, STORE_FAILED */
   async keepAlive(id: bigint): Promise<number> {
-    const { history, policy, run, pen, clock } = this.#parts
+    const { history, policy, run, clock } = this.#parts
     const lease = this.#lease(id)
+    // What is over is ended by the next sweep; renewing it now would promise what is being taken away.
+    if (isOver(lease)) throw notFound(id)
+    const endsMs = monotonicMs() + lease.ttlSeconds * SECOND_MS
     const expiresMs = clock.now() + lease.ttlSeconds * SECOND_MS
     const shared = history.keysOf(id).filter((key) => policy.kindOf(key) === 'shared')
     if (shared.length > 0) {
       await run(async (batch) => {
         this.checkIn(id, batch)
-        for (const key of shared) {
-          await batch.attempt(async (draft) => {
-            const own = draft.claims(key).find((claim) => claim.author === this.#parts.self)
-            const held = draft.get(key)?.lease === id && own !== undefined && own.value !== null
-            if (held) await pen.write(draft, key, { value: own.value, expiresMs, lease: id })
-          })
-        }
+        for (const key of shared) await batch.attempt((draft) => this.#prolong(draft, key, id, expiresMs))
       })
+      // It may have been revoked while its records were on their way to the disk.
+      if (this.#leases.get(id) !== lease) throw notFound(id)
     }
-    lease.expiresMs = Math.max(lease.expiresMs, expiresMs)
+    lease.endsMs = Math.max(lease.endsMs, endsMs)
     return lease.ttlSeconds
+  }
+
+  async #prolong(draft: Draft, key: string, lease: bigint, expiresMs: number): Promise<void> {
+    const own = draft.claims(key).find((claim) => claim.author === this.#parts.self)
+    const held = draft.get(key)?.lease === lease && own !== undefined && own.value !== null
+    if (held) await this.#parts.pen.write(draft, key, { value: own.value, expiresMs, lease })
   }
 
   /** What is left of a lease, whole seconds, and what hangs on it; undefined when there is none. */
   timeToLive(
     id: bigint,
   ): { ttlSeconds: number; grantedSeconds: number; keys: readonly string[] } | undefined {
-    const { clock, history } = this.#parts
     const lease = this.#leases.get(id)
     if (lease === undefined) return undefined
-    const ttlSeconds = Math.max(0, Math.floor((lease.expiresMs - clock.now()) / SECOND_MS))
-    return { ttlSeconds, grantedSeconds: lease.ttlSeconds, keys: history.keysOf(id) }
+    const ttlSeconds = Math.max(0, Math.floor((lease.endsMs - monotonicMs()) / SECOND_MS))
+    return { ttlSeconds, grantedSeconds: lease.ttlSeconds, keys: this.#parts.history.keysOf(id) }
   }
 
   /** The one that ends first comes first, as etcd lists them. */
   list(): readonly bigint[] {
-    return [...this.#leases].sort((a, b) => a[1].expiresMs - b[1].expiresMs).map(([id]) => id)
+    return [...this.#leases].sort((a, b) => a[1].endsMs - b[1].endsMs).map(([id]) => id)
   }
 
   /** When what is put with a lease ends. @throws NodeError LEASE_NOT_FOUND */
@@ -141,7 +151,7 @@ export class Leases implements Startable {
     const pending = batch.lease(id)
     if (pending) return this.#parts.clock.now() + pending.ttlSeconds * SECOND_MS
     if (pending === null) throw notFound(id)
-    return this.#lease(id).expiresMs
+    return Math.ceil(this.#parts.clock.now() + this.#lease(id).endsMs - monotonicMs())
   }
 
   /** Takes over what a batch changed, once it is durable. */
@@ -152,20 +162,31 @@ export class Leases implements Startable {
     }
   }
 
-  /** Ends the leases whose time is over, each with its keys. */
+  /** Ends the leases whose time is over, each with its keys; one sweep at a time. */
   async sweep(): Promise<void> {
-    const { clock, log } = this.#parts
-    const over = [...this.#leases].filter(([, { expiresMs }]) => expiresMs <= clock.now())
-    for (const [id, lease] of over) {
-      try {
-        // Kept alive or revoked since, it is not ours to end.
-        if (this.#leases.get(id) === lease && lease.expiresMs <= clock.now()) await this.revoke(id)
-      } catch (error) {
-        log.warn(
-          { lease: String(id), error: messageOf(error) },
-          'a lease that is over was not ended; it is tried again',
-        )
+    if (this.#sweeping) return
+    this.#sweeping = true
+    try {
+      for (const [id, lease] of [...this.#leases]) {
+        if (this.#sweeper === undefined) break
+        if (isOver(lease)) await this.#endOver(id, lease)
       }
+    } finally {
+      this.#sweeping = false
+    }
+  }
+
+  async #endOver(id: bigint, lease: Lease): Promise<void> {
+    try {
+      await this.#parts.run(async (batch) => {
+        // Kept alive or revoked while this waited, it is not ours to end.
+        if (this.#leases.get(id) === lease && batch.lease(id) === undefined && isOver(lease)) {
+          await this.#end(id, batch)
+        }
+      })
+    } catch (error) {
+      const said = { lease: String(id), error: messageOf(error) }
+      this.#parts.log.warn(said, 'a lease that is over was not ended; it is tried again')
     }
   }
 
@@ -185,7 +206,7 @@ export class Leases implements Startable {
   }
 
   #keep({ id, ttlSeconds }: LeaseRow): void {
-    this.#leases.set(id, { ttlSeconds, expiresMs: this.#parts.clock.now() + ttlSeconds * SECOND_MS })
+    this.#leases.set(id, { ttlSeconds, endsMs: monotonicMs() + ttlSeconds * SECOND_MS })
   }
 
   #lease(id: bigint): Lease {
@@ -201,6 +222,14 @@ export class Leases implements Startable {
       if (id !== 0n && !this.#leases.has(id)) return id
     }
   }
+}
+
+function monotonicMs(): number {
+  return performance.now()
+}
+
+function isOver(lease: Lease): boolean {
+  return lease.endsMs <= monotonicMs()
 }
 
 function notFound(id: bigint): NodeError {

@@ -1,6 +1,12 @@
 import type { Clock } from '../base/clock.ts'
 import { type ErrorCode, NodeError } from '../base/errors.ts'
-import { recordBytesMax, versionFollowedMax } from '../base/limits.ts'
+import {
+  clockSkewMaxMs,
+  recordBytesMax,
+  versionCountedMax,
+  versionFloorsMax,
+  versionFollowedMax,
+} from '../base/limits.ts'
 import { reopen, seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
 import type { Draft, Shown } from './draft.ts'
@@ -35,9 +41,29 @@ export interface Writing extends Shown {
 /** Writes this node's own records: each one version above all that is known of its key, sealed with the node's key. */
 export class Pen {
   readonly #parts: PenParts
+  /** Versions of own records that were forgotten lately, the latest last. */
+  readonly #floors = new Map<string, { readonly version: number; readonly untilMs: number }>()
 
   constructor(parts: PenParts) {
     this.#parts = parts
+  }
+
+  /**
+   * Notes that a record of this node's own is forgotten, as when it has run out. Others forget it by their own clocks,
+   * perhaps a little later: until then a new one must not seem to be older, or the very same version.
+   */
+  forgotten(record: SealedRecord): void {
+    const untilMs = this.#parts.clock.now() + clockSkewMaxMs
+    this.#floors.delete(record.key)
+    this.#floors.set(record.key, { version: record.version, untilMs })
+    for (const [key, floor] of this.#floors) {
+      if (floor.untilMs > this.#parts.clock.now() && this.#floors.size <= versionFloorsMax) break
+      this.#floors.delete(key)
+    }
+  }
+
+  #floor(key: string): number {
+    return this.#floors.get(key)?.version ?? 0
   }
 
   /**
@@ -89,11 +115,14 @@ export class Pen {
     const { federation, identity, clock } = this.#parts
     const [claims, time, author] = [held.claims(key), clock.now(), identity.peerId]
     const own = claims.find((claim) => claim.author === author && claim.value !== null)
-    const followed = claims.filter((claim) => claim.author === author || claim.version <= versionFollowedMax)
-    const version = Math.max(0, ...followed.map((claim) => claim.version)) + 1
-    // Who knows of a claim comes after it, whatever the two clocks say.
+    // A deletion goes above all that counts; what is put leaves room for those who come after.
+    const reach = value === null ? versionCountedMax : versionFollowedMax
+    const followed = claims.filter((claim) => claim.author === author || claim.version <= reach)
+    const version = Math.max(this.#floor(key), ...followed.map((claim) => claim.version)) + 1
+    // Who knows of a claim comes after it, whatever the two clocks say, within the bound of all clocks.
     const live = followed.filter((claim) => claim.value !== null)
-    const since = own?.since ?? Math.max(time, ...live.map((claim) => claim.since + 1))
+    const after = Math.max(time, ...live.map((claim) => claim.since + 1))
+    const since = own?.since ?? Math.min(after, time + clockSkewMaxMs)
     return { federation, key, value, version, time, since, author }
   }
 }

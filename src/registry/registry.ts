@@ -161,7 +161,7 @@ export class Registry implements Startable {
 
   /** Hears of each write to the disk. @returns how to stop hearing. */
   onFlush(heard: (flush: Flush) => void): () => void {
-    return this.#writer.onFlush(heard)
+    return this.#writer.onFlush((flush) => this.#tell(() => heard(flush)))
   }
 
   /** One hash over all records: two nodes with the same one hold the same registry. */
@@ -284,14 +284,21 @@ export class Registry implements Startable {
 
   #before(batch: Batch): void {
     this.#previous = new Map()
+    const { peerId } = this.#parts.identity
+    for (const [key, claims] of batch.sum.changedClaims) {
+      const own = this.#state.claims(key).find((claim) => claim.author === peerId)
+      if (own !== undefined && !claims.some((claim) => claim.author === peerId)) this.#pen.forgotten(own)
+    }
     for (const { events } of batch.groups)
       for (const { kv } of events) this.#previous.set(kv.key, this.get(kv.key))
   }
 
   #after(batch: Batch): void {
     this.#leases.apply(batch)
-    for (const record of batch.sum.own) for (const publish of this.#onLocal) publish(record.envelope)
-    this.keyValues.tell(batch)
+    this.#tell(() => {
+      for (const record of batch.sum.own) for (const publish of this.#onLocal) publish(record.envelope)
+    })
+    this.#tell(() => this.keyValues.tell(batch))
     for (const [key, previous] of this.#previous) {
       const entry = this.get(key)
       if (entry === undefined && previous === undefined) continue
@@ -299,6 +306,15 @@ export class Registry implements Startable {
       this.#watchers.notify({ key, entry, previous, revision })
     }
     this.#previous.clear()
+  }
+
+  /** What is written is written: whoever hears of it badly keeps it from nobody else. */
+  #tell(tell: () => void): void {
+    try {
+      tell()
+    } catch (error) {
+      this.#parts.log.error({ error: messageOf(error) }, 'a change was written, but not told to everybody')
+    }
   }
 
   #entry(record: SealedRecord): Entry | undefined {

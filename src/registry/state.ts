@@ -64,7 +64,8 @@ export class State implements Claims {
 
   /** The deadlines that have come by `nowMs`, the earliest `max` of them. */
   due(nowMs: number, max: number): readonly Deadline[] {
-    const come = this.#deadlines.getRange('', timeText(nowMs + 1), false, max)
+    // The library gives one more than it is asked for.
+    const come = this.#deadlines.getRange('', timeText(nowMs + 1), false, max).slice(0, max)
     return come.map(([at, record]) => ({ at, key: record.key }))
   }
 

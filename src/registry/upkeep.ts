@@ -17,6 +17,9 @@ import type { State } from './state.ts'
 import { outliving } from './sweep.ts'
 import type { Writer } from './writer.ts'
 
+/** Operators' words on who is a member (protocols/keyspace.md). */
+const ADMISSIONS = '/members/'
+
 export interface UpkeepParts {
   readonly state: State
   readonly history: History
@@ -33,6 +36,7 @@ export class Upkeep implements Startable {
   #marks: Mark[] = []
   #sweeping = false
   #rearranging = false
+  #rearrangeAgain = false
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts
@@ -56,15 +60,22 @@ export class Upkeep implements Startable {
    * forgotten meanwhile is forgotten before anybody can ask for it: the others have forgotten the tombstones already.
    */
   async settle(): Promise<void> {
+    // Admissions first: who is a member, and as what, decides between the claims to all other names.
+    await this.#settleKeys((key) => key.startsWith(ADMISSIONS))
+    await this.#settleKeys((key) => !key.startsWith(ADMISSIONS))
+  }
+
+  async #settleKeys(chosen: (key: string) => boolean): Promise<void> {
     const { state, history, policy, writer, clock } = this.#parts
     const nowMs = clock.now()
     await writer.run((batch) =>
       batch.attempt((draft) => {
         for (const key of state.keys()) {
-          draft.settle(key, outliving(arranged(state.claims(key), policy), nowMs))
+          if (chosen(key)) draft.settle(key, outliving(arranged(state.claims(key), policy), nowMs))
         }
         for (const { key } of history.range(rangeBelow('/'))) {
-          if (policy.kindOf(key) === 'shared' && state.claims(key).length === 0) draft.remove(key)
+          if (!chosen(key) || policy.kindOf(key) !== 'shared') continue
+          if (state.claims(key).length === 0) draft.remove(key)
         }
       }),
     )
@@ -81,14 +92,21 @@ export class Upkeep implements Startable {
         for (const key of state.contested()) await batch.attempt((draft) => arrange(draft, key))
       })
       .catch((error: unknown) => {
-        log.error({ error: messageOf(error) }, 'contested names were not arranged anew')
+        log.error({ error: messageOf(error) }, 'contested names were not arranged anew; it is tried again')
+        // The next sweep does, however busy the node is now.
+        this.#rearranging = false
+        this.#rearrangeAgain = true
       })
   }
 
   #sweepSoon(): void {
+    if (this.#rearrangeAgain) {
+      this.#rearrangeAgain = false
+      this.rearrange()
+    }
     if (this.#sweeping) return
     this.#sweeping = true
-    this.#sweep()
+    this.#sweepAll()
       .catch((error: unknown) => {
         const told = { error: messageOf(error) }
         this.#parts.log.warn(told, 'expired records stay until the store can be written')
@@ -98,11 +116,17 @@ export class Upkeep implements Startable {
       })
   }
 
-  async #sweep(): Promise<void> {
+  /** One write after another, so that none grows with what has gathered. */
+  async #sweepAll(): Promise<void> {
+    while (this.#timers.length > 0 && (await this.#sweep()) === sweptRecordsMax);
+  }
+
+  /** @returns how many deadlines were seen to. */
+  async #sweep(): Promise<number> {
     const { state, policy, clock, writer } = this.#parts
     const nowMs = clock.now()
     const due = state.due(nowMs, sweptRecordsMax)
-    if (due.length === 0) return
+    if (due.length === 0) return 0
     await writer.run(async (batch) => {
       for (const key of new Set(due.map((deadline) => deadline.key))) {
         await batch.attempt((draft) => {
@@ -113,6 +137,7 @@ export class Upkeep implements Startable {
       }
     })
     state.passed(due)
+    return due.length
   }
 
   async #compactOld(): Promise<void> {

@@ -1,3 +1,5 @@
+import { NodeError } from '../base/errors.ts'
+import { compactionsWaitingMax } from '../base/limits.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import { Batch } from './batch.ts'
 import { CommitQueue } from './commit-queue.ts'
@@ -48,7 +50,8 @@ export class Writer {
   readonly #parts: WriterParts
   readonly #standing: Standing
   /** Batches and compactions never overlap. */
-  readonly #turns = new SerialQueue(8)
+  readonly #turns = new SerialQueue(2 * compactionsWaitingMax)
+  #compactions = 0
   readonly #queue = new CommitQueue((works: readonly Work<unknown>[]) =>
     this.#turns.run(() => this.#flush(works)),
   )
@@ -91,11 +94,18 @@ export class Writer {
   /** @throws NodeError REVISION_COMPACTED, REVISION_FUTURE, STORE_FAILED */
   compact(revision: number): Promise<void> {
     const { history, store } = this.#parts
-    return this.#turns.run(async () => {
+    if (this.#compactions >= compactionsWaitingMax) {
+      return Promise.reject(new NodeError('QUEUE_FULL', 'Compactions are under way; try again later'))
+    }
+    this.#compactions += 1
+    const compacted = this.#turns.run(async () => {
       const dropped = history.outlived(revision)
       const change = { dropped, revision: history.revision, compacted: revision }
       await this.#counted(dropped.length, () => store.commit(change))
       history.compact(revision, dropped)
+    })
+    return compacted.finally(() => {
+      this.#compactions -= 1
     })
   }
 
@@ -124,7 +134,9 @@ export class Writer {
     try {
       await this.#store(batch)
     } catch (error) {
-      return outcomes.map((outcome) => (outcome.wrote ? { error } : outcome))
+      // What came behind the first that wrote has seen what will never be.
+      const first = outcomes.findIndex(({ wrote }) => wrote)
+      return outcomes.map((outcome, index) => (index < first ? outcome : { error }))
     }
     return outcomes
   }
@@ -155,14 +167,15 @@ export class Writer {
     const { revision, leases } = batch
     const { compacted } = history
     const change = { saved, removed, versions, evidence, leases, revision, compacted }
-    await this.#counted(batch.effects, () => store.commit(change))
+    const flush = await this.#counted(batch.effects, () => store.commit(change))
     this.#parts.before(batch)
     for (const [key, claims] of changedClaims) state.replace(key, claims)
     for (const group of batch.groups) history.apply(group.events, group.revision)
     this.#parts.after(batch)
+    for (const heard of this.#heard) heard(flush)
   }
 
-  async #counted(changes: number, write: () => Promise<void>): Promise<void> {
+  async #counted(changes: number, write: () => Promise<void>): Promise<Flush> {
     const begunMs = performance.now()
     try {
       await write()
@@ -173,8 +186,7 @@ export class Writer {
     const { batches, failures } = this.#counts
     const sum = this.#counts.changes + changes
     this.#counts = { batches: batches + 1, changes: sum, failures, failing: false }
-    const flush = { works: changes, durationMs: performance.now() - begunMs }
-    for (const heard of this.#heard) heard(flush)
+    return { works: changes, durationMs: performance.now() - begunMs }
   }
 }
 
