@@ -52,6 +52,7 @@ function nameOf(method: string): string {
 }
 
 function aSetting(): EtcdError {
-  const details = 'whether clients need a token is a setting of the node (etcd.requireToken), not theirs to change'
+  const details =
+    'whether clients need a token is a setting of the node (etcd.requireToken), not theirs to change'
   return refuse(STATUS.UNIMPLEMENTED, details)
 }

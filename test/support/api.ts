@@ -1,11 +1,11 @@
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { openToken } from '../../src/identity/access-token.ts'
 import { type Problem, problemSchema } from '../../src/api/problems.ts'
 import { ApiServer } from '../../src/api/server.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import type { ConfigInput } from '../../src/config.ts'
+import { openToken } from '../../src/identity/access-token.ts'
 import type { Node } from '../../src/node.ts'
 import { startTestNode } from './quiet-node.ts'
 

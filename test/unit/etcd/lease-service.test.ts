@@ -28,7 +28,9 @@ class Client {
   onEnd(heard: () => void): void {
     this.finish = heard
   }
-  onClose(): void {}
+  onClose(): void {
+    // Not heard of here.
+  }
   onDrain(heard: () => void): void {
     this.drain = heard
   }

@@ -31,7 +31,9 @@ class Client {
   onMessage(heard: (request: WatchRequest) => void): void {
     this.#listeners.message = heard
   }
-  onEnd(): void {}
+  onEnd(): void {
+    // A half-closed call goes on.
+  }
   onClose(heard: () => void): void {
     this.#listeners.close = heard
   }
