@@ -1,6 +1,6 @@
 /** What must hold of the honest nodes of a simulated federation once everything is mended. */
 import assert from 'node:assert/strict'
-import { claimsPerKeyMax, tombstoneLifeMs } from '../../src/base/limits.ts'
+import { claimsPerKeyMax, clockSkewMaxMs, tombstoneLifeMs } from '../../src/base/limits.ts'
 import { EVERY_KEY } from '../../src/registry/key-range.ts'
 import { shownOf, weightOf } from '../../src/registry/merge.ts'
 import { compare } from '../../src/registry/order.ts'
@@ -175,8 +175,12 @@ function assertKept(world: RegistryWorld): void {
   }
 }
 
-/** Whose record has been forgotten counts from 1 again, which a node with a slower clock takes for a second value. */
+/**
+ * Who has forgotten its record, and that it had one, counts from 1 again: a node with a slower clock sees two values.
+ */
 function beganAnew(world: RegistryWorld, { key, author }: SealedRecord): boolean {
+  const remembers = world.node(author).restarts === 0 && 2 * world.pace.clockErrorMs < clockSkewMaxMs
+  if (remembers) return false
   const lives = [...world.sealed.values()].filter(
     ({ record }) => record.key === key && record.author === author,
   )

@@ -2,7 +2,7 @@
  * A member that knows the protocol and breaks it: it forges, gives one version two values, writes at the end of the scale
  * and in the future, replays what is old, writes keys that are not its own, and answers catch-ups with lies.
  */
-import { DAY_MS, versionFollowedMax, versionMax } from '../../src/base/limits.ts'
+import { DAY_MS, versionCountedMax, versionFollowedMax, versionMax } from '../../src/base/limits.ts'
 import type { Fetched, RangeAnswer } from '../../src/registry/ranges.ts'
 import { placeOf, type RegistryRecord } from '../../src/registry/record.ts'
 import type { RegistryWorld } from './registry-world.ts'
@@ -47,7 +47,13 @@ export function makeLiar(
     for (const value of values) tell({ key: of, version, value }, name, some())
   }
   const endOfScale = () => {
-    const version = world.one([versionFollowedMax + 1, versionMax - 1, versionMax])
+    const version = world.one([
+      versionFollowedMax,
+      versionFollowedMax + 1,
+      versionCountedMax,
+      versionCountedMax + 1,
+      versionMax,
+    ])
     tell({ key: key(), version, value: world.chance(0.3) ? null : world.value() })
   }
   const ahead = () => {

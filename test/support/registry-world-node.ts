@@ -5,9 +5,11 @@
 import { AssertionError } from 'node:assert'
 import { NodeError } from '../../src/base/errors.ts'
 import {
+  clockSkewMaxMs,
   gossipPendingPerPeerMax,
   sweptRecordsMax,
   tombstoneLifeMs,
+  versionCountedMax,
   versionFollowedMax,
 } from '../../src/base/limits.ts'
 import { silentLogger } from '../../src/base/logger.ts'
@@ -66,6 +68,7 @@ export class WorldNode {
   /** What a dishonest node says to a catch-up. */
   lies: Lies | undefined
   up = true
+  restarts = 0
   state = new State()
   history = new History()
   policy: Policy
@@ -73,6 +76,8 @@ export class WorldNode {
   #upkeep: Upkeep
   /** What it let go because its time was over, and the tombstones then; survives a crash, for the sake of the tests. */
   readonly #forgotten = new Map<SealedRecord, readonly SealedRecord[]>()
+  /** Versions of own records that it has forgotten lately; the next goes above. */
+  #floors = new Map<string, { readonly version: number; readonly untilMs: number }>()
   #roster: Map<string, { role: Role; since: number }> | undefined
   #waiting: Waiting[] = []
   #busy = false
@@ -98,10 +103,12 @@ export class WorldNode {
   /** Memory is lost, and with it whatever was on its way to the disk. */
   crash(): void {
     this.up = false
+    this.restarts += 1
     this.#life += 1
     this.#waiting = []
     this.#busy = false
     this.#seen = new Map()
+    this.#floors = new Map()
     this.#roster = undefined
   }
 
@@ -252,7 +259,11 @@ export class WorldNode {
   #store(batch: Batch): void {
     const { records, versions, evidence } = this.rows
     for (const [key, claims] of batch.sum.changedClaims) {
-      for (const before of this.state.claims(key)) records.delete(placeOf(before))
+      for (const before of this.state.claims(key)) {
+        records.delete(placeOf(before))
+        const mine = before.author === this.name && !claims.some(({ author }) => author === this.name)
+        if (mine) this.#floors.set(key, { version: before.version, untilMs: this.clockMs + clockSkewMaxMs })
+      }
       for (const claim of claims) records.set(placeOf(claim), claim)
       for (const claim of claims) if (!this.state.claims(key).includes(claim)) this.#refuseBack(claim)
     }
@@ -295,10 +306,16 @@ export class WorldNode {
   ): SealedRecord {
     const [author, time] = [this.name, this.clockMs]
     const own = claims.find((claim) => claim.author === author && claim.value !== null)
-    const followed = claims.filter((claim) => claim.author === author || claim.version <= versionFollowedMax)
-    const version = Math.max(0, ...followed.map((claim) => claim.version)) + 1
+    const reach = value === null ? versionCountedMax : versionFollowedMax
+    const followed = claims.filter((claim) => claim.author === author || claim.version <= reach)
+    const floor = this.#floors.get(key)
+    const least = floor === undefined || floor.untilMs <= time ? 0 : floor.version
+    const version = Math.max(least, ...followed.map((claim) => claim.version)) + 1
+    const live = followed.filter((claim) => claim.value !== null)
+    const after = Math.max(time, ...live.map((claim) => claim.since + 1))
+    const since = own?.since ?? Math.min(after, time + clockSkewMaxMs)
     const expires = lifeMs === undefined || value === null ? undefined : time + lifeMs
-    return this.#world.seal({ key, author, value, version, time, since: own?.since ?? time, expires })
+    return this.#world.seal({ key, author, value, version, time, since, expires })
   }
 
   #members(): Map<string, { role: Role; since: number }> {

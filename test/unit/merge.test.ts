@@ -128,3 +128,62 @@ test('nor by giving the versions of small records large second values', () => {
   state.replace('/tools/t1', [])
   assert.equal(merge(state, higher, order).outcome, 'equivocation')
 })
+
+/** Of any clocks, some expiring, some at the end of the scale; and several values for one version. */
+const skewedRecord = fc
+  .record({
+    key: fc.constantFrom('/tools/a', '/shared/s', '/members/x', '/heads/d/amy'),
+    author: fc.constantFrom('op', 'ox', 'amy', 'ben', 'late', 'gone'),
+    version: fc.oneof(
+      fc.integer({ min: 1, max: 3 }),
+      fc.constantFrom(2 ** 38, 2 ** 39, 2 ** 39 + 1, 2 ** 40),
+    ),
+    time: fc.constantFrom(0, 1, 5_000, Date.UTC(2100, 0)),
+    since: fc.constantFrom(0, 1, 5_000, Date.UTC(2100, 0)),
+    expires: fc.option(fc.nat(9_000), { nil: undefined }),
+    value: fc.option(fc.uint8Array({ minLength: 1, maxLength: 1 })),
+  })
+  .map(plainRecord)
+const few = fc.array(skewedRecord, { maxLength: 12 })
+
+const told = (state: State) =>
+  JSON.stringify([...state.keys()].sort().map((key) => state.claims(key).map(({ hash }) => hash)))
+
+/** All that two registries hold, as when one has caught up with the other. */
+function union(one: State, other: State): State {
+  return mergeAll([...one.index.within(EVERYTHING), ...other.index.within(EVERYTHING)])
+}
+
+test('registries merge commutatively, associatively and idempotently, whatever the clocks and ties', () => {
+  fc.assert(
+    fc.property(few, few, few, (first, second, third) => {
+      const [a, b, c] = [mergeAll(first), mergeAll(second), mergeAll(third)]
+      assert.equal(told(union(a, b)), told(union(b, a)))
+      assert.equal(told(union(union(a, b), c)), told(union(a, union(b, c))))
+      assert.equal(told(union(a, a)), told(a))
+      assert.equal(told(union(a, b)), told(mergeAll([...second, ...first])))
+      assert.equal(union(a, b).index.digest(EVERYTHING), union(b, a).index.digest(EVERYTHING))
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test('an arrangement looks at the set of claims alone', () => {
+  const claims = few.map((records) => [
+    ...new Map(records.map((one) => [one.author, { ...one, key: '/tools/a' }])).values(),
+  ])
+  const shuffled = claims.chain((given) =>
+    fc.tuple(fc.constant(given), fc.shuffledSubarray(given, { minLength: given.length })),
+  )
+  fc.assert(
+    fc.property(shuffled, ([given, other]) => {
+      const [one, two] = [order(given), order(other)]
+      assert.deepEqual(
+        one.map(({ hash }) => hash),
+        two.map(({ hash }) => hash),
+      )
+      assert.equal(one.length, given.length)
+    }),
+    { numRuns: 1_000 },
+  )
+})
