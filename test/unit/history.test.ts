@@ -153,6 +153,9 @@ function assertSame({ history, model, rows }: Kept): void {
   }
   if (model.compacted > 0)
     assert.throws(() => history.events(model.compacted - 1, 9), { code: 'REVISION_COMPACTED' })
+  // Of what is compacted there is one version of each key that was there, and no tombstone.
+  const outlived = [...rows.values()].filter(({ modified }) => modified <= model.compacted)
+  assert.equal(outlived.length, model.compacted === 0 ? 0 : model.at(model.compacted).size)
   const bytes = [...rows.values()].reduce((sum, { framed }) => sum + framed.length, 0)
   assert.equal(history.bytes, bytes)
   const present = history.range(EVERY_KEY).reduce((sum, { framed }) => sum + framed.length, 0)
