@@ -40,7 +40,7 @@ export async function openDatabase(dataDirectory: string): Promise<Database> {
   } catch (cause) {
     throw openFailure(dataDirectory, cause)
   }
-  writeCarefully(database)
+  writeCarefully(database, join(dataDirectory, 'store.room'))
   const format = await database.get(FORMAT_KEY)
   if (READABLE_FORMATS.includes(format)) {
     if (format !== STORE_FORMAT) await database.put(FORMAT_KEY, STORE_FORMAT, DURABLE)

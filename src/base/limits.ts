@@ -9,6 +9,12 @@ export * from './limits-etcd.ts'
 export * from './limits-registry.ts'
 export { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units.ts'
 
+/** What a disk that was full must have free before the store is opened anew: LevelDB then writes its memory, 4 MiB, twice. */
+export const storeRoomBytes = 12 * MIB
+/** How often a full disk is tried again, whatever waits to be written. */
+export const roomProbeIntervalMs = 250
+/** Times that the store is opened anew after its disk was full, a quarter of a second apart; then the node must start again. */
+export const storeOpeningsMax = 2_400
 /** Signatures checked at once in the thread pool, which also serves the disk: some milliseconds of its work. */
 export const signatureChecksMax = 64
 /** Signatures that wait behind them; beyond, whoever brings more has them checked on the event loop. */

@@ -73,12 +73,16 @@ async function open(directory: string) {
 }
 
 /** The records and the versions of shared keys on the disk say the same. */
-function agree({ records, versions, revision }: Loaded): void {
+function agree({ records, versions, revision, compacted }: Loaded): void {
+  const old = new Set<string>()
   const shown = new Map<string, string | undefined>()
   let last = 0
   for (const kv of versions) {
     assert(kv.modified >= last && kv.modified <= revision, `${kv.key} is at ${kv.modified} of ${revision}`)
     last = kv.modified
+    // A compaction keeps of each key what it then showed, and nothing else.
+    assert(kv.modified > compacted || !old.has(kv.key), `${kv.key} has versions that were compacted`)
+    old.add(kv.key)
     if (kindOf(kv.key) === 'shared')
       shown.set(kv.key, kv.isTombstone ? undefined : Buffer.from(kv.value).toString())
   }
