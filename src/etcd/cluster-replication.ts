@@ -57,7 +57,7 @@ export class ClusterReplication implements Startable {
     this.#progress = progress
     this.#follower = new ClusterFollower({ keys, inbox, progress, upkeep, index, log })
     const endpoint = (attempt: number) => this.#endpoint(attempt)
-    this.#writes = new ClusterWrites({ keys, progress, endpoint, stopping: this.#stopping.signal })
+    this.#writes = new ClusterWrites({ keys, progress, index, endpoint, stopping: this.#stopping.signal })
   }
 
   /** Begins to follow the cluster, and goes on for ever; a cluster that is away keeps no node from starting. */

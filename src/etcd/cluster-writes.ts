@@ -8,6 +8,7 @@ import { NodeError } from '../base/errors.ts'
 import { clusterAttemptPauseMs, clusterCallTimeoutMs, clusterWriteTimeoutMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
 import { placeOf, type SealedRecord } from '../registry/record.ts'
+import type { RecordIndex } from '../registry/record-index.ts'
 import { type ClusterEndpoint, isPassing } from './cluster-client.ts'
 import { type ClusterKeys, chunksOf } from './cluster-keys.ts'
 import type { ClusterProgress } from './cluster-progress.ts'
@@ -15,18 +16,27 @@ import type { ClusterProgress } from './cluster-progress.ts'
 export interface ClusterWritesParts {
   readonly keys: ClusterKeys
   readonly progress: ClusterProgress
+  /** What this node's registry holds. */
+  readonly index: Pick<RecordIndex, 'get'>
   /** The endpoint for the attempt of that number, the one that is being followed first. */
   readonly endpoint: (attempt: number) => ClusterEndpoint
   readonly stopping: AbortSignal
 }
 
+/** A record that the cluster has taken from us, and the revision that it has there. */
+interface Written {
+  readonly record: SealedRecord
+  readonly revision: number
+}
+
 export class ClusterWrites {
   readonly #parts: ClusterWritesParts
-  /** Revisions of writes of our own that the watch has not told yet, by key: they are no news to us. */
-  readonly #written = new Map<string, number>()
+  /** Writes of our own that the watch has not told yet, by key. */
+  readonly #written = new Map<string, Written>()
   /** What has to be applied before a refused write can be judged anew. */
   #awaited = 0
-  /** One after another. */
+  /** Keys that were refused last, and how often one after another. */
+  #refused: ReadonlySet<string> = new Set()
   #refusals = 0
   #life = 0
 
@@ -38,8 +48,8 @@ export class ClusterWrites {
    * Writes records of this node's own into the cluster, at most `clusterTxnRecordsMax` at once. Never waits for the
    * registry, so that the registry may wait for it.
    *
-   * @throws NodeError REGISTRY_MOVED when another member wrote one of the keys (judge anew after `settled`),
-   * REGISTRY_UNREACHABLE when no answer came in time: the write may still come, by the watch, or never.
+   * @throws NodeError REGISTRY_MOVED when another member wrote some of the keys, which `data.keys` names (judge anew
+   * after `settled`); nothing is then written, unless there were more records than one Txn takes. REGISTRY_UNREACHABLE when no answer came in time: the write may still come, by the watch, or never.
    */
   async confirm(records: readonly SealedRecord[]): Promise<void> {
     // Of several records for one place, only the last is left in the end.
@@ -66,16 +76,36 @@ export class ClusterWrites {
     this.#catchUpWith(applied)
     if (applied === undefined || !progress.connected)
       throw moved(records, 'this node is not up to date with it')
-    const request = keys.claim(records, (key) => Math.max(applied, this.#written.get(key) ?? 0))
-    const response = await this.#send(request)
+    const response = await this.#send(keys.claim(records, (key) => this.#seen(key, applied)))
     const revision = response.succeeded ? Number(response.header.revision) : alreadyThere(records, response)
     if (revision === undefined) {
-      this.#awaited = Math.max(this.#awaited, ...revisionsOf(response))
-      this.#refusals += 1
-      throw moved(records, 'another member wrote it')
+      const newer = records.filter(({ key }, index) => latestOf(response, index) > this.#seen(key, applied))
+      this.#awaited = Math.max(this.#awaited, ...records.map((_, index) => latestOf(response, index)))
+      const refused = newer.length === 0 ? records : newer
+      this.#count(refused)
+      throw moved(refused, 'another member wrote it')
     }
-    this.#refusals = 0
-    for (const { key } of records) this.#written.set(key, revision)
+    if (records.some(({ key }) => this.#refused.has(key))) this.#count([])
+    for (const record of records) this.#written.set(record.key, { record, revision })
+  }
+
+  /**
+   * [W2] The revision up to which all claims to a key are known here. A write of our own is no news, once it is stored
+   * here too: before (the disk refused it, or a later part of the same write was refused) a new one would be sealed
+   * in ignorance of it, with the same version.
+   */
+  #seen(key: string, applied: number): number {
+    const written = this.#written.get(key)
+    if (written === undefined) return applied
+    const { record, revision } = written
+    const isStored = this.#parts.index.get(placeOf(record))?.hash === record.hash
+    return isStored ? Math.max(applied, revision) : applied
+  }
+
+  #count(refused: readonly SealedRecord[]): void {
+    const again = refused.some(({ key }) => this.#refused.has(key))
+    this.#refusals = again ? this.#refusals + 1 : Math.min(refused.length, 1)
+    this.#refused = new Set(refused.map(({ key }) => key))
   }
 
   #catchUpWith(applied: number | undefined): void {
@@ -84,10 +114,11 @@ export class ClusterWrites {
       // Revisions of a cluster that was read anew are not those of before.
       this.#life = life
       this.#awaited = 0
+      this.#count([])
       this.#written.clear()
     }
     if (applied === undefined) return
-    for (const [key, revision] of this.#written) if (revision <= applied) this.#written.delete(key)
+    for (const [key, { revision }] of this.#written) if (revision <= applied) this.#written.delete(key)
   }
 
   /** [W3] The same transaction may be sent again: what is already there is found by its envelope. */
@@ -125,14 +156,15 @@ function alreadyThere(records: readonly SealedRecord[], { responses }: ITxnRespo
   return revision
 }
 
-function revisionsOf({ responses }: ITxnResponse): number[] {
-  const kvs = responses.flatMap(({ response_range }) => response_range?.kvs ?? [])
-  return kvs.map((kv) => Number(kv.mod_revision))
+/** The revision of the latest claim to the key of the record of that number, as a refused Txn tells it. */
+function latestOf({ responses }: ITxnResponse, index: number): number {
+  const claims = responses[2 * index + 1]?.response_range.kvs ?? []
+  return claims.reduce((latest, kv) => Math.max(latest, Number(kv.mod_revision)), 0)
 }
 
 function moved(records: readonly SealedRecord[], why: string): NodeError {
   const keys = records.map(({ key }) => key)
   const named = keys.length === 1 ? keys[0] : `${keys[0]} and ${keys.length - 1} more`
   const message = `${named} was not written: the registry in the etcd cluster has moved on (${why}); try again`
-  return new NodeError('REGISTRY_MOVED', message, { keys: keys.slice(0, 10) })
+  return new NodeError('REGISTRY_MOVED', message, { keys })
 }
