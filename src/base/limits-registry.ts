@@ -51,6 +51,8 @@ export const syncAuthorsExceptedMax = 64
 export const syncDistrustMs = 10 * MINUTE_MS
 /** What each record that is accepted adds to that: to find a single one, some ranges have to be compared. */
 export const syncEffortPerRecord = 16
+/** Members that are pulled from beside one whose gossip comes too fast; each that has nothing new costs one question. */
+export const syncBesideMax = 4
 /** From one answer to the next; a slow line brings a full frame in this time. */
 export const syncAnswerTimeoutMs = 20 * SECOND_MS
 /** Catch-ups that fetch records at once: from two ends, so that two peers do not bring the same. */

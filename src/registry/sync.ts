@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import {
+  syncBesideMax,
   syncFetchingMax,
   syncIntervalMs,
   syncSettleMs,
@@ -53,6 +54,7 @@ export class Sync implements Startable {
   #stop: (() => Promise<void> | void)[] = []
   #stopping = new AbortController()
   #stopped = true
+  #turn = 0
 
   constructor(parts: SyncParts) {
     this.#parts = parts
@@ -106,14 +108,29 @@ export class Sync implements Startable {
     for (const peer of this.#parts.network.connectedPeers()) this.pull(peer)
   }
 
-  /** Pulls from a peer in a moment, once for all calls until then: its gossip comes faster than it is judged. */
+  /**
+   * Pulls in a moment, once for all calls until then, from a peer whose gossip comes faster than it is judged; and from
+   * some members beside it: what it said unjudged gossip takes for known when they say it too.
+   */
   pullSoon(peer: string): void {
     if (this.#stopped || this.#soon.has(peer)) return
     const timer = setTimeout(() => {
       this.#soon.delete(peer)
       this.pull(peer)
+      for (const other of this.#someBeside(peer)) this.pull(other)
     }, syncSettleMs)
     this.#soon.set(peer, timer.unref())
+  }
+
+  /** Others every time, so that it does not stay with those that have nothing. */
+  #someBeside(peer: string): readonly string[] {
+    const { network, mayRead } = this.#parts
+    const members = network.connectedPeers().filter((other) => other !== peer && mayRead(other))
+    this.#turn += syncBesideMax
+    return Array.from(
+      { length: Math.min(syncBesideMax, members.length) },
+      (_, n) => members[(this.#turn + n) % members.length] as string,
+    )
   }
 
   /** Pulls from one peer, once more if a pull is under way. */
@@ -129,7 +146,8 @@ export class Sync implements Startable {
    * Pulls all that `peer` has by now and we lack. One that is under way is waited for first, so that nothing is brought
    * twice; the next then has little to ask.
    *
-   * @throws NodeError PEER_UNREACHABLE, STREAM_CLOSED, TIMED_OUT, CANCELLED, INVALID_INPUT (the peer is dishonest)
+   * @throws NodeError PEER_UNREACHABLE, STREAM_CLOSED, TIMED_OUT, CANCELLED, INVALID_INPUT (the peer is dishonest),
+   * STORE_FAILED
    */
   async pullNow(peer: string): Promise<SyncResult> {
     const running = this.#running.get(peer)
