@@ -122,7 +122,8 @@ export class Pen {
     // Who knows of a claim comes after it, whatever the two clocks say, within the bound of all clocks.
     const live = followed.filter((claim) => claim.value !== null)
     const after = Math.max(time, ...live.map((claim) => claim.since + 1))
-    const since = own?.since ?? Math.min(after, time + clockSkewMaxMs)
+    // So is a claim that was made by a clock which has been put right since.
+    const since = Math.min(own?.since ?? after, time + clockSkewMaxMs)
     return { federation, key, value, version, time, since, author }
   }
 }
