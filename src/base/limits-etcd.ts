@@ -87,6 +87,8 @@ export const etcdConnectionWindowBytes = 2 * MIB
 export const etcdHeldBytesMax = 64 * MIB
 /** The same of all connections together. */
 export const etcdHeldBytesOverallMax = 256 * MIB
+/** Where they hold that much, a connection that holds less than this is served on: all of them together hold as much again. */
+export const etcdHeldBytesSpared = etcdHeldBytesOverallMax / etcdConnectionsMax
 /** Calls that a client takes back: a burst, and so many a second after it. More is the rapid-reset attack. */
 export const etcdResetsBurst = 1_000
 export const etcdResetsPerSecond = 100

@@ -1,5 +1,6 @@
 /** The circumstances of one call, and the end of them. */
-import type { EtcdError } from '../status.ts'
+import { etcdHeldBytesSpared } from '../../base/limits.ts'
+import { type EtcdError, refuse, STATUS } from '../status.ts'
 import type { CallContext } from './service.ts'
 
 export class CallScope implements CallContext {
@@ -42,7 +43,13 @@ export class HeldBytes {
   }
 
   get isFull(): boolean {
-    return this.#held >= this.#max || this.#overall?.isFull === true
+    return this.isFullFor(0)
+  }
+
+  /** Where all together hold too much, those who hold little are served on: it is not theirs. */
+  isFullFor(more: number): boolean {
+    if (this.#held >= this.#max) return true
+    return this.#overall?.isFull === true && this.#held + more > etcdHeldBytesSpared
   }
 
   add(bytes: number): void {
@@ -53,4 +60,39 @@ export class HeldBytes {
   remove(bytes: number): void {
     this.add(-bytes)
   }
+}
+
+/** What one call holds of it; nothing any more once the call is over. */
+export class HeldByCall {
+  readonly #held: HeldBytes
+  #bytes = 0
+  #over = false
+
+  constructor(held: HeldBytes) {
+    this.#held = held
+  }
+
+  /** In place of what was counted before. */
+  set(bytes: number): void {
+    if (this.#over) return
+    this.#held.add(bytes - this.#bytes)
+    this.#bytes = bytes
+  }
+
+  isFullFor(more: number): boolean {
+    return this.#held.isFullFor(more)
+  }
+
+  end(): void {
+    this.set(0)
+    this.#over = true
+  }
+}
+
+/** For an answer that finds no room: what the call was to do is done all the same. */
+export function answerDropped(): EtcdError {
+  return refuse(
+    STATUS.RESOURCE_EXHAUSTED,
+    'the call is done, but its answer was dropped, since too many before it are unread; read them first',
+  )
 }

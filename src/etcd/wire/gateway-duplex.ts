@@ -4,8 +4,8 @@ import type { Http2ServerRequest } from 'node:http2'
 import { messageOf } from '../../base/errors.ts'
 import { etcdJsonBytesMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import { EtcdError, STATUS, toStatus } from '../status.ts'
-import type { CallScope } from './call-scope.ts'
+import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
+import type { CallScope, HeldByCall } from './call-scope.ts'
 import type { DuplexEndpoint } from './endpoints.ts'
 import { errorBody, errorLine, httpStatus } from './gateway-errors.ts'
 import { cancelled, GRPC_TYPE } from './grpc-headers.ts'
@@ -20,12 +20,22 @@ export interface HttpAnswer {
   readonly headersSent: boolean
   readonly writableEnded: boolean
   readonly destroyed: boolean
+  /** Bytes that were not sent yet. */
+  readonly writableLength: number
   on(event: 'close' | 'drain', listener: () => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
   once(event: 'close', listener: () => void): unknown
   writeHead(status: number, headers: Record<string, string>): unknown
-  write(text: string): boolean
+  write(text: string, sent: () => void): boolean
   end(text: string): unknown
+  destroy(): unknown
+}
+
+export interface GatewayDuplexParts {
+  readonly endpoint: DuplexEndpoint
+  readonly scope: CallScope
+  readonly held: HeldByCall
+  readonly log: Logger
 }
 
 /** What etcd's gateway says of the answer it hands on. */
@@ -37,6 +47,7 @@ export class GatewayDuplex implements Duplex {
   readonly #answer: HttpAnswer
   readonly #endpoint: DuplexEndpoint
   readonly #scope: CallScope
+  readonly #held: HeldByCall
   readonly #log: Logger
   readonly #splitter = new JsonSplitter()
   #onMessage: ((request: never) => void) | undefined
@@ -50,15 +61,13 @@ export class GatewayDuplex implements Duplex {
   #over = false
   #closed = false
 
-  constructor(
-    request: HttpRequest,
-    answer: HttpAnswer,
-    { endpoint, scope, log }: { endpoint: DuplexEndpoint; scope: CallScope; log: Logger },
-  ) {
+  constructor(request: HttpRequest, answer: HttpAnswer, parts: GatewayDuplexParts) {
+    const { endpoint, scope, held, log } = parts
     this.#request = request
     this.#answer = answer
     this.#endpoint = endpoint
     this.#scope = scope
+    this.#held = held
     this.#log = log
     this.context = scope
   }
@@ -89,6 +98,8 @@ export class GatewayDuplex implements Duplex {
       if (this.#over || (!this.#endpoint.requestStream && this.#messages > 0)) return
       this.#splitter.push(piece)
       this.#deliver()
+      this.#count()
+      if (this.#splitter.length > 0 && this.#held.isFullFor(0)) this.#overfull()
     })
     this.#request.on('end', () => {
       this.#bodyEnded = true
@@ -100,12 +111,18 @@ export class GatewayDuplex implements Duplex {
     if (this.#over || this.#closed) return false
     const wrote = this.#guarded(() => {
       const line = `{"result":${toJson(this.#endpoint.response, response)}}\n`
+      if (this.#held.isFullFor(line.length)) {
+        this.#overfull()
+        return
+      }
       if (!this.#answer.headersSent) this.#answer.writeHead(200, ANSWER_HEADERS)
-      if (this.#answer.write(line)) return
+      const room = this.#answer.write(line, this.#count)
+      this.#count()
+      if (room) return
       this.#blocked = true
       this.#request.pause()
     })
-    return wrote && !this.#blocked
+    return wrote && !this.#blocked && !this.#over
   }
 
   end(error?: EtcdError): void {
@@ -126,7 +143,24 @@ export class GatewayDuplex implements Duplex {
     this.#blocked = false
     this.#guarded(() => this.#onDrain?.())
     this.#deliver()
+    this.#count()
     if (!this.#blocked) this.#request.resume()
+  }
+
+  /** Requests that are not whole, or not looked at yet, and answers that the client has not taken. */
+  readonly #count = () => {
+    this.#held.set(this.#splitter.length + this.#answer.writableLength)
+  }
+
+  /** Ends the call, and what it holds with it: a word would only stand in line behind that. */
+  #overfull(): void {
+    if (this.#over) return
+    if (!this.#answer.headersSent) {
+      this.end(refusals.tooManyRequests())
+      return
+    }
+    this.#over = true
+    this.#answer.destroy()
   }
 
   #deliver(): void {
@@ -193,6 +227,7 @@ export class GatewayDuplex implements Duplex {
     if (this.#closed) return
     this.#closed = true
     this.#over = true
+    this.#held.end()
     this.#scope.cancel(cancelled())
     try {
       this.#onClose?.()

@@ -2,11 +2,17 @@
  * etcd's JSON gateway: the same handlers for whoever speaks HTTP and JSON. Since a page in a browser can do that too, it
  * answers only to names that this node goes by, and to no page at all.
  */
+import type { Socket } from 'node:net'
 import { messageOf } from '../../base/errors.ts'
-import { etcdBodyTimeoutMs, etcdJsonBytesMax, refusedBodyTimeoutMs } from '../../base/limits.ts'
+import {
+  etcdBodyTimeoutMs,
+  etcdHeldBytesMax,
+  etcdJsonBytesMax,
+  refusedBodyTimeoutMs,
+} from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { EtcdError, refusals, refuse, STATUS, toStatus } from '../status.ts'
-import { CallScope, type HeldBytes } from './call-scope.ts'
+import { answerDropped, CallScope, HeldByCall, HeldBytes } from './call-scope.ts'
 import { encode } from './codec.ts'
 import type { Endpoints, UnaryEndpoint } from './endpoints.ts'
 import { MESSAGE_BYTES_MAX, tooLarge } from './frames.ts'
@@ -25,6 +31,7 @@ export interface GatewayParts {
   readonly hosts: (hostHeader: string) => boolean
   /** The version of the API that is spoken. */
   readonly version: string
+  /** What all connections together hold. */
   readonly held: HeldBytes
   readonly log: Logger
 }
@@ -32,19 +39,22 @@ export interface GatewayParts {
 export class Gateway {
   readonly #parts: GatewayParts
   readonly #talks = new Set<GatewayDuplex>()
+  /** What connections of HTTP/1.1 hold. */
+  readonly #held = new WeakMap<Socket, HeldBytes>()
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
   }
 
-  serve(request: HttpRequest, answer: HttpAnswer): void {
+  /** @param held what the request's connection holds, where somebody else counts it too */
+  serve(request: HttpRequest, answer: HttpAnswer, held?: HeldBytes): void {
     const { log } = this.#parts
     request.on('error', (error) => log.debug({ error: error.message }, 'a request of an etcd client broke'))
     answer.on('error', (error: Error) =>
       log.debug({ error: error.message }, 'an answer to an etcd client broke'),
     )
     try {
-      this.#route(request, answer)
+      this.#route(request, answer, held ?? this.#heldOf(request.socket))
     } catch (error) {
       this.#refuse(request, answer, toStatus(error, log))
     }
@@ -55,7 +65,16 @@ export class Gateway {
     for (const talk of this.#talks) talk.end(refusals.stopped())
   }
 
-  #route(request: HttpRequest, answer: HttpAnswer): void {
+  #heldOf(socket: Socket): HeldBytes {
+    let held = this.#held.get(socket)
+    if (held === undefined) {
+      held = new HeldBytes(etcdHeldBytesMax, this.#parts.held)
+      this.#held.set(socket, held)
+    }
+    return held
+  }
+
+  #route(request: HttpRequest, answer: HttpAnswer, held: HeldBytes): void {
     const stranger = this.#stranger(request)
     if (stranger !== undefined) {
       this.#refuse(request, answer, stranger)
@@ -73,7 +92,7 @@ export class Gateway {
     } else if (method !== 'POST' || endpoint === undefined) {
       readOn(request)
       end(answer, 405, TEXT_TYPE, 'Method Not Allowed\n')
-    } else this.#call(request, answer, endpoint)
+    } else this.#call(request, answer, endpoint, new HeldByCall(held))
   }
 
   /** Why whoever asks is not served: a page in a browser, or somebody who means another server. */
@@ -101,6 +120,7 @@ export class Gateway {
     request: HttpRequest,
     answer: HttpAnswer,
     endpoint: Exclude<ReturnType<Endpoints['findGateway']>, undefined>,
+    held: HeldByCall,
   ): void {
     const { authorize, log } = this.#parts
     const token = tokenOf(request.headers)
@@ -112,10 +132,10 @@ export class Gateway {
     const { remoteAddress = '', remotePort = 0 } = request.socket
     const scope = new CallScope(token, `${remoteAddress}:${remotePort}`)
     if ('unary' in endpoint) {
-      void this.#unary(request, answer, endpoint, scope)
+      void this.#unary(request, answer, endpoint, { scope, held })
       return
     }
-    const talk = new GatewayDuplex(request, answer, { endpoint, scope, log })
+    const talk = new GatewayDuplex(request, answer, { endpoint, scope, held, log })
     this.#talks.add(talk)
     answer.once('close', () => this.#talks.delete(talk))
     talk.serve()
@@ -125,38 +145,42 @@ export class Gateway {
     request: HttpRequest,
     answer: HttpAnswer,
     endpoint: UnaryEndpoint,
-    scope: CallScope,
+    { scope, held }: { scope: CallScope; held: HeldByCall },
   ): Promise<void> {
-    answer.once('close', () => scope.cancel(cancelled()))
+    answer.once('close', () => {
+      scope.cancel(cancelled())
+      held.end()
+    })
     try {
-      const text = await this.#body(request)
+      const text = await this.#body(request, held)
       const response = await endpoint.unary(messageIn(endpoint, text) as never, scope)
-      end(answer, 200, ANSWER_HEADERS, toJson(endpoint.response, response))
+      if (held.isFullFor(0)) throw answerDropped()
+      const told = toJson(endpoint.response, response)
+      if (held.isFullFor(told.length)) throw answerDropped()
+      held.set(told.length)
+      end(answer, 200, ANSWER_HEADERS, told)
     } catch (error) {
       this.#refuse(request, answer, toStatus(error, this.#parts.log))
     }
   }
 
   /** @throws EtcdError: too large, too slow, gone */
-  #body(request: HttpRequest): Promise<string> {
-    const { held } = this.#parts
+  #body(request: HttpRequest, held: HeldByCall): Promise<string> {
     const pieces: Buffer[] = []
     let length = 0
     return new Promise((resolve, reject) => {
       const settle = (error?: EtcdError) => {
         clearTimeout(timer)
         request.off('data', onData)
-        held.remove(length)
-        length = 0
         if (error === undefined) resolve(Buffer.concat(pieces).toString('utf8'))
         else reject(error)
       }
       const onData = (piece: Buffer) => {
         pieces.push(piece)
         length += piece.length
-        held.add(piece.length)
+        held.set(length)
         if (length > etcdJsonBytesMax) settle(tooLarge(length))
-        else if (held.isFull) settle(refusals.tooManyRequests())
+        else if (held.isFullFor(0)) settle(refusals.tooManyRequests())
       }
       const timer = setTimeout(() => settle(deadlineExceeded()), etcdBodyTimeoutMs)
       request.on('data', onData)

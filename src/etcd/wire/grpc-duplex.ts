@@ -1,7 +1,8 @@
 /** A gRPC call of many messages: watches, leases that are kept alive, a snapshot. */
-import type { ServerHttp2Stream } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import { messageOf } from '../../base/errors.ts'
 import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
+import { HeldByCall } from './call-scope.ts'
 import { decode } from './codec.ts'
 import type { DuplexEndpoint } from './endpoints.ts'
 import { FrameReader, frameOf } from './frames.ts'
@@ -25,14 +26,14 @@ export class GrpcDuplex implements Duplex {
   /** No more is written. */
   #over = false
   #closed = false
-  /** What is counted of the parts of messages that are not whole. */
-  #held = 0
+  readonly #held: HeldByCall
   #trailers: Readonly<Record<string, string>> = WELL_DONE
 
   constructor(stream: ServerHttp2Stream, endpoint: DuplexEndpoint, parts: GrpcCallParts) {
     this.#stream = stream
     this.#endpoint = endpoint
     this.#parts = parts
+    this.#held = new HeldByCall(parts.held)
   }
 
   get context(): CallContext {
@@ -70,7 +71,8 @@ export class GrpcDuplex implements Duplex {
       if (this.#over) return
       this.#frames.push(piece)
       this.#deliver()
-      this.#hold(this.#frames.length)
+      this.#count()
+      if (this.#frames.length > 0 && this.#held.isFullFor(0)) this.#overfull()
     })
     stream.on('end', () => {
       this.#clientDone = true
@@ -83,12 +85,18 @@ export class GrpcDuplex implements Duplex {
     if (this.#over || stream.destroyed || stream.closed) return false
     const wrote = this.#guarded(() => {
       const frame = frameOf(this.#endpoint.response, response)
+      if (this.#held.isFullFor(frame.length)) {
+        this.#overfull()
+        return
+      }
       if (!stream.headersSent) stream.respond(ANSWER, WITH_TRAILERS)
-      if (stream.write(frame)) return
+      const room = stream.write(frame, this.#count)
+      this.#count()
+      if (room) return
       this.#blocked = true
       stream.pause()
     })
-    return wrote && !this.#blocked
+    return wrote && !this.#blocked && !this.#over
   }
 
   end(error?: EtcdError): void {
@@ -108,15 +116,26 @@ export class GrpcDuplex implements Duplex {
     this.#blocked = false
     this.#guarded(() => this.#onDrain?.())
     this.#deliver()
-    this.#hold(this.#frames.length)
+    this.#count()
     if (!this.#blocked && !this.#stream.destroyed) this.#stream.resume()
   }
 
-  #hold(bytes: number): void {
-    const { held } = this.#parts
-    held.add(bytes - this.#held)
-    this.#held = bytes
-    if (bytes > 0 && held.isFull) this.end(refusals.tooManyRequests())
+  /** Parts of messages that are not whole, and answers that the client has not taken. */
+  readonly #count = () => {
+    this.#held.set(this.#frames.length + this.#stream.writableLength)
+  }
+
+  /** Ends the call, and what it holds with it: a status would only stand in line behind that. */
+  #overfull(): void {
+    const stream = this.#stream
+    if (this.#over) return
+    if (!stream.headersSent) {
+      this.end(refusals.tooManyRequests())
+      return
+    }
+    this.#over = true
+    // gRPC's clients take this for RESOURCE_EXHAUSTED (grpc: doc/PROTOCOL-HTTP2.md, Errors).
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
   /** Hands on what has come as long as the client takes what is answered. */
@@ -158,7 +177,7 @@ export class GrpcDuplex implements Duplex {
     if (this.#closed) return
     this.#closed = true
     this.#over = true
-    this.#hold(0)
+    this.#held.end()
     this.#parts.scope.cancel(cancelled())
     try {
       this.#onClose?.()

@@ -123,7 +123,7 @@ export class GrpcSession {
   #serveOther(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
     if (this.#parts.endpoints.find(headers[':path'] ?? '') instanceof EtcdError) {
       const request = new Http2ServerRequest(stream, headers, {}, raw)
-      this.#parts.gateway.serve(request, new Http2ServerResponse(stream))
+      this.#parts.gateway.serve(request, new Http2ServerResponse(stream), this.#held)
       return
     }
     stream.respond({ ':status': 415 }, WITHOUT_BODY)

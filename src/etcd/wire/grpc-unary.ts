@@ -4,7 +4,7 @@ import { constants } from 'node:http2'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
-import type { CallScope, HeldBytes } from './call-scope.ts'
+import { answerDropped, type CallScope, type HeldBytes } from './call-scope.ts'
 import { decode } from './codec.ts'
 import type { UnaryEndpoint } from './endpoints.ts'
 import { FrameReader, frameOf } from './frames.ts'
@@ -63,7 +63,9 @@ export class GrpcUnary {
       return
     }
     this.#asked = true
-    this.#answer(message)
+    // Before anything is done: an answer that nobody takes would be held too.
+    if (this.#parts.held.isFull) this.refuse(refusals.tooManyRequests())
+    else this.#answer(message)
   }
 
   #answer(message: Buffer): void {
@@ -93,7 +95,16 @@ export class GrpcUnary {
   #send(response: object): void {
     const stream = this.#stream
     if (this.#over || stream.destroyed || stream.closed) return
+    // Answers that were not ready before others filled what there is.
+    if (this.#parts.held.isFull) {
+      this.refuse(answerDropped())
+      return
+    }
     const frame = frameOf(this.#endpoint.response, response)
+    if (this.#parts.held.isFullFor(frame.length)) {
+      this.refuse(answerDropped())
+      return
+    }
     this.#over = true
     this.#hold(frame.length)
     stream.respond(ANSWER, WITH_TRAILERS)
