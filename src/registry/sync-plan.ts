@@ -33,8 +33,8 @@ import type { Question } from './sync-messages.ts'
 /** What is said of a record that is held beside its place: hash and version. */
 const HELD_BYTES = 40
 
-/** What a record counts that was not asked for. */
-const UNASKED_EFFORT = 4
+/** What a record counts whose author the question excepted. */
+const EXCEPTED_EFFORT = 4
 
 interface Open extends Differing {
   /** How many splits it came out of. */
@@ -46,10 +46,19 @@ export type Asked =
   | { readonly question: Question & { kind: 'compare' }; readonly ranges: readonly Open[] }
   | { readonly question: Question & { kind: 'fetch' }; readonly ranges: readonly Open[] }
 
+/** About a record that may not enter. */
+export interface RefusedOptions {
+  /** Whether the question that brought it named its author among those who are not wanted. */
+  readonly excepted?: boolean
+  /** Whether its author was a member and is none any more. */
+  readonly wasMember?: boolean
+}
+
 /** What a catch-up has brought and what it has done in vain. */
 export class Effort {
   #left: number
   readonly #refused = new Map<string, number>()
+  readonly #except = new Set<string>()
 
   /** Who holds `records` may have to compare as many, though nothing of them is to be had. */
   constructor(records: number) {
@@ -70,22 +79,30 @@ export class Effort {
    * [S12] Counts a record of `author` that may not enter. One whose records are refused again and again is not asked about
    * any more, so that nobody uses up with his own records what the others are brought with.
    */
-  refused(author: string): void {
+  refused(author: string, { excepted = false, wasMember = false }: RefusedOptions = {}): void {
     const count = (this.#refused.get(author) ?? 0) + 1
     this.#refused.set(author, count)
-    // A few frames may be on their way when nothing of him is wanted any more; further ones were not asked for.
-    this.spend(count > syncRefusedPerAuthorMax ? UNASKED_EFFORT : 1)
+    const isMuch = count >= syncRefusedPerAuthorMax && this.#except.size < syncAuthorsExceptedMax
+    if (isMuch) this.#except.add(author)
+    if (excepted) this.spend(EXCEPTED_EFFORT)
+    // Of those who were members once, honest servers hold what newcomers do not take: it is for us to say that we do not
+    // want it. Who finds no place in `except` any more counts, so that what is offered for nothing stays bounded.
+    else if (!wasMember || !this.#canExcept(author)) this.spend(1)
   }
 
   /** The authors of whom no more records are wanted. */
   get except(): readonly string[] {
-    const many = [...this.#refused].filter(([, count]) => count >= syncRefusedPerAuthorMax)
-    return many.slice(0, syncAuthorsExceptedMax).map(([author]) => author)
+    return [...this.#except]
+  }
+
+  #canExcept(author: string): boolean {
+    return this.#except.size < syncAuthorsExceptedMax || this.#except.has(author)
   }
 
   /** As when more is known than before. */
   forgive(): void {
     this.#refused.clear()
+    this.#except.clear()
   }
 }
 

@@ -16,6 +16,7 @@ import { EVERYTHING, type Range, type RangeAnswer } from './ranges.ts'
 import type { Registry } from './registry.ts'
 import { decodeCompared, decodeFetched, encodeQuestion, type Question } from './sync-messages.ts'
 import { type Asked, Effort, type PlanOptions, recordsIn, SyncPlan } from './sync-plan.ts'
+import type { Refusal, Verdict } from './verdict.ts'
 
 /** [S3] Admissions come first: without them the records of new members would be ignored as unknown. */
 const MEMBERS: Range = { from: '/members/', to: '/members0' }
@@ -81,7 +82,7 @@ export class SyncPull {
   /**
    * Brings all that the peer has and we lack; `goOn` is asked between two answers whether there is time for more.
    *
-   * @returns whether all was brought. @throws NodeError STREAM_CLOSED, TIMED_OUT, INVALID_INPUT
+   * @returns whether all was brought. @throws NodeError STREAM_CLOSED, TIMED_OUT, INVALID_INPUT, STORE_FAILED
    */
   async run(goOn: () => boolean, options: PlanOptions): Promise<boolean> {
     for (let pass = 0; pass < PASSES_MAX; pass += 1) {
@@ -152,14 +153,14 @@ export class SyncPull {
     plan.fetched(asked.ranges, fetched)
     this.#unjudged += fetched.envelopes.length
     while (this.#judging.size >= syncBatchesJudgedMax) await Promise.race(this.#judging)
-    const judged = this.#judge(fetched.envelopes)
+    const judged = this.#judge(fetched.envelopes, asked.question.except)
       .catch((error: unknown) => this.#fail(error))
       .finally(() => this.#judging.delete(judged))
     this.#judging.add(judged)
   }
 
-  /** [S4] As if gossip had brought them. */
-  async #judge(envelopes: readonly Uint8Array[]): Promise<void> {
+  /** [S4] As if gossip had brought them. `except` are the authors that the question did not want. */
+  async #judge(envelopes: readonly Uint8Array[], except: readonly string[]): Promise<void> {
     const { registry, relay } = this.#parts
     const verdicts = await registry.receiveAll(envelopes)
     this.#unjudged -= envelopes.length
@@ -172,11 +173,34 @@ export class SyncPull {
         continue
       }
       if (!SETTLED.has(verdict.code)) this.#refused += 1
-      // [S8] What is provably bad comes of the peer, what is refused otherwise of its author.
-      if (verdict.action === 'reject') this.#effort.spend(FORGERY_EFFORT)
-      else if (SETTLED.has(verdict.code)) this.#effort.spend(1)
-      else this.#effort.refused(sealerOf(envelopes[at] as Uint8Array))
+      this.#charge(verdict, () => sealerOf(envelopes[at] as Uint8Array), except)
     }
+    // [S14] What our disk does not take is no fault of the peer's; the next catch-up tries again.
+    const unstored = verdicts.find(isUnstored)
+    if (unstored !== undefined) throw new NodeError('STORE_FAILED', unstored.reason)
+  }
+
+  /** [S8] What is provably bad comes of the peer, what is refused otherwise of its author, and some of it of ourselves. */
+  #charge(refusal: Refusal, author: () => string, except: readonly string[]): void {
+    const { code } = refusal
+    if (code === 'STORE_FAILED') return
+    if (refusal.action === 'reject') {
+      this.#effort.spend(FORGERY_EFFORT)
+    } else if (SETTLED.has(code) || code === 'FUTURE') {
+      // [S14] With FUTURE it may be our clock that is wrong: the author's other records are still wanted.
+      this.#effort.spend(1)
+    } else {
+      const by = author()
+      const wasMember = code === 'UNKNOWN_AUTHOR' && this.#wasMember(by)
+      this.#effort.refused(by, { excepted: except.includes(by), wasMember })
+    }
+  }
+
+  /** Whether somebody admitted that peer once: there is a record at its key, even if it is a tombstone. */
+  #wasMember(peer: string): boolean {
+    const key = `${MEMBERS.from}${peer}`
+    // What sorts from the key and a space to the key and the next character are the places of that key.
+    return this.#parts.registry.index.first({ from: `${key} `, to: `${key}!` }, 1).length > 0
   }
 
   async #send(question: Question): Promise<void> {
@@ -200,4 +224,8 @@ export class SyncPull {
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure
   }
+}
+
+function isUnstored(verdict: Verdict): verdict is Refusal {
+  return verdict.action === 'ignore' && verdict.code === 'STORE_FAILED'
 }

@@ -3,11 +3,12 @@ import { type TestContext, test } from 'node:test'
 import { recordBytesMax, syncRefusedPerAuthorMax } from '../../src/base/limits.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { reopen, seal } from '../../src/identity/envelope.ts'
+import type { Identity } from '../../src/identity/node-key.ts'
 import { EVERYTHING } from '../../src/registry/ranges.ts'
 import { encodeRecord, type RegistryRecord, type SealedRecord } from '../../src/registry/record.ts'
 import type { RecordIndex } from '../../src/registry/record-index.ts'
 import { Sync } from '../../src/registry/sync.ts'
-import { ignore, type Verdict } from '../../src/registry/verdict.ts'
+import { ignore, type Refusal, type Verdict } from '../../src/registry/verdict.ts'
 import { StreamExchange } from '../support/byte-stream-pair.ts'
 import { eventually } from '../support/eventually.ts'
 import { byHash, indexOf, looseRecord, take } from '../support/reconciliation.ts'
@@ -133,14 +134,15 @@ function quietNode(
   self: string,
   index: RecordIndex,
   recordOf: (envelope: Uint8Array) => SealedRecord,
-  admits: (record: SealedRecord) => boolean = () => true,
+  refusal: (record: SealedRecord) => Refusal | undefined = () => undefined,
 ) {
   const offered: string[] = []
   const receiveAll = async (envelopes: readonly Uint8Array[]): Promise<Verdict[]> =>
     envelopes.map((envelope) => {
       const record = recordOf(envelope)
       offered.push(record.key)
-      if (!admits(record)) return ignore('CROWDED', 'There is no room')
+      const refused = refusal(record)
+      if (refused !== undefined) return refused
       return take(index, record) ? { action: 'accept', record } : ignore('STALE', 'It is older')
     })
   const sync = new Sync({
@@ -185,23 +187,79 @@ test('of several peers with the same records each brings a part', async (t) => {
   assert(ann.offered.length < 24_000, `${ann.offered.length} were brought`)
 })
 
-test('an author whose records find no room keeps nobody else from being brought', async (t) => {
-  const [greedy, zoe] = [await newIdentity(), await newIdentity()]
-  const records = Array.from({ length: 60_000 }, (_, n) => {
-    const by = n < 100 ? zoe : greedy
-    const record = looseRecord(n < 100 ? `/tools/t${n}` : `/shared/a${n}`, 1, by.peerId)
-    return { ...record, envelope: seal('record', record.envelope, by) }
-  })
+/** Records of several authors, and two nodes: ben holds them all, ann refuses as `refusal` says. */
+async function pairOf(
+  t: TestContext,
+  counts: readonly (readonly [author: Identity, count: number])[],
+  refusal: (record: SealedRecord) => Refusal | undefined,
+  held: readonly SealedRecord[] = [],
+) {
+  const records = counts.flatMap(([by, count]) =>
+    Array.from({ length: count }, (_, n) => {
+      const record = looseRecord(`/shared/${by.peerId.slice(-8)}/${n}`, 1, by.peerId)
+      return { ...record, envelope: seal('record', record.envelope, by) }
+    }),
+  )
   const exchange = new StreamExchange()
   const known = byHash(indexOf(records))
   const recordOf = (envelope: Uint8Array) => known.get(hexOf(reopen(envelope))) as SealedRecord
-  const admits = (record: SealedRecord) => record.author === zoe.peerId
-  const ann = quietNode(exchange, 'ann', indexOf([]), recordOf, admits)
-  const ben = quietNode(exchange, 'ben', indexOf(records), recordOf)
-  await ben.sync.start()
-  t.after(() => ben.sync.stop())
+  const ann = quietNode(exchange, 'ann', indexOf(held), recordOf, refusal)
+  const ben = quietNode(exchange, 'ben', indexOf([...held, ...records]), recordOf)
+  for (const { sync } of [ben, ann]) {
+    await sync.start()
+    t.after(() => sync.stop())
+  }
+  return { ann, ben }
+}
+const identities = (count: number) => Promise.all(Array.from({ length: count }, newIdentity))
+
+test('an author whose records find no room keeps nobody else from being brought', async (t) => {
+  const [greedy, zoe] = [await newIdentity(), await newIdentity()]
+  const { ann } = await pairOf(
+    t,
+    [
+      [zoe, 100],
+      [greedy, 60_000],
+    ],
+    (record) => (record.author === zoe.peerId ? undefined : ignore('CROWDED', 'There is no room')),
+  )
   const { accepted, refused } = await ann.sync.pullNow('ben')
   assert.equal(accepted, 100)
   assert(refused < 20 * syncRefusedPerAuthorMax, `${refused} were brought in vain`)
-  await ann.sync.stop()
+})
+
+test('a full disk ends a catch-up and is not held against the peer: with room again the next one brings all', async (t) => {
+  let isFull = true
+  const authors = (await identities(4)).map((by) => [by, 4_000] as const)
+  const { ann, ben } = await pairOf(t, authors, () =>
+    isFull ? ignore('STORE_FAILED', 'The disk is full') : undefined,
+  )
+  await assert.rejects(ann.sync.pullNow('ben'), { code: 'STORE_FAILED', message: /disk is full/ })
+  assert(ann.offered.length < 16_000, 'all was brought though nothing could be kept')
+  isFull = false
+  ann.sync.pull('ben')
+  await eventually(() => ann.index.size === ben.index.size, 'the peer was not pulled from again')
+})
+
+test('where the own clock is behind, neither the peer nor the authors are done without', async (t) => {
+  let isBehind = true
+  const authors = (await identities(4)).map((by) => [by, 4_000] as const)
+  const { ann, ben } = await pairOf(t, authors, () =>
+    isBehind ? ignore('FUTURE', 'Its time has not come') : undefined,
+  )
+  assert.deepEqual(await ann.sync.pullNow('ben'), { accepted: 0, refused: 16_000 })
+  isBehind = false
+  ann.sync.pull('ben')
+  await eventually(() => ann.index.size === ben.index.size, 'the peer was not pulled from again')
+})
+
+test('what removed members left behind is not held against who still keeps it', async (t) => {
+  const [removed, zoe] = [await identities(5), await newIdentity()]
+  const tombstones = removed.map(({ peerId }) => looseRecord(`/members/${peerId}`, 2))
+  const left = removed.map((by) => [by, 5_000] as const)
+  const refusal = ({ author }: SealedRecord) =>
+    author === zoe.peerId ? undefined : ignore('UNKNOWN_AUTHOR', `${author} is no member`)
+  const { ann } = await pairOf(t, [...left, [zoe, 100]], refusal, tombstones)
+  const { accepted } = await ann.sync.pullNow('ben')
+  assert.equal(accepted, 100)
 })
