@@ -13,18 +13,27 @@ import type { HttpAnswer, HttpRequest } from './gateway-duplex.ts'
 export class Http1 {
   readonly #server: Server
   readonly #log: Logger
+  readonly #keepAliveMs: number
   /** Sockets without a request; each is given a time for the head of the next. */
   readonly #idle = new Map<Socket, NodeJS.Timeout>()
+  /** Requests of a socket that are not answered yet: clients may send them in a row. */
+  readonly #open = new WeakMap<Socket, number>()
   #stopping = false
 
-  constructor(serve: (request: HttpRequest, answer: HttpAnswer) => void, log: Logger) {
+  constructor(
+    serve: (request: HttpRequest, answer: HttpAnswer) => void,
+    log: Logger,
+    keepAliveMs = etcdKeepAliveMs,
+  ) {
     this.#log = log
-    this.#server = createServer({ maxHeaderSize: etcdHeaderBytesMax, keepAliveTimeout: etcdKeepAliveMs })
+    this.#keepAliveMs = keepAliveMs
+    this.#server = createServer({ maxHeaderSize: etcdHeaderBytesMax, keepAliveTimeout: keepAliveMs })
     this.#server.maxHeadersCount = etcdHeadersMax
     this.#server.on('request', (request, answer) => {
       const { socket } = request
       this.#busy(socket)
-      answer.once('close', () => this.#awaitRequest(socket, etcdKeepAliveMs))
+      this.#open.set(socket, this.#openOf(socket) + 1)
+      answer.once('close', () => this.#answered(socket))
       serve(request, answer)
     })
     // Requests to become something else are as good as none.
@@ -49,6 +58,16 @@ export class Http1 {
   stop(): void {
     this.#stopping = true
     for (const socket of this.#idle.keys()) socket.destroy()
+  }
+
+  #answered(socket: Socket): void {
+    const open = this.#openOf(socket) - 1
+    this.#open.set(socket, open)
+    if (open === 0) this.#awaitRequest(socket, this.#keepAliveMs)
+  }
+
+  #openOf(socket: Socket): number {
+    return this.#open.get(socket) ?? 0
   }
 
   #awaitRequest(socket: Socket, ms: number): void {
