@@ -403,4 +403,7 @@ test('a port that is taken, and a certificate that is none, are said to be so', 
   const port = Number(first.address().split(':')[1])
   await assert.rejects(wireServer(t, {}, { port }), { code: 'PORT_IN_USE' })
   await assert.rejects(wireServer(t, {}, { tls: { cert: 'x', key: 'y' } }), { code: 'INVALID_CONFIG' })
+  // An address that this machine has not: no other port helps.
+  const elsewhere = { host: '192.0.2.1' }
+  await assert.rejects(wireServer(t, {}, elsewhere), { code: 'INVALID_CONFIG', message: /etcd\.host/ })
 })

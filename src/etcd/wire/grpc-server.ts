@@ -88,7 +88,7 @@ export class GrpcServer implements Startable {
     this.#log = parts.log
   }
 
-  /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (the certificate) */
+  /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (the certificate, or an address that is none of this machine) */
   async start(): Promise<void> {
     if (this.#door !== undefined) return
     const door = this.#openDoor(this.#rooms())
@@ -204,7 +204,16 @@ async function listen(door: Server, host: string, port: number): Promise<number>
     await once(door, 'listening')
     return (door.address() as AddressInfo).port
   } catch (cause) {
-    const message = `The etcd surface cannot listen on ${host}:${port}: ${messageOf(cause)}; stop what does, or set etcd.port`
-    throw new NodeError('PORT_IN_USE', message, { host, port }, { cause })
+    const told = `The etcd surface cannot listen on ${host}:${port}: ${messageOf(cause)}`
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE') {
+      throw new NodeError(
+        'PORT_IN_USE',
+        `${told}; stop what does, or set etcd.port`,
+        { host, port },
+        { cause },
+      )
+    }
+    const message = `${told}; set etcd.host to an address of this machine, and etcd.port to one that this user may take`
+    throw new NodeError('INVALID_CONFIG', message, { host, port }, { cause })
   }
 }
