@@ -20,6 +20,7 @@ import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
 import { clusterAddress } from './etcd/cluster-address.ts'
 import type { ClusterReplication } from './etcd/cluster-replication.ts'
+import { checkEtcdSettings } from './etcd/exposure.ts'
 import { inCluster } from './etcd/in-cluster.ts'
 import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/docker-engine.ts'
@@ -211,8 +212,9 @@ export class Node implements Startable {
   async #startFoundation(): Promise<Foundation> {
     const { config } = this
     const [clock, log, directory] = [this.#clock, this.#log, config.dataDirectory]
-    // A cluster whose password cannot be read is told before anything is begun.
+    // A cluster whose password cannot be read is told before anything is begun, and so is a surface that cannot be.
     await clusterAddress(config)
+    await checkEtcdSettings(config.etcd)
     await mkdir(directory, { recursive: true, mode: 0o700 })
     // First, since its lock is what keeps a second node from this directory.
     const database = await openDatabase(directory)

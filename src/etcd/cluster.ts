@@ -6,8 +6,8 @@ export interface ClusterParts {
   readonly members: Pick<Members, 'list'>
   /** This node's peer id. */
   readonly self: string
-  /** Where this surface is reached. */
-  readonly url: () => string
+  /** Where this surface is reached, as far as it is known. */
+  readonly urls: () => readonly string[]
   readonly header: HeaderAt
   readonly revision: () => number
 }
@@ -24,13 +24,13 @@ export class Cluster {
   }
 
   memberList() {
-    const { members, self, url, header, revision } = this.#parts
+    const { members, self, urls, header, revision } = this.#parts
     const list = members.list().map(({ peer, name }) => ({
       ID: numberOf(peer),
       name,
       peerURLs: [`p2p://${peer}`],
       // Only this node's surface can be reached: those of others stand on their own loopback.
-      clientURLs: peer === self ? [url()] : [],
+      clientURLs: peer === self ? urls() : [],
     }))
     return { header: header(revision()), members: list }
   }

@@ -1,22 +1,17 @@
-import { readFile } from 'node:fs/promises'
-import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { isNodeError } from '../base/errors.ts'
 import type { StopStack } from '../base/lifecycle.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Members } from '../federation/members.ts'
 import { openToken, tokenCheck } from '../identity/access-token.ts'
 import type { Registry } from '../registry/registry.ts'
+import { type ExposureSettings, readCertificate } from './exposure.ts'
 import { EtcdSurface } from './surface.ts'
 
 /** The settings `etcd.…`. */
-export interface EtcdSettings {
-  readonly serve: 'auto' | 'always' | 'never'
-  readonly host: string
+export interface EtcdSettings extends ExposureSettings {
   readonly port: number
   readonly requireToken: boolean
   readonly allowedHosts: readonly string[]
-  /** Empty: none. */
-  readonly certFile: string
-  readonly keyFile: string
 }
 
 export interface ServeEtcdParts {
@@ -55,18 +50,5 @@ export async function serveEtcd(parts: ServeEtcdParts): Promise<void> {
       { host, port },
       'etcd clients are not served: the port is taken; set etcd.port (MAO_ETCD_PORT) to another, or etcd.serve to never',
     )
-  }
-}
-
-async function readCertificate({ certFile, keyFile }: EtcdSettings) {
-  if (certFile === '' && keyFile === '') return undefined
-  if (certFile === '' || keyFile === '') {
-    throw new NodeError('INVALID_CONFIG', 'etcd.certFile and etcd.keyFile go together')
-  }
-  try {
-    return { cert: await readFile(certFile), key: await readFile(keyFile) }
-  } catch (cause) {
-    const message = `The certificate of the etcd surface cannot be read: ${messageOf(cause)}`
-    throw new NodeError('INVALID_CONFIG', message, { certFile, keyFile }, { cause })
   }
 }

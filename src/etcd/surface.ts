@@ -3,7 +3,6 @@
  * whoever may open a connection writes as this node, as with a stock etcd; from elsewhere nobody does without the
  * node's token, over TLS.
  */
-import { isIP } from 'node:net'
 import { NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import { etcdProgressIntervalMs } from '../base/limits.ts'
@@ -12,6 +11,7 @@ import type { Members } from '../federation/members.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Auth } from './auth.ts'
 import { Cluster } from './cluster.ts'
+import { checkExposure, isLoopback, isUnspecified } from './exposure.ts'
 import { headersOf, numberOf } from './header.ts'
 import { hostCheck } from './hosts.ts'
 import { KeyValueService } from './key-value-service.ts'
@@ -58,7 +58,7 @@ export class EtcdSurface implements Startable {
   /** @throws NodeError INVALID_CONFIG (beyond loopback without TLS or token), PORT_IN_USE */
   async start(): Promise<void> {
     if (this.#running !== undefined) return
-    checkExposure(this.#parts)
+    this.#check()
     const { watches, server } = this.#build()
     await watches.start()
     try {
@@ -85,6 +85,21 @@ export class EtcdSurface implements Startable {
     return this.#running.server.address()
   }
 
+  /** @throws NodeError INVALID_CONFIG */
+  #check(): void {
+    const { host, tls, authenticate } = this.#parts
+    checkExposure(host, tls !== undefined)
+    if (!asksForToken(this.#parts) || authenticate !== undefined) return
+    const message = 'The etcd surface is to ask for a token, but this node has none'
+    throw new NodeError('INVALID_CONFIG', message, { host })
+  }
+
+  /** Where clients reach it; on every address of the machine, which of them a client can reach is not known here. */
+  #urls(): readonly string[] {
+    const { host, tls } = this.#parts
+    return isUnspecified(host) ? [] : [`${tls === undefined ? 'http' : 'https'}://${this.address()}`]
+  }
+
   #build(): { watches: WatchService; server: GrpcServer } {
     const { registry, members, self, host, port, tls, strong = false } = this.#parts
     const { authenticate, allowedHosts = [], progressIntervalMs = etcdProgressIntervalMs } = this.#parts
@@ -100,12 +115,11 @@ export class EtcdSurface implements Startable {
     })
     const operations = new Operations({ registry, members })
     const watches = new WatchService({ keyValues, header, progressIntervalMs, log })
-    const url = () => `${tls === undefined ? 'http' : 'https'}://${this.address()}`
     const services = {
       KV: new KeyValueService({ keyValues, operations, header, strong }),
       Watch: watches,
       Lease: new LeaseService({ keyValues, header, log }),
-      Cluster: new Cluster({ members, self, url, header, revision }),
+      Cluster: new Cluster({ members, self, urls: () => this.#urls(), header, revision }),
       Maintenance: new Maintenance({
         ...{ keyValues, header, member },
         snapshot: (call) => sendSnapshot(call, { keyValues, log }),
@@ -121,22 +135,4 @@ export class EtcdSurface implements Startable {
 
 function asksForToken({ host, requireToken = false }: EtcdSurfaceParts): boolean {
   return requireToken || !isLoopback(host)
-}
-
-/** @throws NodeError INVALID_CONFIG */
-function checkExposure(parts: EtcdSurfaceParts): void {
-  const { host, tls, authenticate } = parts
-  if (!isLoopback(host) && tls === undefined) {
-    const message = `Beyond loopback the etcd surface speaks TLS only, so ${host} needs etcd.certFile and etcd.keyFile; or reach it through a tunnel, such as ssh -L 2379:127.0.0.1:2379`
-    throw new NodeError('INVALID_CONFIG', message, { host })
-  }
-  if (asksForToken(parts) && authenticate === undefined) {
-    throw new NodeError('INVALID_CONFIG', 'The etcd surface is to ask for a token, but this node has none', {
-      host,
-    })
-  }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
