@@ -4,6 +4,7 @@
  */
 import type { ICompare, IRequestOp, ITxnRequest } from 'etcd3'
 import { clusterTxnBytesMax, clusterTxnRecordsMax } from '../base/limits.ts'
+import { txnBytesOf } from '../registry/flight.ts'
 import { placeOf, type SealedRecord } from '../registry/record.ts'
 
 /** A range of etcd's keys. */
@@ -98,9 +99,7 @@ export function chunksOf<T>(items: readonly T[], recordOf: (item: T) => SealedRe
   const chunks: T[][] = []
   let bytes = 0
   for (const item of items) {
-    const record = recordOf(item)
-    // Its key stands in the comparison, in the write and in both reads.
-    const size = record.envelope.length + 4 * (record.key.length + 200)
+    const size = txnBytesOf(recordOf(item))
     const last = chunks.at(-1)
     if (last === undefined || last.length >= clusterTxnRecordsMax || bytes + size > clusterTxnBytesMax) {
       chunks.push([item])

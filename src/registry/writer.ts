@@ -1,9 +1,10 @@
 import { NodeError } from '../base/errors.ts'
-import { compactionsWaitingMax } from '../base/limits.ts'
+import { compactionsWaitingMax, storeQueueMax } from '../base/limits.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import { Batch } from './batch.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { Standing } from './draft.ts'
+import { Flight, type Run, runAll, type Told, type Work } from './flight.ts'
 import type { History } from './history.ts'
 import type { SealedRecord } from './record.ts'
 import type { RecordStore } from './record-store.ts'
@@ -18,8 +19,7 @@ export interface WriterParts {
   readonly after: (batch: Batch) => void
 }
 
-/** What wants to be written: it puts its changes into the batch, and its result is told once they are durable. */
-export type Work<T> = (batch: Batch) => T | Promise<T>
+export type { Work } from './flight.ts'
 
 /** Has the last word on this node's own records before they are stored, as a cluster that keeps them too. */
 export type Confirm = (records: readonly SealedRecord[]) => Promise<void>
@@ -40,12 +40,10 @@ export interface Flush {
   readonly durationMs: number
 }
 
-interface Outcome {
-  readonly result?: unknown
-  readonly error?: unknown
-}
-
-/** The one writer: all that changes the registry goes through it, one batch after another. */
+/**
+ * The one writer: all that changes the registry goes through it, one batch after another. Where this node's own records
+ * are confirmed elsewhere first, works with such records wait for that beside the others, and nobody else with them.
+ */
 export class Writer {
   readonly #parts: WriterParts
   readonly #standing: Standing
@@ -55,6 +53,11 @@ export class Writer {
   readonly #queue = new CommitQueue((works: readonly Work<unknown>[]) =>
     this.#turns.run(() => this.#flush(works)),
   )
+  /** Works with own records, where these are confirmed; one flight after another. */
+  readonly #departures = new CommitQueue((works: readonly Work<unknown>[]) => this.#fly(works))
+  #flight: Flight | undefined
+  /** Counts what has changed the registry: a flight that lands on another one runs again. */
+  #stored = 0
   readonly #heard = new Set<(flush: Flush) => void>()
   #confirm: Confirm | undefined
   #counts: WriteCounts = { batches: 0, changes: 0, failures: 0, failing: false }
@@ -86,9 +89,10 @@ export class Writer {
 
   /** @throws NodeError STORE_FAILED, QUEUE_FULL, what confirming throws, and what `work` throws. */
   async run<T>(work: Work<T>): Promise<T> {
-    const { result, error } = await this.#queue.add(work as Work<unknown>)
-    if (error !== undefined) throw error
-    return result as T
+    let told = await this.#queue.add(work as Work<unknown>)
+    while (told.later !== undefined) told = await told.later()
+    if (told.error !== undefined) throw told.error
+    return told.result as T
   }
 
   /** @throws NodeError REVISION_COMPACTED, REVISION_FUTURE, STORE_FAILED */
@@ -103,6 +107,7 @@ export class Writer {
       const change = { dropped, revision: history.revision, compacted: revision }
       await this.#counted(dropped.length, () => store.commit(change))
       history.compact(revision, dropped)
+      this.#stored += 1
     })
     return compacted.finally(() => {
       this.#compactions -= 1
@@ -111,38 +116,97 @@ export class Writer {
 
   async idle(): Promise<void> {
     await this.#queue.idle()
+    await this.#departures.idle()
     await this.#turns.idle()
   }
 
-  async #flush(works: readonly Work<unknown>[]): Promise<Outcome[]> {
-    const { history } = this.#parts
-    const batch = new Batch(this.#standing, history.revision)
-    const outcomes: (Outcome & { readonly wrote: boolean; readonly own: boolean })[] = []
-    for (const work of works) {
-      const [before, own] = [batch.effects, batch.sum.own.length]
-      const outcome = await outcomeOf(work, batch)
-      outcomes.push({ ...outcome, wrote: batch.effects > before, own: batch.sum.own.length > own })
+  async #flush(works: readonly Work<unknown>[]): Promise<Told[]> {
+    const run = await runAll(works, new Batch(this.#standing, this.#parts.history.revision))
+    const { batch, outcomes } = run
+    if (this.#confirm !== undefined && batch.sum.own.length > 0) {
+      // The others have seen what is not there yet, and wait for no confirmation: they run once more without it.
+      const others = works.filter((_, index) => outcomes[index]?.own.length === 0)
+      const told = (others.length === 0 ? [] : await this.#flush(others)).values()
+      return works.map((work, index) =>
+        outcomes[index]?.own.length === 0
+          ? (told.next().value as Told)
+          : { later: () => this.#departures.add(work) },
+      )
     }
-    if (batch.effects === 0) return outcomes
-    const refusal = await this.#refusalOf(batch)
-    if (refusal !== undefined) {
-      // What others have written waits for no confirmation, and what makes this one good may be among it.
-      const others = works.filter((_, index) => outcomes[index]?.own === false)
-      const told = others.length === 0 ? [] : await this.#flush(others)
-      return outcomes.map(({ own }) => (own ? refusal : (told.shift() as Outcome)))
+    if (this.#flight?.isCrossedBy(batch)) return this.#hold(works, this.#flight)
+    return this.#keep(run)
+  }
+
+  /** Of works that cross a flight together, finds those that do so alone; they wait for its landing. */
+  async #hold(works: readonly Work<unknown>[], flight: Flight): Promise<Told[]> {
+    if (works.length > 1) {
+      const half = works.length >> 1
+      return [...(await this.#flush(works.slice(0, half))), ...(await this.#flush(works.slice(half)))]
     }
+    if (flight.held.length >= storeQueueMax) {
+      return [{ error: new NodeError('QUEUE_FULL', 'Too many writes wait for a cluster; try again later') }]
+    }
+    const landed = flight.hold(works[0] as Work<unknown>)
+    return [{ later: () => landed }]
+  }
+
+  /** Has works with own records confirmed, as many at once as go together; the turns go on meanwhile. */
+  async #fly(works: readonly Work<unknown>[]): Promise<Told[]> {
+    const told: Told[] = []
+    let left = [...works.entries()]
+    while (left.length > 0) {
+      const waiting = left.map(([, work]) => work)
+      const { flight, stored } = await this.#turns.run(() => this.#board(waiting))
+      const refusal = await this.#refusalOf(flight.records)
+      const landed = await this.#turns.run(() => this.#land(flight, stored, refusal))
+      for (const [place, outcome] of landed) told[left[place]?.[0] as number] = outcome
+      left = left.filter((_, place) => !landed.has(place))
+    }
+    return told
+  }
+
+  /** From this turn on nothing is stored that changes what these works have looked at. */
+  async #board(works: readonly Work<unknown>[]): Promise<{ flight: Flight; stored: number }> {
+    const flight = await Flight.of(works, this.#standing, this.#parts.history.revision)
+    this.#flight = flight
+    return { flight, stored: this.#stored }
+  }
+
+  /** @returns what became of works of the flight, by their place in it; what was not refused by itself flies again. */
+  async #land(
+    flight: Flight,
+    stored: number,
+    refusal: { readonly error: unknown } | undefined,
+  ): Promise<ReadonlyMap<number, Told>> {
+    try {
+      if (refusal !== undefined) {
+        return new Map([...flight.refusedBy(refusal.error)].map((place) => [place, refusal]))
+      }
+      const { history } = this.#parts
+      const run = stored === this.#stored ? flight.run : await flight.again(this.#standing, history.revision)
+      return new Map((await this.#keep(run)).entries())
+    } finally {
+      this.#flight = undefined
+      const told = (await this.#flush(flight.held.map(({ work }) => work))).values()
+      for (const { tell } of flight.held) tell(told.next().value as Told)
+    }
+  }
+
+  /** Stores what a run has changed. */
+  async #keep({ batch, outcomes }: Run): Promise<Told[]> {
+    const told = outcomes.map(({ result, error }) => ({ result, error }))
+    if (batch.effects === 0) return told
     try {
       await this.#store(batch)
+      return told
     } catch (error) {
       // What came behind the first that wrote has seen what will never be.
       const first = outcomes.findIndex(({ wrote }) => wrote)
-      return outcomes.map((outcome, index) => (index < first ? outcome : { error }))
+      return told.map((outcome, index) => (index < first ? outcome : { error }))
     }
-    return outcomes
   }
 
-  async #refusalOf(batch: Batch): Promise<{ readonly error: unknown } | undefined> {
-    const { own } = batch.sum
+  async #refusalOf(own: readonly SealedRecord[]): Promise<{ readonly error: unknown } | undefined> {
     try {
       if (own.length > 0) await this.#confirm?.(own)
       return undefined
@@ -168,6 +232,7 @@ export class Writer {
     const { compacted } = history
     const change = { saved, removed, versions, evidence, leases, revision, compacted }
     const flush = await this.#counted(batch.effects, () => store.commit(change))
+    this.#stored += 1
     this.#parts.before(batch)
     for (const [key, claims] of changedClaims) state.replace(key, claims)
     for (const group of batch.groups) history.apply(group.events, group.revision)
@@ -187,13 +252,5 @@ export class Writer {
     const sum = this.#counts.changes + changes
     this.#counts = { batches: batches + 1, changes: sum, failures, failing: false }
     return { works: changes, durationMs: performance.now() - begunMs }
-  }
-}
-
-async function outcomeOf(work: Work<unknown>, batch: Batch): Promise<Outcome> {
-  try {
-    return { result: await work(batch) }
-  } catch (error) {
-    return { error }
   }
 }

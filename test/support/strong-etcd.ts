@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Running, runProgram, spawnProgram } from './child-process.ts'
 import type { Ending } from './etcd-cluster.ts'
@@ -71,6 +72,21 @@ export class StrongEtcd {
     running?.child.kill('SIGKILL')
     await running?.ended.catch(() => undefined)
     this.#member(index).running = undefined
+  }
+
+  /** Silent from now on, with its connections open, as a machine that has run out of memory is. */
+  hang(index: number): void {
+    this.#member(index).running?.child.kill('SIGSTOP')
+  }
+
+  resume(index: number): void {
+    this.#member(index).running?.child.kill('SIGCONT')
+  }
+
+  /** Starts a member that was killed without anything that it had. */
+  async restartEmpty(index: number): Promise<void> {
+    await rm(join(this.#directory, this.#member(index).name), { recursive: true })
+    await this.restart(index)
   }
 
   async killAll(): Promise<void> {
