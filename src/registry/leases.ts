@@ -194,7 +194,8 @@ export class Leases implements Startable {
   async #delete(draft: Draft, key: string): Promise<void> {
     const { policy, pen, clock, self } = this.#parts
     if (policy.kindOf(key) === 'local') return draft.remove(key)
-    const left = outliving(draft.claims(key), clock.now())
+    // Its end was rounded up to a millisecond when it was written.
+    const left = outliving(draft.claims(key), clock.now() + 1)
     if (left.some((claim) => claim.author === self)) await pen.write(draft, key, { value: null })
     else draft.replace(key, left)
   }

@@ -123,9 +123,11 @@ export class Upkeep implements Startable {
 
   /** @returns how many deadlines were seen to. */
   async #sweep(): Promise<number> {
-    const { state, policy, clock, writer } = this.#parts
+    const { state, history, policy, clock, writer } = this.#parts
     const nowMs = clock.now()
-    const due = state.due(nowMs, sweptRecordsMax)
+    const come = state.due(nowMs, sweptRecordsMax)
+    // What hangs on a lease goes with all the rest of it, at one revision (leases.ts).
+    const due = come.filter(({ key }) => (history.get(key)?.lease ?? 0n) === 0n)
     if (due.length === 0) return 0
     await writer.run(async (batch) => {
       for (const key of new Set(due.map((deadline) => deadline.key))) {

@@ -154,7 +154,8 @@ test('a frame of 10 MiB has its stream reset and its connection ended, and the n
   await eventually(() => stranger.isCut(), 'the stream was not reset')
   await assert.rejects(stranger.frame(new Uint8Array(10 * MIB)), { code: 'STREAM_CLOSED' })
   await eventually(() => !stranger.isConnected(), 'the connection is still there')
-  assert(bytesKept() - before < 8 * MIB, 'the frame is kept')
+  // The sender, in the same process, lets go of it a moment later.
+  await eventually(() => bytesKept() - before < 8 * MIB, 'the frame is kept')
   assert(!alice.network.connectedPeers().includes(stranger.identity.peerId))
   await stillHears(alice, bob, '/tools/after')
 
