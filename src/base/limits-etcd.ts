@@ -7,6 +7,8 @@ export const etcdRequestBytesMax = 1.5 * MIB
 export const etcdStreamsPerConnectionMax = 1_000
 /** Operations of one branch of a Txn: etcd's own default. */
 export const etcdTxnOperationsMax = 128
+/** Keys that one Txn looks at, some tenths of a second in which nobody else is served; no store has many more. */
+export const etcdTxnKeysMax = 1_000_000
 /** Watches of one watch stream: a client with one stream has one for each thing that it follows. */
 export const etcdWatchesPerStreamMax = 10_000
 /** Answers of a watch stream, beside events, that wait for a slow client; one that asks on and reads nothing is cut off. */

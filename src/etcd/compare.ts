@@ -1,24 +1,41 @@
-import { rangeOf } from '../registry/key-range.ts'
+import { type KeyRange, rangeOf } from '../registry/key-range.ts'
 import type { KeyValue } from '../registry/key-value.ts'
-import type { Transaction } from '../registry/transaction.ts'
 import type { Compare } from './requests.ts'
+import type { TxnVisits } from './txn-visits.ts'
 
 /** etcd's CompareTarget and CompareResult, as they travel. */
 const VALUE_TARGET = 3
 const [EQUAL, GREATER, LESS, NOT_EQUAL] = [0, 1, 2, 3]
 
-/** True when all comparisons hold. */
-export function allHold(comparisons: readonly Compare[], view: Pick<Transaction, 'range'>): boolean {
-  return comparisons.every((comparison) => holds(comparison, view))
+/** What comparisons look at. */
+export interface Compared {
+  get(key: string): KeyValue | undefined
+  /** Sorted by key. */
+  range(range: KeyRange): readonly KeyValue[]
+  /** About how many keys `range` would give, told before they are put together. */
+  count(range: KeyRange): number
+}
+
+/** True when all comparisons hold. @throws EtcdError when they look at too much. */
+export function allHold(comparisons: readonly Compare[], view: Compared, visits: TxnVisits): boolean {
+  return comparisons.every((comparison) => holds(comparison, view, visits))
 }
 
 /** True when it holds for every key of its range; a range without keys is as a key that is not there. */
-function holds(comparison: Compare, view: Pick<Transaction, 'range'>): boolean {
-  const present = view.range(rangeOf(comparison.key, comparison.range_end))
-  if (present.length > 0) return present.every((kv) => fits(comparison.result, order(comparison, kv)))
+function holds(comparison: Compare, view: Compared, visits: TxnVisits): boolean {
+  const range = rangeOf(comparison.key, comparison.range_end)
+  visits.spend(1)
+  if (range.to === undefined) return holdsFor(comparison, view.get(range.from))
+  visits.spend(view.count(range))
+  const present = view.range(range)
+  if (present.length === 0) return holdsFor(comparison, undefined)
+  return present.every((kv) => holdsFor(comparison, kv))
+}
+
+function holdsFor(comparison: Compare, kv: KeyValue | undefined): boolean {
   // Nothing is no value, not even an empty one: whatever is asked of it does not hold.
-  if (comparison.target === VALUE_TARGET) return false
-  return fits(comparison.result, order(comparison, undefined))
+  if (kv === undefined && comparison.target === VALUE_TARGET) return false
+  return fits(comparison.result, order(comparison, kv))
 }
 
 /** Below zero when the key's figure is less than the one asked for, above when it is greater. */

@@ -5,6 +5,7 @@ import { isWithin, type KeyRange, latin1, overlaps, rangeBelow, rangeOf } from '
 import type { KeyKind } from '../registry/transaction.ts'
 import type { DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest } from './requests.ts'
 import { refusals, refuse, STATUS } from './status.ts'
+import { TxnVisits } from './txn-visits.ts'
 
 /** Bytes that each operation takes in a message, beside its keys and values; and the message itself. */
 const OPERATION_BYTES = 8
@@ -30,8 +31,9 @@ export function checkDelete(request: DeleteRangeRequest): void {
 /** All of a Txn, its two branches and those within them. @throws EtcdError */
 export function checkTxn(request: TxnRequest): void {
   checkOperations(request, etcdTxnOperationsMax)
-  writesOf(request.success)
-  writesOf(request.failure)
+  const visits = new TxnVisits()
+  writesOf(request.success, visits)
+  writesOf(request.failure, visits)
   checkSize(txnBytes(request))
 }
 
@@ -116,7 +118,7 @@ interface Writes {
  *
  * @throws EtcdError
  */
-function writesOf(operations: readonly RequestOp[]): Writes {
+function writesOf(operations: readonly RequestOp[], visits: TxnVisits): Writes {
   const puts = new Set<string>()
   const deletes: KeyRange[] = []
   for (const { request_delete_range: range } of operations) {
@@ -124,15 +126,17 @@ function writesOf(operations: readonly RequestOp[]): Writes {
   }
   const add = (key: string, beside: ReadonlySet<string>) => {
     if (puts.has(key) && !beside.has(key)) throw refusals.duplicateKey()
+    visits.spend(deletes.length)
     if (deletes.some((range) => isWithin(key, range))) throw refusals.duplicateKey()
     puts.add(key)
   }
   for (const { request_txn: within } of operations) {
     if (within === undefined) continue
-    const [done, otherwise] = [writesOf(within.success), writesOf(within.failure)]
+    const [done, otherwise] = [writesOf(within.success, visits), writesOf(within.failure, visits)]
     for (const key of done.puts) add(key, NONE)
     for (const key of otherwise.puts) add(key, done.puts)
-    deletes.push(...done.deletes, ...otherwise.deletes)
+    for (const range of done.deletes) deletes.push(range)
+    for (const range of otherwise.deletes) deletes.push(range)
   }
   for (const { request_put: put } of operations) if (put !== undefined) add(latin1(put.key), NONE)
   return { puts, deletes }

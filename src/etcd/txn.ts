@@ -2,16 +2,17 @@
  * One Txn, after its rules were checked (txn-rules.ts). As in etcd, all comparisons of it and of those within it are made
  * first; then the operations of the branches taken are done in order, each seeing what those before it wrote.
  */
-import { latin1, rangeOf } from '../registry/key-range.ts'
+import { type KeyRange, latin1, rangeOf } from '../registry/key-range.ts'
 import type { KeyValue } from '../registry/key-value.ts'
 import type { KeyValueStore } from '../registry/key-value-store.ts'
 import type { Transaction } from '../registry/transaction.ts'
-import { allHold } from './compare.ts'
+import { allHold, type Compared } from './compare.ts'
 import type { Operations } from './operations.ts'
 import { select } from './range.ts'
 import type { RangeRequest, RequestOp, TxnRequest } from './requests.ts'
 import { refusals } from './status.ts'
 import { writes } from './txn-rules.ts'
+import { TxnVisits } from './txn-visits.ts'
 
 export type ReadableStore = Pick<KeyValueStore, 'revision' | 'range' | 'count'>
 
@@ -40,9 +41,11 @@ export async function runTxn(
   { keyValues, operations }: TxnParts,
 ): Promise<{ result: TxnAnswer; revision: number }> {
   const perform = (transaction: Transaction) => {
-    const path = choose(request, transaction)
+    const visits = new TxnVisits()
+    const { get, range } = transaction
+    const path = choose(request, { get, range, count: (within) => keyValues.count(within) }, visits)
     checkPath(path, transaction, keyValues)
-    return new Run(transaction, keyValues, operations).follow(path)
+    return new Run({ transaction, keyValues, operations, visits }).follow(path)
   }
   if (writes(request)) return keyValues.transact(perform)
   // What only reads needs no turn among the writers.
@@ -50,12 +53,13 @@ export async function runTxn(
   return { result: await perform(viewOf(keyValues)), revision }
 }
 
-function choose({ compare, success, failure }: TxnRequest, view: Pick<Transaction, 'range'>): Path {
-  const succeeded = allHold(compare, view)
+function choose({ compare, success, failure }: TxnRequest, view: Compared, visits: TxnVisits): Path {
+  const succeeded = allHold(compare, view, visits)
   const taken = succeeded ? success : failure
   const within = new Map<RequestOp, Path>()
   for (const operation of taken) {
-    if (operation.request_txn !== undefined) within.set(operation, choose(operation.request_txn, view))
+    if (operation.request_txn !== undefined)
+      within.set(operation, choose(operation.request_txn, view, visits))
   }
   return { succeeded, taken, within }
 }
@@ -81,16 +85,25 @@ function* operationsOf({ taken, within }: Path): Generator<RequestOp> {
   }
 }
 
+interface RunParts {
+  readonly transaction: Transaction
+  readonly keyValues: ReadableStore
+  readonly operations: Operations
+  readonly visits: TxnVisits
+}
+
 class Run {
   readonly #transaction: Transaction
   readonly #keyValues: ReadableStore
   readonly #operations: Operations
-  #wrote = false
+  readonly #visits: TxnVisits
+  #changed = 0
 
-  constructor(transaction: Transaction, keyValues: ReadableStore, operations: Operations) {
+  constructor({ transaction, keyValues, operations, visits }: RunParts) {
     this.#transaction = transaction
     this.#keyValues = keyValues
     this.#operations = operations
+    this.#visits = visits
   }
 
   async follow({ succeeded, taken, within }: Path): Promise<TxnAnswer> {
@@ -122,22 +135,32 @@ class Run {
     }
   }
 
-  #present(range: ReturnType<typeof rangeOf>, at: number): readonly KeyValue[] {
-    if (at <= 0) return this.#transaction.range(range)
+  #present(range: KeyRange, at: number): readonly KeyValue[] {
     // As of before this Txn: its own revision cannot be asked for.
     if (at >= this.#transaction.revision) throw refusals.futureRevision()
-    return this.#keyValues.range(range, at)
+    if (at <= 0 && range.to === undefined) {
+      const kv = this.#transaction.get(range.from)
+      return kv === undefined ? [] : [kv]
+    }
+    this.#visit(range, at)
+    return at > 0 ? this.#keyValues.range(range, at) : this.#transaction.range(range)
+  }
+
+  /** Before they are put together. What the Txn itself has changed is gone through too. */
+  #visit(range: KeyRange, at = 0): void {
+    this.#visits.spend(1 + this.#changed + this.#keyValues.count(range, at))
   }
 
   async #put(request: RequestOp['request_put'] & object): Promise<object> {
     const previous = await this.#operations.put(this.#transaction, request)
-    this.#wrote = true
+    this.#changed += 1
     return { response_put: { header: this.#header(), prev_kv: request.prev_kv ? previous : undefined } }
   }
 
   async #delete(request: RequestOp['request_delete_range'] & object): Promise<object> {
+    this.#visit(rangeOf(request.key, request.range_end))
     const gone = await this.#operations.delete(this.#transaction, request)
-    if (gone.length > 0) this.#wrote = true
+    this.#changed += gone.length
     const prev_kvs = request.prev_kv ? gone : []
     return { response_delete_range: { header: this.#header(), deleted: gone.length, prev_kvs } }
   }
@@ -145,7 +168,7 @@ class Run {
   /** Of an operation: the present revision until the first write, from then on that of the Txn. */
   #header(): { readonly revision: number } {
     const { revision } = this.#transaction
-    return { revision: this.#wrote ? revision : revision - 1 }
+    return { revision: this.#changed > 0 ? revision : revision - 1 }
   }
 }
 

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { headersOf } from '../../../src/etcd/header.ts'
 import { KeyValueService } from '../../../src/etcd/key-value-service.ts'
 import { Operations } from '../../../src/etcd/operations.ts'
-import type { TxnRequest } from '../../../src/etcd/requests.ts'
+import type { Compare, RequestOp, TxnRequest } from '../../../src/etcd/requests.ts'
 import { KeyValue } from '../../../src/registry/key-value.ts'
 import {
   deleteOp,
@@ -118,6 +118,48 @@ test('what cannot be done leaves nothing of a Txn', async (t) => {
   await assert.rejects(txn({ success: [putOp('/a'), kept] }), { message: 'etcdserver: key not found' })
   assert.equal(keyValues.revision, revision)
   assert.equal(kv.range(rangeRequest('/a')).count, 0)
+})
+
+test('a Txn looks at so many keys and no more, however often it names them', async (t) => {
+  const { kv, txn, keys } = await open(t)
+  const many = 500
+  for (let first = 0; first < many; first += 100) {
+    await txn({ success: Array.from({ length: 100 }, (_, i) => putOp(`/local/k/${first + i}`, 'x')) })
+  }
+  const every = { ...missing('/local/k/'), range_end: Buffer.from('/local/k0') }
+  const present = { ...every, result: 1 }
+  const times = (count: number, one: Compare) => Array<Compare>(count).fill(one)
+  const within = (compare: Compare[], count: number) => Array<RequestOp>(count).fill(txnOp({ compare }))
+  const tooMany = { code: 8, message: /^mao: .*1000000 keys at most.*several Txns/ }
+
+  // A small message: sixty comparisons, a hundred times over.
+  await assert.rejects(txn({ success: within(times(60, present), 60) }), tooMany)
+  await assert.rejects(txn({ success: [putOp('/local/a'), ...within(times(60, present), 60)] }), tooMany)
+  assert.equal((await txn({ success: within(times(60, present), 30) })).succeeded, true)
+  // The first comparison that does not hold is the last that is made.
+  const fails = [every, ...times(60, present)]
+  assert.equal((await txn({ success: within(fails, 60) })).succeeded, true)
+
+  const ranges = Array<RequestOp>(60).fill(rangeOp('/local/k/', '/local/k0'))
+  const nested = Array<RequestOp>(60).fill(txnOp({ success: ranges }))
+  await assert.rejects(txn({ success: nested }), tooMany)
+  const deletes = Array<RequestOp>(60).fill(deleteOp('/local/k/', '/local/k0'))
+  await assert.rejects(txn({ success: Array<RequestOp>(60).fill(txnOp({ success: deletes })) }), tooMany)
+  // What it has deleted itself is gone through by every operation after it.
+  const gone = deleteOp('/local/k/', '/local/k0')
+  const one = Array<RequestOp>(60).fill(deleteOp('/local/none'))
+  await assert.rejects(txn({ success: [gone, ...Array(60).fill(txnOp({ success: one }))] }), tooMany)
+  assert.equal(keys('/local/k/').filter((shown) => shown.startsWith('/local/k/')).length, many)
+  assert.equal(kv.range(rangeRequest('/local/a')).count, 0)
+})
+
+test('many puts and many deletions of one Txn are compared with each other only so far', async (t) => {
+  const { txn } = await open(t)
+  const puts = (group: number) => Array.from({ length: 60 }, (_, i) => putOp(`/local/p/${group}/${i}`))
+  const deletes = (group: number) => Array.from({ length: 60 }, (_, i) => deleteOp(`/local/d/${group}/${i}`))
+  const groups = (of: (group: number) => RequestOp[], count: number) =>
+    Array.from({ length: count }, (_, group) => txnOp({ success: of(group) }))
+  await assert.rejects(txn({ success: [...groups(deletes, 34), ...groups(puts, 34)] }), { code: 8 })
 })
 
 test('in strong mode a comparison may decide over a shared key', async (t) => {
