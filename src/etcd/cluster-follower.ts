@@ -75,7 +75,12 @@ export class ClusterFollower {
     if (progress.applied === undefined) return
     if (Number(revision) >= progress.applied && (await this.#stands(endpoint))) return
     log.warn({ endpoint: endpoint.url }, 'the etcd cluster has another history than before; it is read anew')
-    progress.restart()
+    this.#restart()
+  }
+
+  #restart(): void {
+    this.#parts.progress.restart()
+    this.#parts.inbox.restart()
   }
 
   async #stands(endpoint: ClusterEndpoint): Promise<boolean> {
@@ -106,7 +111,7 @@ export class ClusterFollower {
       for await (const response of endpoint.watch(request, signal)) {
         if (Number(response.compact_revision) > 0) {
           log.info({ applied: progress.applied }, 'the etcd cluster was compacted meanwhile; it is read anew')
-          progress.restart()
+          this.#restart()
           throw new NodeError('REGISTRY_UNREACHABLE', 'The history of the cluster was compacted')
         }
         if (response.canceled) throw new NodeError('REGISTRY_UNREACHABLE', response.cancel_reason)

@@ -60,6 +60,14 @@ export class ClusterInbox {
     return this.#own
   }
 
+  /** The cluster is read anew, perhaps with another history: revisions of before say nothing. */
+  restart(): void {
+    this.#own.clear()
+    this.#waiting.clear()
+    this.#waitingBytes = 0
+    this.#overflowed = false
+  }
+
   /** Something was taken since what waits was judged last. */
   get hasNews(): boolean {
     return this.#news && this.#waiting.size > 0

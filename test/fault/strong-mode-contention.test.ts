@@ -137,3 +137,32 @@ test('a cluster that does not answer holds up what it has to confirm, and nothin
   assert.equal(text(bob.registry.get('/shared/count')?.value), '1')
   assert.deepEqual([registry.get('/shared/mine')?.version, seen], [1, []])
 })
+
+test('a cluster that lost everything is kept in order as before: what is written over is put back, what has run out is taken out', async (t) => {
+  const etcd = await StrongEtcd.start(t, { members: 1 })
+  const [alice] = await startStrongFederation(t, [], { address: { endpoints: etcd.endpoints } })
+  assert(alice)
+  const { registry, cluster, genesis, identity } = alice
+  await cluster.catchUp()
+  // So that the new history is behind the old one.
+  for (let n = 0; n < 50; n += 1) await registry.put('/shared/often', bytes(`${n}`))
+  const mine = await registry.put('/shared/mine', bytes('1'))
+  const expiresMs = mine.timeMs + 12_000
+  await registry.put('/shared/short', bytes('1'), { expiresMs })
+
+  await etcd.kill(0)
+  await etcd.restartEmpty(0)
+  const place = (key: string) => `/mao/${genesis.federation}/records${key} ${identity.peerId}`
+  const kept = async (key: string) => (await etcd.ctl('get', place(key))).includes(genesis.federation)
+  await eventually(() => kept('/shared/short'), 'the cluster did not get its records back', 30_000)
+  await cluster.catchUp()
+  await etcd.ctl('put', place('/shared/mine'), 'rubbish')
+  const isBack = async () => !(await etcd.ctl('get', place('/shared/mine'))).includes('rubbish')
+  await eventually(isBack, 'what was written over was not put back', 30_000)
+  await eventually(
+    async () => !(await kept('/shared/short')),
+    'the cluster keeps what has run out since',
+    40_000,
+  )
+  assert(await kept('/shared/mine'))
+})
