@@ -32,7 +32,10 @@ export type ApiNode = Pick<
 
 export interface ApiRooms {
   readonly genesis: Genesis
-  readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'digest' | 'revision' | 'index' | 'keyValues'>
+  readonly registry: Pick<
+    Registry,
+    'get' | 'list' | 'claims' | 'digest' | 'revision' | 'index' | 'keyValues' | 'put'
+  >
   readonly members: Pick<Members, 'list' | 'get'>
   readonly presences: Pick<Presences, 'seen'>
   /** How the registry reaches the other members: by gossip and catch-up, or through an etcd cluster. */

@@ -3,9 +3,10 @@ import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { DAY_MS, keysDeletedMax, leaseTtlSecondsMin, SECOND_MS } from '../base/limits.ts'
 import { type KeyRange, rangeBelow } from '../registry/key-range.ts'
-import type { KeyValueStore } from '../registry/key-value-store.ts'
+import type { KeyValue } from '../registry/key-value.ts'
 import type { ApiNode, ApiRooms } from './api-node.ts'
 import { entryDetail, keyOf } from './registry-entries.ts'
+import { ExpiryLeases } from './registry-leases.ts'
 import { keySchema, nothingAt, revisionSchema } from './registry-routes.ts'
 import { checkValue } from './registry-values.ts'
 import { compactedSchema, deletedSchema, entryDetailSchema } from './registry-views.ts'
@@ -44,7 +45,7 @@ const put = createRoute({
   responses: tells(entryDetailSchema, 'The entry as it stands'),
 })
 
-const remove = createRoute({
+const removeOne = createRoute({
   method: 'delete',
   path: '/registry/entry',
   summary: 'Delete one key',
@@ -81,25 +82,46 @@ const compact = createRoute({
 
 export function registryWriteRoutes(node: ApiNode, revisions: RevisionClock): OpenAPIHono {
   const routes = newRoutes()
+  const leases = new ExpiryLeases()
+  const write = async (place: string, bytes: Uint8Array, lease: bigint) => {
+    const { keyValues } = node.federation.registry
+    const { result: former } = await keyValues.transact(async (tx) => {
+      const before = tx.get(place)
+      await tx.put(place, bytes, lease)
+      return before
+    })
+    await leases.replaced(keyValues.leases, [former])
+  }
+  const remove = async (range: KeyRange) => {
+    const { gone, revision } = await deleteAll(node.federation, range)
+    await leases.replaced(node.federation.registry.keyValues.leases, gone)
+    return { deleted: gone.length, revision }
+  }
   routes.openapi(put, async (c) => {
     const { key, value, expiresInMs } = c.req.valid('json')
     const { federation } = node
-    const { keyValues } = federation.registry
+    const { registry } = federation
+    const { keyValues } = registry
     const [place, bytes] = [keyOf(key), bytesOf(value)]
     checkValue(key, bytes)
-    const kv = await withLease(keyValues, expiresInMs, (lease) =>
-      keyValues.transact((tx) => tx.put(place, bytes, lease)),
-    )
-    return c.json(entryDetail(federation, keyValues.get(place) ?? kv.result), 200)
+    if (expiresInMs !== undefined && keyValues.kindOf(place) === 'shared') {
+      // The record itself says when it ends; a lease would be there to be kept alive.
+      await registry.put(place, bytes, { expiresMs: Date.now() + wholeSeconds(expiresInMs), shown: true })
+    } else if (expiresInMs !== undefined && keyValues.kindOf(place) === 'local') {
+      await leases.with(keyValues.leases, expiresInMs, (lease) => write(place, bytes, lease))
+    } else await write(place, bytes, 0n)
+    const written = keyValues.get(place)
+    if (written === undefined) throw nothingAt(key)
+    return c.json(entryDetail(federation, written), 200)
   })
-  routes.openapi(remove, async (c) => {
+  routes.openapi(removeOne, async (c) => {
     const { key } = c.req.valid('query')
-    const gone = await deleteAll(node.federation, { from: keyOf(key), to: undefined })
+    const gone = await remove({ from: keyOf(key), to: undefined })
     if (gone.deleted === 0) throw nothingAt(key)
     return c.json(gone, 200)
   })
   routes.openapi(removeBelow, async (c) => {
-    return c.json(await deleteAll(node.federation, rangeBelow(keyOf(c.req.valid('query').prefix))), 200)
+    return c.json(await remove(rangeBelow(keyOf(c.req.valid('query').prefix))), 200)
   })
   routes.openapi(compact, async (c) => {
     const { revision, keepMs } = c.req.valid('json')
@@ -119,26 +141,14 @@ function bytesOf(value: z.output<typeof valueSchema>): Uint8Array {
   return 'text' in value ? Buffer.from(value.text, 'utf8') : Buffer.from(value.base64, 'base64')
 }
 
-/** A lease of its own for a key that is to end by itself: on a shared key it makes the record end everywhere. */
-async function withLease<T>(
-  { leases }: Pick<KeyValueStore, 'leases'>,
-  lifeMs: number | undefined,
-  write: (lease: bigint) => Promise<T>,
-): Promise<T> {
-  if (lifeMs === undefined) return write(0n)
-  const { id } = await leases.grant(0n, Math.ceil(lifeMs / SECOND_MS))
-  try {
-    return await write(id)
-  } catch (error) {
-    await leases.revoke(id)
-    throw error
-  }
+function wholeSeconds(ms: number): number {
+  return Math.ceil(ms / SECOND_MS) * SECOND_MS
 }
 
 async function deleteAll(
   { registry, members }: ApiRooms,
   range: KeyRange,
-): Promise<{ deleted: number; revision: number }> {
+): Promise<{ gone: readonly KeyValue[]; revision: number }> {
   const { result, revision } = await registry.keyValues.transact(async (tx) => {
     const present = tx.range(range)
     if (present.length > keysDeletedMax) {
@@ -148,13 +158,13 @@ async function deleteAll(
     const gone = await tx.delete(range)
     // What another member claims is still there when our own claim has gone, or was none.
     const [left] = tx.range(range)
-    if (left === undefined) return gone.length
+    if (left === undefined) return gone
     const author = registry.get(left.key)?.author
     const owner = author === undefined ? 'another member' : (members.get(author)?.name ?? author)
     const message = `${left.key} belongs to ${owner}, so it would stay; nothing was deleted. Its owner or an operator can`
     throw new NodeError('CONFLICT', message, { key: left.key, author })
   })
-  return { deleted: result, revision }
+  return { gone: result, revision }
 }
 
 function revisionOf(revisions: RevisionClock, keepMs: number): number {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compactedSchema, deletedSchema, entriesSchema, historySchema } from '../../src/api/registry-views.ts'
+import { leasesMax } from '../../src/base/limits.ts'
 import { askRaw, problemIn, startTestApi } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { digestOf, founder, get, put, TOOL, told } from '../support/registry-api.ts'
@@ -78,6 +79,51 @@ test('what ends by itself says when, and ends', async (t) => {
   const refused = { key: '/shared/no key', value: { text: 'x' }, expiresInMs: 60_000 }
   assert.equal(problemIn(await api.ask('PUT', '/api/v1/registry/entry', refused)).code, 'INVALID_INPUT')
   assert.equal(registry.keyValues.leases.list().length, leases)
+})
+
+test('a key that is written again and again uses up no leases', async (t) => {
+  const api = await founder(t)
+  const { keyValues } = api.node.federation.registry
+  const { leases } = keyValues
+  const soon = { expiresInMs: 3_600_000 }
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(Array.from({ length: 20 }, (_, i) => put(api, '/local/beat', { text: `${i}` }, soon)))
+    await put(api, '/shared/beat', { text: `${round}` }, soon)
+  }
+  const [id = 0n, ...more] = leases.list()
+  assert.deepEqual(more, [])
+  assert.deepEqual(leases.timeToLive(id)?.keys, ['/local/beat'])
+  // What is to stay, or is deleted, needs none.
+  await put(api, '/local/beat', { text: 'stays' })
+  assert.deepEqual(leases.list(), [])
+  await put(api, '/local/beat', { text: 'x' }, soon)
+  await put(api, '/local/other', { text: 'x' }, soon)
+  told(deletedSchema, await api.ask('DELETE', '/api/v1/registry?prefix=/local/'))
+  assert.deepEqual(leases.list(), [])
+
+  // The leases of etcd's clients are theirs, also when nothing hangs on them.
+  const theirs = await leases.grant(0n, 3_600)
+  await keyValues.transact((tx) => tx.put('/local/theirs', Buffer.from('x'), theirs.id))
+  await put(api, '/local/theirs', { text: 'ours' })
+  assert.deepEqual(leases.list(), [theirs.id])
+})
+
+test('where there are as many leases as there may be, those of keys that others replaced are given back', async (t) => {
+  const api = await founder(t)
+  const { keyValues } = api.node.federation.registry
+  const { leases } = keyValues
+  const soon = { expiresInMs: 3_600_000 }
+  await put(api, '/local/a', { text: 'x' }, soon)
+  await put(api, '/local/b', { text: 'x' }, soon)
+  // As an etcd client does it.
+  await keyValues.transact((tx) => tx.delete({ from: '/local/a', to: undefined }))
+  while (leases.list().length < leasesMax) {
+    const room = Math.min(1_000, leasesMax - leases.list().length)
+    await Promise.all(Array.from({ length: room }, () => leases.grant(0n, 3_600)))
+  }
+  assert.ok((await put(api, '/local/c', { text: 'x' }, soon)).lease)
+  const full = { key: '/local/d', value: { text: 'x' }, ...soon }
+  assert.equal(problemIn(await api.ask('PUT', '/api/v1/registry/entry', full)).code, 'QUEUE_FULL')
 })
 
 test('what no member could read is refused before it is signed', async (t) => {
