@@ -63,8 +63,12 @@ export const syncTurnMs = 20 * SECOND_MS
 export const syncTimeoutMs = 1 * HOUR_MS
 /** Peers whose last catch-up and digest are remembered for the operator. */
 export const syncPeersToldMax = 1_000
-/** Digests of ranges that are kept until the next change: those that every catch-up asks for first, and a few more. */
-export const digestsCachedMax = 64
+/** Digests of ranges that are kept until the next change: those that every catch-up asks for, and some answers' worth. */
+export const digestsCachedMax = 1_024
+/** What is done at once of an answer: short beside all that a node has to do in time, long beside a turn of its loop. */
+export const syncSliceMs = 2
+/** Questions of one peer that wait for their answers: one for each of its streams, and as many of streams just cut. */
+export const syncQuestionsPerPeerMax = 16
 /** Writes that wait for the store. */
 export const storeQueueMax = 10_000
 /** Proofs kept of authors that gave one version two values: enough to show, too few to fill a disk with. */

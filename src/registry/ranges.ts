@@ -13,12 +13,16 @@ import {
   syncRecordsPerFrameMax,
 } from '../base/limits.ts'
 import { placeOf, type SealedRecord } from './record.ts'
-import type { Range, RecordIndex } from './record-index.ts'
+import { after, type Range, type RecordIndex } from './record-index.ts'
+import { atOnce, type Sliced } from './sync-slices.ts'
 
 export { EVERYTHING, type Range } from './record-index.ts'
 
 /** What is asked of the records by those who reconcile them. */
-export type View = Pick<RecordIndex, 'get' | 'within' | 'first' | 'count' | 'digest' | 'split'>
+export type View = Pick<
+  RecordIndex,
+  'get' | 'within' | 'first' | 'count' | 'digest' | 'measuring' | 'splitting'
+>
 
 /** A range as one side holds it. */
 export interface RangeDigest extends Range {
@@ -72,17 +76,23 @@ export interface Fetched {
 
 /** What the side that holds `index` answers to the other side's digest of a range. */
 export function answer(index: View, asked: RangeDigest): RangeAnswer {
-  const digest = index.digest(asked)
+  return atOnce(answering(index, asked))
+}
+
+/** As `answer`, in slices: what changes meanwhile may be in the answer or not, and the next question tells. */
+export function* answering(index: View, asked: RangeDigest): Sliced<RangeAnswer> {
+  const { digest } = yield* index.measuring(asked)
   if (digest === asked.digest) return { kind: 'same' }
-  if (index.count(asked) <= syncListedMax) {
-    return { kind: 'list', digest, held: heldWithin(index, asked) }
+  const few = index.first(asked, syncListedMax + 1)
+  if (few.length > syncListedMax) {
+    const parts: Part[] = []
+    for (const part of yield* index.splitting(asked, syncPartsMax)) {
+      parts.push({ from: part.from, ...(yield* index.measuring(part)) })
+    }
+    // Unless most of it was deleted meanwhile.
+    if (parts.length > 1) return { kind: 'split', digest, parts }
   }
-  const parts = index.split(asked, syncPartsMax).map((part) => ({
-    from: part.from,
-    digest: index.digest(part),
-    count: index.count(part),
-  }))
-  return { kind: 'split', digest, parts }
+  return { kind: 'list', digest, held: few.slice(0, syncListedMax).map(heldOf) }
 }
 
 /**
@@ -118,14 +128,12 @@ export function isFetched(index: View, range: Differing): boolean {
 }
 
 export function wanted(index: View, { from, to }: Range): Wanted {
-  return { from, to, have: heldWithin(index, { from, to }) }
+  return { from, to, have: index.within({ from, to }).map(heldOf) }
 }
 
-function heldWithin(index: View, range: Range): Held[] {
-  return [...index.within(range)].map((record) => {
-    const { version, hash } = record
-    return { place: placeOf(record), version, hash }
-  })
+function heldOf(record: SealedRecord): Held {
+  const { version, hash } = record
+  return { place: placeOf(record), version, hash }
 }
 
 /** Whether the record of one side at a place wins over what the other holds there, if it does. */
@@ -135,26 +143,34 @@ function wins(record: Omit<Held, 'place'>, held: Omit<Held, 'place'> | undefined
   return record.version === held.version ? record.hash > held.hash : record.version > held.version
 }
 
-/**
- * What of `ranges` fits one answer of about `bytesMax`: at least one record, unless nothing is lacking. Records of the
- * authors named in `except` are left out.
- */
-export function collect(
-  index: View,
-  { ranges, except }: { readonly ranges: readonly Wanted[]; readonly except: readonly string[] },
-  bytesMax: number,
-): Fetched {
+/** What is asked for: ranges in order, none of which overlaps another, but for the records of some authors. */
+export interface Wish {
+  readonly ranges: readonly Wanted[]
+  readonly except: readonly string[]
+}
+
+/** What of a wish fits one answer of about `bytesMax`: at least one record, unless nothing is lacking. */
+export function collect(index: View, wish: Wish, bytesMax: number): Fetched {
+  return atOnce(collecting(index, wish, bytesMax))
+}
+
+/** As `collect`, in slices: what changes meanwhile may be in the answer or not. */
+export function* collecting(index: View, wish: Wish, bytesMax: number): Sliced<Fetched> {
+  const except = new Set(wish.except)
   const envelopes: Uint8Array[] = []
   let bytes = 0
-  for (const [range, want] of ranges.entries()) {
+  for (const [range, want] of wish.ranges.entries()) {
     const have = new Map(want.have.map((held) => [held.place, held]))
-    for (const record of inOrder(index, want)) {
-      if (except.includes(record.author) || !wins(record, have.get(placeOf(record)))) continue
-      if (bytes >= bytesMax || envelopes.length >= syncRecordsPerFrameMax) {
-        return { envelopes, next: { range, from: placeOf(record) } }
+    for (const records of inSlices(index, want)) {
+      for (const record of records) {
+        if (except.has(record.author) || !wins(record, have.get(placeOf(record)))) continue
+        if (bytes >= bytesMax || envelopes.length >= syncRecordsPerFrameMax) {
+          return { envelopes, next: { range, from: placeOf(record) } }
+        }
+        envelopes.push(record.envelope)
+        bytes += record.envelope.length
       }
-      envelopes.push(record.envelope)
-      bytes += record.envelope.length
+      yield
     }
   }
   return { envelopes, next: null }
@@ -188,9 +204,8 @@ function lacking(index: View, asked: Range, held: readonly Held[]): Differing[] 
   return missing
 }
 
-/** The range of one place: nothing sorts between a text and the same text with a zero byte behind it. */
 function onlyAt(place: string): Range {
-  return { from: place, to: `${place}\0` }
+  return { from: place, to: after(place) }
 }
 
 /** Parts cover their range without a gap or an overlap, and each is smaller: checked, not believed. */
@@ -204,14 +219,12 @@ function partsOf(asked: Range, parts: readonly Part[]): Differing[] {
 }
 
 /** The records of a range, some at a time: an answer seldom needs all of a large one. */
-function* inOrder(index: View, { from, to }: Range): Iterable<SealedRecord> {
-  let begin = from
-  for (;;) {
-    const records = index.first({ from: begin, to }, syncPartRecordsMax)
-    yield* records
-    const last = records.at(-1)
-    if (last === undefined || records.length < syncPartRecordsMax) return
-    begin = onlyAt(placeOf(last)).to as string
+function* inSlices(index: View, { from, to }: Range): Iterable<readonly SealedRecord[]> {
+  for (let rest: string | undefined = from; rest !== undefined; ) {
+    const records = index.first({ from: rest, to }, syncPartRecordsMax)
+    yield records
+    const last = records[syncPartRecordsMax - 1]
+    rest = last === undefined ? undefined : after(placeOf(last))
   }
 }
 

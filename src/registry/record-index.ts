@@ -18,6 +18,7 @@ import { createHash } from 'node:crypto'
 import { digestsCachedMax } from '../base/limits.ts'
 import { OrderedMap } from '../base/ordered-map.ts'
 import { placeOf, type SealedRecord } from './record.ts'
+import { atOnce, type Sliced } from './sync-slices.ts'
 
 /** Places from `from` (inclusive) up to `to` (exclusive; null: to the end). */
 export interface Range {
@@ -26,6 +27,12 @@ export interface Range {
 }
 
 export const EVERYTHING: Range = { from: '', to: null }
+
+/** What two nodes compare of a range. */
+export interface RangeMeasure {
+  readonly digest: string
+  readonly count: number
+}
 
 interface Measure {
   readonly digest: Buffer
@@ -41,6 +48,9 @@ const HASH_BYTES = 32
 const RUN_MARK = '00'
 /** Sorts after every place: places are ASCII. */
 const AFTER_ALL = '\uffff'
+/** Runs, and records of a run, that are looked at before others may go first: some tenths of a millisecond. */
+const SLICE = 1_024
+const ENOUGH = { break: true }
 /** Parts begin where runs begin when each run is at most one so-manieth of a part. */
 const RUN_SHARE_MIN = 4
 
@@ -54,8 +64,9 @@ export class RecordIndex {
   readonly #records = new OrderedMap<SealedRecord>()
   /** By the place at which each run begins; the first begins before everything. */
   readonly #runs = new OrderedMap<Run>()
-  /** Digests of whole ranges since the last change. */
-  readonly #digests = new Map<string, string>()
+  /** What ranges came to since the last change. */
+  readonly #measures = new Map<string, RangeMeasure>()
+  #changes = 0
 
   constructor() {
     this.#runs.set('', { measure: undefined })
@@ -85,64 +96,83 @@ export class RecordIndex {
   }
 
   /** The records of a range, sorted; as they are now, not as they will be while the caller goes through them. */
-  within({ from, to }: Range): readonly SealedRecord[] {
-    const found: SealedRecord[] = []
-    this.#records.forRange(from, to ?? AFTER_ALL, false, (_, record) => {
-      found.push(record)
-    })
-    return found
+  within(range: Range): readonly SealedRecord[] {
+    return this.first(range, this.size)
   }
 
   /** The first `max` records of a range. */
   first({ from, to }: Range, max: number): readonly SealedRecord[] {
-    // The tree gives one more than it is asked for.
-    const found = this.#records.getRange(from, to ?? AFTER_ALL, false, max)
-    return found.slice(0, max).map(([, record]) => record)
+    const found: SealedRecord[] = []
+    if (max <= 0) return found
+    this.#records.forRange(from, to ?? AFTER_ALL, false, (_, record) => {
+      found.push(record)
+      return found.length < max ? undefined : ENOUGH
+    })
+    return found
   }
 
   count(range: Range): number {
-    let count = 0
-    this.#eachRun(range, (run) => {
-      count += run.count
-    })
-    return count
+    return atOnce(this.measuring(range)).count
   }
 
   /** Hex; see above for what it is taken over. */
   digest(range: Range): string {
+    return atOnce(this.measuring(range)).digest
+  }
+
+  /** At most `parts` ranges that cover `range`; see `splitting`. */
+  split(range: Range, parts: number): Range[] {
+    return atOnce(this.splitting(range, parts))
+  }
+
+  /** The digest and the number of the records of a range. What changes meanwhile is seen or not, and nothing of it kept. */
+  *measuring(range: Range): Sliced<RangeMeasure> {
     const name = nameOf(range)
-    const known = this.#digests.get(name)
+    const known = this.#measures.get(name)
     if (known !== undefined) return known
+    const changes = this.#changes
     const hash = createHash('sha256')
-    this.#eachRun(range, (run) => hash.update(run.digest))
-    const digest = hash.digest('hex')
-    if (this.#digests.size >= digestsCachedMax) this.#digests.clear()
-    this.#digests.set(name, digest)
-    return digest
+    let count = 0
+    yield* this.#eachRun(range, (run) => {
+      hash.update(run.digest)
+      count += run.count
+    })
+    const measure = { digest: hash.digest('hex'), count }
+    if (changes !== this.#changes) return measure
+    if (this.#measures.size >= digestsCachedMax) this.#measures.clear()
+    this.#measures.set(name, measure)
+    return measure
   }
 
   /**
    * At most `parts` ranges of about equally many records that cover `range`; itself when it holds fewer than two. They
    * begin where runs begin, so that their digests are known already, unless the runs are too few or too uneven for it.
    */
-  split(range: Range, parts: number): Range[] {
+  *splitting(range: Range, parts: number): Sliced<Range[]> {
     const runs: Stretch[] = []
-    this.#eachRun(range, ({ count }, from) => runs.push({ from, count }))
-    const total = runs.reduce((sum, run) => sum + run.count, 0)
-    const even = runs.every((run) => run.count * parts * RUN_SHARE_MIN <= total)
-    const stretches = even ? runs : this.within(range).map((record) => ({ from: placeOf(record), count: 1 }))
+    yield* this.#eachRun(range, ({ count }, from) => runs.push({ from, count }))
+    const total = runs.reduce((sum, { count }) => sum + count, 0)
     // The outer bounds stay those of the range, so that nothing falls between two parts.
     const starts = [range.from]
     let before = 0
-    for (const { from, count } of stretches) {
-      if (before > 0 && before * parts >= total * starts.length) starts.push(from)
+    const pass = ({ from, count }: Stretch) => {
+      const isDue = before > 0 && before * parts >= total * starts.length
+      if (isDue && starts.length < parts) starts.push(from)
       before += count
+    }
+    if (runs.every(({ count }) => count * parts * RUN_SHARE_MIN <= total)) {
+      for (const run of runs) pass(run)
+    } else {
+      yield* this.#eachSlice(range, (records) => {
+        for (const record of records) pass({ from: placeOf(record), count: 1 })
+      })
     }
     return starts.map((from, index) => ({ from, to: starts[index + 1] ?? range.to }))
   }
 
   #changed(place: string, begins: boolean): void {
-    this.#digests.clear()
+    this.#changes += 1
+    this.#measures.clear()
     // Where a run begins or begins no longer, the run before ends elsewhere.
     if (begins || this.#runs.has(place)) this.#touch(this.#runs.nextLowerPair(place)?.[1])
     if (begins) this.#runs.set(place, { measure: undefined })
@@ -154,16 +184,22 @@ export class RecordIndex {
   }
 
   /** The runs of a range, those at its ends as far as they are inside; none that is empty. */
-  #eachRun(range: Range, found: (run: Measure, from: string) => void): void {
-    const first = this.#runs.getPairOrNextLower(range.from)?.[0] ?? ''
-    const runs = this.#runs.getRange(first, range.to ?? AFTER_ALL, false)
-    for (const [index, [begin, run]] of runs.entries()) {
-      const end = runs[index + 1]?.[0]
-      const from = begin < range.from ? range.from : begin
-      const whole = from === begin && (end !== undefined || this.#endsAt(begin, range.to))
-      const measure = (whole ? run.measure : undefined) ?? this.#measure({ from, to: end ?? range.to })
-      if (whole) run.measure = measure
-      if (measure.count > 0) found(measure, from)
+  *#eachRun(range: Range, found: (run: Measure, from: string) => void): Sliced<void> {
+    for (let rest: string | undefined = range.from; rest !== undefined; ) {
+      const first = this.#runs.getPairOrNextLower(rest)?.[0] ?? ''
+      // The tree gives one more than it is asked for; with that the next slice begins.
+      const runs = this.#runs.getRange(first, range.to ?? AFTER_ALL, false, SLICE)
+      for (const [index, [begin, run]] of runs.slice(0, SLICE).entries()) {
+        const from = begin < rest ? rest : begin
+        const end = runs[index + 1]?.[0]
+        const whole = from === begin && (end !== undefined || this.#endsAt(begin, range.to))
+        const known = whole ? run.measure : undefined
+        const measure =
+          known ?? (yield* this.#measuringRun({ from, to: end ?? range.to }, whole ? run : undefined))
+        if (measure.count > 0) found(measure, from)
+      }
+      rest = runs[SLICE]?.[0]
+      yield
     }
   }
 
@@ -172,12 +208,36 @@ export class RecordIndex {
     return (this.#runs.nextHigherKey(begin) ?? null) === to
   }
 
-  #measure(range: Range): Measure {
-    const records = this.within(range)
-    const hashes = Buffer.allocUnsafe(HASH_BYTES * records.length)
-    for (const [index, record] of records.entries()) hashes.write(record.hash, HASH_BYTES * index, 'hex')
-    return { digest: createHash('sha256').update(hashes).digest(), count: records.length }
+  /** Keeps it for `run`, if that is what it measures and nothing has changed meanwhile. */
+  *#measuringRun(range: Range, run: Run | undefined): Sliced<Measure> {
+    const changes = this.#changes
+    const hash = createHash('sha256')
+    let count = 0
+    yield* this.#eachSlice(range, (records) => {
+      const hashes = Buffer.allocUnsafe(HASH_BYTES * records.length)
+      for (const [index, record] of records.entries()) hashes.write(record.hash, HASH_BYTES * index, 'hex')
+      hash.update(hashes)
+      count += records.length
+    })
+    const measure = { digest: hash.digest(), count }
+    if (run !== undefined && changes === this.#changes) run.measure = measure
+    return measure
   }
+
+  *#eachSlice({ from, to }: Range, found: (records: readonly SealedRecord[]) => void): Sliced<void> {
+    for (let rest: string | undefined = from; rest !== undefined; ) {
+      const records = this.first({ from: rest, to }, SLICE)
+      found(records)
+      const last = records[SLICE - 1]
+      rest = last === undefined ? undefined : after(placeOf(last))
+      yield
+    }
+  }
+}
+
+/** Nothing sorts between a text and the same text with a zero byte behind it. */
+export function after(place: string): string {
+  return `${place}\0`
 }
 
 /** Bounds may be any text, so that nothing that stands between them would tell where the one ends. */

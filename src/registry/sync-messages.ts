@@ -9,6 +9,7 @@ import {
   keyBytesMax,
   syncAuthorsExceptedMax,
   syncListedMax,
+  syncPartHeldMax,
   syncPartsMax,
   syncRangesComparedMax,
   syncRangesFetchedMax,
@@ -45,19 +46,23 @@ const count = z.number().int().nonnegative()
  * What one side holds in a range, as one text and one byte string, since there may be thousands of records: on a line
  * each place and version, and the hashes one behind the other.
  */
-const heldSchema = z.tuple([z.string(), bytesSchema]).transform(([text, hashes], context): Held[] => {
-  const lines = text === '' ? [] : text.split('\n')
-  const hex = hexOf(hashes)
-  const held = lines.map((line, at) => {
-    const space = line.lastIndexOf(' ')
-    const hash = hex.slice(2 * HASH_BYTES * at, 2 * HASH_BYTES * (at + 1))
-    return { place: line.slice(0, Math.max(0, space)), version: versionIn(line.slice(space + 1)), hash }
+function heldSchema(recordsMax: number) {
+  return z.tuple([z.string(), bytesSchema]).transform(([text, hashes], context): Held[] => {
+    // Counted before anything is taken apart: a frame has room for half a million lines.
+    const lines = text === '' ? [] : text.split('\n', recordsMax + 1)
+    if (lines.length <= recordsMax && hashes.length === HASH_BYTES * lines.length) {
+      const hex = hexOf(hashes)
+      const held = lines.map((line, at) => {
+        const space = line.lastIndexOf(' ')
+        const hash = hex.slice(2 * HASH_BYTES * at, 2 * HASH_BYTES * (at + 1))
+        return { place: line.slice(0, Math.max(0, space)), version: versionIn(line.slice(space + 1)), hash }
+      })
+      if (held.every(isSound)) return held
+    }
+    context.addIssue('the text does not fit the hashes, or there is too much of both')
+    return z.NEVER
   })
-  const sound = hashes.length === HASH_BYTES * held.length && held.every(isSound)
-  if (sound) return held
-  context.addIssue('the text does not fit the hashes')
-  return z.NEVER
-})
+}
 
 function isSound({ place, version }: Held): boolean {
   return place.length <= PLACE_CHARACTERS_MAX && Number.isInteger(version) && version <= versionMax
@@ -68,15 +73,31 @@ function versionIn(text: string): number {
   return /^[1-9][0-9]*$/.test(text) ? Number(text) : Number.NaN
 }
 
+/** [S2] Of ranges that overlap one would have to answer for the same records again and again. */
+function isInOrder(ranges: readonly (readonly [from: string, to: string | null, ...unknown[]])[]): boolean {
+  return ranges.every(([from, to], at) => {
+    const next = ranges[at + 1]
+    if (to === null) return next === undefined
+    return from < to && (next === undefined || to <= next[0])
+  })
+}
+const ORDER = 'ranges are in order, and none is empty or overlaps another'
+
 const compareSchema = z.strictObject({
   kind: z.literal('compare'),
   federation: z.string(),
-  ranges: z.array(z.tuple([place, place.nullable(), hash])).max(syncRangesComparedMax),
+  ranges: z
+    .array(z.tuple([place, place.nullable(), hash]))
+    .max(syncRangesComparedMax)
+    .refine(isInOrder, ORDER),
 })
 const fetchSchema = z.strictObject({
   kind: z.literal('fetch'),
   federation: z.string(),
-  ranges: z.array(z.tuple([place, place.nullable(), heldSchema])).max(syncRangesFetchedMax),
+  ranges: z
+    .array(z.tuple([place, place.nullable(), heldSchema(syncPartHeldMax)]))
+    .max(syncRangesFetchedMax)
+    .refine(isInOrder, ORDER),
   except: z.array(z.string().max(AUTHOR_CHARACTERS_MAX)).max(syncAuthorsExceptedMax),
 })
 const questionSchema = z.discriminatedUnion('kind', [compareSchema, fetchSchema])
@@ -86,7 +107,7 @@ const answerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('list'),
     digest: hash,
-    held: heldSchema.refine((held) => held.length <= syncListedMax, 'a list is too long'),
+    held: heldSchema(syncListedMax),
   }),
   z.strictObject({
     kind: z.literal('split'),

@@ -149,7 +149,7 @@ export class SyncPlan {
     const { depth, count } = ranges[next.range] as Open
     // Of a range that was begun neither the digest nor the number of what is left is known.
     const rest = { ...begun, depth, digest: undefined, count: Math.max(1, count - envelopes.length) }
-    this.#fetch.push(...[rest, ...ranges.slice(ranges.length - others.length)].reverse())
+    this.#put(this.#fetch, [rest, ...ranges.slice(ranges.length - others.length)])
   }
 
   /** The next question, or undefined when nothing is open. @throws NodeError INVALID_INPUT */
@@ -158,10 +158,9 @@ export class SyncPlan {
   }
 
   #nextFetch(): Asked | undefined {
-    const ranges: Open[] = []
-    const wants: Wanted[] = []
+    const taken: { range: Open; want: Wanted }[] = []
     let [records, have] = [0, 0]
-    while (ranges.length < syncRangesFetchedMax && records < syncRecordsAskedMax) {
+    while (taken.length < syncRangesFetchedMax && records < syncRecordsAskedMax) {
       const range = this.#fetch.pop()
       if (range === undefined) break
       // Meanwhile another peer may have brought it all, or so much that its hashes would fill the question.
@@ -172,19 +171,20 @@ export class SyncPlan {
       }
       const want = wanted(this.#index, range)
       const bytes = want.have.reduce((sum, { place }) => sum + place.length + HELD_BYTES, 0)
-      if (have + bytes > syncHaveBytesMax && ranges.length > 0) {
+      if (have + bytes > syncHaveBytesMax && taken.length > 0) {
         this.#fetch.push(range)
         break
       }
       this.#effort.spend(1)
       records += range.count
       have += bytes
-      ranges.push(range)
-      wants.push(want)
+      taken.push({ range, want })
     }
-    return ranges.length === 0
-      ? undefined
-      : { question: { kind: 'fetch', ranges: wants, except: this.#effort.except }, ranges }
+    if (taken.length === 0) return undefined
+    taken.sort((a, b) => inOrder(a.range, b.range))
+    const wants = taken.map(({ want }) => want)
+    const question = { kind: 'fetch', ranges: wants, except: this.#effort.except } as const
+    return { question, ranges: taken.map(({ range }) => range) }
   }
 
   #nextCompare(): Asked | undefined {
@@ -197,14 +197,27 @@ export class SyncPlan {
       ranges.push(range)
     }
     if (ranges.length === 0) return undefined
+    ranges.sort(inOrder)
     const asked = ranges.map(({ from, to }) => ({ from, to, digest: this.#index.digest({ from, to }) }))
     return { question: { kind: 'compare', ranges: asked }, ranges }
   }
 
   #push(onto: Open[], ranges: readonly Differing[], depth: number): void {
-    const open = ranges.map((range) => ({ ...range, depth }))
-    onto.push(...(this.#backwards ? open : open.reverse()))
+    this.#put(
+      onto,
+      ranges.map((range) => ({ ...range, depth })),
+    )
   }
+
+  /** `ranges` are in order; the one to begin with comes last. */
+  #put(onto: Open[], ranges: readonly Open[]): void {
+    onto.push(...(this.#backwards ? ranges : ranges.toReversed()))
+  }
+}
+
+/** [S2] The ranges of a plan never overlap; what is left open of them comes back in any order. */
+function inOrder(a: Range, b: Range): number {
+  return a.from < b.from ? -1 : 1
 }
 
 /** Records that the other side says it holds in `ranges`. */

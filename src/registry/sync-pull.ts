@@ -20,6 +20,7 @@ import type { Refusal, Verdict } from './verdict.ts'
 
 /** [S3] Admissions come first: without them the records of new members would be ignored as unknown. */
 const MEMBERS: Range = { from: '/members/', to: '/members0' }
+const ROOTS = [MEMBERS, EVERYTHING]
 
 /** [S5] An admission may hang on another that sorts after it; each pass resolves at least one more link. */
 const PASSES_MAX = 4
@@ -75,8 +76,8 @@ export class SyncPull {
 
   /** True when there is nothing to bring; a single question tells. @throws NodeError as `run` */
   async isSame(): Promise<boolean> {
-    const [, everything] = await this.#compareRoots()
-    return everything.kind === 'same'
+    const [everything] = await this.#compareRoots(EVERYTHING)
+    return everything?.kind === 'same'
   }
 
   /**
@@ -89,14 +90,11 @@ export class SyncPull {
       const before = this.#accepted
       this.#refused = 0
       this.#effort.forgive()
-      const [members, everything] = await this.#compareRoots()
-      if (everything.kind === 'same') return true
-      for (const [range, answered] of [
-        [MEMBERS, members],
-        [EVERYTHING, everything],
-      ] as const) {
+      const answers = await this.#compareRoots(...ROOTS)
+      if (answers.at(-1)?.kind === 'same') return true
+      for (const [at, answered] of answers.entries()) {
         this.#plan = new SyncPlan(this.#parts.registry.index, this.#effort, options)
-        this.#plan.compared(range, answered)
+        this.#plan.compared(ROOTS[at] as Range, answered)
         if (!(await this.#bring(this.#plan, goOn))) return false
       }
       // Whatever was refused may be good now that more is known; when nothing new came, it stays refused.
@@ -105,16 +103,19 @@ export class SyncPull {
     return true
   }
 
-  /** Both in one question: where nothing differs, it is the only one. */
-  async #compareRoots(): Promise<readonly [members: RangeAnswer, everything: RangeAnswer]> {
+  /** In a question for each, since they overlap [S2]; all are under way before the first answer is waited for. */
+  async #compareRoots(...roots: readonly Range[]): Promise<readonly RangeAnswer[]> {
     const { index } = this.#parts.registry
-    const ranges = [MEMBERS, EVERYTHING].map((range) => ({ ...range, digest: index.digest(range) }))
-    await this.#send({ kind: 'compare', ranges })
-    const [members, everything] = decodeCompared(await this.#answer(), ranges.length)
-    const ours = ranges[1]?.digest as string
-    const theirs = everything?.kind === 'same' ? ours : everything?.digest
-    this.#parts.onDigest(theirs as string, theirs === ours)
-    return [members as RangeAnswer, everything as RangeAnswer]
+    const asked = roots.map((range) => ({ ...range, digest: index.digest(range) }))
+    for (const range of asked) await this.#send({ kind: 'compare', ranges: [range] })
+    const answers: RangeAnswer[] = []
+    for (const { from, digest: ours } of asked) {
+      const [answered] = decodeCompared(await this.#answer(), 1) as [RangeAnswer]
+      answers.push(answered)
+      const theirs = answered.kind === 'same' ? ours : answered.digest
+      if (from === EVERYTHING.from) this.#parts.onDigest(theirs, theirs === ours)
+    }
+    return answers
   }
 
   /** Asks until nothing is open, or `goOn` says no; all that came is judged before it returns. */

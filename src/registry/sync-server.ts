@@ -2,14 +2,17 @@ import { NodeError } from '../base/errors.ts'
 import { syncRecordBytesPerFrameMax } from '../base/limits.ts'
 import type { ByteStream } from '../network/byte-stream.ts'
 import { Frames } from '../network/frames.ts'
-import { answer, collect } from './ranges.ts'
+import { answering, collecting, type RangeAnswer } from './ranges.ts'
 import type { Registry } from './registry.ts'
 import { decodeQuestion, encodeCompared, encodeFetched, type Question } from './sync-messages.ts'
+import type { Sliced, SyncSlices } from './sync-slices.ts'
 
 export interface SyncServerParts {
   readonly registry: Pick<Registry, 'federation' | 'index'>
   /** May this peer read the registry? Strangers are refused before anything is said. */
   readonly mayRead: (peer: string) => boolean
+  /** Where the answers to all peers are worked out. */
+  readonly slices: SyncSlices
   /** Hears of each question. */
   readonly onQuestion: (peer: string) => void
 }
@@ -18,10 +21,10 @@ export interface SyncServerParts {
  * Answers the questions of one stream, in order. Nothing is kept between two of them, so that a catch-up that is cut
  * simply goes on with the next.
  *
- * @throws NodeError NOT_A_MEMBER [S1], FORBIDDEN [S2], or when a question is none; the stream is then cut.
+ * @throws NodeError NOT_A_MEMBER [S1], FORBIDDEN [S2], QUEUE_FULL [S15], or when a question is none; the stream is then cut.
  */
 export async function serveSync(stream: ByteStream, parts: SyncServerParts): Promise<void> {
-  const { registry, mayRead, onQuestion } = parts
+  const { registry, mayRead, slices, onQuestion } = parts
   const frames = new Frames(stream)
   // [S1] Only members may read the registry; who is none any more hears nothing further.
   const refuseStrangers = () => {
@@ -36,13 +39,18 @@ export async function serveSync(stream: ByteStream, parts: SyncServerParts): Pro
       throw new NodeError('FORBIDDEN', `${stream.peer} asks for another federation`)
     }
     onQuestion(stream.peer)
-    await frames.write(answerTo(registry.index, question))
+    const answer = await slices.run(stream.peer, answerTo(registry.index, question))
+    refuseStrangers()
+    await frames.write(answer)
   }
   await stream.closeWrite()
 }
 
-function answerTo(index: Registry['index'], question: Question): Uint8Array {
-  if (question.kind === 'compare') return encodeCompared(question.ranges.map((range) => answer(index, range)))
+function* answerTo(index: Registry['index'], question: Question): Sliced<Uint8Array> {
   // [S10] A slow line brings so much in time.
-  return encodeFetched(collect(index, question, syncRecordBytesPerFrameMax))
+  if (question.kind === 'fetch')
+    return encodeFetched(yield* collecting(index, question, syncRecordBytesPerFrameMax))
+  const answers: RangeAnswer[] = []
+  for (const range of question.ranges) answers.push(yield* answering(index, range))
+  return encodeCompared(answers)
 }

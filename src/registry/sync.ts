@@ -23,6 +23,7 @@ import { type PeerDigest, SyncLedger, type SyncProgress, type SyncTotals } from 
 import { SYNC_PROTOCOL } from './sync-messages.ts'
 import { SyncPull } from './sync-pull.ts'
 import { serveSync } from './sync-server.ts'
+import { SyncSlices } from './sync-slices.ts'
 import { SyncTurns } from './sync-turns.ts'
 
 export { SYNC_PROTOCOL } from './sync-messages.ts'
@@ -67,7 +68,7 @@ export class Sync implements Startable {
     this.#stopping = new AbortController()
     const { network } = this.#parts
     const onQuestion = (peer: string) => this.#ledger.asked(peer)
-    const served = { ...this.#parts, onQuestion }
+    const served = { ...this.#parts, slices: new SyncSlices(), onQuestion }
     const unhandle = await network.handle(SYNC_PROTOCOL, (stream) => serveSync(stream, served))
     const timer = setInterval(() => this.pullAll(), syncIntervalMs)
     timer.unref()

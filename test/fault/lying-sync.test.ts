@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { encode } from '@ipld/dag-cbor'
-import { syncEffortMax } from '../../src/base/limits.ts'
+import { streamsPerPeerMax, syncEffortMax } from '../../src/base/limits.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import { Frames } from '../../src/network/frames.ts'
 import {
@@ -17,10 +17,13 @@ import {
   decodeQuestion,
   encodeCompared,
   encodeFetched,
+  encodeQuestion,
   type Question,
   SYNC_PROTOCOL,
 } from '../../src/registry/sync-messages.ts'
 import { SyncPull } from '../../src/registry/sync-pull.ts'
+import { serveSync } from '../../src/registry/sync-server.ts'
+import { SyncSlices } from '../../src/registry/sync-slices.ts'
 import { byteStreamPair } from '../support/byte-stream-pair.ts'
 import { startLoopbackNetwork } from '../support/loopback-network.ts'
 import { FEDERATION, newIdentity, sealRecord } from '../support/records.ts'
@@ -200,13 +203,10 @@ test('answers that are none', async (t) => {
     new Uint8Array(1_000_000).fill(0x81),
     encode({ answers: [] }),
     encode({
-      answers: [{ kind: 'same' }, { kind: 'list', digest: new Uint8Array(31), held: ['', new Uint8Array()] }],
+      answers: [{ kind: 'list', digest: new Uint8Array(31), held: ['', new Uint8Array()] }],
     }),
     encode({
-      answers: [
-        { kind: 'same' },
-        { kind: 'list', digest: new Uint8Array(32), held: ['/a x 1', new Uint8Array()] },
-      ],
+      answers: [{ kind: 'list', digest: new Uint8Array(32), held: ['/a x 1', new Uint8Array()] }],
     }),
     encode({ envelopes: [], next: null }),
   ]
@@ -215,6 +215,56 @@ test('answers that are none', async (t) => {
     await assert.rejects(story.pulled, { code: 'INVALID_INPUT' })
     await isUnharmed(t, story)
   }
+})
+
+test('a member that asks for the same records again and again in one question is cut off before anything is looked at', async () => {
+  const index = new RecordIndex()
+  index.measuring = index.first = () => assert.fail('the registry was looked at')
+  const everything = { from: '', to: null }
+  for (const question of [
+    {
+      kind: 'fetch',
+      ranges: Array.from({ length: 256 }, () => ({ ...everything, have: [] })),
+      except: ['amy'],
+    },
+    { kind: 'compare', ranges: Array.from({ length: 16 }, () => ({ ...everything, digest: digest() })) },
+  ] satisfies Question[]) {
+    const [near, far] = byteStreamPair('amy', 'ben')
+    const serving = serveSync(far, serverParts(index))
+    await new Frames(near).write(encodeQuestion(FEDERATION, question))
+    await assert.rejects(withDeadline(serving, END_MS, 'The server'), /none is empty or overlaps/)
+  }
+})
+
+test('while a question about the whole registry is answered, all else has its turn, and other peers are answered', async () => {
+  const [many, few] = [new RecordIndex(), new RecordIndex()]
+  let isOver = false
+  many.measuring = function* () {
+    while (!isOver) yield
+    return { digest: digest(), count: 0 }
+  }
+  const slices = new SyncSlices()
+  const ask = async (peer: string, index: RecordIndex) => {
+    const [near, far] = byteStreamPair(peer, 'ben')
+    serveSync(far, { ...serverParts(index), slices }).catch((error: Error) => near.abort(error))
+    const frames = new Frames(near)
+    const ranges = [{ ...EVERYTHING, digest: digest() }]
+    await frames.write(encodeQuestion(FEDERATION, { kind: 'compare', ranges }))
+    return withDeadline(frames.read(), END_MS, 'An answer')
+  }
+  const slow = Array.from({ length: streamsPerPeerMax }, () => ask('amy', many))
+  assert.notEqual(await ask('carl', few), undefined)
+  setTimeout(() => {
+    isOver = true
+  }, 1)
+  for (const answer of await Promise.all(slow)) assert.notEqual(answer, undefined)
+})
+
+const serverParts = (index: RecordIndex) => ({
+  registry: { federation: FEDERATION, index },
+  mayRead: () => true,
+  slices: new SyncSlices(),
+  onQuestion: () => undefined,
 })
 
 test('a peer that falls silent in the middle is given up, and one that reads nothing too', async () => {

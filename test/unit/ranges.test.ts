@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { keyBytesMax } from '../../src/base/limits.ts'
-import { answer, EVERYTHING, follow, type RangeAnswer, remaining } from '../../src/registry/ranges.ts'
+import { keyBytesMax, syncPartRecordsMax } from '../../src/base/limits.ts'
+import {
+  answer,
+  answering,
+  collecting,
+  EVERYTHING,
+  follow,
+  type Range,
+  type RangeAnswer,
+  remaining,
+} from '../../src/registry/ranges.ts'
 import { placeOf } from '../../src/registry/record.ts'
 import type { RecordIndex } from '../../src/registry/record-index.ts'
+import { decodeCompared, encodeCompared } from '../../src/registry/sync-messages.ts'
+import { atOnce } from '../../src/registry/sync-slices.ts'
 import { byHash, honest, indexOf, looseRecord, Reconciliation, take } from '../support/reconciliation.ts'
 
 const keyOf = (n: number) => `/tools/t${String(n).padStart(6, '0')}`
@@ -144,6 +155,66 @@ test('an answer that no honest side gives is refused', () => {
   for (const lie of lies) {
     assert.throws(() => follow(ours, asked, lie), { code: 'INVALID_INPUT' }, JSON.stringify(lie))
   }
+})
+
+test('what is deleted and added while an answer is worked out makes no answer that an honest side would not give', () => {
+  const changes = fc.array(fc.record({ slices: fc.nat(20), from: fc.nat(3_000), length: fc.nat(3_000) }), {
+    maxLength: 4,
+  })
+  fc.assert(
+    fc.property(side, changes, fc.boolean(), (mine, changes, adds) => {
+      const ours = made(mine)
+      // None of the records begins a run, so that all of them are looked at, some at a time.
+      const plain = (n: number) => ({ ...looseRecord(keyOf(n)), hash: 'f'.repeat(64) })
+      const theirs = indexOf(Array.from({ length: 3_000 }, (_, n) => plain(2 * n)))
+      const asked = { from: keyOf(10), to: adds ? null : keyOf(5_000), digest: '0'.repeat(64) }
+      const running = answering(theirs, asked)
+      for (const { slices, from, length } of changes) {
+        for (let slice = 0; slice < slices; slice += 1) {
+          const { value, done } = running.next()
+          if (done === true && value !== undefined) return void follow(ours, asked, overTheWire(value))
+        }
+        for (let n = from; n < from + length; n += 1) {
+          if (adds) theirs.set(plain(2 * n + 1))
+          else theirs.delete(plain(2 * n))
+        }
+      }
+      follow(ours, asked, overTheWire(atOnce(running)))
+    }),
+    { numRuns: 60 },
+  )
+})
+
+const overTheWire = (answered: RangeAnswer) => {
+  const [heard] = decodeCompared(encodeCompared([answered]), 1)
+  return heard as RangeAnswer
+}
+
+test('a question about all records of which none is wanted looks at some of them at a time', () => {
+  const theirs = indexOf(many(20_000))
+  let looked = 0
+  const counted = new Proxy(theirs, {
+    get: (index, name) => {
+      if (name !== 'first') return Reflect.get(index, name)
+      return (range: Range, max: number) => {
+        const records = index.first(range, max)
+        looked += records.length
+        return records
+      }
+    },
+  })
+  const wish = { ranges: [{ ...EVERYTHING, have: [] }], except: ['amy'] }
+  let most = 0
+  for (const running = collecting(counted, wish, 500_000); ; ) {
+    const before = looked
+    const step = running.next()
+    most = Math.max(most, looked - before)
+    if (step.done !== true) continue
+    assert.deepEqual(step.value, { envelopes: [], next: null })
+    break
+  }
+  assert.equal(looked, 20_000)
+  assert(most <= syncPartRecordsMax, `${most} at once`)
 })
 
 test('records that come in pieces move on with each', () => {

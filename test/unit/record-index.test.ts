@@ -25,7 +25,7 @@ const inRange = (records: readonly SealedRecord[], { from, to }: Range) =>
 
 /** Records whose hashes begin runs as often as `share` of 256 says, as no honest set of a few dozen would. */
 function record(n: number, version: number, share = 64): SealedRecord {
-  const plain = plainRecord({ key: `/tools/t${String(n).padStart(3, '0')}`, author: 'amy', version })
+  const plain = plainRecord({ key: `/tools/t${String(n).padStart(5, '0')}`, author: 'amy', version })
   const mark = Number.parseInt(plain.hash.slice(0, 2), 16) < share ? '00' : 'ff'
   return { ...plain, hash: mark + plain.hash.slice(2) }
 }
@@ -111,6 +111,61 @@ test('a split covers its range without a gap and in even parts, whatever it hold
       },
     ),
     { numRuns: 300 },
+  )
+})
+
+/** Records of which few begin a run, so that a run takes several slices. */
+const large = (count: number) =>
+  Array.from({ length: count }, (_, n) => record(n, 1, n % 1_500 === 7 ? 256 : 0))
+
+test('an author whose records begin no run, or all of them one, makes nobody look at many at once', () => {
+  for (const share of [0, 256]) {
+    const index = new RecordIndex()
+    for (let n = 0; n < 20_000; n += 1) index.set(record(n, 1, share))
+    for (const work of [() => index.measuring(EVERYTHING), () => index.splitting(EVERYTHING, 16)]) {
+      let slices = 1
+      for (const running = work(); running.next().done !== true; ) slices += 1
+      assert(slices >= 15, `${slices} slices`)
+      for (const one of index.first(EVERYTHING, 1)) index.set(one)
+    }
+  }
+})
+
+test('what changes between the slices of a question leaves no digest that is wrong', () => {
+  const change = fc.record({
+    slices: fc.nat(12),
+    n: fc.nat(5_000),
+    kind: fc.constantFrom('set', 'mark', 'delete'),
+  })
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 12 }), fc.boolean(), (changes, splits) => {
+      const index = new RecordIndex()
+      const held = new Map(large(4_000).map((one) => [placeOf(one), one]))
+      for (const one of held.values()) index.set(one)
+      const range = { from: place(100), to: null }
+      const running = splits ? index.splitting(range, 16) : index.measuring(EVERYTHING)
+      for (const { slices, n, kind } of changes) {
+        for (let slice = 0; slice < slices; slice += 1) running.next()
+        const one = record(n, 2, kind === 'mark' ? 256 : 0)
+        const before = held.get(placeOf(one))
+        if (kind !== 'delete') {
+          held.set(placeOf(one), one)
+          index.set(one)
+        } else if (before !== undefined) {
+          held.delete(placeOf(one))
+          index.delete(before)
+        }
+      }
+      for (const ends = running; ends.next().done !== true; );
+      for (const looked of [EVERYTHING, range, { from: place(900), to: place(3_000) }]) {
+        const expected = inRange(sorted(held.values()), looked)
+        assert.deepEqual(
+          [index.digest(looked), index.count(looked)],
+          [digestInWords(expected), expected.length],
+        )
+      }
+    }),
+    { numRuns: 60 },
   )
 })
 
