@@ -52,10 +52,12 @@ export function parseRegistry(text: string): readonly string[] | undefined {
     throw new NodeError('INVALID_CONFIG', `at most ${clusterEndpointsMax} endpoints`)
   }
   const protocol = scheme === 'etcds' ? 'https' : 'http'
-  return names.map((name) => {
+  return names.map((name, index) => {
     const { host, port = PORT_DEFAULT } = ENDPOINT.exec(name.trim())?.groups ?? {}
     if (host === undefined || Number(port) > 65_535 || Number(port) === 0) {
-      throw new NodeError('INVALID_CONFIG', `"${name}" is no endpoint of the form host:2379`)
+      // Nor here: what stands in the port's place may be a password.
+      const message = `endpoint ${index + 1} of ${names.length} is not of the form host:2379`
+      throw new NodeError('INVALID_CONFIG', message)
     }
     return `${protocol}://${host}:${port}`
   })

@@ -8,6 +8,7 @@ import {
   type IOptions,
   type IRangeRequest,
   type IRangeResponse,
+  type IResponseHeader,
   type ITxnRequest,
   type ITxnResponse,
   type IWatchCreateRequest,
@@ -17,6 +18,7 @@ import {
 import { NodeError } from '../base/errors.ts'
 import { clusterCallTimeoutMs, clusterResponseBytesMax } from '../base/limits.ts'
 import type { ClusterAddress } from './cluster-address.ts'
+import type { ClusterKeys } from './cluster-keys.ts'
 
 type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>
 const deaf = () => ({ dispose: () => undefined })
@@ -53,6 +55,7 @@ export class ClusterEndpoint {
   readonly url: string
   readonly #options: IOptions
   #door: Door | undefined
+  #isKnown = false
 
   constructor(url: string, { account, certificateAuthority }: Omit<ClusterAddress, 'endpoints'>) {
     this.url = url
@@ -66,6 +69,26 @@ export class ClusterEndpoint {
         ? {}
         : { credentials: { rootCertificate: certificateAuthority } }),
     }
+  }
+
+  /** Whether it was found to be an etcd since it was opened. */
+  get isKnown(): boolean {
+    return this.#isKnown
+  }
+
+  /**
+   * [F3] Makes a read that needs a quorum, of a key that there cannot be.
+   *
+   * @throws NodeError INVALID_CONFIG [F5] when a member of the federation answers in place of a cluster.
+   */
+  async ask(keys: ClusterKeys, timeoutMs = clusterCallTimeoutMs): Promise<IResponseHeader> {
+    const { header } = await this.range({ key: keys.key('/') }, timeoutMs)
+    if (keys.isFederation(header.cluster_id)) {
+      const message = `At ${this.url} is no etcd but a node of this federation, which serves etcd's clients there; name the etcd cluster in the setting registry, and give the node another etcd.port`
+      throw new NodeError('INVALID_CONFIG', message, { endpoint: this.url })
+    }
+    this.#isKnown = true
+    return header
   }
 
   range(request: IRangeRequest, timeoutMs = clusterCallTimeoutMs): Promise<IRangeResponse> {
@@ -100,6 +123,7 @@ export class ClusterEndpoint {
   close(): void {
     this.#door?.close()
     this.#door = undefined
+    this.#isKnown = false
   }
 
   #open(): Door {

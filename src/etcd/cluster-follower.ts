@@ -70,8 +70,8 @@ export class ClusterFollower {
    * says nothing. The history is the same when it still has at a revision what was seen there.
    */
   async #recognize(endpoint: ClusterEndpoint): Promise<void> {
-    const { progress, log } = this.#parts
-    const { revision } = await this.#ask(endpoint)
+    const { keys, progress, log } = this.#parts
+    const { revision } = await endpoint.ask(keys)
     if (progress.applied === undefined) return
     if (Number(revision) >= progress.applied && (await this.#stands(endpoint))) return
     log.warn({ endpoint: endpoint.url }, 'the etcd cluster has another history than before; it is read anew')
@@ -94,11 +94,6 @@ export class ClusterFollower {
       if (error instanceof GRPCOutOfRangeError) return false
       throw error
     }
-  }
-
-  /** A read that needs a quorum, of a key that there cannot be. */
-  async #ask(endpoint: ClusterEndpoint) {
-    return (await endpoint.range({ key: this.#parts.keys.key('/') })).header
   }
 
   async #watch(endpoint: ClusterEndpoint, signal: AbortSignal, ending: AbortController): Promise<void> {
@@ -151,10 +146,10 @@ export class ClusterFollower {
 
   /** What is done from time to time while the cluster is followed. */
   async #look(endpoint: ClusterEndpoint, signal: AbortSignal): Promise<void> {
-    const { inbox, upkeep, log } = this.#parts
+    const { keys, inbox, upkeep, log } = this.#parts
     for (;;) {
       await delay(Math.min(clusterHeartbeatMs, clusterUpkeepIntervalMs), signal)
-      await this.#ask(endpoint)
+      await endpoint.ask(keys)
       const now = performance.now()
       if (inbox.hasNews || now - this.#judgedAtMs > clusterWaitingRetryMs) {
         this.#judgedAtMs = now

@@ -6,6 +6,7 @@ import type { ICompare, IRequestOp, ITxnRequest } from 'etcd3'
 import { clusterTxnBytesMax, clusterTxnRecordsMax } from '../base/limits.ts'
 import { txnBytesOf } from '../registry/flight.ts'
 import { placeOf, type SealedRecord } from '../registry/record.ts'
+import { numberOf } from './header.ts'
 
 /** A range of etcd's keys. */
 export interface ClusterRange {
@@ -23,9 +24,16 @@ export interface Offer {
 /** [T1] A record is kept below the prefix of its federation, at its place; places begin with a slash. */
 export class ClusterKeys {
   readonly #prefix: string
+  readonly #federation: bigint
 
   constructor(federation: string) {
+    this.#federation = numberOf(federation)
     this.#prefix = `/mao/${federation}/records`
+  }
+
+  /** Whether a cluster of that id is the federation itself, as its members show it to etcd's clients. */
+  isFederation(cluster: string): boolean {
+    return BigInt(cluster) === this.#federation
   }
 
   key(place: string): Buffer {

@@ -4,7 +4,7 @@
  * second always knows the first.
  */
 import type { ITxnRequest, ITxnResponse } from 'etcd3'
-import { NodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { clusterAttemptPauseMs, clusterCallTimeoutMs, clusterWriteTimeoutMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
 import { placeOf, type SealedRecord } from '../registry/record.ts'
@@ -123,7 +123,7 @@ export class ClusterWrites {
 
   /** [W3] The same transaction may be sent again: what is already there is found by its envelope. */
   async #send(request: ITxnRequest): Promise<ITxnResponse> {
-    const { progress, endpoint, stopping } = this.#parts
+    const { keys, progress, endpoint, stopping } = this.#parts
     const end = performance.now() + clusterWriteTimeoutMs
     let failure: unknown
     for (let attempt = 0; ; attempt += 1) {
@@ -131,10 +131,12 @@ export class ClusterWrites {
       if (leftMs <= 0 || stopping.aborted) throw progress.unreachable(failure)
       const door = endpoint(attempt)
       try {
+        // [F5] What a node of the federation took in place of a cluster would be lost.
+        if (!door.isKnown) await door.ask(keys, Math.min(leftMs, clusterCallTimeoutMs))
         return await door.txn(request, Math.min(leftMs, clusterCallTimeoutMs))
       } catch (error) {
         failure = error
-        if (!isPassing(error)) {
+        if (!isPassing(error) && !isNodeError(error, 'INVALID_CONFIG')) {
           // A token may have become void in a way that the client does not know of.
           door.close()
           throw progress.unreachable(error)

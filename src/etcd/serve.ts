@@ -1,10 +1,10 @@
-import { isNodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import type { StopStack } from '../base/lifecycle.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Members } from '../federation/members.ts'
 import { openToken, tokenCheck } from '../identity/access-token.ts'
 import type { Registry } from '../registry/registry.ts'
-import { type ExposureSettings, readCertificate } from './exposure.ts'
+import { type ExposureSettings, isLoopback, readCertificate } from './exposure.ts'
 import { EtcdSurface } from './surface.ts'
 
 /** The settings `etcd.…`. */
@@ -23,6 +23,8 @@ export interface ServeEtcdParts {
   readonly self: string
   /** Whether the registry is kept in an etcd cluster. */
   readonly strong: boolean
+  /** The endpoints of that cluster: none of them is to be this surface. */
+  readonly clusterEndpoints?: readonly string[]
   readonly running: StopStack
   readonly log: Logger
 }
@@ -34,9 +36,17 @@ export interface ServeEtcdParts {
  * @throws NodeError INVALID_CONFIG, PORT_IN_USE
  */
 export async function serveEtcd(parts: ServeEtcdParts): Promise<void> {
-  const { settings, directory, registry, members, self, strong, running, log } = parts
+  const { settings, directory, registry, members, self, strong, clusterEndpoints = [], running, log } = parts
   const { serve, host, port, requireToken, allowedHosts } = settings
   if (serve === 'never') return
+  const taken = clusterEndpoints.find((endpoint) => isHere(endpoint, settings))
+  if (taken !== undefined) {
+    // Where the cluster is not up yet, the node would take its place, and itself for the cluster.
+    const why = `the registry is to be kept in an etcd at ${taken}; set etcd.port (MAO_ETCD_PORT) to another`
+    if (serve === 'always') throw new NodeError('INVALID_CONFIG', `etcd clients cannot be served: ${why}`)
+    log.warn({ host, port }, `etcd clients are not served: ${why}, or etcd.serve to never`)
+    return
+  }
   const tls = await readCertificate(settings)
   const authenticate = tokenCheck(await openToken(directory))
   const who = { registry, members, self, strong, log }
@@ -51,4 +61,10 @@ export async function serveEtcd(parts: ServeEtcdParts): Promise<void> {
       'etcd clients are not served: the port is taken; set etcd.port (MAO_ETCD_PORT) to another, or etcd.serve to never',
     )
   }
+}
+
+/** Whether an endpoint leads to where the surface would be. */
+function isHere(endpoint: string, { host, port }: EtcdSettings): boolean {
+  const [, name = '', at] = /^\w+:\/\/\[?(.*?)\]?:(\d+)$/.exec(endpoint) ?? []
+  return Number(at) === port && (isLoopback(name) || name === host)
 }
