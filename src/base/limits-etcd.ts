@@ -23,6 +23,8 @@ export const etcdWatchFragmentBytesMax = 2 * MIB
 export const etcdProgressIntervalMs = 10 * MINUTE_MS
 /** Keep-alives of one stream that wait for the disk; one that sends more than that is cut off. */
 export const etcdKeepAlivesPendingMax = 1_000
+/** Local keys of a node with their values, as they stand: its clients' own, kept in memory, and nobody else's to bound. */
+export const localBytesMax = 512 * MIB
 /** Leases without keys that one write through the API takes back: it grants them, and this is one write to the disk. */
 export const leasesReleasedMax = 1_000
 /** Of a snapshot, one message: small beside what a client takes, large beside what each costs. */

@@ -34,7 +34,10 @@ export class Operations {
     try {
       await transaction.put(key, value, lease)
     } catch (error) {
-      throw isNodeError(error, 'CONFLICT') ? this.#foreign(key, error) : error
+      if (isNodeError(error, 'CONFLICT')) throw this.#foreign(key, error)
+      // The node's local keys are what etcd's quota is for.
+      if (isNodeError(error, 'TOO_LARGE') && 'localBytesMax' in error.data) throw refusals.noSpace()
+      throw error
     }
     return previous
   }

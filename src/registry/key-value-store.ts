@@ -7,9 +7,10 @@ import type { Batch } from './batch.ts'
 import type { Draft } from './draft.ts'
 import type { History } from './history.ts'
 import type { Policy } from './judge.ts'
-import { EVERY_KEY, type KeyRange } from './key-range.ts'
+import { EVERY_KEY, type KeyRange, keyBytes } from './key-range.ts'
 import type { KeyValue } from './key-value.ts'
 import type { Leases } from './leases.ts'
+import { LocalSpace } from './local-space.ts'
 import type { Pen } from './pen.ts'
 import type { RecordStore } from './record-store.ts'
 import type { KeyEvent, KeyKind, Plan, Transaction } from './transaction.ts'
@@ -24,6 +25,8 @@ export interface KeyValueStoreParts {
   readonly pen: Pick<Pen, 'write'>
   readonly policy: Pick<Policy, 'kindOf'>
   readonly leases: Leases
+  /** What the local keys may take; `localBytesMax` without a word. */
+  readonly localBytesMax?: number
 }
 
 export type OnEvents = (events: readonly KeyEvent[], revision: number) => void
@@ -32,10 +35,12 @@ export class KeyValueStore {
   readonly leases: Leases
   readonly #parts: KeyValueStoreParts
   readonly #heard = new Set<OnEvents>()
+  readonly #space: LocalSpace
 
   constructor(parts: KeyValueStoreParts) {
     this.#parts = parts
     this.leases = parts.leases
+    this.#space = new LocalSpace((key) => this.kindOf(key) === 'local', parts.localBytesMax)
   }
 
   /** This node's count of changes. */
@@ -132,6 +137,7 @@ export class KeyValueStore {
 
   /** Tells what a batch changed, revision by revision. */
   tell(batch: Batch): void {
+    for (const { events } of batch.groups) this.#space.take(events)
     for (const { events, revision } of batch.groups) for (const heard of this.#heard) heard(events, revision)
   }
 
@@ -152,7 +158,7 @@ export class KeyValueStore {
   async #put(batch: Batch, draft: Draft, key: string, value: Uint8Array, lease: bigint): Promise<KeyValue> {
     const { leases, pen } = this.#parts
     const expiresMs = lease === 0n ? undefined : leases.checkIn(lease, batch)
-    if (this.kindOf(key) === 'local') return draft.put(key, value, lease)
+    if (this.kindOf(key) === 'local') return this.#putLocal(draft, key, value, lease)
     this.#refuseReserved(key)
     // A copy: what a request carries is a window into all of it.
     const writing = { value: Uint8Array.from(value), expiresMs, lease, shown: true, always: true }
@@ -162,6 +168,13 @@ export class KeyValueStore {
     return shown
   }
 
+  #putLocal(draft: Draft, key: string, value: Uint8Array, lease: bigint): KeyValue {
+    const previous = draft.get(key)
+    const kv = draft.put(key, value, lease)
+    this.#space.check(kv, previous, () => this.range(EVERY_KEY))
+    return kv
+  }
+
   async #delete(draft: Draft, key: string): Promise<void> {
     if (this.kindOf(key) === 'local') draft.remove(key)
     else await this.#parts.pen.write(draft, key, { value: null })
@@ -169,7 +182,13 @@ export class KeyValueStore {
 
   #refuseReserved(key: string): void {
     if (this.kindOf(key) !== 'reserved') return
-    const message = `The federation shares no key ${JSON.stringify(key)}; keys of your own stand outside its prefixes, such as /local/…`
+    const message = `The federation shares no key ${shownKey(key)}: its keys are names of letters, digits and . _ ~ -, as many below each prefix as protocols/keyspace.md says; keys of your own stand outside its prefixes, such as /local/…`
     throw new NodeError('INVALID_INPUT', message, { key })
   }
+}
+
+/** A key as whoever wrote it sees it, where its bytes are text at all. */
+function shownKey(key: string): string {
+  const text = keyBytes(key).toString('utf8')
+  return JSON.stringify(Buffer.from(text, 'utf8').equals(keyBytes(key)) ? text : key)
 }
