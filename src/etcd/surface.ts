@@ -85,6 +85,11 @@ export class EtcdSurface implements Startable {
     return this.#running.server.address()
   }
 
+  /** How many calls ended with which status since the start, by its name. */
+  calls(): ReadonlyMap<string, number> {
+    return this.#running?.server.calls ?? new Map()
+  }
+
   /** @throws NodeError INVALID_CONFIG */
   #check(): void {
     const { host, tls, authenticate } = this.#parts

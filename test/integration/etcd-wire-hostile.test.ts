@@ -272,7 +272,8 @@ test('who does not answer whether it lives is cut off, and who does stays', asyn
   const http2 = createHttp2Server()
   const endpoints = new Endpoints({})
   const gateway = { serve: () => assert.fail('is no gRPC') }
-  const parts = { endpoints, gateway, held: new HeldBytes(1), authorize: () => undefined, log: silentLogger }
+  const [nothing, held] = [() => undefined, new HeldBytes(1)]
+  const parts = { endpoints, gateway, held, authorize: nothing, ended: nothing, log: silentLogger }
   http2.on('session', (opened) => {
     const served = new GrpcSession(opened, parts)
     served.serve()

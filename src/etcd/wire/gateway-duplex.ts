@@ -5,6 +5,7 @@ import { messageOf } from '../../base/errors.ts'
 import { etcdJsonBytesMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
+import type { CallEnded } from './call-counts.ts'
 import type { CallScope, HeldByCall } from './call-scope.ts'
 import type { DuplexEndpoint } from './endpoints.ts'
 import { errorBody, errorLine, httpStatus } from './gateway-errors.ts'
@@ -35,6 +36,7 @@ export interface GatewayDuplexParts {
   readonly endpoint: DuplexEndpoint
   readonly scope: CallScope
   readonly held: HeldByCall
+  readonly ended: CallEnded
   readonly log: Logger
 }
 
@@ -48,6 +50,7 @@ export class GatewayDuplex implements Duplex {
   readonly #endpoint: DuplexEndpoint
   readonly #scope: CallScope
   readonly #held: HeldByCall
+  readonly #ended: CallEnded
   readonly #log: Logger
   readonly #splitter = new JsonSplitter()
   #onMessage: ((request: never) => void) | undefined
@@ -62,12 +65,13 @@ export class GatewayDuplex implements Duplex {
   #closed = false
 
   constructor(request: HttpRequest, answer: HttpAnswer, parts: GatewayDuplexParts) {
-    const { endpoint, scope, held, log } = parts
+    const { endpoint, scope, held, ended, log } = parts
     this.#request = request
     this.#answer = answer
     this.#endpoint = endpoint
     this.#scope = scope
     this.#held = held
+    this.#ended = ended
     this.#log = log
     this.context = scope
   }
@@ -128,6 +132,7 @@ export class GatewayDuplex implements Duplex {
   end(error?: EtcdError): void {
     if (this.#over) return
     this.#over = true
+    this.#ended(error?.code ?? STATUS.OK)
     this.#request.resume()
     const answer = this.#answer
     if (this.#closed) return
@@ -160,6 +165,7 @@ export class GatewayDuplex implements Duplex {
       return
     }
     this.#over = true
+    this.#ended(STATUS.RESOURCE_EXHAUSTED)
     this.#answer.destroy()
   }
 
@@ -208,6 +214,7 @@ export class GatewayDuplex implements Duplex {
       return
     }
     this.#over = true
+    this.#ended(error.code)
     this.#request.resume()
     this.#answer.writeHead(httpStatus(error), { 'content-type': 'application/json' })
     this.#answer.end(errorBody(error))
@@ -226,6 +233,7 @@ export class GatewayDuplex implements Duplex {
   #close(): void {
     if (this.#closed) return
     this.#closed = true
+    if (!this.#over) this.#ended(STATUS.CANCELLED)
     this.#over = true
     this.#held.end()
     this.#scope.cancel(cancelled())

@@ -12,6 +12,7 @@ import {
 } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { EtcdError, refusals, refuse, STATUS, toStatus } from '../status.ts'
+import { type CallEnded, once } from './call-counts.ts'
 import { answerDropped, CallScope, HeldByCall, HeldBytes } from './call-scope.ts'
 import { encode } from './codec.ts'
 import type { Endpoints, UnaryEndpoint } from './endpoints.ts'
@@ -33,6 +34,7 @@ export interface GatewayParts {
   readonly version: string
   /** What all connections together hold. */
   readonly held: HeldBytes
+  readonly ended: CallEnded
   readonly log: Logger
 }
 
@@ -122,7 +124,7 @@ export class Gateway {
     endpoint: Exclude<ReturnType<Endpoints['findGateway']>, undefined>,
     held: HeldByCall,
   ): void {
-    const { authorize, log } = this.#parts
+    const { authorize, ended, log } = this.#parts
     const token = tokenOf(request.headers)
     const refusal = endpoint instanceof EtcdError ? endpoint : authorize(token, endpoint.path)
     if (endpoint instanceof EtcdError || refusal !== undefined) {
@@ -135,7 +137,7 @@ export class Gateway {
       void this.#unary(request, answer, endpoint, { scope, held })
       return
     }
-    const talk = new GatewayDuplex(request, answer, { endpoint, scope, held, log })
+    const talk = new GatewayDuplex(request, answer, { endpoint, scope, held, ended, log })
     this.#talks.add(talk)
     answer.once('close', () => this.#talks.delete(talk))
     talk.serve()
@@ -147,7 +149,9 @@ export class Gateway {
     endpoint: UnaryEndpoint,
     { scope, held }: { scope: CallScope; held: HeldByCall },
   ): Promise<void> {
+    const ended = once(this.#parts.ended)
     answer.once('close', () => {
+      ended(STATUS.CANCELLED)
       scope.cancel(cancelled())
       held.end()
     })
@@ -158,9 +162,10 @@ export class Gateway {
       const told = toJson(endpoint.response, response)
       if (held.isFullFor(told.length)) throw answerDropped()
       held.set(told.length)
+      ended(STATUS.OK)
       end(answer, 200, ANSWER_HEADERS, told)
     } catch (error) {
-      this.#refuse(request, answer, toStatus(error, this.#parts.log))
+      this.#refuse(request, answer, toStatus(error, this.#parts.log), ended)
     }
   }
 
@@ -189,8 +194,9 @@ export class Gateway {
     })
   }
 
-  #refuse(request: HttpRequest, answer: HttpAnswer, error: EtcdError): void {
+  #refuse(request: HttpRequest, answer: HttpAnswer, error: EtcdError, ended = this.#parts.ended): void {
     if (answer.headersSent || answer.writableEnded) return
+    ended(error.code)
     end(answer, httpStatus(error), JSON_TYPE, errorBody(error))
     readOn(request)
   }

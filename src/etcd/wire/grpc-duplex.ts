@@ -102,6 +102,7 @@ export class GrpcDuplex implements Duplex {
   end(error?: EtcdError): void {
     if (this.#over) return
     this.#over = true
+    this.#parts.ended(error?.code ?? STATUS.OK)
     const stream = this.#stream
     if (stream.destroyed || stream.closed) return
     if (error !== undefined) this.#trailers = statusHeaders(error)
@@ -134,6 +135,7 @@ export class GrpcDuplex implements Duplex {
       return
     }
     this.#over = true
+    this.#parts.ended(STATUS.RESOURCE_EXHAUSTED)
     // gRPC's clients take this for RESOURCE_EXHAUSTED (grpc: doc/PROTOCOL-HTTP2.md, Errors).
     stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
@@ -176,6 +178,7 @@ export class GrpcDuplex implements Duplex {
   #close(): void {
     if (this.#closed) return
     this.#closed = true
+    if (!this.#over) this.#parts.ended(STATUS.CANCELLED)
     this.#over = true
     this.#held.end()
     this.#parts.scope.cancel(cancelled())

@@ -25,6 +25,7 @@ import {
 import type { Logger } from '../../base/logger.ts'
 import { withDeadline } from '../../base/wait.ts'
 import type { EtcdError } from '../status.ts'
+import { CallCounts } from './call-counts.ts'
 import { HeldBytes } from './call-scope.ts'
 import { Endpoints } from './endpoints.ts'
 import { onFirstBytes } from './first-bytes.ts'
@@ -73,6 +74,7 @@ const HTTP2_OPTIONS: ServerOptions = {
 export class GrpcServer implements Startable {
   readonly #parts: GrpcServerParts
   readonly #log: Logger
+  readonly #counts = new CallCounts()
   readonly #sessions = new Set<GrpcSession>()
   readonly #sockets = new Set<Socket>()
   /** Those that have not said yet what they speak. */
@@ -128,17 +130,23 @@ export class GrpcServer implements Startable {
     return `${isIP(host) === 6 ? `[${host}]` : host}:${this.#port}`
   }
 
+  /** How many calls ended with which status since the start, by its name; the map goes on counting. */
+  get calls(): ReadonlyMap<string, number> {
+    return this.#counts.byStatus
+  }
+
   /** What takes a socket whose protocol is known. */
   #rooms(): Rooms {
     const { services, authorize, hosts, log, version = API_VERSION } = this.#parts
     const endpoints = new Endpoints(services)
     const held = new HeldBytes(etcdHeldBytesOverallMax)
-    const gateway = new Gateway({ endpoints, authorize, hosts, version, held, log })
+    const { ended } = this.#counts
+    const gateway = new Gateway({ endpoints, authorize, hosts, version, held, ended, log })
     this.#gateway = gateway
     const http1 = new Http1((request, answer) => gateway.serve(request, answer), log)
     this.#http1 = http1
     const http2 = createHttp2Server(HTTP2_OPTIONS)
-    const parts = { endpoints, authorize, held, log, gateway }
+    const parts = { endpoints, authorize, held, ended, log, gateway }
     http2.on('session', (session) => {
       const served = new GrpcSession(session, parts)
       this.#sessions.add(served)

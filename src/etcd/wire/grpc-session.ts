@@ -9,6 +9,7 @@ import {
 import { etcdConnectionWindowBytes, etcdFirstBytesTimeoutMs, etcdHeldBytesMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
+import type { CallEnded } from './call-counts.ts'
 import { CallScope, HeldBytes } from './call-scope.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Gateway } from './gateway.ts'
@@ -23,6 +24,7 @@ export interface GrpcSessionParts {
   readonly gateway: Pick<Gateway, 'serve'>
   /** What all connections together hold. */
   readonly held: HeldBytes
+  readonly ended: CallEnded
   readonly log: Logger
 }
 
@@ -86,26 +88,31 @@ export class GrpcSession {
       if (isGrpc(headers['content-type'])) this.#serveCall(stream, headers)
       else this.#serveOther(stream, headers, raw)
     } catch (error) {
-      refuseStream(stream, toStatus(error, log))
+      this.#refuse(stream, toStatus(error, log))
     }
   }
 
+  #refuse(stream: ServerHttp2Stream, error: EtcdError): void {
+    this.#parts.ended(error.code)
+    refuseStream(stream, error)
+  }
+
   #serveCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const { endpoints, authorize, log } = this.#parts
+    const { endpoints, authorize, ended, log } = this.#parts
     const endpoint = endpoints.find(headers[':path'] ?? '')
     if (endpoint instanceof EtcdError) {
-      refuseStream(stream, endpoint)
+      this.#refuse(stream, endpoint)
       return
     }
     const token = tokenOf(headers)
     const timeout = timeoutMs(single(headers, 'grpc-timeout'))
     const refusal = this.#refusal(headers, timeout) ?? authorize(token, endpoint.path)
     if (refusal !== undefined) {
-      refuseStream(stream, refusal)
+      this.#refuse(stream, refusal)
       return
     }
     const scope = new CallScope(token, this.#peer)
-    const parts = { scope, held: this.#held, log }
+    const parts = { scope, held: this.#held, ended, log }
     if ('unary' in endpoint) {
       const call = new GrpcUnary(stream, endpoint, parts)
       if (timeout !== undefined) within(timeout, stream, () => call.refuse(deadlineExceeded()))

@@ -4,6 +4,7 @@ import { constants } from 'node:http2'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { EtcdError, refusals, STATUS, toStatus } from '../status.ts'
+import type { CallEnded } from './call-counts.ts'
 import { answerDropped, type CallScope, type HeldBytes } from './call-scope.ts'
 import { decode } from './codec.ts'
 import type { UnaryEndpoint } from './endpoints.ts'
@@ -13,6 +14,7 @@ import { ANSWER, cancelled, statusHeaders, WELL_DONE, WITH_TRAILERS, WITHOUT_BOD
 export interface GrpcCallParts {
   readonly scope: CallScope
   readonly held: HeldBytes
+  readonly ended: CallEnded
   readonly log: Logger
 }
 
@@ -43,6 +45,7 @@ export class GrpcUnary {
   refuse(error: EtcdError): void {
     if (this.#over) return
     this.#over = true
+    this.#parts.ended(error.code)
     this.#parts.scope.cancel(error)
     refuseStream(this.#stream, error)
   }
@@ -106,6 +109,7 @@ export class GrpcUnary {
       return
     }
     this.#over = true
+    this.#parts.ended(STATUS.OK)
     this.#hold(frame.length)
     stream.respond(ANSWER, WITH_TRAILERS)
     stream.end(frame)
@@ -131,8 +135,10 @@ export class GrpcUnary {
   #close(): void {
     this.#parts.held.remove(this.#held)
     this.#held = 0
-    if (!this.#over) this.#parts.scope.cancel(cancelled())
+    if (this.#over) return
     this.#over = true
+    this.#parts.ended(STATUS.CANCELLED)
+    this.#parts.scope.cancel(cancelled())
   }
 }
 
