@@ -355,6 +355,7 @@ export class Node implements Startable {
       members,
       self,
       strong: cluster !== undefined,
+      clusterEndpoints: cluster?.state().endpoints ?? [],
       running,
       log,
     })
