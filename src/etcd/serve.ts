@@ -29,23 +29,26 @@ export interface ServeEtcdParts {
   readonly log: Logger
 }
 
+const NO_CALLS: ReadonlyMap<string, number> = new Map()
+
 /**
  * Starts the etcd surface as the settings say. Where it was not asked for and another program has the port (a second
  * node, an etcd), the node goes without and says so.
  *
+ * @returns how many calls ended with which status; the map goes on counting.
  * @throws NodeError INVALID_CONFIG, PORT_IN_USE
  */
-export async function serveEtcd(parts: ServeEtcdParts): Promise<void> {
+export async function serveEtcd(parts: ServeEtcdParts): Promise<ReadonlyMap<string, number>> {
   const { settings, directory, registry, members, self, strong, clusterEndpoints = [], running, log } = parts
   const { serve, host, port, requireToken, allowedHosts } = settings
-  if (serve === 'never') return
+  if (serve === 'never') return NO_CALLS
   const taken = clusterEndpoints.find((endpoint) => isHere(endpoint, settings))
   if (taken !== undefined) {
     // Where the cluster is not up yet, the node would take its place, and itself for the cluster.
     const why = `the registry is to be kept in an etcd at ${taken}; set etcd.port (MAO_ETCD_PORT) to another`
     if (serve === 'always') throw new NodeError('INVALID_CONFIG', `etcd clients cannot be served: ${why}`)
     log.warn({ host, port }, `etcd clients are not served: ${why}, or etcd.serve to never`)
-    return
+    return NO_CALLS
   }
   const tls = await readCertificate(settings)
   const authenticate = tokenCheck(await openToken(directory))
@@ -54,12 +57,14 @@ export async function serveEtcd(parts: ServeEtcdParts): Promise<void> {
   const surface = new EtcdSurface({ ...who, ...where, ...(tls === undefined ? {} : { tls }) })
   try {
     await running.start('etcd', surface)
+    return surface.calls()
   } catch (error) {
     if (serve === 'always' || !isNodeError(error, 'PORT_IN_USE')) throw error
     log.warn(
       { host, port },
       'etcd clients are not served: the port is taken; set etcd.port (MAO_ETCD_PORT) to another, or etcd.serve to never',
     )
+    return NO_CALLS
   }
 }
 
