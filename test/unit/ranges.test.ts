@@ -185,6 +185,18 @@ test('what is deleted and added while an answer is worked out makes no answer th
   )
 })
 
+test('whenever all is deleted while an answer is worked out, the answer is one that an honest side gives', () => {
+  const asked = { ...EVERYTHING, digest: '0'.repeat(64) }
+  for (let slices = 0; slices < 15; slices += 1) {
+    const theirs = indexOf(many(3_000).map((record) => ({ ...record, hash: 'f'.repeat(64) })))
+    const running = answering(theirs, asked)
+    for (let slice = 0; slice < slices; slice += 1) running.next()
+    for (const record of theirs.within(EVERYTHING)) theirs.delete(record)
+    const answered = running.next()
+    follow(indexOf([]), asked, overTheWire(answered.done === true ? answered.value : atOnce(running)))
+  }
+})
+
 const overTheWire = (answered: RangeAnswer) => {
   const [heard] = decodeCompared(encodeCompared([answered]), 1)
   return heard as RangeAnswer
