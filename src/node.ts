@@ -348,7 +348,7 @@ export class Node implements Startable {
     await running.start('consensus', consensus)
 
     // The registry once more, as etcd clients see it.
-    await serveEtcd({
+    const etcdCalls = await serveEtcd({
       settings: config.etcd,
       directory,
       registry,
@@ -362,7 +362,7 @@ export class Node implements Startable {
 
     this.#replication = replication
     const shared = { registry, members, presences, sync: peers?.sync, cluster }
-    const meters = metersOf(registry, network.gossip, peers?.sync)
+    const meters = Object.assign(metersOf(registry, network.gossip, peers?.sync), { etcdCalls })
     return { genesis, ...shared, datasets, execution, consensus, meters }
   }
 

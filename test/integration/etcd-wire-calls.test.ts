@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { connect } from 'node:http2'
 import { test } from 'node:test'
 import { EtcdError, STATUS } from '../../src/etcd/status.ts'
+import { startTestApi } from '../support/api.ts'
 import { RawEtcd } from '../support/etcd-raw.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { wireServer } from '../support/wire-server.ts'
 
 const NOTHING = Buffer.alloc(5)
@@ -82,4 +84,20 @@ test('each call is counted once, by the status that it ended with, whichever way
   ends.resume()
   ends.end()
   await counted({ OK: 3, OUT_OF_RANGE: 2, UNIMPLEMENTED: 2, INVALID_ARGUMENT: 1, CANCELLED: 4 })
+})
+
+test('the metrics of a node tell them', async (t) => {
+  const port = await freePort()
+  const { node, ask } = await startTestApi(t, 'alice', { etcd: { serve: 'always', port } })
+  await node.createFederation({ name: 'lab' })
+  const raw = new RawEtcd(`127.0.0.1:${port}`)
+  t.after(() => raw.close())
+  await raw.range({ key: Buffer.from('a') })
+  await assert.rejects(raw.range({ key: Buffer.from('a'), revision: 1_000_000 }))
+  const { body } = await ask('GET', '/metrics')
+  const lines = body.split('\n').filter((line) => line.startsWith('mao_etcd_calls_total'))
+  assert.deepEqual(
+    lines.map((line) => line.replace(/^.*"(\w+)"\} /, '$1 ')),
+    ['OK 1', 'OUT_OF_RANGE 1'],
+  )
 })
