@@ -102,12 +102,16 @@ const CODES: Partial<Record<ErrorCode, number>> = {
   STORE_FAILED: STATUS.UNAVAILABLE,
 }
 
+/** As the operating system says it. */
+const DISK_FULL = /no space left on device|ENOSPC/i
+
 /** Whatever was thrown, as a status; what nobody foresaw is logged. */
 export function toStatus(error: unknown, log: Logger): EtcdError {
   if (error instanceof EtcdError) return error
   if (isNodeError(error)) {
     const same = SAME[error.code]
     if (same !== undefined) return same()
+    if (error.code === 'STORE_FAILED' && DISK_FULL.test(error.message)) return refusals.noSpace()
     const code = CODES[error.code]
     if (code !== undefined) return refuse(code, messageOf(error))
   }
