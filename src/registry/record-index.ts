@@ -189,13 +189,16 @@ export class RecordIndex {
       const first = this.#runs.getPairOrNextLower(rest)?.[0] ?? ''
       // The tree gives one more than it is asked for; with that the next slice begins.
       const runs = this.#runs.getRange(first, range.to ?? AFTER_ALL, false, SLICE)
+      // After a change these runs may begin and end elsewhere, and what is measured is that of none of them.
+      const changes = this.#changes
       for (const [index, [begin, run]] of runs.slice(0, SLICE).entries()) {
         const from = begin < rest ? rest : begin
         const end = runs[index + 1]?.[0]
         const whole = from === begin && (end !== undefined || this.#endsAt(begin, range.to))
         const known = whole ? run.measure : undefined
         const measure =
-          known ?? (yield* this.#measuringRun({ from, to: end ?? range.to }, whole ? run : undefined))
+          known ??
+          (yield* this.#measuringRun({ from, to: end ?? range.to }, changes, whole ? run : undefined))
         if (measure.count > 0) found(measure, from)
       }
       rest = runs[SLICE]?.[0]
@@ -208,9 +211,8 @@ export class RecordIndex {
     return (this.#runs.nextHigherKey(begin) ?? null) === to
   }
 
-  /** Keeps it for `run`, if that is what it measures and nothing has changed meanwhile. */
-  *#measuringRun(range: Range, run: Run | undefined): Sliced<Measure> {
-    const changes = this.#changes
+  /** Keeps it for `run`, if that is what it measures and nothing has changed since there were so many changes. */
+  *#measuringRun(range: Range, changes: number, run: Run | undefined): Sliced<Measure> {
     const hash = createHash('sha256')
     let count = 0
     yield* this.#eachSlice(range, (records) => {

@@ -93,7 +93,8 @@ export const randomCall: fc.Arbitrary<RandomCall> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ revision }).map(call('KV', 'Compact')) },
   {
     weight: 1,
-    arbitrary: fc.record({ ID: lease, keys: fc.constant(true) }).map(call('Lease', 'LeaseTimeToLive')),
+    // Not its keys: after a Txn that was refused half-way, the members of a real cluster do not agree on them.
+    arbitrary: fc.record({ ID: lease }).map(call('Lease', 'LeaseTimeToLive')),
   },
   { weight: 1, arbitrary: fc.record({ ID: lease }).map(call('Lease', 'LeaseRevoke')) },
 )
