@@ -15,6 +15,11 @@ if (major < OLDEST.major || (major === OLDEST.major && minor < OLDEST.minor)) {
 } else {
   const { runCommandLine } = await import('./program.ts')
   const { stdin, stdout, stderr, env: environment } = process
+  // Whoever reads only the first lines of an answer, as head does, has what they want.
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit()
+  })
   process.exitCode = await runCommandLine(process.argv.slice(2), { stdin, stdout, stderr, environment })
 }
 
