@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { isNodeError } from '../base/errors.ts'
-import type { CommitInfo } from '../datasets/repository.ts'
+import type { CommitInfo } from '../datasets/git/repository.ts'
 import type { Run } from '../execution/run.ts'
 import type { Tool } from '../execution/tool.ts'
 import { runCrate } from '../provenance/run-crate.ts'

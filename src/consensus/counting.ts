@@ -5,7 +5,7 @@
 import { isNodeError } from '../base/errors.ts'
 import { candidateFetchTimeoutMs } from '../base/limits.ts'
 import type { Datasets } from '../datasets/datasets.ts'
-import type { Repository, TreeFile } from '../datasets/repository.ts'
+import type { Repository, TreeFile } from '../datasets/git/repository.ts'
 import type { Outcome } from './decisions.ts'
 import type { Ballot, Closing, Opening } from './records.ts'
 import { resultCommit } from './result-commit.ts'

@@ -1,4 +1,4 @@
-import type { NewCommit } from '../datasets/repository.ts'
+import type { NewCommit } from '../datasets/git/repository.ts'
 import type { Opening } from './records.ts'
 import { formatRoundId, type RoundId } from './round-id.ts'
 

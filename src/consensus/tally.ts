@@ -2,7 +2,7 @@
  * Method `identical` (protocols/voting.md §5): for every path, what more than half of the counted ballots hold byte for
  * byte, be it a file or its absence. Pure: the same ballots and the same parent give the same result everywhere.
  */
-import type { TreeFile } from '../datasets/repository.ts'
+import type { TreeFile } from '../datasets/git/repository.ts'
 import { comparePaths } from './paths.ts'
 
 /** Where one member's ballot departs from what the majority holds; contested paths are nobody's difference. */

@@ -1,4 +1,4 @@
-import { TRUTH_BRANCH } from './git-directory.ts'
+import { TRUTH_BRANCH } from './git/git-directory.ts'
 
 /** The branch on which a node writes what a step of its runs puts out. */
 export function branchOf(step: string, node: string): string {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { descriptionCharactersMax } from '../base/limits.ts'
-import { oidSchema } from './pack-protocol.ts'
+import { oidSchema } from './exchange/pack-protocol.ts'
 
 /** `/dataset/<name>`: that a dataset exists, and what it was founded with. */
 export const datasetSchema = z.object({

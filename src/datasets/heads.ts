@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { branchesPerHeadMax } from '../base/limits.ts'
 import { ownerOfBranch } from './branches.ts'
-import { isBranch } from './git-directory.ts'
-import { oidSchema } from './pack-protocol.ts'
+import { oidSchema } from './exchange/pack-protocol.ts'
+import { isBranch } from './git/git-directory.ts'
 
 /** `/heads/<dataset>/<peer>`: only that peer may write it. */
 export const headSchema = z.object({

@@ -6,9 +6,9 @@ import { SerialQueue } from '../base/serial-queue.ts'
 import type { Members } from '../federation/members.ts'
 import type { Collection } from '../registry/collection.ts'
 import { branchOf, ownerOfBranch } from './branches.ts'
+import type { Repository } from './git/repository.ts'
 import { type HeadRecord, nextHead } from './heads.ts'
 import type { Replicator } from './replicator.ts'
-import type { Repository } from './repository.ts'
 import type { Shelf } from './shelf.ts'
 
 export interface OwnBranchesParts {

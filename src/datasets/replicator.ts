@@ -21,9 +21,9 @@ import type { Streams } from '../network/network.ts'
 import type { Collection, Item } from '../registry/collection.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import type { DatasetRecord } from './dataset-record.ts'
+import { fetchCommits } from './exchange/pack-client.ts'
+import type { PackRepository } from './git/repository.ts'
 import { candidates, foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
-import { fetchCommits } from './pack-client.ts'
-import type { PackRepository } from './repository.ts'
 import type { Shelf } from './shelf.ts'
 
 export interface ReplicatorParts {

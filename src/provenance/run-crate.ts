@@ -5,7 +5,7 @@
  * The crate describes and does not carry: data stay in their git repositories, named by SWHIDs (ISO/IEC 18670), which
  * are computed from the git ids and so name the same commit wherever a copy of it is.
  */
-import type { CommitInfo } from '../datasets/repository.ts'
+import type { CommitInfo } from '../datasets/git/repository.ts'
 import type { PipelineStep } from '../execution/pipeline.ts'
 import type { Run, StepRun } from '../execution/run.ts'
 import type { Tool } from '../execution/tool.ts'

@@ -4,8 +4,8 @@ import { chmod, lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } 
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
-import { encodeTree } from '../../src/datasets/git-objects.ts'
-import { writeLoose } from '../../src/datasets/isomorphic-objects.ts'
+import { encodeTree } from '../../src/datasets/git/git-objects.ts'
+import { writeLoose } from '../../src/datasets/git/isomorphic-objects.ts'
 import {
   BACKENDS,
   type BackendKind,

@@ -4,7 +4,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
-import type { PackRepository } from '../../src/datasets/repository.ts'
+import type { PackRepository } from '../../src/datasets/git/repository.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
 import {
   type DatasetNode,

@@ -1,10 +1,10 @@
 import type { TestContext } from 'node:test'
-import { encodeCommit, encodeTree, type TreeEntry } from '../../src/datasets/git-objects.ts'
-import { GitProgram } from '../../src/datasets/git-program.ts'
-import { writeLoose } from '../../src/datasets/isomorphic-objects.ts'
-import { IsomorphicBackend } from '../../src/datasets/isomorphic-repository.ts'
-import { NativeBackend } from '../../src/datasets/native-repository.ts'
-import type { GitBackend, PackRepository } from '../../src/datasets/repository.ts'
+import { encodeCommit, encodeTree, type TreeEntry } from '../../src/datasets/git/git-objects.ts'
+import { GitProgram } from '../../src/datasets/git/git-program.ts'
+import { writeLoose } from '../../src/datasets/git/isomorphic-objects.ts'
+import { IsomorphicBackend } from '../../src/datasets/git/isomorphic-repository.ts'
+import { NativeBackend } from '../../src/datasets/git/native-repository.ts'
+import type { GitBackend, PackRepository } from '../../src/datasets/git/repository.ts'
 
 export type BackendKind = GitBackend['kind']
 export const BACKENDS: readonly BackendKind[] = ['native', 'isomorphic']

@@ -29,7 +29,7 @@ import {
 } from '../../src/consensus/round-id.ts'
 import { Sightings } from '../../src/consensus/sightings.ts'
 import { tallyIdentical } from '../../src/consensus/tally.ts'
-import type { TreeFile } from '../../src/datasets/repository.ts'
+import type { TreeFile } from '../../src/datasets/git/repository.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
 import type { Entry } from '../../src/registry/watchers.ts'
 import { commitId, filesOf, openSealed, sealAs, treeId } from './voting.ts'

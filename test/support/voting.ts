@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { OpenedRecord } from '../../src/consensus/certificate.ts'
 import { type Opening, openingSchema, parseValue, type Signed } from '../../src/consensus/records.ts'
-import { encodeCommit, nestTrees, objectId } from '../../src/datasets/git-objects.ts'
-import type { NewCommit, TreeFile } from '../../src/datasets/repository.ts'
+import { encodeCommit, nestTrees, objectId } from '../../src/datasets/git/git-objects.ts'
+import type { NewCommit, TreeFile } from '../../src/datasets/git/repository.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
 
 /** Parts of a round for tests of the pure core: no network, no git, but git's own object ids. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { comparePaths } from '../../src/consensus/paths.ts'
 import { agrees, tallyIdentical } from '../../src/consensus/tally.ts'
-import type { TreeFile } from '../../src/datasets/repository.ts'
+import type { TreeFile } from '../../src/datasets/git/repository.ts'
 import { filesOf } from '../support/voting.ts'
 
 function ballots(contents: Record<string, Record<string, string>>): Map<string, TreeFile[]> {

@@ -11,7 +11,7 @@ import { type Duty, lineUp } from '../../src/consensus/rendezvous.ts'
 import { resultCommit } from '../../src/consensus/result-commit.ts'
 import { formatRoundId, parseRoundId, type RoundId } from '../../src/consensus/round-id.ts'
 import { agrees, tallyIdentical } from '../../src/consensus/tally.ts'
-import { encodeCommit, nestTrees, objectId } from '../../src/datasets/git-objects.ts'
+import { encodeCommit, nestTrees, objectId } from '../../src/datasets/git/git-objects.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
 
 const file = z.object({ path: z.string(), mode: z.enum(['100644', '100755', '120000']), oid: z.string() })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CommitInfo } from '../../src/datasets/repository.ts'
+import type { CommitInfo } from '../../src/datasets/git/repository.ts'
 import type { PipelineStep } from '../../src/execution/pipeline.ts'
 import { advance, endRun, finishStep, newRun, type Run } from '../../src/execution/run.ts'
 import type { Entity } from '../../src/provenance/crate.ts'

@@ -9,9 +9,9 @@ import {
   encodeTree,
   nestTrees,
   objectId,
-} from '../../../src/datasets/git-objects.ts'
-import { meterPack, PackMeter } from '../../../src/datasets/pack-meter.ts'
-import { scanPack } from '../../../src/datasets/pack-scan.ts'
+} from '../../../src/datasets/git/git-objects.ts'
+import { meterPack, PackMeter } from '../../../src/datasets/git/pack-meter.ts'
+import { scanPack } from '../../../src/datasets/git/pack-scan.ts'
 
 const OID = '1'.repeat(40)
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { durability, GitProgram } from '../../../src/datasets/git-program.ts'
+import { durability, GitProgram } from '../../../src/datasets/git/git-program.ts'
 
 test('every git that is used is told to make objects durable, in the words of its version', () => {
   const older = 'core.fsyncObjectFiles=true'

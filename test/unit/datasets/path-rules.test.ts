@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isNodeError } from '../../../src/base/errors.ts'
 import { ownerOfBranch } from '../../../src/datasets/branches.ts'
-import { checkPaths, linkFault, pathFault } from '../../../src/datasets/path-rules.ts'
+import { checkPaths, linkFault, pathFault } from '../../../src/datasets/git/path-rules.ts'
 
 interface Vectors {
   readonly paths: { readonly safe: string[]; readonly unsafe: string[] }

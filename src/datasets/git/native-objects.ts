@@ -1,4 +1,4 @@
-import { NodeError } from '../base/errors.ts'
+import { NodeError } from '../../base/errors.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import type { GitProgram } from './git-program.ts'
 

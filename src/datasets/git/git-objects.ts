@@ -3,7 +3,7 @@
  * backends take the bytes from here, so that an object has one id whoever wrote it.
  */
 import { createHash } from 'node:crypto'
-import { NodeError } from '../base/errors.ts'
+import { NodeError } from '../../base/errors.ts'
 import { nameFault, unsafePath } from './path-rules.ts'
 import type { CommitInfo, FileMode, NewCommit, Person, TreeFile } from './repository.ts'
 

@@ -3,8 +3,8 @@
  * something else to git, to another file system or to a shell is refused wherever trees are made, received or written
  * out (dataset-fetch.md §8). Pure: every rule is a function from text to the fault found, or undefined.
  */
-import { NodeError } from '../base/errors.ts'
-import { pathBytesMax, pathDepthMax, pathNameBytesMax } from '../base/limits.ts'
+import { NodeError } from '../../base/errors.ts'
+import { pathBytesMax, pathDepthMax, pathNameBytesMax } from '../../base/limits.ts'
 
 /** Code points that HFS+ ignores when it compares names: `.g\u200cit` is `.git` there. */
 const IGNORED_BY_HFS = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g

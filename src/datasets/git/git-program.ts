@@ -6,15 +6,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { devNull } from 'node:os'
 import type { Duplex, Readable, Writable } from 'node:stream'
-import { NodeError } from '../base/errors.ts'
+import { NodeError } from '../../base/errors.ts'
 import {
   gitOutputBytesMax,
   gitProcessesMax,
   gitProcessesWaitingMax,
   gitTimeoutMs,
   reasonCharactersMax,
-} from '../base/limits.ts'
-import { Semaphore } from '../base/semaphore.ts'
+} from '../../base/limits.ts'
+import { Semaphore } from '../../base/semaphore.ts'
 
 /** Older ones lack `fetch --no-write-fetch-head` and the fsck rules that quarantine relies on. */
 const OLDEST: readonly [number, number] = [2, 30]

@@ -2,7 +2,7 @@
  * A dataset's bare git repository as the other rooms see it. Two backends stand behind these interfaces, the `git`
  * program and isomorphic-git; test/contract/repository.test.ts holds both to the same answers, ids and errors.
  */
-import type { ByteStream } from '../network/byte-stream.ts'
+import type { ByteStream } from '../../network/byte-stream.ts'
 
 /** A file, an executable file, a symbolic link. */
 export type FileMode = '100644' | '100755' | '120000'

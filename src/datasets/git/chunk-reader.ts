@@ -1,4 +1,4 @@
-import { NodeError } from '../base/errors.ts'
+import { NodeError } from '../../base/errors.ts'
 
 /** Lines and counted bytes out of a stream of chunks that respects neither. */
 export class ChunkReader {

@@ -1,11 +1,11 @@
-import { messageOf, NodeError } from '../base/errors.ts'
-import type { Startable } from '../base/lifecycle.ts'
-import { fetchTimeoutMs, transfersPerPeerMax, transfersServedMax } from '../base/limits.ts'
-import type { Logger } from '../base/logger.ts'
-import type { ByteStream } from '../network/byte-stream.ts'
-import type { Streams } from '../network/network.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import type { Startable } from '../../base/lifecycle.ts'
+import { fetchTimeoutMs, transfersPerPeerMax, transfersServedMax } from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { ByteStream } from '../../network/byte-stream.ts'
+import type { Streams } from '../../network/network.ts'
+import type { PackRepository } from '../git/repository.ts'
 import { askSchema, Conversation, helloSchema, PACK_PROTOCOL } from './pack-protocol.ts'
-import type { PackRepository } from './repository.ts'
 
 export interface PackServerParts {
   readonly streams: Pick<Streams, 'handle'>

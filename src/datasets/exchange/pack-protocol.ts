@@ -3,19 +3,19 @@
  * schema, on a stream whose rest belongs to the dialect that they agree on.
  */
 import { z } from 'zod'
-import { type ErrorCode, NodeError } from '../base/errors.ts'
+import { type ErrorCode, NodeError } from '../../base/errors.ts'
 import {
   branchesPerHeadMax,
   dialTimeoutMs,
   fetchHavesMax,
   fetchLineBytesMax,
   reasonCharactersMax,
-} from '../base/limits.ts'
-import { nameSchema } from '../base/names.ts'
-import { withDeadline } from '../base/wait.ts'
-import type { ByteStream } from '../network/byte-stream.ts'
-import { ChunkReader } from './chunk-reader.ts'
-import type { Dialect } from './repository.ts'
+} from '../../base/limits.ts'
+import { nameSchema } from '../../base/names.ts'
+import { withDeadline } from '../../base/wait.ts'
+import type { ByteStream } from '../../network/byte-stream.ts'
+import { ChunkReader } from '../git/chunk-reader.ts'
+import type { Dialect } from '../git/repository.ts'
 
 export const PACK_PROTOCOL = '/mao/git/1.0.0'
 

@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib'
-import { NodeError } from '../base/errors.ts'
-import { blobBytesMax, packInMemoryBytesMax } from '../base/limits.ts'
+import { NodeError } from '../../base/errors.ts'
+import { blobBytesMax, packInMemoryBytesMax } from '../../base/limits.ts'
 import { readPackHeader } from './pack-meter.ts'
 
 const HEADER_BYTES = 12

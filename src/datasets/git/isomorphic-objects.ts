@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { deflate } from 'node:zlib'
 import git from 'isomorphic-git'
-import { NodeError } from '../base/errors.ts'
+import { NodeError } from '../../base/errors.ts'
 import { exists } from './git-directory.ts'
 import { objectId } from './git-objects.ts'
 

@@ -5,8 +5,8 @@
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, readlink, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NodeError } from '../base/errors.ts'
-import { pathBytesMax, treeEntriesMax } from '../base/limits.ts'
+import { NodeError } from '../../base/errors.ts'
+import { pathBytesMax, treeEntriesMax } from '../../base/limits.ts'
 import { checkLink, checkPath, unsafePath } from './path-rules.ts'
 import type { FileMode, TreeFile } from './repository.ts'
 

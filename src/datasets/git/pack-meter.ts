@@ -1,5 +1,5 @@
-import { NodeError } from '../base/errors.ts'
-import { packBytesMax, packObjectsMax } from '../base/limits.ts'
+import { NodeError } from '../../base/errors.ts'
+import { packBytesMax, packObjectsMax } from '../../base/limits.ts'
 
 /** Bytes of a packet's length (gitprotocol-common, pkt-line). */
 const LENGTH_BYTES = 4

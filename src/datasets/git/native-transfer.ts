@@ -3,10 +3,10 @@
  * `git fetch` with the transport `fd::3`, a socket that it inherits, so that no port is opened and no shell involved.
  */
 import type { Duplex, Readable, Writable } from 'node:stream'
-import { messageOf, NodeError } from '../base/errors.ts'
-import { SECOND_MS, streamIdleMaxMs } from '../base/limits.ts'
-import { withDeadline } from '../base/wait.ts'
-import type { ByteStream } from '../network/byte-stream.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
+import { withDeadline } from '../../base/wait.ts'
+import type { ByteStream } from '../../network/byte-stream.ts'
 import type { GitProgram } from './git-program.ts'
 import { PackMeter } from './pack-meter.ts'
 

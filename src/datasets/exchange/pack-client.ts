@@ -1,9 +1,9 @@
-import { messageOf, NodeError } from '../base/errors.ts'
-import { fetchHavesMax, fetchTimeoutMs, streamIdleMaxMs } from '../base/limits.ts'
-import type { ByteStream } from '../network/byte-stream.ts'
-import type { Streams } from '../network/network.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { fetchHavesMax, fetchTimeoutMs, streamIdleMaxMs } from '../../base/limits.ts'
+import type { ByteStream } from '../../network/byte-stream.ts'
+import type { Streams } from '../../network/network.ts'
+import type { PackRepository, Quarantine } from '../git/repository.ts'
 import { Conversation, chunksOf, dialectSchema, PACK_PROTOCOL, packSchema } from './pack-protocol.ts'
-import type { PackRepository, Quarantine } from './repository.ts'
 
 export interface FetchRequest {
   readonly dataset: string
