@@ -7,6 +7,7 @@ import { messageOf, NodeError } from './base/errors.ts'
 import { HOUR_MS, MINUTE_MS } from './base/limits.ts'
 import { isName, nameSchema } from './base/names.ts'
 import { nearestName } from './base/nearest-name.ts'
+import { datasetsSettingsSchema } from './datasets/settings.ts'
 import { parseRegistry } from './etcd/cluster-address.ts'
 import { SECRET_VARIABLE_PREFIX } from './execution/secrets.ts'
 
@@ -131,6 +132,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   execution: executionSchema.prefault({}),
+  datasets: datasetsSettingsSchema.prefault({}),
   git: z
     .strictObject({
       backend: z

@@ -309,9 +309,10 @@ export class Node implements Startable {
     const datasets = new Datasets({
       directory: join(directory, 'datasets'),
       backend: config.git.backend,
+      settings: config.datasets,
       streams: network,
       onConnect: (connected) => network.onConnect(connected),
-      ...{ registry, members, clock, log },
+      ...{ database, registry, members, clock, log },
     })
     running.push(
       'dataset events',

@@ -2,6 +2,9 @@ import { z } from 'zod'
 import { descriptionCharactersMax } from '../base/limits.ts'
 import { oidSchema } from './exchange/pack-protocol.ts'
 
+/** Where the records of datasets are, by name. */
+export const DATASET_PREFIX = '/dataset/'
+
 /** `/dataset/<name>`: that a dataset exists, and what it was founded with. */
 export const datasetSchema = z.object({
   description: z.string().max(descriptionCharactersMax),

@@ -4,31 +4,34 @@
  */
 import { mkdir } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
+import type { Database } from '../base/database.ts'
 import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
-import { storeQueueMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { parseName } from '../base/names.ts'
-import { SerialQueue } from '../base/serial-queue.ts'
 import type { Members } from '../federation/members.ts'
 import type { Streams } from '../network/network.ts'
-import { Collection, decodeJson } from '../registry/collection.ts'
+import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
-import { ownerOfBranch } from './branches.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import { type DatasetRecord, datasetSchema, initialTruth } from './dataset-record.ts'
+import { DATASET_PREFIX, type DatasetRecord, datasetSchema } from './dataset-record.ts'
+import { type DatasetView, viewOf } from './dataset-view.ts'
 import { PackServer } from './exchange/pack-server.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
 import type { CommitInfo, GitBackend, Repository } from './git/repository.ts'
-import { foreignBranches, type HeadRecord, headSchema } from './heads.ts'
+import { GroundTruths } from './ground-truths.ts'
+import { type HeadRecord, headSchema } from './heads.ts'
 import { type CommittedDirectory, type DirectoryCommit, OwnBranches } from './own-branches.ts'
 import { Replicator } from './replicator.ts'
+import type { DatasetsSettings } from './settings.ts'
 import { type BackendChoice, chooseBackend, Shelf } from './shelf.ts'
 
 export interface DatasetsParts {
   /** Where the repositories lie, as `<name>.git`. */
   readonly directory: string
   readonly backend: BackendChoice
+  readonly settings: DatasetsSettings
+  readonly database: Database
   readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch'>
   readonly members: Pick<Members, 'get' | 'list' | 'self' | 'isMember' | 'onChange'>
   readonly streams: Streams
@@ -38,36 +41,13 @@ export interface DatasetsParts {
   readonly log: Logger
 }
 
-export interface BranchView {
-  readonly branch: string
-  readonly commit: string
-  /** Name of the member that owns the branch. */
-  readonly member: string
-  /** False for a branch that is only here. */
-  readonly announced: boolean
-  /** Whether this node holds the commit on that branch. */
-  readonly present: boolean
-}
-
-export interface DatasetView {
-  readonly name: string
-  readonly description: string
-  readonly policy: DatasetRecord['policy']
-  readonly createdBy: string
-  /** The agreed commit, or what the dataset was founded with. */
-  readonly truth?: string
-  /** Whether all that was announced is here. */
-  readonly replicated: boolean
-  readonly branches: readonly BranchView[]
-}
-
-const PREFIX = '/dataset/'
 const IMPORT_STEP = 'import'
 
 interface Rooms {
   readonly shelf: Shelf
   readonly replicator: Replicator
   readonly own: OwnBranches
+  readonly truths: GroundTruths
 }
 
 export class Datasets implements Startable {
@@ -76,8 +56,6 @@ export class Datasets implements Startable {
   readonly #records: Collection<DatasetRecord>
   readonly #heads: Collection<HeadRecord>
   readonly #listeners = new Set<(event: DatasetEvent) => void>()
-  /** Whoever moves a ground truth looks at it first. */
-  readonly #truths = new SerialQueue(storeQueueMax)
   #rooms: Rooms | undefined
   #running: StopStack | undefined
 
@@ -85,7 +63,12 @@ export class Datasets implements Startable {
     this.#parts = parts
     this.#log = parts.log.child({ room: 'datasets' })
     const { registry } = parts
-    this.#records = new Collection({ registry, prefix: PREFIX, schema: datasetSchema, log: this.#log })
+    this.#records = new Collection({
+      registry,
+      prefix: DATASET_PREFIX,
+      schema: datasetSchema,
+      log: this.#log,
+    })
     this.#heads = new Collection({ registry, prefix: '/heads/', schema: headSchema, log: this.#log })
   }
 
@@ -135,7 +118,7 @@ export class Datasets implements Startable {
     const { commit } = await this.#inside.own.commit({ dataset: name, step: IMPORT_STEP, directory, message })
     // Last, so that a dataset exists only when its beginning does.
     await this.#records.put(name, { description, policy: 'shared', initial: commit, createdBy })
-    await this.#settle(name)
+    await this.#inside.truths.settle(name)
     return this.show(name)
   }
 
@@ -167,9 +150,8 @@ export class Datasets implements Startable {
 
   /** The agreed commit, else what the dataset was founded with. @throws NodeError DATASET_NOT_FOUND */
   async truth(name: string): Promise<string | undefined> {
-    const { initial } = this.#record(name)
-    await this.#inside.shelf.open(name)
-    return this.#inside.shelf.branches(name).get(TRUTH_BRANCH) ?? initial
+    this.#record(name)
+    return this.#inside.truths.get(name)
   }
 
   /**
@@ -214,15 +196,8 @@ export class Datasets implements Startable {
    * @throws NodeError DATASET_NOT_FOUND, COMMIT_NOT_FOUND when the commit is not here yet.
    */
   async moveTruth(dataset: string, commit: string): Promise<void> {
-    await this.repository(dataset)
-    const { shelf } = this.#inside
-    const moved = await this.#truths.run(async () => {
-      const held = shelf.branches(dataset).get(TRUTH_BRANCH)
-      if (held === commit) return false
-      await shelf.move(dataset, TRUTH_BRANCH, commit, held)
-      return true
-    })
-    if (moved) this.#emit({ type: 'truth', dataset, commit })
+    this.#record(dataset)
+    await this.#inside.truths.move(dataset, commit)
   }
 
   /** Hears of what happens to the datasets. @returns how to stop hearing. */
@@ -232,7 +207,7 @@ export class Datasets implements Startable {
   }
 
   async #start(running: StopStack): Promise<void> {
-    const { directory, backend, members, streams, onConnect, clock } = this.#parts
+    const { directory, backend, registry, members, streams, onConnect, clock } = this.#parts
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const shelf = new Shelf(directory, await chooseBackend(backend))
     running.push('repositories', () => shelf.close())
@@ -242,24 +217,25 @@ export class Datasets implements Startable {
     const replicator = new Replicator({ self, streams, onConnect, members, heads, records, shelf, emit, log })
     const own = new OwnBranches({ self, members, heads, shelf, replicator, clock })
     running.push('own branches', () => own.idle())
-    this.#rooms = { shelf, replicator, own }
-    for (const { name } of records.list()) await this.#reopen(name, own)
+    const truths = new GroundTruths({ registry, records, shelf, emit, log })
+    running.push('truths', () => truths.stop())
+    this.#rooms = { shelf, replicator, own, truths }
+    for (const { name } of records.list()) await this.#reopen(name, this.#rooms)
     const mayRead = (peer: string, dataset: string) =>
       members.isMember(peer) && records.get(dataset)?.value.policy === 'shared'
     const server = new PackServer({ streams, mayRead, repository: (name) => shelf.open(name), log })
-    running.push('truths', () => this.#truths.idle())
     running.push(
       'records',
-      records.watch((name) => this.#settleSoon(name)),
+      records.watch((name) => truths.settleSoon(name)),
     )
     await running.start('pack server', server)
     await running.start('replicator', replicator)
   }
 
   /** One repository that does not open must not keep the node from its other work. */
-  async #reopen(name: string, own: OwnBranches): Promise<void> {
+  async #reopen(name: string, { truths, own }: Rooms): Promise<void> {
     try {
-      await this.#settle(name)
+      await truths.settle(name)
       await own.reconcile(name)
     } catch (error) {
       this.#log.error({ dataset: name, error: messageOf(error) }, 'a dataset could not be opened')
@@ -284,38 +260,8 @@ export class Datasets implements Startable {
   }
 
   #view(name: string, record: DatasetRecord): DatasetView {
-    const { members } = this.#parts
     const held = this.#rooms?.shelf.branches(name) ?? new Map<string, string>()
-    const names = members.list().map((member) => member.name)
-    const views = new Map<string, BranchView>()
-    for (const { name: key, value } of this.#heads.list(`${name}/`)) {
-      const peer = key.slice(name.length + 1)
-      const member = members.get(peer)?.name ?? peer
-      const foreign = members.isMember(peer) ? foreignBranches(value, member, names) : []
-      for (const [branch, commit] of Object.entries(value.branches)) {
-        // What is another's to move is followed nowhere, so it does not count as missing.
-        if (foreign.includes(branch)) continue
-        views.set(branch, { branch, commit, member, announced: true, present: held.get(branch) === commit })
-      }
-    }
-    for (const [branch, commit] of held) {
-      if (branch === TRUTH_BRANCH || views.has(branch)) continue
-      const member = ownerOfBranch(branch, names) ?? ''
-      views.set(branch, { branch, commit, member, announced: false, present: true })
-    }
-    const branches = [...views.values()].sort((a, b) => (a.branch < b.branch ? -1 : 1))
-    const truth = held.get(TRUTH_BRANCH) ?? record.initial
-    const { description, policy, createdBy } = record
-    const replicated = branches.every((branch) => branch.present)
-    return {
-      name,
-      description,
-      policy,
-      createdBy,
-      ...(truth === undefined ? {} : { truth }),
-      replicated,
-      branches,
-    }
+    return viewOf(name, { record, heads: this.#heads.list(`${name}/`), held, members: this.#parts.members })
   }
 
   #announcerOf(dataset: string, commit: string): string | undefined {
@@ -325,32 +271,9 @@ export class Datasets implements Startable {
     return item?.entry.author
   }
 
-  #settleSoon(name: string): void {
-    this.#settle(name).catch((error: unknown) => {
-      if (this.#running === undefined) return
-      this.#log.warn({ dataset: name, error: messageOf(error) }, 'a dataset could not be prepared')
-    })
-  }
-
-  /** Opens the repository of a dataset, and sets its truth to its beginning while nothing else was agreed. */
-  #settle(name: string): Promise<void> {
-    return this.#truths.run(async () => {
-      if (this.#rooms === undefined || this.#records.get(name) === undefined) return
-      const { shelf } = this.#rooms
-      const repository = await shelf.open(name)
-      const claims = this.#parts.registry.claims(PREFIX + name)
-      const initials = claims.map(({ value }) => datasetSchema.safeParse(decodeJson(value)).data?.initial)
-      const held = shelf.branches(name).get(TRUTH_BRANCH)
-      const initial = initialTruth(held, initials)
-      if (initial !== undefined && (await repository.hasCommit(initial))) {
-        await shelf.move(name, TRUTH_BRANCH, initial, held)
-      }
-    })
-  }
-
   #emit(event: DatasetEvent): void {
     // The founding commit may just have arrived.
-    if (event.type === 'replicated') this.#settleSoon(event.dataset)
+    if (event.type === 'replicated') this.#rooms?.truths.settleSoon(event.dataset)
     for (const listener of this.#listeners) {
       try {
         listener(event)

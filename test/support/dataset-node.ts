@@ -6,6 +6,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
 import { Datasets } from '../../src/datasets/datasets.ts'
+import { type DatasetsSettings, datasetsSettingsSchema } from '../../src/datasets/settings.ts'
 import type { BackendChoice } from '../../src/datasets/shelf.ts'
 import { type RegistryNode, type RegistryNodeOptions, startRegistryNode } from './registry-node.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -18,16 +19,21 @@ export interface DatasetNode extends RegistryNode {
 
 export async function startDatasetNode(
   test: TestContext,
-  options: RegistryNodeOptions & { readonly backend?: BackendChoice } = {},
+  options: RegistryNodeOptions & {
+    readonly backend?: BackendChoice
+    readonly settings?: Partial<DatasetsSettings>
+  } = {},
 ): Promise<DatasetNode> {
   // Before the node below has said the same, so that what stands on it stops first.
   let stop = async (): Promise<void> => undefined
   test.after(() => stop())
   const node = await startRegistryNode(test, options)
-  const { network, registry, members } = node
+  const { network, registry, members, database } = node
   const datasets = new Datasets({
     directory: join(node.directory, 'datasets'),
     backend: options.backend ?? 'native',
+    settings: datasetsSettingsSchema.parse(options.settings ?? {}),
+    database,
     registry,
     members,
     streams: network,

@@ -5,6 +5,7 @@ import { NodeError } from '../../src/base/errors.ts'
 import { StopStack } from '../../src/base/lifecycle.ts'
 import { type Logger, silentLogger } from '../../src/base/logger.ts'
 import { Datasets } from '../../src/datasets/datasets.ts'
+import { datasetsSettingsSchema } from '../../src/datasets/settings.ts'
 import { DockerEngine } from '../../src/execution/docker-engine.ts'
 import type { ContainerEngine } from '../../src/execution/engine.ts'
 import { Execution } from '../../src/execution/execution.ts'
@@ -75,7 +76,8 @@ export async function openExecutionRoom(
   policy.use(members)
   await running.start('registry', registry)
   const datasets = new Datasets({
-    ...{ registry, members, clock, log, streams: nobody(identity.peerId) },
+    ...{ registry, members, database, clock, log, streams: nobody(identity.peerId) },
+    settings: datasetsSettingsSchema.parse({}),
     directory: `${directory}/datasets`,
     backend: 'native',
     onConnect: () => () => undefined,
