@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'ALREADY_EXISTS'
   | 'CONFLICT'
   | 'REGISTRY_MOVED'
+  | 'NOT_FAST_FORWARD'
   // Who asks may not.
   | 'UNAUTHORIZED'
   | 'FORBIDDEN'
@@ -27,6 +28,7 @@ export type ErrorCode =
   | 'ORIGIN_FORBIDDEN'
   | 'NOT_OPERATOR'
   | 'NOT_A_MEMBER'
+  | 'DATASET_WITHHELD'
   // The registry's revisions and leases.
   | 'REVISION_COMPACTED'
   | 'REVISION_FUTURE'
@@ -40,6 +42,7 @@ export type ErrorCode =
   | 'INVITATION_USED'
   // Limits.
   | 'TOO_LARGE'
+  | 'QUOTA_EXCEEDED'
   | 'QUEUE_FULL'
   | 'TIMED_OUT'
   | 'CANCELLED'
@@ -55,7 +58,9 @@ export type ErrorCode =
   | 'ENGINE_UNAVAILABLE'
   | 'IMAGE_NOT_FOUND'
   | 'IMAGE_MOVED'
+  | 'DISK_FULL'
   | 'GIT_FAILED'
+  | 'UPSTREAM_FAILED'
   | 'UNSUPPORTED'
   // What came from a peer does not hold.
   | 'SIGNATURE_INVALID'

@@ -18,10 +18,10 @@ import { DATASET_PREFIX, type DatasetRecord, datasetSchema } from './dataset-rec
 import { type DatasetView, viewOf } from './dataset-view.ts'
 import { PackServer } from './exchange/pack-server.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
-import type { CommitInfo, GitBackend, Repository } from './git/repository.ts'
+import type { CommitInfo, GitBackend, Quarantine, Repository } from './git/repository.ts'
 import { GroundTruths } from './ground-truths.ts'
 import { type HeadRecord, headSchema } from './heads.ts'
-import { type CommittedDirectory, type DirectoryCommit, OwnBranches } from './own-branches.ts'
+import { type Adoption, type CommittedDirectory, type DirectoryCommit, OwnBranches } from './own-branches.ts'
 import { Replicator } from './replicator.ts'
 import type { DatasetsSettings } from './settings.ts'
 import { type BackendChoice, chooseBackend, Shelf } from './shelf.ts'
@@ -162,6 +162,22 @@ export class Datasets implements Startable {
   async commitDirectory(request: DirectoryCommit): Promise<CommittedDirectory> {
     this.#record(request.dataset)
     return this.#inside.own.commit(request)
+  }
+
+  /**
+   * Puts a commit that is here already on a branch of this node and announces it.
+   *
+   * @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, CONFLICT, NOT_FAST_FORWARD, COMMIT_NOT_FOUND.
+   */
+  async adoptCommit(request: Adoption): Promise<void> {
+    this.#record(request.dataset)
+    await this.#inside.own.adopt(request)
+  }
+
+  /** A place for objects that are brought to a dataset, until they are proven. @throws NodeError DATASET_NOT_FOUND */
+  async quarantine(name: string): Promise<Quarantine> {
+    this.#record(name)
+    return (await this.#inside.shelf.open(name)).quarantine()
   }
 
   /**

@@ -31,6 +31,16 @@ export interface DirectoryCommit {
   readonly timeMs?: number
 }
 
+export interface Adoption {
+  readonly dataset: string
+  /** A branch `<step>-<node>` of this node. */
+  readonly branch: string
+  /** Is in the repository already, with everything that it needs. */
+  readonly commit: string
+  /** Where whoever asks believes the branch to be; undefined when it should not exist yet. */
+  readonly from: string | undefined
+}
+
 export interface CommittedDirectory {
   readonly branch: string
   readonly commit: string
@@ -57,6 +67,17 @@ export class OwnBranches {
    */
   commit(request: DirectoryCommit): Promise<CommittedDirectory> {
     return this.#inTurn(request.dataset, () => this.#commit(request))
+  }
+
+  /**
+   * Puts a commit that came from elsewhere (a push, an import, an upstream) on a branch of this node; when it returns,
+   * the announcement is durable.
+   *
+   * @throws NodeError FORBIDDEN when the branch is not ours, CONFLICT when it is not at `from`, NOT_FAST_FORWARD,
+   * COMMIT_NOT_FOUND.
+   */
+  adopt(request: Adoption): Promise<void> {
+    return this.#inTurn(request.dataset, () => this.#adopt(request))
   }
 
   /** [MUST] Announces what a crash has kept from being announced (dataset-fetch.md D19). */
@@ -96,6 +117,28 @@ export class OwnBranches {
     await shelf.move(dataset, branch, commit, parent)
     await this.#announce(dataset, branch, commit)
     return { branch, commit, tree, changed: true, ...(parent === undefined ? {} : { parent }) }
+  }
+
+  async #adopt({ dataset, branch, commit, from }: Adoption): Promise<void> {
+    const { members, shelf } = this.#parts
+    const { name } = members.self()
+    const names = members.list().map((member) => member.name)
+    if (ownerOfBranch(branch, names) !== name) {
+      const message = `The branch ${branch} is not ours to move; this node writes branches that end in -${name}`
+      throw new NodeError('FORBIDDEN', message, { dataset, branch })
+    }
+    const repository = await shelf.open(dataset)
+    const held = await this.#tip(dataset, repository, branch)
+    if (held !== from) {
+      const message = `The branch ${branch} is at ${held ?? 'nothing'}, not at ${from ?? 'nothing'}; fetch, and try again`
+      throw new NodeError('CONFLICT', message, { dataset, branch, held, from })
+    }
+    if (held !== undefined && !(await repository.isAncestor(held, commit))) {
+      const message = `${commit} does not follow ${held} on ${branch}; a branch only moves forward, unless it is reset`
+      throw new NodeError('NOT_FAST_FORWARD', message, { dataset, branch, held, commit })
+    }
+    if (held !== commit) await shelf.move(dataset, branch, commit, held)
+    await this.#announce(dataset, branch, commit)
   }
 
   /** Where our branch is. A node that lost its disk has announced more than it holds, and gets it back from others. */

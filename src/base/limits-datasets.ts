@@ -1,0 +1,55 @@
+/** Bounds of datasets: what peers may send, what is kept of it, and what git may take. */
+import { KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
+
+/** One fetch of a dataset: what a peer may send us before we hang up. */
+export const packBytesMax = 4 * 1024 * MIB
+export const packObjectsMax = 5_000_000
+/** One fetch from first byte to moved refs. */
+export const fetchTimeoutMs = 30 * MINUTE_MS
+/** Attempts at one head, each at another member where one has it. */
+export const fetchAttemptsMax = 5
+/** Transfers that this node serves at once, to all and to one member; a member that is refused tries another. */
+export const transfersServedMax = 16
+export const transfersPerPeerMax = 4
+/** Fetches of this node's own at once. */
+export const fetchesMax = 4
+/** Commits that a client without git names as known to it; more would only make a smaller pack. */
+export const fetchHavesMax = 1_024
+/** A line of the fetch protocol: all wants and haves. */
+export const fetchLineBytesMax = 64 * KIB
+/** Between two rounds of attempts at a head: from the first to the longest pause. A peer that connects ends it. */
+export const fetchRetryFirstMs = 500
+export const fetchRetryLongestMs = 30 * SECOND_MS
+/** The same after bytes that did not hold: the content is named by its hash, so it hardly gets better. */
+export const fetchRejectedRetryMs = 10 * MINUTE_MS
+/** How long a run waits for a branch of its own that this node has lost and others still have. */
+export const ownHeadTimeoutMs = 30 * SECOND_MS
+/** Heads of one federation that are followed: every dataset of every member. */
+export const followedHeadsMax = 100_000
+/** A dataset's description is a sentence, in a record that every member holds. */
+export const descriptionCharactersMax = 1_000
+/** git child processes at once: more only fight over the disk. */
+export const gitProcessesMax = 8
+/** Branches that one member may announce in one dataset. */
+export const branchesPerHeadMax = 64
+/** Paths in a tree: longer ones do not fit the file systems of other members. */
+export const pathBytesMax = 1_024
+export const pathDepthMax = 64
+/** One name of a path: the bound of ext4, APFS and NTFS alike. */
+export const pathNameBytesMax = 255
+export const treeEntriesMax = 1_000_000
+/** A file that is read as a whole into memory; larger ones are written straight to the disk. */
+export const blobBytesMax = 256 * MIB
+/** Packs that isomorphic-git makes or indexes, which it does in memory. */
+export const packInMemoryBytesMax = 256 * MIB
+/** What one fetch may hold once it is unpacked: a pack of zeros is a thousand times smaller than its files. */
+export const unpackedBytesMax = 64 * 1024 * MIB
+/** What a git child process may say that is kept: listings of the largest tree that is allowed. */
+export const gitOutputBytesMax = 512 * MIB
+/** git processes waiting for their turn. */
+export const gitProcessesWaitingMax = 10_000
+/** One git process that neither sends nor receives a pack. */
+export const gitTimeoutMs = 10 * MINUTE_MS
+/** Bytes and entries of one dataset that is imported through the API. */
+export const importBytesMax = 64 * 1024 * MIB
+export const importEntriesMax = treeEntriesMax
