@@ -59,6 +59,24 @@ export class ChunkReader {
     return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
   }
 
+  /** Exactly `count` bytes if they are here already: nobody has to wait for what has come. */
+  take(count: number): Buffer | undefined {
+    if (this.#rest.length < count) return undefined
+    const bytes = this.#rest.subarray(0, count)
+    this.#rest = this.#rest.subarray(count)
+    return bytes
+  }
+
+  /** Whether the stream has ended; waits until that is known. */
+  async atEnd(): Promise<boolean> {
+    while (this.#rest.length === 0) {
+      const next = await this.#source.next()
+      if (next.done === true) return true
+      this.#rest = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.length)
+    }
+    return false
+  }
+
   /** The next chunk as it comes, or undefined at the end. */
   async chunk(): Promise<Uint8Array | undefined> {
     if (this.#rest.length > 0) {
