@@ -1,6 +1,8 @@
 /** What came out of the demo: plain values, gathered from the nodes' answers. */
+
+import type { DatasetView } from '../../src/api/dataset-views.ts'
 import type { RoundView, TruthView } from '../../src/api/round-views.ts'
-import type { DatasetView, MemberView, RunView } from '../../src/api/views.ts'
+import type { MemberView, RunView } from '../../src/api/views.ts'
 import type { Notification } from '../../src/monitoring/monitor.ts'
 import type { LostRows } from './lost-rows.ts'
 

@@ -5,9 +5,9 @@
  */
 import { join } from 'node:path'
 import { z } from 'zod'
+import { datasetSchema } from '../../src/api/dataset-views.ts'
 import { type RoundView, roundSchema, truthSchema, verificationSchema } from '../../src/api/round-views.ts'
 import {
-  datasetSchema,
   federationSchema,
   invitationSchema,
   memberSchema,

@@ -6,6 +6,8 @@ import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
 import { requireToken } from './auth.ts'
 import { crateRoutes } from './crate-routes.ts'
+import { datasetBrowseRoutes } from './dataset-browse-routes.ts'
+import { datasetImportRoutes } from './dataset-import-routes.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import type { EventHub, Happening } from './events.ts'
@@ -95,6 +97,8 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   for (const routes of [
     federationRoutes(node),
     datasetRoutes(node),
+    datasetImportRoutes(node),
+    datasetBrowseRoutes(node),
     toolRoutes(node),
     pipelineRoutes(node),
     scheduleRoutes(node),

@@ -16,10 +16,10 @@ import { openToken } from '../identity/access-token.ts'
 import type { NodeEvent } from '../node.ts'
 import type { ApiNode } from './api-node.ts'
 import { createApp } from './app.ts'
-import { TEMPORARY_DIRECTORY } from './dataset-routes.ts'
 import { eventView } from './event-view.ts'
 import { EventHub } from './events.ts'
 import { allowedHosts } from './host-allow-list.ts'
+import { TEMPORARY_DIRECTORY } from './temporary-directory.ts'
 import { WHEREABOUTS_FILE } from './whereabouts.ts'
 
 const IDLE_SWEEP_MS = 20

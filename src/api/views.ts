@@ -8,10 +8,6 @@ import { notificationSchema } from '../monitoring/monitor.ts'
  * through the very same ones.
  */
 const timeMs = z.int().describe('milliseconds since 1970')
-const oid = z
-  .string()
-  .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)
-  .describe('id of a git object')
 const peer = z.string().describe('peer id')
 
 export const memberSchema = z
@@ -56,39 +52,6 @@ export const invitationSchema = z
     warning: z.string().optional().describe('why the invitation may not be of use everywhere'),
   })
   .meta({ id: 'Invitation' })
-
-export const datasetSchema = z
-  .object({
-    name: nameSchema,
-    description: z.string(),
-    policy: z.string(),
-    createdBy: z.string(),
-    truth: oid.optional(),
-    replicated: z.boolean().describe('whether all announced heads are here'),
-    branches: z
-      .array(
-        z.object({
-          branch: z.string(),
-          commit: oid,
-          member: z.string(),
-          announced: z.boolean().describe('false for a branch that is only here'),
-          present: z.boolean().describe('whether this node holds the commit'),
-        }),
-      )
-      .readonly(),
-  })
-  .meta({ id: 'Dataset' })
-
-export const commitSchema = z
-  .object({
-    oid,
-    tree: oid,
-    parents: z.array(oid).readonly(),
-    author: z.object({ name: z.string(), email: z.string() }),
-    timeMs,
-    message: z.string(),
-  })
-  .meta({ id: 'Commit' })
 
 /** An entry of the registry that carries a name: what it is, who wrote it, and whether others claim the name. */
 function named<T extends z.ZodType>(id: string, value: T) {
@@ -217,5 +180,4 @@ export const notificationViewSchema = named('Notification', notificationSchema)
 export type FederationView = z.output<typeof federationSchema>
 export type Status = z.output<typeof statusSchema>
 export type MemberView = z.output<typeof memberSchema>
-export type DatasetView = z.output<typeof datasetSchema>
 export type RunView = z.output<typeof runSchema>

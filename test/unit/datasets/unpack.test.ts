@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { type Header, pack } from 'tar-stream'
-import { unpack } from '../../src/api/unpack.ts'
-import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { unpack } from '../../../src/datasets/founding/unpack.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 type Part = { name: string; content?: string } & Partial<Pick<Header, 'type' | 'linkname' | 'mode'>>
 

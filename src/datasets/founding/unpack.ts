@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
-import { messageOf, NodeError } from '../base/errors.ts'
-import { importBytesMax, importEntriesMax, pathBytesMax, pathDepthMax } from '../base/limits.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { importBytesMax, importEntriesMax, pathBytesMax, pathDepthMax } from '../../base/limits.ts'
 
 export interface UnpackLimits {
   bytesMax: number
