@@ -3,8 +3,9 @@
  * the tool is at work and once more when it has ended. What cannot be seen from outside (files that are deleted and
  * still open, directories that are shut) is bounded by the space that is left on the disk.
  */
-import { lstat, opendir, statfs } from 'node:fs/promises'
+import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freeBytesAt } from '../base/disk-space.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { diskFreeBytesMin, outputWatchIntervalMs, treeEntriesMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
@@ -71,8 +72,7 @@ export async function excessOf(bounds: OutputBounds, signal?: AbortSignal): Prom
 
 async function shortageOf(bounds: OutputBounds): Promise<NodeError | undefined> {
   const { directory, freeBytesMin = diskFreeBytesMin } = bounds
-  const { bavail, bsize } = await statfs(directory)
-  if (bavail * bsize >= freeBytesMin) return undefined
+  if ((await freeBytesAt(directory)) >= freeBytesMin) return undefined
   const message = `the disk has less than ${freeBytesMin} bytes left, which the node needs itself`
   return new NodeError('TOO_LARGE', message, { freeBytesMin, directory })
 }

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
+import { removeTree } from '../base/remove-tree.ts'
 import type { Datasets } from '../datasets/datasets.ts'
-import { removeTree } from './remove-tree.ts'
 import type { Run, StepRun } from './run.ts'
 
 export type StagedDatasets = Pick<Datasets, 'truth' | 'ensureCommit' | 'repository' | 'show'>
