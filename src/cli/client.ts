@@ -46,7 +46,8 @@ export async function findNode({ data, url, token }: Wanted): Promise<Address> {
   throw new NodeError('UNAUTHORIZED', message, { url: at })
 }
 
-function isLoopback(url: string): boolean {
+/** Whether an address is on this machine. */
+export function isLoopback(url: string): boolean {
   const { hostname } = URL.parse(url) ?? {}
   return hostname !== undefined && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
 }
