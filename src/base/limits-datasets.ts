@@ -53,3 +53,11 @@ export const gitTimeoutMs = 10 * MINUTE_MS
 /** Bytes and entries of one dataset that is imported through the API. */
 export const importBytesMax = 64 * 1024 * MIB
 export const importEntriesMax = treeEntriesMax
+/** Problems that one check of a repository tells: the first ones say what to do as well as all of them. */
+export const problemsMax = 1_000
+/** Files of datasets that are streamed to clients at once, each from a git process of its own. */
+export const blobStreamsMax = 32
+/** What an archive may have unpacked: its files, and what the format says of each. */
+export const archiveBytesMax = importBytesMax + 2 * KIB * importEntriesMax
+/** The header of a git bundle: one reference, and what is said of it. */
+export const bundleHeaderBytesMax = 16 * KIB

@@ -27,7 +27,7 @@ const GIT_DIRECTORY = /^(?:\.git|git~\d+)[ .]*$/i
  * beyond the limits.
  */
 export async function unpack(
-  archive: ReadableStream<Uint8Array>,
+  archive: AsyncIterable<Uint8Array>,
   directory: string,
   limits: UnpackLimits = LIMITS,
 ): Promise<{ files: number; bytes: number }> {
@@ -38,7 +38,7 @@ export async function unpack(
   const entriesIn = extract()
   // An archive that breaks off leaves its last entry waiting for bytes that never come.
   const broken = new AbortController()
-  const reading = pipeline(Readable.fromWeb(archive), entriesIn).catch((error: unknown) => {
+  const reading = pipeline(Readable.from(archive), entriesIn).catch((error: unknown) => {
     broken.abort(error)
     throw error
   })
