@@ -61,3 +61,11 @@ export const blobStreamsMax = 32
 export const archiveBytesMax = importBytesMax + 2 * KIB * importEntriesMax
 /** The header of a git bundle: one reference, and what is said of it. */
 export const bundleHeaderBytesMax = 16 * KIB
+/** Files of a directory that are looked at together. */
+export const filesLookedAtOnceMax = 64
+/** Checkouts that are made at once, and runs that wait for theirs. */
+export const checkoutsMadeAtOnceMax = 2
+export const checkoutsWaitingMax = 1_000
+/** The address of an upstream and its branch, in a record that every member holds. */
+export const upstreamUrlCharactersMax = 1_000
+export const upstreamBranchCharactersMax = 200
