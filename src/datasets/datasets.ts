@@ -25,6 +25,7 @@ import { type Adoption, type CommittedDirectory, type DirectoryCommit, OwnBranch
 import { Replicator } from './replicator.ts'
 import type { DatasetsSettings } from './settings.ts'
 import { type BackendChoice, chooseBackend, Shelf } from './shelf.ts'
+import { Upkeep } from './upkeep/upkeep.ts'
 
 export interface DatasetsParts {
   /** Where the repositories lie, as `<name>.git`. */
@@ -48,6 +49,7 @@ interface Rooms {
   readonly replicator: Replicator
   readonly own: OwnBranches
   readonly truths: GroundTruths
+  readonly upkeep: Upkeep
 }
 
 export class Datasets implements Startable {
@@ -95,6 +97,11 @@ export class Datasets implements Startable {
   /** Which way git is done here. */
   get backend(): GitBackend['kind'] {
     return this.#inside.shelf.backend
+  }
+
+  /** Disk space, and what is done to keep it. */
+  get upkeep(): Upkeep {
+    return this.#inside.upkeep
   }
 
   /** Founds an empty dataset. @throws NodeError INVALID_NAME, ALREADY_EXISTS. */
@@ -223,7 +230,7 @@ export class Datasets implements Startable {
   }
 
   async #start(running: StopStack): Promise<void> {
-    const { directory, backend, registry, members, streams, onConnect, clock } = this.#parts
+    const { directory, backend, settings, registry, members, streams, onConnect, clock } = this.#parts
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const shelf = new Shelf(directory, await chooseBackend(backend))
     running.push('repositories', () => shelf.close())
@@ -235,7 +242,10 @@ export class Datasets implements Startable {
     running.push('own branches', () => own.idle())
     const truths = new GroundTruths({ registry, records, shelf, emit, log })
     running.push('truths', () => truths.stop())
-    this.#rooms = { shelf, replicator, own, truths }
+    const repository = (dataset: string) => this.repository(dataset)
+    const upkeep = new Upkeep({ directory, settings, repository, clock, log })
+    this.#rooms = { shelf, replicator, own, truths, upkeep }
+    await running.start('upkeep', upkeep)
     for (const { name } of records.list()) await this.#reopen(name, this.#rooms)
     const mayRead = (peer: string, dataset: string) =>
       members.isMember(peer) && records.get(dataset)?.value.policy === 'shared'

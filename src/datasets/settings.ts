@@ -1,4 +1,8 @@
 import { z } from 'zod'
+import { DAY_MS, diskFreeBytesMin, HOUR_MS } from '../base/limits.ts'
+import { MIB } from '../base/units.ts'
+
+const GIB = 1_024 * MIB
 
 /** The part of the node's settings that is about datasets. */
 export const datasetsSettingsSchema = z.strictObject({
@@ -6,5 +10,35 @@ export const datasetsSettingsSchema = z.strictObject({
     .enum(['all', 'chosen', 'none'])
     .default('all')
     .describe('which datasets of the federation this node copies; chosen: those named with "dataset follow"'),
+  quotaBytes: z
+    .int()
+    .min(0)
+    .default(50 * GIB)
+    .describe('disk space of one dataset on this node; 0: no bound'),
+  totalBytes: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('disk space of all datasets of this node together; 0: no bound but the disk'),
+  freeBytesMin: z
+    .int()
+    .min(0)
+    .default(diskFreeBytesMin)
+    .describe('disk space that datasets leave free: nothing is fetched, imported or checked out below it'),
+  checkoutBytesMax: z
+    .int()
+    .min(0)
+    .default(20 * GIB)
+    .describe('disk space of the trees that runs share as inputs; what nobody uses goes first'),
+  gcIntervalMs: z
+    .int()
+    .min(HOUR_MS)
+    .default(DAY_MS)
+    .describe('how often each dataset is packed and cleared of what nothing leads to'),
+  pruneAfterMs: z
+    .int()
+    .min(HOUR_MS)
+    .default(14 * DAY_MS)
+    .describe('how long what nothing leads to is kept'),
 })
 export type DatasetsSettings = z.output<typeof datasetsSettingsSchema>

@@ -36,7 +36,7 @@ import type { Tool, ToolInput } from './tool.ts'
 export interface ExecutionParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
   readonly members: Pick<Members, 'self'>
-  readonly datasets: RunnerDatasets & Pick<Datasets, 'list'>
+  readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'upkeep'>
   readonly engine: ContainerEngine
   readonly database: Database
   /** The node's data directory. */
@@ -92,7 +92,8 @@ export class Execution implements Startable {
     this.#store = store
     this.#logs = new RunLogs(join(directory, 'runs'))
     this.#pins = new ImagePins({ database })
-    const staging = new Staging({ datasets, directory: join(directory, 'staging'), clock, log })
+    const checkouts = { use: (...of: [string, string]) => datasets.upkeep.checkouts.use(...of) }
+    const staging = new Staging({ datasets, checkouts, directory: join(directory, 'staging'), clock, log })
     const imageOf = (tool: string) => catalogue.tool(tool).image
     this.#approvals = new SecretApprovals({ database, engine, pins: this.#pins, imageOf, clock })
     const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })

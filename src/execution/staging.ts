@@ -1,17 +1,24 @@
-/** The directories of a step at work: input and output, checked out for the user that the tool runs as. */
-import { chmod, lchown, mkdir, opendir, rename, stat } from 'node:fs/promises'
+/**
+ * The directories of a step at work. The output is a checkout of the step's own branch, made for this step and the user
+ * that its tool runs as; the input is one that all runs share, which nobody can write.
+ */
+import { chmod, lchown, mkdir, opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
+import { orDiskFull } from '../base/disk-space.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { removeTree } from '../base/remove-tree.ts'
+import { beginAnew, removeTree } from '../base/remove-tree.ts'
 import type { Datasets } from '../datasets/datasets.ts'
+import type { Checkout, Checkouts } from '../datasets/upkeep/checkouts.ts'
 import type { Run, StepRun } from './run.ts'
 
 export type StagedDatasets = Pick<Datasets, 'truth' | 'ensureCommit' | 'repository' | 'show'>
 
 export interface StagingParts {
   readonly datasets: StagedDatasets
+  /** Read-only trees for inputs. */
+  readonly checkouts: Pick<Checkouts, 'use'>
   /** Emptied at start: what is found there then belongs to runs that were cut. */
   readonly directory: string
   readonly clock: Clock
@@ -30,9 +37,6 @@ export interface StagedStep {
   remove(): Promise<void>
 }
 
-/** What a directory is opened for. */
-type Access = { kind: 'read' } | { kind: 'write'; user: string }
-
 export class Staging {
   readonly #parts: StagingParts
 
@@ -43,16 +47,7 @@ export class Staging {
   /** Begins anew. What cannot be removed, such as what another user's node left here, is moved aside. */
   async clear(): Promise<void> {
     const { directory, clock, log } = this.#parts
-    try {
-      await removeTree(directory)
-    } catch (error) {
-      const aside = `${directory}-left-${clock.now()}`
-      log.error({ directory, aside, error: messageOf(error) }, 'old work is not to be removed; moved aside')
-      await rename(directory, aside).catch((failure: unknown) => {
-        log.error({ directory, error: messageOf(failure) }, 'old work stays where it is')
-      })
-    }
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await beginAnew(directory, clock.now(), log)
   }
 
   /**
@@ -77,7 +72,11 @@ export class Staging {
     return { commit: truth, from: 'ground-truth' }
   }
 
-  /** Checks out the input and the step's own branch, which may not be there yet. */
+  /**
+   * Checks out the step's own branch, which may not be there yet, and takes the input's tree into use.
+   *
+   * @throws NodeError DISK_FULL, and what checking out throws; nothing is left then.
+   */
   async prepare(p: {
     run: Run
     step: StepRun
@@ -86,25 +85,25 @@ export class Staging {
     user: string
     signal: AbortSignal
   }): Promise<StagedStep> {
-    const { datasets, directory } = this.#parts
+    const { datasets, checkouts, directory } = this.#parts
     const place = join(directory, `${p.run.id}-${p.step.name}`)
-    const remove = () => this.#remove(place)
+    let input: Checkout | undefined
+    const remove = async () => {
+      input?.release()
+      await this.#remove(place)
+    }
     try {
       const data = await emptyDirectory(place, 'data')
       const output = await datasets.repository(p.step.outputDataset)
       const head = (await output.resolve(p.branch)) ?? (await this.#announcedHead(p))
       if (head !== undefined) await output.checkout(head, data)
-      await openUp(data, { kind: 'write', user: p.user })
-      if (p.input === undefined || p.step.inputDataset === undefined)
-        return { input: undefined, data, remove }
-      const input = await emptyDirectory(place, 'input')
-      const source = await datasets.repository(p.step.inputDataset)
-      await source.checkout(p.input.commit, input)
-      await openUp(input, { kind: 'read' })
-      return { input, data, remove }
+      await openUp(data, p.user)
+      if (p.input !== undefined && p.step.inputDataset !== undefined)
+        input = await checkouts.use(p.step.inputDataset, p.input.commit)
+      return { input: input?.path, data, remove }
     } catch (error) {
       await remove()
-      throw error
+      throw orDiskFull(error, directory)
     }
   }
 
@@ -143,19 +142,18 @@ async function emptyDirectory(place: string, name: string): Promise<string> {
  * Lets the tool's user in. The directory lies in one that only the node's owner can enter, so open modes open it to the
  * container alone. Links are left as they are: their modes mean nothing, and their targets may lie elsewhere.
  */
-async function openUp(path: string, access: Access): Promise<void> {
-  await openFor(path, true, access)
+async function openUp(path: string, user: string): Promise<void> {
+  await openFor(path, true, user)
   for await (const entry of await opendir(path)) {
     const child = join(path, entry.name)
-    if (entry.isDirectory()) await openUp(child, access)
-    else if (entry.isFile()) await openFor(child, false, access)
+    if (entry.isDirectory()) await openUp(child, user)
+    else if (entry.isFile()) await openFor(child, false, user)
   }
 }
 
-async function openFor(path: string, isDirectory: boolean, access: Access): Promise<void> {
+async function openFor(path: string, isDirectory: boolean, user: string): Promise<void> {
   const executable = isDirectory || ((await stat(path)).mode & 0o100) !== 0
-  if (access.kind === 'read') return chmod(path, executable ? 0o755 : 0o644)
-  const [uid = '', gid = uid] = access.user.split(':')
+  const [uid = '', gid = uid] = user.split(':')
   const isRoot = process.getuid?.() === 0
   if (isRoot && /^\d+$/.test(uid) && /^\d+$/.test(gid)) {
     await lchown(path, Number(uid), Number(gid))

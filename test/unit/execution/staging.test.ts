@@ -66,7 +66,10 @@ function runOf(...steps: { name: string; input?: string; output: string }[]) {
   return newRun({ id: 'run', pipeline: 'p', plan, trigger: { kind: 'request' }, timeMs: 1 })
 }
 
-const around = { clock: systemClock, log: silentLogger }
+const checkouts = {
+  use: async (): Promise<never> => assert.fail('no step here has an input'),
+}
+const around = { checkouts, clock: systemClock, log: silentLogger }
 const never = new AbortController().signal
 
 test('a step reads the ground truth, or what its own run has made of the dataset by then', async (t) => {
