@@ -69,3 +69,50 @@ export const checkoutsWaitingMax = 1_000
 /** The address of an upstream and its branch, in a record that every member holds. */
 export const upstreamUrlCharactersMax = 1_000
 export const upstreamBranchCharactersMax = 200
+/** Downloads of the command line: from one address to the next, to the first byte, and between two of them. */
+export const downloadRedirectsMax = 5
+export const downloadSilenceMs = 1 * MINUTE_MS
+/** What is read of a file to tell what it is: more than one block of any compression. */
+export const sourceHeadBytes = 160 * KIB
+/** One side of a file that is compared by rows or values; larger ones are compared as a whole. */
+export const diffFileBytesMax = 64 * MIB
+/** Rows, columns of a list of objects, and cells of one side that is compared by rows. */
+export const diffRowsMax = 1_000_000
+export const diffColumnsMax = 1_000
+export const diffCellsMax = 5_000_000
+/** One row of CSV. */
+export const diffRowBytesMax = MIB
+/** Levels of a JSON document. */
+export const diffDepthMax = 256
+/** Text that is compared by lines: its characters, the lines that differ, how long it may take, and the lines told. */
+export const diffTextBytesMax = 8 * MIB
+export const diffEditsMax = 20_000
+export const diffLinesTimeoutMs = 5 * SECOND_MS
+export const diffTextToldMax = 400
+/** The thread that compares: its memory, and the time for all files of one diff. */
+export const diffHeapMib = 2_048
+export const diffTimeoutMs = 60 * SECOND_MS
+/** Diffs that are worked out at once, and those that wait. */
+export const diffsAtOnceMax = 2
+export const diffsWaitingMax = 32
+/** What one diff reads and tells: bytes of both sides, files by content, files, characters of one cell, cells of a row. */
+export const diffBytesReadMax = 512 * MIB
+export const diffFilesComparedMax = 500
+export const diffFilesToldMax = 1_000
+export const diffCellCharactersToldMax = 500
+export const diffCellsToldMax = 50
+/** Requests of git clients that read, answered at once; each is a process. */
+export const gitReadsServedMax = 8
+/** Pushes taken at once, and waiting: each may bring a pack that is indexed on every core. */
+export const pushesTakenMax = 2
+export const pushesWaitingMax = 16
+/** One push from its first byte to its report, and how long may pass in it without a byte. */
+export const pushTimeoutMs = 60 * MINUTE_MS
+export const pushIdleMaxMs = 1 * MINUTE_MS
+/** A client that does not take what it asked for is let go, so that its place is free. */
+export const gitReaderIdleMaxMs = 5 * MINUTE_MS
+/** Refs that one push may name, and the bytes of a ref. */
+export const pushCommandsMax = 1_000
+export const pushRefBytesMax = 1_024
+/** A word on the line while a push is being checked, so that neither side nor a proxy takes it for dead. */
+export const pushWordIntervalMs = 5 * SECOND_MS
