@@ -42,7 +42,7 @@ export function datasetImportRoutes(node: ApiNode): OpenAPIHono {
     try {
       const { files } = await unpack(upload.stream, directory)
       if (files === 0) throw new NodeError('INVALID_INPUT', 'The archive holds no file to import')
-      return c.json(await datasets.importDirectory(name, directory, description), 201)
+      return c.json(await datasets.importDirectory(name, directory, { description }), 201)
     } catch (error) {
       await upload.discardRest()
       throw error

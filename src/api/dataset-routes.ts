@@ -34,7 +34,7 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   routes.openapi(add, async (c) => {
     const { name, description } = c.req.valid('json')
-    return c.json(await node.federation.datasets.add(name, description), 201)
+    return c.json(await node.federation.datasets.add(name, { description }), 201)
   })
   routes.openapi(list, (c) => c.json(node.federation.datasets.list(), 200))
   routes.openapi(show, async (c) => {

@@ -1,21 +1,60 @@
 import { z } from 'zod'
-import { descriptionCharactersMax } from '../base/limits.ts'
+import {
+  descriptionCharactersMax,
+  formerIdsMax,
+  replicasWantedMax,
+  upstreamUrlCharactersMax,
+} from '../base/limits.ts'
+import { nameSchema } from '../base/names.ts'
 import { oidSchema } from './exchange/pack-protocol.ts'
+import { isBranch } from './git/git-directory.ts'
+import type { Policy } from './policies.ts'
 
 /** Where the records of datasets are, by name. */
 export const DATASET_PREFIX = '/dataset/'
 
-/** `/dataset/<name>`: that a dataset exists, and what it was founded with. */
-export const datasetSchema = z.object({
+/** What tells two datasets of one name apart; the name itself, where a record is from before there were ids. */
+export const datasetIdSchema = z.union([z.string().regex(/^[0-9a-f]{32}$/), nameSchema])
+
+const shape = {
+  /** Random; absent in records from before there were ids. */
+  id: datasetIdSchema.optional(),
+  /** When it was founded, ms since the epoch by the founder's clock; what was agreed on before is about another one. */
+  foundedMs: z.number().int().nonnegative().optional(),
+  /** Ids of the datasets that had this name before and were removed. */
+  former: z.array(datasetIdSchema).max(formerIdsMax).optional(),
   description: z.string().max(descriptionCharactersMax),
-  /** `shared`: every member copies it. */
-  policy: z.literal('shared'),
   /** The commit that is the ground truth until members have agreed on one. */
   initial: oidSchema.optional(),
   /** Name of the member that founded it. */
   createdBy: z.string().max(63),
-})
-export type DatasetRecord = z.infer<typeof datasetSchema>
+  /** How many members, beside the one that founded it, are to keep a copy; without a word, everybody may. */
+  replicas: z.number().int().min(1).max(replicasWantedMax).optional(),
+  /** A git repository elsewhere that it is pulled from and pushed to. */
+  upstream: z
+    .object({
+      url: z.string().max(upstreamUrlCharactersMax),
+      branch: z.string().refine(isBranch, { message: 'no name of a branch' }),
+    })
+    .optional(),
+}
+
+/** `/dataset/<name>`: that a dataset exists, and what it was founded with. */
+export const datasetSchema = z.object({ ...shape, policy: z.enum(['shared', 'compute-only']) })
+
+/** The same for what never leaves this node, and so is kept in its own database. */
+export const localDatasetSchema = z.object({ ...shape, policy: z.literal('local-only') })
+
+export type SharedRecord = z.infer<typeof datasetSchema>
+export type LocalRecord = z.infer<typeof localDatasetSchema>
+export interface DatasetRecord extends Omit<SharedRecord, 'policy'> {
+  readonly policy: Policy
+}
+
+/** What binds heads and copies to one dataset, whatever else had its name before. */
+export function idOf(name: string, record: { readonly id?: string | undefined }): string {
+  return record.id ?? name
+}
 
 /**
  * What this node's truth branch should move to for want of an agreed state, or undefined when it is right. Two members

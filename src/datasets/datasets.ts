@@ -14,7 +14,7 @@ import type { Streams } from '../network/network.ts'
 import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import { DATASET_PREFIX, type DatasetRecord, datasetSchema } from './dataset-record.ts'
+import { DATASET_PREFIX, datasetSchema, type SharedRecord } from './dataset-record.ts'
 import { type DatasetView, viewOf } from './dataset-view.ts'
 import { PackServer } from './exchange/pack-server.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
@@ -22,6 +22,7 @@ import type { CommitInfo, GitBackend, Quarantine, Repository } from './git/repos
 import { GroundTruths } from './ground-truths.ts'
 import { type HeadRecord, headSchema } from './heads.ts'
 import { type Adoption, type CommittedDirectory, type DirectoryCommit, OwnBranches } from './own-branches.ts'
+import type { Policy } from './policies.ts'
 import { Replicator } from './replicator.ts'
 import type { DatasetsSettings } from './settings.ts'
 import { type BackendChoice, chooseBackend, Shelf } from './shelf.ts'
@@ -42,6 +43,15 @@ export interface DatasetsParts {
   readonly log: Logger
 }
 
+/** What whoever founds a dataset may say of it. */
+export interface Founding {
+  readonly description?: string
+  /** `shared` by default. */
+  readonly policy?: Policy
+  /** How many members beside this one are to keep a copy; every one by default. */
+  readonly replicas?: number
+}
+
 const IMPORT_STEP = 'import'
 
 interface Rooms {
@@ -55,7 +65,7 @@ interface Rooms {
 export class Datasets implements Startable {
   readonly #parts: DatasetsParts
   readonly #log: Logger
-  readonly #records: Collection<DatasetRecord>
+  readonly #records: Collection<SharedRecord>
   readonly #heads: Collection<HeadRecord>
   readonly #listeners = new Set<(event: DatasetEvent) => void>()
   #rooms: Rooms | undefined
@@ -105,7 +115,7 @@ export class Datasets implements Startable {
   }
 
   /** Founds an empty dataset. @throws NodeError INVALID_NAME, ALREADY_EXISTS. */
-  async add(name: string, description = ''): Promise<DatasetView> {
+  async add(name: string, { description = '' }: Founding = {}): Promise<DatasetView> {
     this.#checkNew(name)
     await this.#inside.shelf.open(name)
     const createdBy = this.#parts.members.self().name
@@ -118,7 +128,11 @@ export class Datasets implements Startable {
    *
    * @throws NodeError INVALID_NAME, ALREADY_EXISTS, PATH_UNSAFE, INVALID_INPUT (no such directory).
    */
-  async importDirectory(name: string, directory: string, description = ''): Promise<DatasetView> {
+  async importDirectory(
+    name: string,
+    directory: string,
+    { description = '' }: Founding = {},
+  ): Promise<DatasetView> {
     this.#checkNew(name)
     const createdBy = this.#parts.members.self().name
     const message = `Import ${name}\n\nDataset: ${name}\nImported-By: ${createdBy}\n`
@@ -273,7 +287,7 @@ export class Datasets implements Startable {
     return this.#rooms
   }
 
-  #record(name: string): DatasetRecord {
+  #record(name: string): SharedRecord {
     const item = this.#records.get(name)
     if (item === undefined) throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}`, { name })
     return item.value
@@ -285,9 +299,13 @@ export class Datasets implements Startable {
     throw new NodeError('ALREADY_EXISTS', `There is a dataset named ${name} already`, { name })
   }
 
-  #view(name: string, record: DatasetRecord): DatasetView {
+  #view(name: string, record: SharedRecord): DatasetView {
     const held = this.#rooms?.shelf.branches(name) ?? new Map<string, string>()
-    return viewOf(name, { record, heads: this.#heads.list(`${name}/`), held, members: this.#parts.members })
+    const heads = this.#heads.list(`${name}/`)
+    const replicas = { actual: 0, current: 0, members: [] }
+    const { policy, createdBy: owner } = record
+    const follows = { followed: true, why: 'follows all', replicas, ignored: [], equivocations: [] }
+    return viewOf(name, { record, policy, owner, heads, held, members: this.#parts.members, ...follows })
   }
 
   #announcerOf(dataset: string, commit: string): string | undefined {

@@ -4,19 +4,47 @@
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { branchesPerHeadMax } from '../base/limits.ts'
+import { branchesPerHeadMax, resetReasonCharactersMax } from '../base/limits.ts'
 import { ownerOfBranch } from './branches.ts'
+import { datasetIdSchema, idOf } from './dataset-record.ts'
 import { oidSchema } from './exchange/pack-protocol.ts'
 import { isBranch } from './git/git-directory.ts'
 
-/** `/heads/<dataset>/<peer>`: only that peer may write it. */
-export const headSchema = z.object({
-  /** Branch to commit. */
-  branches: z
-    .record(z.string().refine(isBranch, { message: 'no name of a branch' }), oidSchema)
+const branchSchema = z.string().refine(isBranch, { message: 'no name of a branch' })
+
+/** That an author has rewritten a branch of its own, and why. */
+const resetSchema = z.object({
+  /** How often the branch was reset so far, this time included. */
+  count: z.number().int().positive().max(Number.MAX_SAFE_INTEGER),
+  from: oidSchema,
+  to: oidSchema,
+  reason: z.string().min(1).max(resetReasonCharactersMax),
+})
+export type Reset = z.infer<typeof resetSchema>
+
+/** At most `branchesPerHeadMax` branches, and what is said of each. */
+function byBranch<T>(schema: z.ZodType<T>) {
+  return z
+    .record(branchSchema, schema)
     .refine((branches) => Object.keys(branches).length <= branchesPerHeadMax, {
       message: `more than ${branchesPerHeadMax} branches`,
-    }),
+    })
+}
+
+/** `/heads/<dataset>/<peer>`: only that peer may write it. */
+export const headSchema = z.object({
+  /** Id of the dataset; absent in heads from before there were ids. */
+  dataset: datasetIdSchema.optional(),
+  /** Counts the author's heads of the dataset; absent, or 0, in heads from before they were counted. */
+  sequence: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).optional(),
+  /** Branch to commit. */
+  branches: byBranch(oidSchema),
+  /** The last reset of each branch that was ever reset. */
+  resets: byBranch(resetSchema).optional(),
+  /** The ground truth of a dataset on which nobody votes, by the word of who founded it. */
+  truth: oidSchema.optional(),
+  /** Of all branches together, where the objects themselves are not to be had. */
+  size: z.object({ bytes: z.number().int().nonnegative(), files: z.number().int().nonnegative() }).optional(),
   /** SHA-256 of the author's head before this one, so that no head can be left out or put elsewhere unnoticed. */
   previous: z
     .string()
@@ -24,6 +52,11 @@ export const headSchema = z.object({
     .nullable(),
 })
 export type HeadRecord = z.infer<typeof headSchema>
+
+/** Whether a head is about the dataset that has this name now ([MUST] H2). */
+export function isOf(head: HeadRecord, name: string, record: { readonly id?: string | undefined }): boolean {
+  return (head.dataset ?? name) === idOf(name, record)
+}
 
 /** What a successor names as its `previous`. */
 export function headHash(value: Uint8Array): string {

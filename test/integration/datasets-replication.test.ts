@@ -42,7 +42,7 @@ test('what one member imports and commits, the others hold a moment later, which
   const bob = await joinDatasetNode(t, alice, 'bob')
   const carol = await joinDatasetNode(t, alice, 'carol', { backend: 'isomorphic' })
   const start = await directoryOf(t, { 'a/one.csv': '1\n', big: noise(300_000) })
-  const founded = await alice.datasets.importDirectory('data', start, 'for all')
+  const founded = await alice.datasets.importDirectory('data', start, { description: 'for all' })
   assert.equal(founded.truth, founded.branches[0]?.commit)
   const made = await commit(t, alice, { 'a/one.csv': '1\n2\n', big: noise(300_000) })
   for (const node of [bob, carol]) {

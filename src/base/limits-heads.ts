@@ -1,0 +1,23 @@
+/** The bounds of what members say of their datasets: records, heads, copies; see limits.ts. */
+import { MINUTE_MS, SECOND_MS } from './units.ts'
+
+/** Datasets of one name, one after the other, that a record remembers. */
+export const formerIdsMax = 16
+/** Copies of a dataset that may be asked for: no federation votes with more members. */
+export const replicasWantedMax = 64
+/** Why a branch was reset is a sentence, in a record that every member holds. */
+export const resetReasonCharactersMax = 500
+/** How often a member says anew what it holds of a dataset; a busy dataset moves many times a second. */
+export const replicaReportIntervalMs = 1 * MINUTE_MS
+/**
+ * How long a member has to be away before the next in line copies in its place, and how long that one goes on after the
+ * first is back: one that comes and goes must not make everybody copy.
+ */
+export const replicaTakeOverMs = 5 * MINUTE_MS
+/** Proofs of two heads in one place that are kept of all members together, and of one. */
+export const equivocationsMax = 1_000
+export const equivocationsPerMemberMax = 8
+/** Heads that are remembered, one for each dataset and member, so that none is taken for new when it comes again. */
+export const headMarksMax = 200_000
+/** How long the removal of a copy waits for those who use it. */
+export const removalWaitMs = 10 * SECOND_MS
