@@ -1,6 +1,6 @@
 /** The layout of a bare repository on disk, as far as both backends share it. */
 import { randomUUID } from 'node:crypto'
-import { access, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { NodeError } from '../../base/errors.ts'
 
@@ -94,6 +94,34 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/** Puts a file in place in one step, durable before it has its name. */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.lock`
+  const handle = await open(temporary, 'wx')
+  try {
+    await handle.writeFile(content)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, path)
+}
+
+/** Removes a branch wherever it is kept: first from the list of packed ones, which would show an older state again. */
+export async function removeRef(path: string, branch: string): Promise<void> {
+  const [packed, name] = [join(path, 'packed-refs'), `refs/heads/${branch}`]
+  const listed = (await exists(packed)) ? await readFile(packed, 'utf8') : ''
+  const rows = listed.split('\n')
+  const at = rows.findIndex((row) => row.slice(41) === name)
+  if (at !== -1) {
+    // What an annotated tag points to stands in a row of its own behind it.
+    rows.splice(at, rows[at + 1]?.startsWith('^') === true ? 2 : 1)
+    await replaceFile(packed, rows.join('\n'))
+  }
+  await rm(join(path, name), { force: true })
+  await syncDirectory(join(path, 'refs', 'heads'))
 }
 
 async function layOut(path: string): Promise<void> {

@@ -48,6 +48,8 @@ export interface GitOptions {
   readonly signal?: AbortSignal
   readonly timeoutMs?: number
   readonly env?: Readonly<Record<string, string>>
+  /** Hears all that the process says on its error output; of that, only the end is kept otherwise. */
+  readonly onStderr?: (text: string) => void
 }
 
 export interface GitChild {
@@ -176,6 +178,7 @@ export class GitProgram {
     stderr.setEncoding('utf8')
     stderr.on('data', (text: string) => {
       said = (said + printable(text)).slice(-8 * reasonCharactersMax)
+      options.onStderr?.(printable(text))
     })
     const kill = () => {
       killGroup(process)

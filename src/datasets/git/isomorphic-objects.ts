@@ -1,12 +1,12 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import fs from 'node:fs'
-import { mkdir, open, rename } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { deflate } from 'node:zlib'
 import git from 'isomorphic-git'
 import { NodeError } from '../../base/errors.ts'
-import { exists } from './git-directory.ts'
+import { exists, replaceFile } from './git-directory.ts'
 import { objectId } from './git-objects.ts'
 
 export type ObjectType = 'commit' | 'tree' | 'blob'
@@ -65,19 +65,6 @@ export async function writeLoose(gitdir: string, type: ObjectType, bytes: Uint8A
   const header = Buffer.from(`${type} ${bytes.length}\0`)
   await replaceFile(path, await compress(Buffer.concat([header, bytes])))
   return oid
-}
-
-/** Puts a file in place in one step, durable before it has its name. */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.lock`
-  const handle = await open(temporary, 'wx')
-  try {
-    await handle.writeFile(content)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, path)
 }
 
 const PACK_TYPES: Readonly<Record<string, number>> = { commit: 1, tree: 2, blob: 3 }

@@ -3,11 +3,11 @@ import fs from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import git from 'isomorphic-git'
-import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
 import { packInMemoryBytesMax } from '../../base/limits.ts'
 import { movePacks } from './git-directory.ts'
-import { decodeCommit, decodeTree } from './git-objects.ts'
 import { ObjectReader } from './isomorphic-objects.ts'
+import { referred } from './object-links.ts'
 import { meterPack } from './pack-meter.ts'
 import { scanPack } from './pack-scan.ts'
 import type { Quarantine } from './repository.ts'
@@ -77,22 +77,4 @@ export class IsomorphicQuarantine implements Quarantine {
   async discard(): Promise<void> {
     await rm(this.#place, { recursive: true, force: true, maxRetries: 3 })
   }
-}
-
-/** What an object refers to, and so has to be here as well. @throws NodeError PACK_REJECTED, PATH_UNSAFE */
-function referred(oid: string, type: string, bytes: Uint8Array): [oid: string, type: string][] {
-  try {
-    if (type === 'blob') return []
-    if (type === 'tree') {
-      return decodeTree(oid, bytes).map((entry) => [entry.oid, entry.mode === '40000' ? 'tree' : 'blob'])
-    }
-    if (type === 'commit') {
-      const { tree, parents } = decodeCommit(oid, bytes)
-      return [[tree, 'tree'], ...parents.map((parent): [string, string] => [parent, 'commit'])]
-    }
-  } catch (cause) {
-    if (isNodeError(cause, 'PATH_UNSAFE')) throw cause
-    throw new NodeError('PACK_REJECTED', messageOf(cause), { oid }, { cause })
-  }
-  throw new NodeError('PACK_REJECTED', `The object ${oid} is a ${type}; datasets hold none`, { oid })
 }

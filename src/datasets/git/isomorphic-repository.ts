@@ -5,8 +5,9 @@ import git from 'isomorphic-git'
 import { NodeError } from '../../base/errors.ts'
 import { blobBytesMax, storeQueueMax, treeEntriesMax } from '../../base/limits.ts'
 import { SerialQueue } from '../../base/serial-queue.ts'
+import { conflict } from './browse-faults.ts'
 import { findFiles, writeFiles } from './directory-tree.ts'
-import { checkBranch, makeQuarantine, prepareRepository } from './git-directory.ts'
+import { checkBranch, makeQuarantine, prepareRepository, removeRef, replaceFile } from './git-directory.ts'
 import {
   checkOid,
   DIRECTORY_MODE,
@@ -16,18 +17,28 @@ import {
   isOid,
   nestTrees,
 } from './git-objects.ts'
-import { encodePack, failed, ObjectReader, replaceFile, writeLoose } from './isomorphic-objects.ts'
+import { entryAt, listDirectory, openBlob } from './isomorphic-browse.ts'
+import { encodePack, failed, ObjectReader, writeLoose } from './isomorphic-objects.ts'
 import { IsomorphicQuarantine } from './isomorphic-quarantine.ts'
+import { collectGarbage, verify } from './isomorphic-upkeep.ts'
 import { checkPath, checkPaths } from './path-rules.ts'
 import type {
+  ByteRange,
   CommitInfo,
   Dialect,
+  GarbageOptions,
+  GarbageResult,
   GitBackend,
   NewCommit,
+  OpenBlob,
   PackRepository,
   Quarantine,
+  RepositorySize,
+  TreeEntryView,
   TreeFile,
+  Verification,
 } from './repository.ts'
+import { measureRepository } from './repository-size.ts'
 
 /** Repositories kept by isomorphic-git, for machines without the `git` program. */
 export class IsomorphicBackend implements GitBackend {
@@ -77,11 +88,18 @@ export class IsomorphicRepository implements PackRepository {
     await this.#reader().read(to, 'commit')
     await this.#moves.run(async () => {
       const found = await this.#resolve(branch)
-      if (found !== from) {
-        const message = `The branch ${branch} is at ${found ?? 'nothing'}, not at ${from ?? 'nothing'}`
-        throw new NodeError('CONFLICT', message, { branch, from, found })
-      }
+      if (found !== from) throw conflict(branch, found, from)
       await replaceFile(join(this.path, 'refs', 'heads', branch), `${to}\n`)
+    })
+  }
+
+  async deleteBranch(branch: string, from: string): Promise<void> {
+    checkBranch(branch)
+    checkOid(from)
+    await this.#moves.run(async () => {
+      const found = await this.#resolve(branch)
+      if (found !== from) throw conflict(branch, found, from)
+      await removeRef(this.path, branch)
     })
   }
 
@@ -123,6 +141,18 @@ export class IsomorphicRepository implements PackRepository {
     await walk(tree, '')
     checkPaths(files.map((file) => file.path))
     return files
+  }
+
+  async listDirectory(commit: string, path: string): Promise<TreeEntryView[]> {
+    return listDirectory(this.#reader(), commit, path)
+  }
+
+  async entryAt(commit: string, path: string): Promise<TreeEntryView | undefined> {
+    return entryAt(this.#reader(), commit, path)
+  }
+
+  async openBlob(oid: string, range?: ByteRange): Promise<OpenBlob> {
+    return openBlob(this.#reader(), oid, range)
   }
 
   async readBlob(oid: string): Promise<Uint8Array> {
@@ -168,6 +198,18 @@ export class IsomorphicRepository implements PackRepository {
         await onBlob(index, once(bytes))
       }
     })
+  }
+
+  size(): Promise<RepositorySize> {
+    return measureRepository(this.path)
+  }
+
+  collectGarbage(options: GarbageOptions): Promise<GarbageResult> {
+    return collectGarbage(this.path, options)
+  }
+
+  async verify(signal?: AbortSignal): Promise<Verification> {
+    return verify(this.path, await this.branches(), signal)
   }
 
   /** Undeltified, one object at a time. */

@@ -47,6 +47,21 @@ export async function readObjects(
   })
 }
 
+/** The one object that a name of git's leads to, whole; undefined when there is none. */
+export async function readNamed(
+  git: GitProgram,
+  path: string,
+  name: string,
+): Promise<{ oid: string; type: string; bytes: Buffer } | undefined> {
+  const args = [`--git-dir=${path}`, 'cat-file', '--batch', '--buffer']
+  const output = await git.run(args, { input: `${name}\n` })
+  const end = output.indexOf(0x0a)
+  const found = /^([0-9a-f]{40}) (\w+) (\d+)$/.exec(output.toString('latin1', 0, Math.max(0, end)))
+  if (found === null) return undefined
+  const [, oid, type, size] = found as unknown as [string, string, string, string]
+  return { oid, type, bytes: output.subarray(end + 1, end + 1 + Number(size)) }
+}
+
 export function lines(output: Buffer): string[] {
   return output
     .toString('utf8')

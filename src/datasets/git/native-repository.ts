@@ -2,24 +2,35 @@ import { resolve as absolute, join } from 'node:path'
 import { isNodeError, NodeError } from '../../base/errors.ts'
 import { blobBytesMax, treeEntriesMax } from '../../base/limits.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
+import { conflict, noCommit, noFile } from './browse-faults.ts'
 import { findFiles, writeFiles } from './directory-tree.ts'
 import { checkBranch, makeQuarantine, NO_COMMIT, prepareRepository } from './git-directory.ts'
 import { checkOid, decodeCommit, encodeCommit, isOid, nestTrees } from './git-objects.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
+import { NativeBrowse } from './native-browse.ts'
 import { lines, type OnObject, readKinds, readObjects } from './native-objects.ts'
 import { NativeQuarantine } from './native-quarantine.ts'
 import { serveUploadPack } from './native-transfer.ts'
+import { collectGarbage, verify } from './native-upkeep.ts'
 import { checkPaths, unsafePath } from './path-rules.ts'
 import type {
+  ByteRange,
   CommitInfo,
   Dialect,
   FileMode,
+  GarbageOptions,
+  GarbageResult,
   GitBackend,
   NewCommit,
+  OpenBlob,
   PackRepository,
   Quarantine,
+  RepositorySize,
+  TreeEntryView,
   TreeFile,
+  Verification,
 } from './repository.ts'
+import { measureRepository } from './repository-size.ts'
 
 /** Repositories kept by the `git` program. */
 export class NativeBackend implements GitBackend {
@@ -44,10 +55,12 @@ export class NativeRepository implements PackRepository {
   readonly path: string
   readonly dialects: readonly Dialect[] = ['upload-pack', 'pack']
   readonly #git: GitProgram
+  readonly #browse: NativeBrowse
 
   constructor(git: GitProgram, path: string) {
     this.#git = git
     this.path = path
+    this.#browse = new NativeBrowse(git, path)
   }
 
   async branches(): Promise<ReadonlyMap<string, string>> {
@@ -77,9 +90,19 @@ export class NativeRepository implements PackRepository {
     } catch (cause) {
       await this.#checkCommit(to)
       const found = await this.resolve(branch)
-      if (found === from) throw cause
-      const message = `The branch ${branch} is at ${found ?? 'nothing'}, not at ${from ?? 'nothing'}`
-      throw new NodeError('CONFLICT', message, { branch, from, found }, { cause })
+      throw found === from ? cause : conflict(branch, found, from)
+    }
+  }
+
+  async deleteBranch(branch: string, from: string): Promise<void> {
+    checkBranch(branch)
+    // git would take zeros for "whatever it is at".
+    if (checkOid(from) === NO_COMMIT) throw conflict(branch, await this.resolve(branch), from)
+    try {
+      await this.#run(['update-ref', '--no-deref', '-d', `refs/heads/${branch}`, from])
+    } catch (cause) {
+      const found = await this.resolve(branch)
+      throw found === from ? cause : conflict(branch, found, from)
     }
   }
 
@@ -129,10 +152,21 @@ export class NativeRepository implements PackRepository {
     return files
   }
 
+  listDirectory(commit: string, path: string): Promise<TreeEntryView[]> {
+    return this.#browse.listDirectory(commit, path)
+  }
+
+  entryAt(commit: string, path: string): Promise<TreeEntryView | undefined> {
+    return this.#browse.entryAt(commit, path)
+  }
+
+  openBlob(oid: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenBlob> {
+    return this.#browse.openBlob(oid, range, signal)
+  }
+
   async readBlob(oid: string): Promise<Uint8Array> {
     const kind = (await this.#kinds([checkOid(oid)])).get(oid)
-    if (kind?.type !== 'blob')
-      throw new NodeError('NOT_FOUND', `There is no file content ${oid} here`, { oid })
+    if (kind?.type !== 'blob') throw noFile(oid)
     if (kind.size > blobBytesMax) {
       throw new NodeError(
         'TOO_LARGE',
@@ -215,6 +249,18 @@ export class NativeRepository implements PackRepository {
     })
   }
 
+  size(): Promise<RepositorySize> {
+    return measureRepository(this.path)
+  }
+
+  collectGarbage(options: GarbageOptions): Promise<GarbageResult> {
+    return collectGarbage(this.#git, this.path, options)
+  }
+
+  verify(signal?: AbortSignal): Promise<Verification> {
+    return verify(this.#git, this.path, signal)
+  }
+
   async *packObjects(
     wants: readonly string[],
     haves: readonly string[],
@@ -278,8 +324,4 @@ export class NativeRepository implements PackRepository {
     const stranger = oids.find((oid) => kinds.get(oid)?.type !== 'commit')
     if (stranger !== undefined) throw noCommit(stranger)
   }
-}
-
-function noCommit(oid: string): NodeError {
-  return new NodeError('COMMIT_NOT_FOUND', `The commit ${oid.slice(0, 80)} is not here`, { commit: oid })
 }

@@ -39,6 +39,61 @@ export interface NewCommit {
   readonly timeMs: number
 }
 
+/** One entry of a directory; the top of a tree has the name ''. */
+export interface TreeEntryView {
+  readonly name: string
+  readonly mode: FileMode | '040000'
+  readonly oid: string
+  /** Bytes of a file or of a link's target. */
+  readonly size?: number
+}
+
+export interface OpenBlob {
+  /** Bytes of the whole file, whatever range of it was asked for. */
+  readonly size: number
+  /** To be read, or left with `return()`; a reader that rests for `gitTimeoutMs` is cut off. */
+  readonly content: AsyncIterable<Uint8Array>
+}
+
+/** From byte `start` up to and without byte `end`; what lies behind the end of the file is empty. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+export interface RepositorySize {
+  /** On disk. */
+  readonly bytes: number
+  readonly looseObjects: number
+  readonly packs: number
+  /** Loose and packed; one that is stored twice counts twice. */
+  readonly objects: number
+}
+
+export interface GarbageOptions {
+  /** An age: what nothing reaches is kept until it is older than this. */
+  readonly pruneOlderThanMs: number
+  /** Commits that are kept with all that they reach, beside the branches. */
+  readonly keep: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+export interface GarbageResult {
+  readonly before: RepositorySize
+  readonly after: RepositorySize
+}
+
+export interface Problem {
+  readonly code: 'CORRUPT' | 'MISSING' | 'PATH_UNSAFE' | 'MALFORMED'
+  readonly oid?: string
+  readonly message: string
+}
+
+export interface Verification {
+  readonly objects: number
+  readonly problems: readonly Problem[]
+}
+
 export interface Repository {
   /** Where the bare repository lies. */
   readonly path: string
@@ -52,6 +107,8 @@ export interface Repository {
    * @throws NodeError CONFLICT, COMMIT_NOT_FOUND, INVALID_NAME.
    */
   moveBranch(branch: string, to: string, from: string | undefined): Promise<void>
+  /** Deletes a branch that is still at `from`. @throws NodeError CONFLICT, INVALID_NAME. */
+  deleteBranch(branch: string, from: string): Promise<void>
   /** @throws NodeError COMMIT_NOT_FOUND */
   readCommit(oid: string): Promise<CommitInfo>
   /** The commit and its ancestors, newest first, at most `limit`. @throws NodeError COMMIT_NOT_FOUND */
@@ -60,6 +117,20 @@ export interface Repository {
   isAncestor(ancestor: string, descendant: string): Promise<boolean>
   /** Every file of the commit's tree, sorted bytewise by path. @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE */
   listFiles(commit: string): Promise<TreeFile[]>
+  /**
+   * One directory of a commit's tree ('' is the top), sorted as git sorts.
+   *
+   * @throws NodeError COMMIT_NOT_FOUND, NOT_FOUND (no such path, or it is a file), PATH_UNSAFE.
+   */
+  listDirectory(commit: string, path: string): Promise<TreeEntryView[]>
+  /** The entry at a path ('' is the top), undefined when there is none. @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE */
+  entryAt(commit: string, path: string): Promise<TreeEntryView | undefined>
+  /**
+   * Streams a file: of any size with git, which never holds it whole; up to `blobBytesMax` without.
+   *
+   * @throws NodeError NOT_FOUND, INVALID_INPUT for a range that is none, TOO_LARGE, QUEUE_FULL.
+   */
+  openBlob(oid: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenBlob>
   /** @throws NodeError NOT_FOUND, TOO_LARGE above what fits memory (`blobBytesMax`). */
   readBlob(oid: string): Promise<Uint8Array>
   /** @returns the tree's id. @throws NodeError PATH_UNSAFE, NOT_FOUND when an object is not here. */
@@ -80,6 +151,14 @@ export interface Repository {
    * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE, INVALID_INPUT when the directory is not empty.
    */
   checkout(commit: string, directory: string): Promise<void>
+  size(): Promise<RepositorySize>
+  /**
+   * Joins packs and loose objects, and drops what has not been reached for `pruneOlderThanMs`. Safe beside readers and
+   * writers, and at whatever point it is ended.
+   */
+  collectGarbage(options: GarbageOptions): Promise<GarbageResult>
+  /** Checks every object, and that every branch is whole; at most `problemsMax` problems are told. */
+  verify(signal?: AbortSignal): Promise<Verification>
 }
 
 /** How two nodes may exchange objects on one stream (dataset-fetch.md D4, D5). */
