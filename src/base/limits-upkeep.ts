@@ -1,0 +1,24 @@
+/** Bounds of what datasets take on the disk, and of what is done to keep them within it. */
+import { HOUR_MS, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
+
+/** A repository with so many loose objects or packs more than its last collection left is packed before its turn. */
+export const gcLooseObjectsMax = 2_000
+export const gcPacksMax = 50
+/** One collection; what it has not done by then it does the next time. */
+export const gcTimeoutMs = 1 * HOUR_MS
+/** How often it is looked whose turn it is. */
+export const gcLookIntervalMs = 5 * MINUTE_MS
+/** What comes in is packed when nothing more has come for so long: an import brings many objects one after another. */
+export const gcQuietMs = 10 * SECOND_MS
+/** Datasets that wait to be collected. */
+export const gcWaitingMax = 10_000
+/** Commits that a collection keeps beside branches: what records and runs name. */
+export const gcKeptCommitsMax = 200_000
+/** A check of a whole dataset. */
+export const verifyTimeoutMs = 1 * HOUR_MS
+/** The free disk space is looked at again when so much has come in. */
+export const freeLookBytes = 32 * MIB
+/** A dataset that has no room is tried again after this; sooner when room is made. */
+export const noRoomRetryMs = 10 * MINUTE_MS
+/** Datasets of which the metrics tell the size one by one, the largest. */
+export const datasetsMeasuredMax = 100
