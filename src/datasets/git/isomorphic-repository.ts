@@ -225,6 +225,13 @@ export class IsomorphicRepository implements PackRepository {
     throw new NodeError('UNSUPPORTED', 'Without the git program a node does not serve git upload-pack')
   }
 
+  // biome-ignore lint/correctness/useYield: nothing is ever said
+  async *serveRead(): AsyncGenerator<Uint8Array> {
+    const message =
+      'Datasets are read by git clients with the help of the git program, which this node does without; install git there'
+    throw new NodeError('UNSUPPORTED', message)
+  }
+
   async quarantine(): Promise<Quarantine> {
     return new IsomorphicQuarantine(this.path, await makeQuarantine(this.path))
   }

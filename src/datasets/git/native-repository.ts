@@ -10,6 +10,7 @@ import { GitExit, type GitProgram } from './git-program.ts'
 import { NativeBrowse } from './native-browse.ts'
 import { lines, type OnObject, readKinds, readObjects } from './native-objects.ts'
 import { NativeQuarantine } from './native-quarantine.ts'
+import { serveStatelessRead } from './native-stateless.ts'
 import { serveUploadPack } from './native-transfer.ts'
 import { collectGarbage, verify } from './native-upkeep.ts'
 import { checkPaths, unsafePath } from './path-rules.ts'
@@ -26,6 +27,7 @@ import type {
   PackRepository,
   Quarantine,
   RepositorySize,
+  StatelessRead,
   TreeEntryView,
   TreeFile,
   Verification,
@@ -284,6 +286,10 @@ export class NativeRepository implements PackRepository {
 
   uploadPack(stream: ByteStream, signal: AbortSignal): Promise<void> {
     return serveUploadPack(this.#git, this.path, stream, signal)
+  }
+
+  serveRead(read: StatelessRead, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return serveStatelessRead(this.#git, this.path, read, signal)
   }
 
   async quarantine(): Promise<Quarantine> {

@@ -161,6 +161,14 @@ export interface Repository {
   verify(signal?: AbortSignal): Promise<Verification>
 }
 
+/** One request of git's smart HTTP protocol for reading (gitprotocol-http(5)). */
+export interface StatelessRead {
+  /** The version of git's protocol that the client asks for; the oldest when it asks for none. */
+  readonly protocol?: 0 | 1 | 2 | undefined
+  /** What the client says; without it, it is told what there is. */
+  readonly request?: Uint8Array | undefined
+}
+
 /** How two nodes may exchange objects on one stream (dataset-fetch.md D4, D5). */
 export type Dialect = 'upload-pack' | 'pack'
 
@@ -180,6 +188,12 @@ export interface PackRepository extends Repository {
   ): AsyncIterable<Uint8Array>
   /** Serves git's own upload-pack on a stream. @throws NodeError UNSUPPORTED */
   uploadPack(stream: ByteStream, signal: AbortSignal): Promise<void>
+  /**
+   * Answers one request of git's smart HTTP protocol by a client that reads.
+   *
+   * @throws NodeError UNSUPPORTED, GIT_FAILED
+   */
+  serveRead(read: StatelessRead, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** A place apart for objects that a peer sends. */
   quarantine(): Promise<Quarantine>
 }

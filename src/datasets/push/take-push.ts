@@ -1,0 +1,165 @@
+/**
+ * One push, from its first command to its report: what receive-pack does (gitprotocol-pack(5)), with the checks that hold
+ * for what a peer sends, and without hooks.
+ */
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { packBytesMax, pushWordIntervalMs } from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import { delay } from '../../base/wait.ts'
+import type { ChunkReader } from '../git/chunk-reader.ts'
+import { readPackHeader } from '../git/pack-meter.ts'
+import type { Quarantine } from '../git/repository.ts'
+import type { Adoption } from '../own-branches.ts'
+import { branchIn, type PushCommand, type PushPlace, type PushRequest, refusalOf } from './push-commands.ts'
+import { type PushOutcome, PushVoice } from './push-report.ts'
+
+export interface PushParts {
+  /** A place for what arrives. */
+  readonly quarantine: (dataset: string) => Promise<Quarantine>
+  /** Puts commits that are here on own branches, all or none; durable, announcement included, when it returns. */
+  readonly adopt: (dataset: string, moves: readonly Omit<Adoption, 'dataset'>[]) => Promise<void>
+  readonly log: Logger
+}
+
+export interface Push extends PushRequest {
+  readonly dataset: string
+  readonly place: PushPlace
+  /** Stands behind the commands. */
+  readonly reader: ChunkReader
+  /** Whether the client can still be told anything. */
+  readonly isCut: () => boolean
+}
+
+const ATOMIC = 'nothing of this push moves, since another of its refs cannot: leave that one out, or --atomic'
+const [PACK_HEADER_BYTES, CHECKSUM_BYTES] = [12, 20]
+
+/**
+ * @returns what the client is to hear.
+ * @throws whatever ended the request of a client that is gone; nothing of its push is kept then.
+ */
+export async function* takePush(
+  parts: PushParts,
+  push: Push,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const voice = new PushVoice(push.capabilities)
+  const isAtomic = push.capabilities.has('atomic')
+  const refusals = new Map<string, string>()
+  for (const command of push.commands) {
+    const refusal = refusalOf(command, push.place)
+    if (refusal !== undefined) refusals.set(command.ref, refusal)
+  }
+  const taken = push.commands.filter(({ ref }) => !refusals.has(ref) && !(isAtomic && refusals.size > 0))
+  let unpacked: string | undefined
+  if (taken.length > 0) {
+    try {
+      yield* unpack(parts, push, taken, voice, signal)
+    } catch (error) {
+      if (push.isCut() || signal.aborted) throw error
+      unpacked = reasonOf(error, parts.log)
+      for (const { ref } of taken) refusals.set(ref, unpacked)
+    }
+    if (unpacked === undefined) await move(parts, push, taken, { isAtomic, refusals })
+  }
+  // Who is refused has to have said all before it listens.
+  await drain(push.reader)
+  const outcomes = push.commands.map(({ ref }): PushOutcome => {
+    return { ref, refusal: refusals.get(ref) ?? (isAtomic && refusals.size > 0 ? ATOMIC : undefined) }
+  })
+  for (const { ref, to } of push.commands) {
+    const isMoved = outcomes.some((outcome) => outcome.ref === ref && outcome.refusal === undefined)
+    if (isMoved)
+      yield* voice.progress(`${ref.slice('refs/heads/'.length)} is announced at ${to?.slice(0, 12)}`)
+  }
+  yield* voice.report(unpacked, outcomes)
+}
+
+/** Takes the pack, and makes it part of the repository once all is proven of it. */
+async function* unpack(
+  parts: PushParts,
+  { dataset, reader }: Push,
+  taken: readonly PushCommand[],
+  voice: PushVoice,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const header = await reader.bytes(PACK_HEADER_BYTES)
+  const objects = readPackHeader(header)
+  const quarantine = await parts.quarantine(dataset)
+  try {
+    // git sends a pack of nothing along when all that it pushes is here already.
+    if (objects === 0) await reader.bytes(CHECKSUM_BYTES)
+    else await quarantine.receive(packBehind(header, reader), signal)
+    yield* voice.progress(objects === 0 ? 'Nothing new to check' : `Checking ${objects} objects`)
+    const admitted = quarantine.admit([...new Set(taken.map(({ to }) => to as string))], signal)
+    yield* aliveWhile(admitted, voice)
+  } finally {
+    await quarantine.discard()
+  }
+}
+
+async function* packBehind(header: Buffer, reader: ChunkReader): AsyncGenerator<Uint8Array, void, undefined> {
+  yield header
+  for (let chunk = await reader.chunk(); chunk !== undefined; chunk = await reader.chunk()) yield chunk
+}
+
+async function* aliveWhile(
+  work: Promise<void>,
+  voice: PushVoice,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let isDone = false
+  const end = work.then(
+    () => {
+      isDone = true
+    },
+    () => {
+      isDone = true
+    },
+  )
+  for (;;) {
+    await Promise.race([end, delay(pushWordIntervalMs)])
+    if (isDone) break
+    yield* voice.alive()
+  }
+  await work
+}
+
+async function move(
+  parts: PushParts,
+  { dataset }: Push,
+  taken: readonly PushCommand[],
+  { isAtomic, refusals }: { isAtomic: boolean; refusals: Map<string, string> },
+): Promise<void> {
+  const groups = isAtomic ? [taken] : taken.map((command) => [command])
+  for (const group of groups) {
+    const moves = group.map((command) => {
+      return { branch: branchIn(command) as string, commit: command.to as string, from: command.from }
+    })
+    try {
+      await parts.adopt(dataset, moves)
+    } catch (error) {
+      const branch = error instanceof NodeError ? error.data.branch : undefined
+      const guilty = group.filter((command) => branchIn(command) === branch)
+      for (const { ref } of guilty.length > 0 ? guilty : group) refusals.set(ref, reasonOf(error, parts.log))
+    }
+  }
+}
+
+function reasonOf(error: unknown, log: Logger): string {
+  if (!(error instanceof NodeError) || error.code === 'INTERNAL') {
+    log.error({ error: messageOf(error) }, 'a push met a defect')
+    return 'the node met a defect of its own; its log tells more'
+  }
+  if (error.code === 'NOT_FAST_FORWARD') {
+    return 'a branch only moves forward: merge or rebase onto what is there, or put it elsewhere with maoctl dataset reset'
+  }
+  if (error.code === 'CONFLICT') return `${error.message} (fetch first)`
+  return error.message
+}
+
+async function drain(reader: ChunkReader): Promise<void> {
+  let bytes = 0
+  for (let chunk = await reader.chunk(); chunk !== undefined; chunk = await reader.chunk()) {
+    bytes += chunk.length
+    if (bytes > packBytesMax) return
+  }
+}
