@@ -1,0 +1,27 @@
+/** A decimal number as CSV and JSON write it. A whole number with leading zeros is a code of something, not a number. */
+const DECIMAL = /^ *([+-]?)(?:(0|[1-9]\d*)(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d{1,6}))? *$/
+
+/**
+ * One spelling for all the ways to write a number, exact to its last digit (no floating point): `1.0`, `1` and `10e-1`
+ * have the same. Undefined for what is no number. Pure.
+ */
+export function canonicalNumber(text: string): string | undefined {
+  // Most cells are words; the first character tells.
+  const first = text.charCodeAt(0)
+  if (first > 57 || first < 32) return undefined
+  const parts = DECIMAL.exec(text)
+  if (parts === null) return undefined
+  const [, sign = '', whole = '', fraction = '', bare = '', exponent = '0'] = parts
+  const decimals = fraction + bare
+  const digits = (whole + decimals).replace(/^0+/, '')
+  const kept = digits.replace(/0+$/, '')
+  if (kept === '') return '0'
+  const scale = Number(exponent) - decimals.length + (digits.length - kept.length)
+  return `${sign === '-' ? '-' : ''}${kept}e${scale}`
+}
+
+/** Whether two texts that differ are the same number in another writing, such as `1.0` and `1`. Pure. */
+export function sameNumber(a: string, b: string): boolean {
+  const number = canonicalNumber(a)
+  return number !== undefined && number === canonicalNumber(b)
+}
