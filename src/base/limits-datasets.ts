@@ -69,6 +69,26 @@ export const checkoutsWaitingMax = 1_000
 /** The address of an upstream and its branch, in a record that every member holds. */
 export const upstreamUrlCharactersMax = 1_000
 export const upstreamBranchCharactersMax = 200
+/** One pull or push, from the first byte to the moved branch. */
+export const upstreamTimeoutMs = fetchTimeoutMs
+/** Pulls and pushes of this node at once, and those that wait for them; of one dataset one after another. */
+export const upstreamCallsMax = 2
+export const upstreamCallsWaitingMax = 64
+/** How often an upstream may be followed; and the longest pause after failures. */
+export const upstreamIntervalMinMs = 10 * SECOND_MS
+export const upstreamIntervalMaxMs = 30 * 24 * 60 * MINUTE_MS
+export const upstreamPauseMaxMs = 6 * 60 * MINUTE_MS
+/** How often what arrives from an upstream is measured: a fast line brings some hundred megabytes in that time. */
+export const arrivalLookIntervalMs = 200
+/** Connecting to an ssh server, and hearing its keys. */
+export const sshConnectTimeoutMs = 10 * SECOND_MS
+/** Private keys that are offered; servers hang up after about six that do not fit. */
+export const sshKeysMax = 5
+/** Keys of one host that are looked at; and the file of all hosts. */
+export const hostKeysMax = 8
+export const knownHostsBytesMax = 4 * MIB
+/** The file of credentials, and that of authorities. */
+export const credentialsBytesMax = 4 * MIB
 /** Downloads of the command line: from one address to the next, to the first byte, and between two of them. */
 export const downloadRedirectsMax = 5
 export const downloadSilenceMs = 1 * MINUTE_MS

@@ -10,7 +10,9 @@ import { ObjectReader } from './isomorphic-objects.ts'
 import { referred } from './object-links.ts'
 import { meterPack } from './pack-meter.ts'
 import { scanPack } from './pack-scan.ts'
+import { withoutGit } from './remote.ts'
 import type { Quarantine } from './repository.ts'
+import { measureRepository } from './repository-size.ts'
 
 /** Where isomorphic-git trusts what it is given, this checks: the checksum, sizes unpacked, and that nothing is missing. */
 export class IsomorphicQuarantine implements Quarantine {
@@ -25,6 +27,10 @@ export class IsomorphicQuarantine implements Quarantine {
 
   async fetch(): Promise<void> {
     throw new NodeError('UNSUPPORTED', 'Without the git program a node does not speak git upload-pack')
+  }
+
+  async fetchRemote(): Promise<string> {
+    throw withoutGit()
   }
 
   async receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
@@ -72,6 +78,10 @@ export class IsomorphicQuarantine implements Quarantine {
       throw new NodeError('PACK_REJECTED', `A ${type} ${oid} is needed and did not come`, { oid })
     }
     await movePacks(this.#place, this.#path)
+  }
+
+  async size(): Promise<number> {
+    return (await measureRepository(this.#place)).bytes
   }
 
   async discard(): Promise<void> {

@@ -22,6 +22,7 @@ import { encodePack, failed, ObjectReader, writeLoose } from './isomorphic-objec
 import { IsomorphicQuarantine } from './isomorphic-quarantine.ts'
 import { collectGarbage, verify } from './isomorphic-upkeep.ts'
 import { checkPath, checkPaths } from './path-rules.ts'
+import { type PushResult, withoutGit } from './remote.ts'
 import type {
   ByteRange,
   CommitInfo,
@@ -234,6 +235,10 @@ export class IsomorphicRepository implements PackRepository {
 
   async quarantine(): Promise<Quarantine> {
     return new IsomorphicQuarantine(this.path, await makeQuarantine(this.path))
+  }
+
+  async pushRemote(): Promise<PushResult> {
+    throw withoutGit()
   }
 
   #reader(): ObjectReader {

@@ -7,9 +7,12 @@ import { movePacks, packedIds } from './git-directory.ts'
 import { decodeTree } from './git-objects.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
 import { readKinds, readObjects } from './native-objects.ts'
+import { fetchRemote } from './native-remote.ts'
 import { fetchUploadPack } from './native-transfer.ts'
 import { meterPack } from './pack-meter.ts'
+import type { RemoteCall } from './remote.ts'
 import type { Quarantine } from './repository.ts'
+import { measureRepository } from './repository-size.ts'
 
 /** A bare repository of its own that borrows the real one's objects, so that only what is new arrives. */
 export class NativeQuarantine implements Quarantine {
@@ -29,6 +32,12 @@ export class NativeQuarantine implements Quarantine {
   async fetch(stream: ByteStream, wants: readonly string[], signal: AbortSignal): Promise<void> {
     await fetchUploadPack(this.#git, this.#place, stream, wants, signal)
     this.#connected = true
+  }
+
+  async fetchRemote(call: RemoteCall, branch: string, signal: AbortSignal): Promise<string> {
+    const commit = await fetchRemote(this.#git, this.#place, { call, branch, signal })
+    this.#connected = true
+    return commit
   }
 
   async receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
@@ -71,6 +80,10 @@ export class NativeQuarantine implements Quarantine {
     await this.#judge(oids, kinds, signal)
     if (!this.#connected) await this.#checkConnected(wants, signal)
     await movePacks(this.#place, this.#path)
+  }
+
+  async size(): Promise<number> {
+    return (await measureRepository(this.#place)).bytes
   }
 
   async discard(): Promise<void> {

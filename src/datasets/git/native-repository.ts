@@ -11,9 +11,12 @@ import { NativeBrowse } from './native-browse.ts'
 import { lines, type OnObject, readKinds, readObjects } from './native-objects.ts'
 import { NativeQuarantine } from './native-quarantine.ts'
 import { serveStatelessRead } from './native-stateless.ts'
+import { pushRemote } from './native-remote.ts'
+import { serveStatelessRead } from './native-stateless.ts'
 import { serveUploadPack } from './native-transfer.ts'
 import { collectGarbage, verify } from './native-upkeep.ts'
 import { checkPaths, unsafePath } from './path-rules.ts'
+import type { PushResult, PushWish, RemoteCall } from './remote.ts'
 import type {
   ByteRange,
   CommitInfo,
@@ -294,6 +297,10 @@ export class NativeRepository implements PackRepository {
 
   async quarantine(): Promise<Quarantine> {
     return new NativeQuarantine(this.#git, this.path, await makeQuarantine(this.path))
+  }
+
+  pushRemote(call: RemoteCall, wishes: readonly PushWish[], signal: AbortSignal): Promise<PushResult> {
+    return pushRemote(this.#git, this.path, { call, wishes, signal })
   }
 
   #run(args: readonly string[], input?: string | Uint8Array): Promise<Buffer> {

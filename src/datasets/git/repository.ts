@@ -3,6 +3,7 @@
  * program and isomorphic-git; test/contract/repository.test.ts holds both to the same answers, ids and errors.
  */
 import type { ByteStream } from '../../network/byte-stream.ts'
+import type { PushResult, PushWish, RemoteCall } from './remote.ts'
 
 /** A file, an executable file, a symbolic link. */
 export type FileMode = '100644' | '100755' | '120000'
@@ -196,12 +197,24 @@ export interface PackRepository extends Repository {
   serveRead(read: StatelessRead, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** A place apart for objects that a peer sends. */
   quarantine(): Promise<Quarantine>
+  /**
+   * Brings commits to branches of a repository that is no member's, each only forward.
+   *
+   * @throws NodeError UNSUPPORTED, GIT_FAILED when the call itself failed.
+   */
+  pushRemote(call: RemoteCall, wishes: readonly PushWish[], signal: AbortSignal): Promise<PushResult>
 }
 
 /** Received objects wait here until all is proven of them; what is not admitted leaves no trace. */
 export interface Quarantine {
   /** Fetches `wants` in the dialect `upload-pack`. @throws NodeError PACK_REJECTED, STREAM_CLOSED, UNSUPPORTED */
   fetch(stream: ByteStream, wants: readonly string[], signal: AbortSignal): Promise<void>
+  /**
+   * Fetches a branch of a repository that is no member's.
+   *
+   * @returns where it is. @throws NodeError UNSUPPORTED, PACK_REJECTED, PATH_UNSAFE, GIT_FAILED when the call itself failed.
+   */
+  fetchRemote(call: RemoteCall, branch: string, signal: AbortSignal): Promise<string>
   /** Takes one pack. @throws NodeError PACK_REJECTED */
   receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
   /**
@@ -211,6 +224,8 @@ export interface Quarantine {
    * @throws NodeError PACK_REJECTED, PATH_UNSAFE
    */
   admit(wants: readonly string[], signal: AbortSignal): Promise<void>
+  /** Bytes on disk of what has been received. */
+  size(): Promise<number>
   /** Removes the place with whatever is still in it. */
   discard(): Promise<void>
 }
