@@ -43,3 +43,28 @@ export type DatasetEvent =
       readonly dataset: string
       readonly commit: string
     }
+  | {
+      /** What nothing leads to was removed, and the rest packed. */
+      readonly type: 'garbage-collected'
+      readonly dataset: string
+      readonly bytesBefore: number
+      readonly bytesAfter: number
+      readonly durationMs: number
+    }
+  | {
+      /** Nothing more comes into a dataset; told once, until there was room again. */
+      readonly type: 'quota-exceeded'
+      readonly dataset: string
+      /** The bound of one dataset (setting datasets.quotaBytes), or of all (datasets.totalBytes). */
+      readonly bound: 'quota' | 'total'
+      readonly bytes: number
+      readonly bytesMax: number
+    }
+  | {
+      /** Nothing more comes into any dataset; told once, until there was room again. */
+      readonly type: 'disk-low'
+      /** Which was the first to have none. */
+      readonly dataset: string
+      readonly freeBytes: number
+      readonly freeBytesMin: number
+    }

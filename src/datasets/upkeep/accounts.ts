@@ -1,0 +1,167 @@
+/**
+ * What each dataset takes of the disk, and what may still come. Whoever brings bytes in has a claim, which counts them
+ * as they come, so that several transfers at once cannot each take the same room.
+ */
+import { freeBytesAt } from '../../base/disk-space.ts'
+import { freeLookBytes } from '../../base/limits.ts'
+import type { DatasetEvent } from '../dataset-events.ts'
+import type { RepositorySize } from '../git/repository.ts'
+import type { DatasetsSettings } from '../settings.ts'
+import { type Bound, noRoom, type Room, roomLeft, type Usage } from './room-left.ts'
+
+export interface AccountsParts {
+  /** On the disk that counts. */
+  readonly directory: string
+  readonly settings: Pick<DatasetsSettings, 'quotaBytes' | 'totalBytes' | 'freeBytesMin'>
+  readonly emit: (event: DatasetEvent) => void
+}
+
+interface Account {
+  readonly measure: () => Promise<RepositorySize>
+  size: RepositorySize | undefined
+  /** What has come since is not in `size`. */
+  stale: boolean
+  measuring: Promise<RepositorySize> | undefined
+  /** Bytes on their way in. */
+  claimed: number
+}
+
+/** Room that is being taken. */
+export interface Claim {
+  /** Counts bytes before they are written. @throws NodeError QUOTA_EXCEEDED, DISK_FULL. */
+  take(bytes: number): Promise<void>
+  /** What was taken is now part of the dataset, or gone. */
+  settle(): Promise<void>
+}
+
+export class Accounts {
+  readonly #parts: AccountsParts
+  readonly #accounts = new Map<string, Account>()
+  /** What was told once, until there was room again. */
+  readonly #told = new Set<string>()
+
+  constructor(parts: AccountsParts) {
+    this.#parts = parts
+  }
+
+  get reserveBytes(): number {
+    return this.#parts.settings.freeBytesMin
+  }
+
+  open(dataset: string, measure: () => Promise<RepositorySize>): void {
+    this.#accounts.set(dataset, {
+      ...{ measure, size: undefined, stale: true, measuring: undefined, claimed: 0 },
+    })
+  }
+
+  close(dataset: string): void {
+    this.#accounts.delete(dataset)
+    this.#told.delete(`quota ${dataset}`)
+  }
+
+  datasets(): string[] {
+    return [...this.#accounts.keys()]
+  }
+
+  /** As far as it was measured; what has come since is not in it. */
+  known(dataset: string): RepositorySize | undefined {
+    return this.#accounts.get(dataset)?.size
+  }
+
+  /** Measures where something has changed. @throws what reading the disk throws. */
+  async size(dataset: string): Promise<RepositorySize | undefined> {
+    const account = this.#accounts.get(dataset)
+    if (account === undefined) return undefined
+    if (!account.stale && account.size !== undefined) return account.size
+    account.measuring ??= this.#measure(account)
+    return account.measuring
+  }
+
+  /** Something has come or gone. */
+  changed(dataset: string): void {
+    const account = this.#accounts.get(dataset)
+    if (account !== undefined) account.stale = true
+  }
+
+  async usage(dataset: string): Promise<Usage> {
+    const { directory, settings } = this.#parts
+    const measured = settings.totalBytes > 0 ? this.datasets() : [dataset]
+    for (const name of measured) await this.size(name)
+    return this.#usage(dataset, await freeBytesAt(directory))
+  }
+
+  async room(dataset: string): Promise<Room> {
+    return roomLeft(await this.usage(dataset))
+  }
+
+  /** @throws NodeError QUOTA_EXCEEDED, DISK_FULL when there is no room at all. */
+  async claim(dataset: string): Promise<Claim> {
+    const usage = await this.usage(dataset)
+    const room = roomLeft(usage)
+    if (room.bytes === 0) throw this.#refuse(dataset, usage, room.bound)
+    for (const told of [`quota ${dataset}`, `total ${dataset}`, 'disk']) this.#told.delete(told)
+    let [taken, unseen, freeBytes] = [0, 0, usage.freeBytes]
+    const take = async (bytes: number) => {
+      if (unseen >= freeLookBytes) {
+        freeBytes = await freeBytesAt(this.#parts.directory)
+        unseen = 0
+      }
+      // What has been written meanwhile is missing from the free space already.
+      const now = this.#usage(dataset, freeBytes - unseen)
+      const left = roomLeft(now)
+      if (bytes >= left.bytes) throw this.#refuse(dataset, now, left.bound, bytes)
+      taken += bytes
+      unseen += bytes
+      const account = this.#accounts.get(dataset)
+      if (account !== undefined) account.claimed += bytes
+    }
+    const settle = async () => {
+      const account = this.#accounts.get(dataset)
+      if (account === undefined || taken === 0) return
+      account.stale = true
+      // Measured first, so that nothing is missing from both at once.
+      await this.size(dataset).catch(() => undefined)
+      account.claimed -= taken
+      taken = 0
+    }
+    return { take, settle }
+  }
+
+  #usage(dataset: string, freeBytes: number): Usage {
+    const { quotaBytes, totalBytes, freeBytesMin } = this.#parts.settings
+    const bytesOf = ({ size, claimed }: Account) => (size?.bytes ?? 0) + claimed
+    const account = this.#accounts.get(dataset)
+    const bytesOfAll = [...this.#accounts.values()].reduce((sum, one) => sum + bytesOf(one), 0)
+    const bytes = account === undefined ? 0 : bytesOf(account)
+    return { bytes, bytesOfAll, quotaBytes, totalBytes, freeBytes, freeBytesMin }
+  }
+
+  async #measure(account: Account): Promise<RepositorySize> {
+    // What changes from here on may be missed.
+    account.stale = false
+    try {
+      account.size = await account.measure()
+      return account.size
+    } catch (error) {
+      account.stale = true
+      throw error
+    } finally {
+      account.measuring = undefined
+    }
+  }
+
+  #refuse(dataset: string, usage: Usage, bound: Bound, wantedBytes?: number) {
+    const told = bound === 'disk' ? 'disk' : `${bound} ${dataset}`
+    if (!this.#told.has(told)) {
+      this.#told.add(told)
+      const { freeBytes, freeBytesMin, quotaBytes, totalBytes } = usage
+      if (bound === 'disk') this.#parts.emit({ type: 'disk-low', dataset, freeBytes, freeBytesMin })
+      else {
+        const [bytes, bytesMax] =
+          bound === 'quota' ? [usage.bytes, quotaBytes] : [usage.bytesOfAll, totalBytes]
+        this.#parts.emit({ type: 'quota-exceeded', dataset, bound, bytes, bytesMax })
+      }
+    }
+    return noRoom({ dataset, usage, bound, ...(wantedBytes === undefined ? {} : { wantedBytes }) })
+  }
+}

@@ -1,0 +1,63 @@
+/** How much a dataset may still take of this node's disk. Everything here is pure. */
+import { NodeError } from '../../base/errors.ts'
+
+export interface Usage {
+  /** What the dataset takes, and what all datasets of the node take together. */
+  readonly bytes: number
+  readonly bytesOfAll: number
+  /** Settings; 0: no bound. */
+  readonly quotaBytes: number
+  readonly totalBytes: number
+  /** What the disk has left, and what of that is the node's own. */
+  readonly freeBytes: number
+  readonly freeBytesMin: number
+}
+
+/** Which of the bounds is the nearest. */
+export type Bound = 'quota' | 'total' | 'disk'
+
+export interface Room {
+  /** 0 when there is none. */
+  readonly bytes: number
+  readonly bound: Bound
+}
+
+export function roomLeft(usage: Usage): Room {
+  const { bytes, bytesOfAll, quotaBytes, totalBytes, freeBytes, freeBytesMin } = usage
+  const rooms: Room[] = [{ bound: 'disk', bytes: freeBytes - freeBytesMin }]
+  if (quotaBytes > 0) rooms.push({ bound: 'quota', bytes: quotaBytes - bytes })
+  if (totalBytes > 0) rooms.push({ bound: 'total', bytes: totalBytes - bytesOfAll })
+  const least = rooms.reduce((a, b) => (b.bytes < a.bytes ? b : a))
+  return { bound: least.bound, bytes: Math.max(0, least.bytes) }
+}
+
+/**
+ * Why nothing more comes in.
+ *
+ * @param wantedBytes what was to come, where that is known.
+ */
+export function noRoom(p: {
+  readonly dataset: string
+  readonly usage: Usage
+  readonly bound: Bound
+  readonly wantedBytes?: number
+}): NodeError {
+  const { dataset, usage, bound, wantedBytes } = p
+  const wanted = wantedBytes === undefined ? '' : `, and ${wantedBytes} more were to come`
+  const data = { dataset, bound, ...usage, ...(wantedBytes === undefined ? {} : { wantedBytes }) }
+  const clear = `collect garbage ("maoctl dataset gc ${dataset}"), remove copies ("maoctl dataset remove-local")`
+  if (bound === 'disk') {
+    const message = `The disk has ${usage.freeBytes} bytes left${wanted}; ${usage.freeBytesMin} are kept free (setting datasets.freeBytesMin). To make room, ${clear} or free some elsewhere`
+    return new NodeError('DISK_FULL', message, data)
+  }
+  const [what, bytes, setting, bytesMax] =
+    bound === 'quota'
+      ? [`The dataset ${dataset} takes`, usage.bytes, 'datasets.quotaBytes', usage.quotaBytes]
+      : ['The datasets of this node take', usage.bytesOfAll, 'datasets.totalBytes', usage.totalBytes]
+  const message = `${what} ${bytes} of the ${bytesMax} bytes that they may${wanted}. To go on, ${clear} or raise the setting ${setting}`
+  return new NodeError(
+    'QUOTA_EXCEEDED',
+    message.replace('that they may', bound === 'quota' ? 'that it may' : 'that they may'),
+    data,
+  )
+}
