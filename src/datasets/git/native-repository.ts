@@ -12,7 +12,6 @@ import { lines, type OnObject, readKinds, readObjects } from './native-objects.t
 import { NativeQuarantine } from './native-quarantine.ts'
 import { serveStatelessRead } from './native-stateless.ts'
 import { pushRemote } from './native-remote.ts'
-import { serveStatelessRead } from './native-stateless.ts'
 import { serveUploadPack } from './native-transfer.ts'
 import { collectGarbage, verify } from './native-upkeep.ts'
 import { checkPaths, unsafePath } from './path-rules.ts'
