@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { devNull } from 'node:os'
 import type { Duplex, Readable, Writable } from 'node:stream'
+import { saysDiskFull } from '../../base/disk-space.ts'
 import { NodeError } from '../../base/errors.ts'
 import {
   gitOutputBytesMax,
@@ -63,7 +64,7 @@ export interface GitChild {
   kill(): void
 }
 
-/** What one process ended with when it was not 0, for callers that read meaning in it. */
+/** What one process ended with when it was not 0, for callers that read meaning in it: GIT_FAILED, or DISK_FULL. */
 export class GitExit extends NodeError {
   readonly exitCode: number | null
   readonly stderr: string
@@ -71,7 +72,13 @@ export class GitExit extends NodeError {
   constructor(command: string, exitCode: number | null, stderr: string) {
     const last = stderr.trim().split('\n').slice(-3).join('; ')
     const outcome = exitCode === null ? 'was ended' : `failed with exit code ${exitCode}`
-    super('GIT_FAILED', `git ${command} ${outcome}${last === '' ? '' : `: ${last}`}`, { command, exitCode })
+    const told = `git ${command} ${outcome}${last === '' ? '' : `: ${last}`}`
+    const full = ranOutOfRoom(stderr)
+    const way = 'free some room, for example with "maoctl dataset remove-local", and try again'
+    super(full ? 'DISK_FULL' : 'GIT_FAILED', full ? `The disk is full; ${way} (${told})` : told, {
+      command,
+      exitCode,
+    })
     this.exitCode = exitCode
     this.stderr = stderr
   }
@@ -208,6 +215,11 @@ export class GitProgram {
     for (const child of running) child.kill()
     await Promise.allSettled(running.map((child) => child.ended))
   }
+}
+
+/** Whether git's words on its error output say that our disk is full. What it passes on from elsewhere does not count. */
+export function ranOutOfRoom(stderr: string): boolean {
+  return stderr.split('\n').some((line) => !/\bremote\b/.test(line) && saysDiskFull(line))
 }
 
 function surroundings(): Record<string, string> {

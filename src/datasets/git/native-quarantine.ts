@@ -143,6 +143,8 @@ export class NativeQuarantine implements Quarantine {
 }
 
 function rejected(cause: NodeError): NodeError {
+  // That is nothing that the sender could help.
+  if (cause.code === 'DISK_FULL') return cause
   return new NodeError('PACK_REJECTED', `What was received does not hold: ${cause.message}`, cause.data, {
     cause,
   })
