@@ -9,6 +9,7 @@ export * from './limits-datasets.ts'
 export * from './limits-etcd.ts'
 export * from './limits-heads.ts'
 export * from './limits-registry.ts'
+export * from './limits-transfers.ts'
 export * from './limits-upkeep.ts'
 export { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units.ts'
 

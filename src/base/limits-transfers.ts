@@ -1,0 +1,17 @@
+/** Bounds of transfers between members: how long, how fast, how many. */
+import { KIB, MINUTE_MS, SECOND_MS } from './units.ts'
+
+/** From the question to the first byte of a pack: git may have to walk and compress a large history first. */
+export const fetchPreparationMaxMs = 10 * MINUTE_MS
+/** A word meanwhile, so that a stream on which nothing else moves is not taken for dead. */
+export const fetchAliveIntervalMs = 5 * SECOND_MS
+/**
+ * The least that has to move in each window of waiting for the other side, about 8 KiB/s: below it a member is not slow
+ * but in the way.
+ */
+export const transferWindowMs = 60 * SECOND_MS
+export const transferWindowBytesMin = 512 * KIB
+/** Fetches of this node's own from one member at once; what it serves one member at once is one more. */
+export const fetchesPerMemberMax = 3
+/** Between two words about the progress of one transfer. */
+export const progressIntervalMs = 500
