@@ -153,6 +153,36 @@ for (const kind of BACKENDS) {
       await assert.rejects(repository.openBlob('--help'), coded('INVALID_INPUT'))
     })
 
+    test('many files are read one after another, each as often as it is named', async (t) => {
+      const repository = await open(t, kind)
+      const commit = await awkward(t, repository, Buffer.alloc(70_000))
+      const oidOf = async (path: string) => (await repository.entryAt(commit, path))?.oid as string
+      const [csv, empty, big] = [await oidOf('a.csv'), await oidOf('empty'), await oidOf('big')]
+      const read: [number, number][] = []
+      await repository.readFiles([csv, big, empty, csv], async (index, content) => {
+        let bytes = 0
+        for await (const chunk of content) bytes += chunk.length
+        read.push([index, bytes])
+      })
+      assert.deepEqual(read, [
+        [0, 9],
+        [1, 70_000],
+        [2, 0],
+        [3, 9],
+      ])
+      const sizes = await repository.fileSizes([csv, big, empty, commit, MISSING])
+      assert.deepEqual(Object.fromEntries(sizes), { [csv]: 9, [big]: 70_000, [empty]: 0 })
+      const nothing = async () => undefined
+      for (const oid of [MISSING, commit]) {
+        await assert.rejects(repository.readFiles([oid], nothing), coded('NOT_FOUND'))
+      }
+      await assert.rejects(repository.readFiles(['--help'], nothing), coded('INVALID_INPUT'))
+      await assert.rejects(
+        repository.readFiles([csv], nothing, AbortSignal.abort(new Error('enough'))),
+        /enough/,
+      )
+    })
+
     test('many who leave a file halfway hold nothing up', async (t) => {
       const repository = await open(t, kind)
       const commit = await awkward(t, repository, randomBytes(1_000_000))

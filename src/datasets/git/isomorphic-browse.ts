@@ -5,7 +5,7 @@ import { checkRange, noFile, notADirectory } from './browse-faults.ts'
 import { checkOid, DIRECTORY_MODE, decodeCommit, decodeTree, type TreeEntry } from './git-objects.ts'
 import type { ObjectReader } from './isomorphic-objects.ts'
 import { checkPath } from './path-rules.ts'
-import type { ByteRange, OpenBlob, TreeEntryView } from './repository.ts'
+import type { ByteRange, OnFile, OpenBlob, TreeEntryView } from './repository.ts'
 
 const CHUNK_BYTES = 65_536
 
@@ -43,6 +43,30 @@ export async function openBlob(reader: ObjectReader, oid: string, range?: ByteRa
     throw new NodeError('TOO_LARGE', message, { oid })
   }
   return { size: bytes.length, content: pieces(bytes.subarray(range?.start ?? 0, range?.end)) }
+}
+
+export async function fileSizes(
+  reader: ObjectReader,
+  oids: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>()
+  for (const oid of new Set(oids.map(checkOid))) {
+    const found = await reader.find(oid)
+    if (found?.type === 'blob') sizes.set(oid, found.bytes.length)
+  }
+  return sizes
+}
+
+export async function readFiles(
+  reader: ObjectReader,
+  oids: readonly string[],
+  onFile: OnFile,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const [index, oid] of oids.entries()) {
+    signal?.throwIfAborted()
+    await onFile(index, (await openBlob(reader, oid)).content)
+  }
 }
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {

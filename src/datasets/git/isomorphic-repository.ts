@@ -17,7 +17,7 @@ import {
   isOid,
   nestTrees,
 } from './git-objects.ts'
-import { entryAt, listDirectory, openBlob } from './isomorphic-browse.ts'
+import { entryAt, fileSizes, listDirectory, openBlob, readFiles } from './isomorphic-browse.ts'
 import { encodePack, failed, ObjectReader, writeLoose } from './isomorphic-objects.ts'
 import { IsomorphicQuarantine } from './isomorphic-quarantine.ts'
 import { collectGarbage, verify } from './isomorphic-upkeep.ts'
@@ -31,6 +31,7 @@ import type {
   GarbageResult,
   GitBackend,
   NewCommit,
+  OnFile,
   OpenBlob,
   PackRepository,
   Quarantine,
@@ -154,6 +155,14 @@ export class IsomorphicRepository implements PackRepository {
 
   async openBlob(oid: string, range?: ByteRange): Promise<OpenBlob> {
     return openBlob(this.#reader(), oid, range)
+  }
+
+  async fileSizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return fileSizes(this.#reader(), oids)
+  }
+
+  async readFiles(oids: readonly string[], onFile: OnFile, signal?: AbortSignal): Promise<void> {
+    await readFiles(this.#reader(), oids, onFile, signal)
   }
 
   async readBlob(oid: string): Promise<Uint8Array> {

@@ -6,9 +6,9 @@ import { checkRange, noCommit, noFile, notADirectory } from './browse-faults.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { checkOid, DIRECTORY_MODE, decodeTree, isOid } from './git-objects.ts'
 import type { GitChild, GitProgram } from './git-program.ts'
-import { readKinds, readNamed } from './native-objects.ts'
+import { readKinds, readNamed, readObjects } from './native-objects.ts'
 import { checkPath, unsafePath } from './path-rules.ts'
-import type { ByteRange, FileMode, OpenBlob, TreeEntryView } from './repository.ts'
+import type { ByteRange, FileMode, OnFile, OpenBlob, TreeEntryView } from './repository.ts'
 
 /** A line that tells an object: id, type and size. */
 const HEADER_BYTES_MAX = 200
@@ -99,6 +99,22 @@ export class NativeBrowse {
       signal?.throwIfAborted()
       throw error
     }
+  }
+
+  async fileSizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const kinds = await readKinds(this.#git, this.#path, oids.map(checkOid))
+    const files = [...kinds].filter(([, { type }]) => type === 'blob')
+    return new Map(files.map(([oid, { size }]) => [oid, size]))
+  }
+
+  async readFiles(oids: readonly string[], onFile: OnFile, signal?: AbortSignal): Promise<void> {
+    let index = 0
+    const onObject = async (oid: string, type: string, content: AsyncIterable<Uint8Array>) => {
+      if (type !== 'blob') throw noFile(oid)
+      await onFile(index, content)
+      index += 1
+    }
+    await readObjects(this.#git, this.#path, oids.map(checkOid), onObject, signal)
   }
 
   #name(commit: string, path: string): string {

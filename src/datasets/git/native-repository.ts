@@ -10,8 +10,8 @@ import { GitExit, type GitProgram } from './git-program.ts'
 import { NativeBrowse } from './native-browse.ts'
 import { lines, type OnObject, readKinds, readObjects } from './native-objects.ts'
 import { NativeQuarantine } from './native-quarantine.ts'
-import { serveStatelessRead } from './native-stateless.ts'
 import { pushRemote } from './native-remote.ts'
+import { serveStatelessRead } from './native-stateless.ts'
 import { serveUploadPack } from './native-transfer.ts'
 import { collectGarbage, verify } from './native-upkeep.ts'
 import { checkPaths, unsafePath } from './path-rules.ts'
@@ -25,6 +25,7 @@ import type {
   GarbageResult,
   GitBackend,
   NewCommit,
+  OnFile,
   OpenBlob,
   PackRepository,
   Quarantine,
@@ -166,6 +167,14 @@ export class NativeRepository implements PackRepository {
 
   openBlob(oid: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenBlob> {
     return this.#browse.openBlob(oid, range, signal)
+  }
+
+  fileSizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return this.#browse.fileSizes(oids)
+  }
+
+  readFiles(oids: readonly string[], onFile: OnFile, signal?: AbortSignal): Promise<void> {
+    return this.#browse.readFiles(oids, onFile, signal)
   }
 
   async readBlob(oid: string): Promise<Uint8Array> {

@@ -56,6 +56,8 @@ export interface OpenBlob {
   readonly content: AsyncIterable<Uint8Array>
 }
 
+export type OnFile = (index: number, content: AsyncIterable<Uint8Array>) => Promise<void>
+
 /** From byte `start` up to and without byte `end`; what lies behind the end of the file is empty. */
 export interface ByteRange {
   readonly start: number
@@ -132,6 +134,15 @@ export interface Repository {
    * @throws NodeError NOT_FOUND, INVALID_INPUT for a range that is none, TOO_LARGE, QUEUE_FULL.
    */
   openBlob(oid: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenBlob>
+  /** Bytes of those of the files that are here, by id. */
+  fileSizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /**
+   * Reads many files one after another, in the order in which they are named. `onFile` gets the place in the list and
+   * reads the content to its end; with git no file is ever held whole.
+   *
+   * @throws NodeError NOT_FOUND, TOO_LARGE, or what `onFile` throws.
+   */
+  readFiles(oids: readonly string[], onFile: OnFile, signal?: AbortSignal): Promise<void>
   /** @throws NodeError NOT_FOUND, TOO_LARGE above what fits memory (`blobBytesMax`). */
   readBlob(oid: string): Promise<Uint8Array>
   /** @returns the tree's id. @throws NodeError PATH_UNSAFE, NOT_FOUND when an object is not here. */
