@@ -46,7 +46,10 @@ export interface AppParts<E extends Happening> {
 const VERSION = '1'
 
 /** Bodies that are streams, and are bounded by who reads them. */
-const STREAMED = [/^\/api\/v1\/datasets\/import$/, /^\/git\/[^/]+\/git-upload-pack$/]
+const STREAMED = [
+  /^\/api\/v1\/datasets\/(?:import|[^/]+\/commits)$/,
+  /^\/git\/[^/]+\/git-(?:upload|receive)-pack$/,
+]
 
 const alive = createRoute({
   method: 'get',

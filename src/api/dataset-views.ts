@@ -7,26 +7,67 @@ export const oid = z
   .string()
   .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)
   .describe('id of a git object')
+const member = z.string().describe('name of a member')
+const bytes = z.int().min(0)
+
+export const policySchema = z
+  .enum(['shared', 'local-only', 'compute-only'])
+  .describe(
+    'shared: members copy it; local-only: it never leaves this node; compute-only: others know of it, and only results leave',
+  )
+
+const branchSchema = z.object({
+  branch: z.string(),
+  commit: oid,
+  member,
+  announced: z.boolean().describe('false for a branch that is only here'),
+  present: z.boolean().describe('whether this node holds the commit'),
+})
+
+const replicasSchema = z.object({
+  wanted: z
+    .int()
+    .optional()
+    .describe('how many copies are asked for; as many as there are members without a word'),
+  actual: z.int().describe('members beside the owner that hold all of it, at least as it was a while ago'),
+  current: z.int().describe('how many of these are up to date'),
+  members: z.array(z.object({ member, complete: z.boolean(), current: z.boolean(), bytes })).readonly(),
+})
+
+const equivocationSchema = z
+  .object({
+    member,
+    sequence: z.int(),
+    heads: z.array(z.object({ hash: z.string(), branches: z.record(z.string(), oid) })).readonly(),
+  })
+  .describe('two heads of one member in one place: it told different members different things')
+
+const resetSchema = z
+  .object({ member, branch: z.string(), count: z.int(), from: oid, to: oid, reason: z.string() })
+  .describe('a member has rewritten one of its branches')
 
 export const datasetSchema = z
   .object({
     name: nameSchema,
+    id: z.string().describe('tells datasets of one name apart'),
     description: z.string(),
-    policy: z.string(),
-    createdBy: z.string(),
+    policy: policySchema,
+    createdBy: member,
+    livesAt: member.optional().describe('where the objects are, unless they are shared'),
     truth: oid.optional(),
+    followed: z.boolean().describe('whether this node copies what members announce'),
+    why: z.string().describe('why it does, or does not'),
     replicated: z.boolean().describe('whether all announced heads are here'),
-    branches: z
-      .array(
-        z.object({
-          branch: z.string(),
-          commit: oid,
-          member: z.string(),
-          announced: z.boolean().describe('false for a branch that is only here'),
-          present: z.boolean().describe('whether this node holds the commit'),
-        }),
-      )
-      .readonly(),
+    replicas: replicasSchema,
+    size: z.object({ bytes, files: z.int().optional() }).optional(),
+    branches: z.array(branchSchema).readonly(),
+    resets: z.array(resetSchema).readonly(),
+    equivocations: z.array(equivocationSchema).readonly(),
+    ignored: z
+      .array(z.object({ member, reason: z.string(), dataset: z.string(), sequence: z.int() }))
+      .readonly()
+      .describe('heads that are not followed'),
+    upstream: z.object({ url: z.string(), branch: z.string() }).optional(),
   })
   .meta({ id: 'Dataset' })
 
@@ -40,6 +81,15 @@ export const commitSchema = z
     message: z.string(),
   })
   .meta({ id: 'Commit' })
+
+export const committedSchema = z
+  .object({
+    branch: z.string(),
+    commit: oid,
+    parent: oid.optional().describe('where the branch was before'),
+    changed: z.boolean().describe('false when the branch held the same already'),
+  })
+  .meta({ id: 'Committed', description: "what a snapshot became on this node's own branch" })
 
 export type DatasetView = z.output<typeof datasetSchema>
 export type CommitView = z.output<typeof commitSchema>

@@ -1,35 +1,160 @@
-import { resolve } from 'node:path'
-import type { Command } from 'commander'
-import { datasetSchema } from '../api/dataset-views.ts'
-import { archiveOf } from './archive.ts'
-import { shortId } from './output.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { committedSchema, type DatasetView, datasetSchema } from '../api/dataset-views.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
+import { parseCount } from './arguments.ts'
+import type { ApiClient } from './client.ts'
+import { type SourceOptions, withSource } from './import-source.ts'
+import { countText, shortId } from './output.ts'
+import { Progress } from './progress.ts'
 import type { Act, Session } from './session.ts'
+import { MEDIA_TYPE } from './source-kind.ts'
 
-interface NewOptions {
-  name: string
+interface Founding {
+  name?: string
   description?: string
+  policy?: string
+  replicas?: number
+}
+
+interface Addition {
+  into?: string
+  step?: string
+  message?: string
+}
+
+type ImportOptions = Founding & Addition & SourceOptions
+
+const AFTER_HELP = `
+SOURCE is a directory, a file, a .tar, .tar.gz or .tar.zst archive, a git bundle, "-" for an archive on standard input,
+an http(s) address of any of these, or a git repository: a directory, host:path, ssh://…, https://….git, git+https://….
+Repositories come with the history of one branch, fetched with your own git and your own keys.
+
+  maoctl dataset import ./measurements --name measurements
+  maoctl dataset import git@host:group/data.git --name data --branch main
+  maoctl dataset import https://host/data.tar.gz --name data --sha256 9f86d0…
+  maoctl dataset import ./measurements --into measurements --step manual      a new snapshot of what is there already`
+
+export const POLICIES = ['shared', 'local-only', 'compute-only']
+
+export function policyOption(): Option {
+  return new Option(
+    '--policy <policy>',
+    'shared: members copy it; local-only: it never leaves this node; compute-only: others know of it, and only results leave',
+  ).choices(POLICIES)
+}
+
+/** @throws InvalidArgumentError unless it is a SHA-256. */
+function parseSha256(text: string): string {
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw new InvalidArgumentError('a SHA-256 has 64 hexadecimal digits')
+  return text.toLowerCase()
 }
 
 export function datasetImportCommand(dataset: Command, act: Act): void {
   dataset
-    .command('import <directory>')
-    .description('make a dataset of the files in a directory')
-    .requiredOption('--name <name>', 'name of the dataset')
+    .command('import <source>')
+    .description('make a dataset of files, an archive or a git repository, or add a snapshot to one')
+    .option('--name <name>', 'name of the new dataset')
     .option('--description <text>', 'what is in it')
-    .action(act(importDirectory))
+    .addOption(policyOption())
+    .option('--replicas <count>', 'how many members are to copy it; all by default', parseCount)
+    .option('--into <dataset>', 'instead of a new dataset: commit to your own branch of this one')
+    .option('--step <step>', 'with --into: the branch is <step>-<node>; "import" by default')
+    .option('--message <text>', 'with --into: what the commit says')
+    .option('--branch <branch>', 'of a git repository; where its HEAD is by default')
+    .option('--files-only', 'of a git repository only the files, without its history')
+    .option('--sha256 <hash>', 'what a download has to hash to', parseSha256)
+    .addHelpText('after', AFTER_HELP)
+    .action(act(importSource))
 }
 
-async function importDirectory(session: Session, directory: string, { name, description }: NewOptions) {
+async function importSource(session: Session, source: string, options: ImportOptions): Promise<void> {
+  checkTarget(options)
   const client = await session.connect()
-  const { bytes, told } = await archiveOf(resolve(directory))
-  const query = { name, description }
-  const imported = await client.send('/datasets/import', datasetSchema, {
-    body: bytes,
-    type: 'application/x-tar',
-    query,
+  const { into } = options
+  // Before the source is opened: cloning and sending may take long.
+  await checkThere(client, into ?? (options.name as string), into !== undefined)
+  await withSource(session, source, options, async (opened) => {
+    const progress = new Progress(session, 'sent')
+    const body = ReadableStream.from(progress.through(opened.bytes))
+    const sent = { body, type: MEDIA_TYPE[opened.packed] }
+    try {
+      if (into === undefined) await found(session, client, options, sent, opened.told)
+      else await addTo(session, client, into, options, sent, opened.told)
+    } finally {
+      progress.end()
+    }
   })
-  if (told.leftOut.length > 0) session.out.note(`Left out: ${told.leftOut.join(', ')}`)
+}
+
+interface Sent {
+  readonly body: ReadableStream<Uint8Array>
+  readonly type: string
+}
+
+type Told = () => string | undefined
+
+async function found(session: Session, client: ApiClient, options: Founding, sent: Sent, told: Told) {
+  const { name, description, policy, replicas } = options
+  const query = { name, description, policy, replicas }
+  const imported = await client.send('/datasets/import', datasetSchema, { ...sent, query })
+  const what = told() ?? filesText(imported)
   session.out.result(imported, () => {
-    return `The dataset ${imported.name} holds ${told.files} ${told.files === 1 ? 'file' : 'files'}, at commit ${shortId(imported.truth)}.`
+    return `The dataset ${imported.name} holds ${what}, at commit ${shortId(imported.truth)}.`
   })
+}
+
+async function addTo(
+  session: Session,
+  client: ApiClient,
+  into: string,
+  options: Addition,
+  sent: Sent,
+  told: Told,
+) {
+  const { step, message } = options
+  const path = `/datasets/${encodeURIComponent(into)}/commits`
+  const added = await client.send(path, committedSchema, { ...sent, query: { step, message } })
+  const what = told()
+  session.out.result({ dataset: into, ...added }, () => {
+    if (!added.changed) return `Nothing is new: ${added.branch} of ${into} holds the same already.`
+    const holding = what === undefined ? '' : ` with ${what}`
+    return `${added.branch} of ${into} is at commit ${shortId(added.commit)} now${holding}.`
+  })
+}
+
+function filesText({ size }: DatasetView): string {
+  return size?.files === undefined ? 'what the archive held' : countText(size.files, 'file')
+}
+
+/** @throws NodeError INVALID_INPUT unless it says where to, in one way. */
+function checkTarget({ name, into, description, policy, replicas, step, message }: ImportOptions): void {
+  if ((name === undefined) === (into === undefined)) {
+    const way = '--name NAME makes a new dataset, --into NAME adds to one'
+    throw new NodeError(
+      'INVALID_INPUT',
+      name === undefined ? `Where to? ${way}` : `Only one of the two: ${way}`,
+    )
+  }
+  if (into !== undefined && [description, policy, replicas].some((each) => each !== undefined)) {
+    throw new NodeError(
+      'INVALID_INPUT',
+      '--description, --policy and --replicas are for a new dataset, with --name',
+    )
+  }
+  if (name !== undefined && (step !== undefined || message !== undefined)) {
+    throw new NodeError('INVALID_INPUT', '--step and --message are for adding to a dataset, with --into')
+  }
+}
+
+/** @throws NodeError ALREADY_EXISTS, DATASET_NOT_FOUND, INVALID_INPUT for what is no name. */
+async function checkThere(client: ApiClient, name: string, wanted: boolean): Promise<void> {
+  try {
+    await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
+  } catch (error) {
+    if (!wanted && isNodeError(error, 'DATASET_NOT_FOUND')) return
+    throw error
+  }
+  if (wanted) return
+  const message = `There is a dataset named ${name} already; choose another name, or add to it with --into ${name}`
+  throw new NodeError('ALREADY_EXISTS', message, { name })
 }

@@ -145,3 +145,8 @@ export function bytesText(bytes: number): string {
   if (bytes < 1_024 ** 2) return `${(bytes / 1_024).toFixed(1)} KiB`
   return `${(bytes / 1_024 ** 2).toFixed(1)} MiB`
 }
+
+/** Such as `1 file` and `2 files`. */
+export function countText(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

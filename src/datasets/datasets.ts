@@ -13,10 +13,12 @@ import type { Members } from '../federation/members.ts'
 import type { Streams } from '../network/network.ts'
 import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
+import { branchOf } from './branches.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import { DATASET_PREFIX, datasetSchema, type SharedRecord } from './dataset-record.ts'
 import { type DatasetView, viewOf } from './dataset-view.ts'
 import { PackServer } from './exchange/pack-server.ts'
+import { receiveBundle } from './founding/bundle.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
 import type { CommitInfo, GitBackend, Quarantine, Repository } from './git/repository.ts'
 import { GroundTruths } from './ground-truths.ts'
@@ -156,6 +158,28 @@ export class Datasets implements Startable {
 
   /** The commits of a branch, newest first; none while nothing was agreed. @throws NodeError DATASET_NOT_FOUND, NOT_FOUND. */
   async log(name: string, branch: string = TRUTH_BRANCH, limit = 50): Promise<CommitInfo[]> {
+  /**
+   * Founds a dataset with the history that a git bundle holds, on this node's branch `import-<node>`.
+   *
+   * @throws NodeError INVALID_NAME, ALREADY_EXISTS, INVALID_INPUT when the bundle does not hold, PATH_UNSAFE.
+   */
+  async importBundle(
+    name: string,
+    bundle: AsyncIterable<Uint8Array>,
+    { description = '', signal = new AbortController().signal }: Founding & { signal?: AbortSignal } = {},
+  ): Promise<DatasetView> {
+    this.#checkNew(name)
+    const { shelf, own, truths } = this.#inside
+    const createdBy = this.#parts.members.self().name
+    const { commit } = await receiveBundle(await shelf.open(name), bundle, signal)
+    const branch = branchOf(IMPORT_STEP, createdBy)
+    // An import that a crash has cut off after this line is taken up again by the next one.
+    await own.adopt({ dataset: name, branch, commit, from: shelf.branches(name).get(branch) })
+    await this.#records.put(name, { description, policy: 'shared', initial: commit, createdBy })
+    await truths.settle(name)
+    return this.show(name)
+  }
+
     const repository = await this.repository(name)
     const commit = branch === TRUTH_BRANCH ? await this.truth(name) : await repository.resolve(branch)
     if (commit !== undefined) return repository.log(commit, limit)
