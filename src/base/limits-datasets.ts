@@ -136,3 +136,11 @@ export const pushCommandsMax = 1_000
 export const pushRefBytesMax = 1_024
 /** A word on the line while a push is being checked, so that neither side nor a proxy takes it for dead. */
 export const pushWordIntervalMs = 5 * SECOND_MS
+/** Branches that are looked through for a commit, and commits of each for the beginning of an id. */
+export const revisionBranchesMax = 256
+export const prefixCommitsMax = 1_000
+/** Entries of one page of a listing. */
+export const listedEntriesMax = 10_000
+/** Archives that are made for clients at once, each from a git process of its own. */
+export const archivesAtOnceMax = 2
+export const archivesWaitingMax = 16
