@@ -43,7 +43,19 @@ export interface ApiRooms {
   readonly cluster?: Pick<ClusterReplication, 'state'> | undefined
   /** What the rooms count of their work, for the metrics. */
   readonly meters?: Meters | undefined
-  readonly datasets: Pick<Datasets, 'add' | 'importDirectory' | 'list' | 'show' | 'log' | 'repository'>
+  readonly datasets: Pick<
+    Datasets,
+    | 'add'
+    | 'importDirectory'
+    | 'importBundle'
+    | 'commitDirectory'
+    | 'adoptCommit'
+    | 'quarantine'
+    | 'list'
+    | 'show'
+    | 'log'
+    | 'repository'
+  >
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Pick<
     Execution,

@@ -145,19 +145,6 @@ export class Datasets implements Startable {
     return this.show(name)
   }
 
-  /** Sorted by name. */
-  list(): DatasetView[] {
-    return this.#records.list().map(({ name, value }) => this.#view(name, value))
-  }
-
-  /** @throws NodeError DATASET_NOT_FOUND */
-  async show(name: string): Promise<DatasetView> {
-    await this.repository(name)
-    return this.#view(name, this.#record(name))
-  }
-
-  /** The commits of a branch, newest first; none while nothing was agreed. @throws NodeError DATASET_NOT_FOUND, NOT_FOUND. */
-  async log(name: string, branch: string = TRUTH_BRANCH, limit = 50): Promise<CommitInfo[]> {
   /**
    * Founds a dataset with the history that a git bundle holds, on this node's branch `import-<node>`.
    *
@@ -180,6 +167,19 @@ export class Datasets implements Startable {
     return this.show(name)
   }
 
+  /** Sorted by name. */
+  list(): DatasetView[] {
+    return this.#records.list().map(({ name, value }) => this.#view(name, value))
+  }
+
+  /** @throws NodeError DATASET_NOT_FOUND */
+  async show(name: string): Promise<DatasetView> {
+    await this.repository(name)
+    return this.#view(name, this.#record(name))
+  }
+
+  /** The commits of a branch, newest first; none while nothing was agreed. @throws NodeError DATASET_NOT_FOUND, NOT_FOUND. */
+  async log(name: string, branch: string = TRUTH_BRANCH, limit = 50): Promise<CommitInfo[]> {
     const repository = await this.repository(name)
     const commit = branch === TRUTH_BRANCH ? await this.truth(name) : await repository.resolve(branch)
     if (commit !== undefined) return repository.log(commit, limit)
