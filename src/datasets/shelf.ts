@@ -30,16 +30,21 @@ interface Kept {
   readonly moves: SerialQueue
 }
 
+/** What stands between a repository and all who use it. */
+export type Guard = (dataset: string, repository: PackRepository) => PackRepository
+
 /** The repositories of this node's datasets, opened once each. */
 export class Shelf {
   readonly #directory: string
   readonly #backend: GitBackend
+  readonly #guard: Guard
   readonly #kept = new Map<string, Promise<Kept>>()
   readonly #branches = new Map<string, Map<string, string>>()
 
-  constructor(directory: string, backend: GitBackend) {
+  constructor(directory: string, backend: GitBackend, guard: Guard = (_, repository) => repository) {
     this.#directory = directory
     this.#backend = backend
+    this.#guard = guard
   }
 
   get backend(): GitBackend['kind'] {
@@ -101,7 +106,8 @@ export class Shelf {
   }
 
   async #open(dataset: string): Promise<Kept> {
-    const repository = await this.#backend.open(join(this.#directory, `${dataset}.git`))
+    const opened = await this.#backend.open(join(this.#directory, `${dataset}.git`))
+    const repository = this.#guard(dataset, opened)
     const branches = new Map(await repository.branches())
     this.#branches.set(dataset, branches)
     return { repository, branches, moves: new SerialQueue(storeQueueMax) }
