@@ -12,8 +12,8 @@ export const gcLookIntervalMs = 5 * MINUTE_MS
 export const gcQuietMs = 10 * SECOND_MS
 /** Datasets that wait to be collected. */
 export const gcWaitingMax = 10_000
-/** Commits that a collection keeps beside branches: what records and runs name. */
-export const gcKeptCommitsMax = 200_000
+/** The next turn of a dataset of which the collection failed. */
+export const gcRetryMs = 1 * HOUR_MS
 /** A check of a whole dataset. */
 export const verifyTimeoutMs = 1 * HOUR_MS
 /** The free disk space is looked at again when so much has come in. */
