@@ -55,6 +55,7 @@ export interface ApiRooms {
     | 'show'
     | 'log'
     | 'repository'
+    | 'stockGit'
   >
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Pick<

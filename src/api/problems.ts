@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type ErrorCode, type ErrorData, NodeError } from '../base/errors.ts'
 import { problemsToldMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { gitProblem } from './git-problems.ts'
 
 /**
  * The one map from our codes to HTTP. A code without a line here does not compile.
@@ -105,12 +106,15 @@ export function problemOf(code: ErrorCode, status: number, detail: string, data:
  */
 export function problemResponse(error: unknown, c: Context, log: Logger): Response {
   const problem = toProblem(error, c, log)
-  const headers: Record<string, string> = { 'content-type': PROBLEM_MEDIA_TYPE }
+  const agent = c.req.header('user-agent')
+  const toGit = gitProblem({ method: c.req.method, path: c.req.path, agent }, problem)
+  const headers: Record<string, string> = { 'content-type': toGit?.type ?? PROBLEM_MEDIA_TYPE }
   if (problem.code === 'UNAUTHORIZED') headers['www-authenticate'] = challengeFor(c.req.path)
   if (problem.code === 'QUEUE_FULL') headers['retry-after'] = '1'
   // The rest of a body that was refused may still be on its way, so its connection carries no further request.
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') headers.connection = 'close'
-  return c.body(JSON.stringify(problem), problem.status as ContentfulStatusCode, headers)
+  const { status, body } = toGit ?? { status: problem.status, body: JSON.stringify(problem) }
+  return c.body(body, status as ContentfulStatusCode, headers)
 }
 
 /** Stock git asks for a name and password only when it is challenged with Basic. */

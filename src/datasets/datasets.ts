@@ -20,11 +20,18 @@ import { type DatasetView, viewOf } from './dataset-view.ts'
 import { PackServer } from './exchange/pack-server.ts'
 import { receiveBundle } from './founding/bundle.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
-import type { CommitInfo, GitBackend, Quarantine, Repository } from './git/repository.ts'
+import type { CommitInfo, GitBackend, PackRepository, Quarantine, Repository } from './git/repository.ts'
 import { GroundTruths } from './ground-truths.ts'
 import { type HeadRecord, headSchema } from './heads.ts'
-import { type Adoption, type CommittedDirectory, type DirectoryCommit, OwnBranches } from './own-branches.ts'
+import {
+  type Adoption,
+  type CommittedDirectory,
+  type DirectoryCommit,
+  OwnBranches,
+  type OwnMove,
+} from './own-branches.ts'
 import type { Policy } from './policies.ts'
+import { StockGit } from './push/stock-git.ts'
 import { Replicator } from './replicator.ts'
 import type { DatasetsSettings } from './settings.ts'
 import { type BackendChoice, chooseBackend, Shelf } from './shelf.ts'
@@ -62,6 +69,7 @@ interface Rooms {
   readonly own: OwnBranches
   readonly truths: GroundTruths
   readonly upkeep: Upkeep
+  readonly stockGit: StockGit
 }
 
 export class Datasets implements Startable {
@@ -114,6 +122,11 @@ export class Datasets implements Startable {
   /** Disk space, and what is done to keep it. */
   get upkeep(): Upkeep {
     return this.#inside.upkeep
+  }
+
+  /** Clones, fetches and pushes of git clients. */
+  get stockGit(): StockGit {
+    return this.#inside.stockGit
   }
 
   /** Founds an empty dataset. @throws NodeError INVALID_NAME, ALREADY_EXISTS. */
@@ -189,8 +202,7 @@ export class Datasets implements Startable {
 
   /** @throws NodeError DATASET_NOT_FOUND */
   async repository(name: string): Promise<Repository> {
-    this.#record(name)
-    return this.#inside.shelf.open(name)
+    return this.#repository(name)
   }
 
   /** The agreed commit, else what the dataset was founded with. @throws NodeError DATASET_NOT_FOUND */
@@ -282,7 +294,11 @@ export class Datasets implements Startable {
     running.push('truths', () => truths.stop())
     const repository = (dataset: string) => this.repository(dataset)
     const upkeep = new Upkeep({ directory, settings, repository, clock, log })
-    this.#rooms = { shelf, replicator, own, truths, upkeep }
+    const quarantine = (name: string) => this.quarantine(name)
+    const adopt = (name: string, moves: readonly OwnMove[]) => own.adoptAll(name, moves)
+    const packs = (name: string) => this.#repository(name)
+    const stockGit = new StockGit({ repository: packs, quarantine, adopt, members, log })
+    this.#rooms = { shelf, replicator, own, truths, upkeep, stockGit }
     await running.start('upkeep', upkeep)
     for (const { name } of records.list()) await this.#reopen(name, this.#rooms)
     const mayRead = (peer: string, dataset: string) =>
@@ -304,6 +320,11 @@ export class Datasets implements Startable {
     } catch (error) {
       this.#log.error({ dataset: name, error: messageOf(error) }, 'a dataset could not be opened')
     }
+  }
+
+  async #repository(name: string): Promise<PackRepository> {
+    this.#record(name)
+    return this.#inside.shelf.open(name)
   }
 
   get #inside(): Rooms {

@@ -41,6 +41,9 @@ export interface Adoption {
   readonly from: string | undefined
 }
 
+/** An adoption within a dataset. */
+export type OwnMove = Omit<Adoption, 'dataset'>
+
 export interface CommittedDirectory {
   readonly branch: string
   readonly commit: string
@@ -78,6 +81,18 @@ export class OwnBranches {
    */
   adopt(request: Adoption): Promise<void> {
     return this.#inTurn(request.dataset, () => this.#adopt(request))
+  }
+
+  /**
+   * The same for several branches of a dataset: none moves unless all may.
+   *
+   * @throws NodeError as `adopt` does, with the branch that may not.
+   */
+  adoptAll(dataset: string, moves: readonly OwnMove[]): Promise<void> {
+    return this.#inTurn(dataset, async () => {
+      for (const move of moves) await this.#judgeAdoption({ dataset, ...move })
+      for (const move of moves) await this.#adopt({ dataset, ...move })
+    })
   }
 
   /** [MUST] Announces what a crash has kept from being announced (dataset-fetch.md D19). */
@@ -119,7 +134,15 @@ export class OwnBranches {
     return { branch, commit, tree, changed: true, ...(parent === undefined ? {} : { parent }) }
   }
 
-  async #adopt({ dataset, branch, commit, from }: Adoption): Promise<void> {
+  async #adopt(adoption: Adoption): Promise<void> {
+    const { dataset, branch, commit } = adoption
+    const held = await this.#judgeAdoption(adoption)
+    if (held !== commit) await this.#parts.shelf.move(dataset, branch, commit, held)
+    await this.#announce(dataset, branch, commit)
+  }
+
+  /** Where the branch is, if it may move to the commit. */
+  async #judgeAdoption({ dataset, branch, commit, from }: Adoption): Promise<string | undefined> {
     const { members, shelf } = this.#parts
     const { name } = members.self()
     const names = members.list().map((member) => member.name)
@@ -137,8 +160,7 @@ export class OwnBranches {
       const message = `${commit} does not follow ${held} on ${branch}; a branch only moves forward, unless it is reset`
       throw new NodeError('NOT_FAST_FORWARD', message, { dataset, branch, held, commit })
     }
-    if (held !== commit) await shelf.move(dataset, branch, commit, held)
-    await this.#announce(dataset, branch, commit)
+    return held
   }
 
   /** Where our branch is. A node that lost its disk has announced more than it holds, and gets it back from others. */

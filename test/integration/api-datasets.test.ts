@@ -96,7 +96,7 @@ test('a directory goes in as a tar and comes out by stock git, the same', async 
   )
 })
 
-test('git is told why it gets nothing, and may not push', async (t) => {
+test('git is told why it gets nothing, and may not push to any branch', async (t) => {
   const { url, token, ask } = await founded(t)
   await ask('POST', '/api/v1/datasets', { name: 'empty' })
   const target = await temporaryDirectory(t)
@@ -116,7 +116,10 @@ test('git is told why it gets nothing, and may not push', async (t) => {
     '-m',
     'x',
   ])
-  await assert.rejects(git(['-C', cloned, 'push', '--quiet', 'origin', 'HEAD:refs/heads/mine']), /403/)
+  await assert.rejects(
+    git(['-C', cloned, 'push', '--quiet', 'origin', 'HEAD:refs/heads/mine']),
+    /the branch mine is not yours/,
+  )
   await assert.rejects(git(['clone', `${withToken}/git/absent.git`, join(target, 'absent')]), /not found|404/)
   await assert.rejects(
     git(['clone', `${url}/git/empty.git`, join(target, 'closed')]),

@@ -121,8 +121,13 @@ test('a browser gets the page without the token, under the right name alone', as
 test('git may send the token as the password of any user', async (t) => {
   const { url, token } = await startTestApi(t, 'alice')
   const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` })
-  assert.equal((await askRaw(`${url}/api/v1/federation`, { headers: basic(`git:${token}`) })).status, 200)
-  assert.equal((await askRaw(`${url}/api/v1/federation`, { headers: basic(`${token}:git`) })).status, 401)
+  const ask = async (path: string, pair: string) =>
+    (await askRaw(url + path, { headers: basic(pair) })).status
+  // Past the door there is no such dataset, nor a federation.
+  assert.equal(await ask('/git/x.git/info/refs?service=git-upload-pack', `git:${token}`), 409)
+  assert.equal(await ask('/git/x.git/info/refs?service=git-upload-pack', `${token}:git`), 401)
+  // Git alone knows no better way.
+  assert.equal(await ask('/api/v1/federation', `git:${token}`), 401)
 })
 
 test('the token is made once, and its owner alone can read it', async (t) => {
