@@ -45,16 +45,10 @@ export class SshAccess {
       'UpdateHostKeys=no',
       'VerifyHostKeyDNS=no',
       'CheckHostIP=no',
-      'KnownHostsCommand=none',
       'IdentitiesOnly=yes',
       'IdentityAgent=none',
       'AddKeysToAgent=no',
-      'PKCS11Provider=none',
       'PreferredAuthentications=publickey',
-      'PasswordAuthentication=no',
-      'KbdInteractiveAuthentication=no',
-      'GSSAPIAuthentication=no',
-      'HostbasedAuthentication=no',
       'ForwardAgent=no',
       'ForwardX11=no',
       'ClearAllForwardings=yes',
@@ -63,10 +57,7 @@ export class SshAccess {
       'ControlMaster=no',
       'ControlPath=none',
       'ProxyCommand=none',
-      'ProxyJump=none',
       'CanonicalizeHostname=no',
-      'RequestTTY=no',
-      'EscapeChar=none',
       'LogLevel=ERROR',
       `ConnectTimeout=${Math.ceil(sshConnectTimeoutMs / SECOND_MS)}`,
       'ConnectionAttempts=1',
@@ -104,7 +95,8 @@ export class SshAccess {
   /** The keys that the host tells now; whether they are its own nobody has checked. @throws NodeError UPSTREAM_FAILED */
   async scan(address: UpstreamAddress, signal?: AbortSignal): Promise<HostKey[]> {
     const seconds = String(Math.ceil(sshConnectTimeoutMs / SECOND_MS))
-    const words = ['-T', seconds, '-p', String(address.port ?? 22), '--', address.host]
+    const kinds = ['-t', 'ed25519,ecdsa,rsa']
+    const words = ['-T', seconds, ...kinds, '-p', String(address.port ?? 22), '--', address.host]
     const keys = parseScan(await this.#call('ssh-keyscan', words, signal).catch(noAnswer))
     if (keys.length > 0) return keys
     const message = `No ssh server answers at ${hostOf(address)}`
