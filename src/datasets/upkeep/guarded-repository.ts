@@ -3,7 +3,6 @@
  * does it through a repository, so this is the one place where quotas and the disk are looked at.
  */
 import { orDiskFull } from '../../base/disk-space.ts'
-import type { ByteStream } from '../../network/byte-stream.ts'
 import type { PackRepository, Quarantine } from '../git/repository.ts'
 import type { Accounts, Claim } from './accounts.ts'
 import { contentOf, newBytes } from './new-bytes.ts'
@@ -70,8 +69,7 @@ function guardedQuarantine(quarantine: Quarantine, claim: Claim, ingested: () =>
     await claim.take(bytes)
   }
   const own: Partial<Quarantine> = {
-    fetch: (stream, ...rest) => quarantine.fetch(counting(stream, take), ...rest),
-    receive: (pack, ...rest) => quarantine.receive(countingChunks(pack, take), ...rest),
+    receive: (pack, ...rest) => quarantine.receive(counting(pack, take), ...rest),
     admit: async (...args) => {
       // What came on other ways, and the indexes that were made of it.
       const bytes = (await quarantine.size()) - counted
@@ -90,21 +88,7 @@ function guardedQuarantine(quarantine: Quarantine, claim: Claim, ingested: () =>
   return over(quarantine, own, 'the datasets')
 }
 
-function counting(stream: ByteStream, take: (bytes: number) => Promise<void>): ByteStream {
-  return {
-    peer: stream.peer,
-    read: async () => {
-      const chunk = await stream.read()
-      if (chunk !== undefined) await take(chunk.length)
-      return chunk
-    },
-    write: (bytes) => stream.write(bytes),
-    closeWrite: () => stream.closeWrite(),
-    abort: (error) => stream.abort(error),
-  }
-}
-
-async function* countingChunks(
+async function* counting(
   pack: AsyncIterable<Uint8Array>,
   take: (bytes: number) => Promise<void>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
