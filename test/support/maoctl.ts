@@ -52,11 +52,15 @@ export async function maoctl(words: readonly string[], options: CommandOptions =
 }
 
 /** Runs maoctl in this very process: the same but quicker, where a process of its own would prove nothing more. */
-export async function maoctlHere(words: readonly string[]): Promise<Ended> {
+export async function maoctlHere(
+  words: readonly string[],
+  options: { environment?: Record<string, string>; input?: string | Buffer } = {},
+): Promise<Ended> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
-  stdin.end()
+  stdin.end(options.input)
   const said = Promise.all([text(stdout), text(stderr)])
-  const exit = await runCommandLine(words, { stdin, stdout, stderr, environment: environment() })
+  const terminal = { stdin, stdout, stderr, environment: environment(options.environment) }
+  const exit = await runCommandLine(words, terminal)
   stdout.end()
   stderr.end()
   const [out, error] = await said
