@@ -1,9 +1,17 @@
 import { messageOf, NodeError } from '../../base/errors.ts'
-import { fetchHavesMax, fetchTimeoutMs, streamIdleMaxMs } from '../../base/limits.ts'
-import type { ByteStream } from '../../network/byte-stream.ts'
+import { fetchHavesMax, fetchPreparationMaxMs, fetchTimeoutMs, SECOND_MS } from '../../base/limits.ts'
+import { withDeadline } from '../../base/wait.ts'
 import type { Streams } from '../../network/network.ts'
+import { fetchRequest, readAdvertisement, readPack } from '../git/fetch-dialogue.ts'
+import { PackHeader } from '../git/pack-meter.ts'
+import { PacketReader } from '../git/pkt-line.ts'
 import type { PackRepository, Quarantine } from '../git/repository.ts'
+import { PACE, PacedStream, type PaceLimits } from './pace.ts'
 import { Conversation, chunksOf, dialectSchema, PACK_PROTOCOL, packSchema } from './pack-protocol.ts'
+import { ProgressTeller, type TransferProgress } from './progress.ts'
+
+/** How long the other side is given to end a stream on which all has come. */
+const FAREWELL_MS = 5 * SECOND_MS
 
 export interface FetchRequest {
   readonly dataset: string
@@ -14,6 +22,10 @@ export interface FetchRequest {
   /** Commit ids. */
   readonly wants: readonly string[]
   readonly signal?: AbortSignal
+  /** Hears how far it has come, at most twice a second. */
+  readonly onProgress?: (progress: TransferProgress) => void
+  /** How slow the member may be. */
+  readonly pace?: PaceLimits
 }
 
 /**
@@ -21,50 +33,123 @@ export interface FetchRequest {
  * refers to it yet; when it throws, nothing of it is.
  *
  * @throws NodeError PEER_UNREACHABLE, STREAM_CLOSED, TIMED_OUT, COMMIT_NOT_FOUND, FORBIDDEN, DATASET_NOT_FOUND,
- * QUEUE_FULL (all: try another member), PACK_REJECTED, PATH_UNSAFE (what came does not hold).
+ * QUEUE_FULL, INVALID_INPUT (all: try another member), PACK_REJECTED, PATH_UNSAFE (what came does not hold).
  */
 export async function fetchCommits(
   streams: Pick<Streams, 'open'>,
-  { dataset, repository, peer, wants, signal }: FetchRequest,
+  { dataset, repository, peer, wants, signal, onProgress, pace = PACE }: FetchRequest,
 ): Promise<void> {
   const deadline = AbortSignal.timeout(fetchTimeoutMs)
   const ending = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
   ending.throwIfAborted()
-  const stream = await streams.open(peer, PACK_PROTOCOL, ending)
+  const stream = new PacedStream(await streams.open(peer, PACK_PROTOCOL, ending), pace)
   const cut = () => stream.abort(new Error(messageOf(ending.reason)))
   ending.addEventListener('abort', cut, { once: true })
+  const progress = new ProgressTeller(onProgress ?? (() => undefined))
   let quarantine: Quarantine | undefined
   try {
     const talk = new Conversation(stream)
-    await talk.say({ dataset, dialects: repository.dialects })
-    const { dialect } = await talk.hear(dialectSchema)
-    quarantine = await repository.quarantine()
-    if (dialect === 'upload-pack') await quarantine.fetch(talk.rest(), wants, ending)
-    else await fetchPack(talk, stream, repository, quarantine, wants, ending)
-    await quarantine.admit(wants, ending)
+    // What is needed next is made ready while the other side finds out what it may do for us.
+    const [heard, place, known] = await allOf([
+      talk.say({ dataset, dialects: repository.dialects }).then(() => talk.hear(dialectSchema)),
+      repository.quarantine().then((made) => {
+        quarantine = made
+        return made
+      }),
+      haves(repository),
+    ])
+    const thin = heard.dialect === 'upload-pack'
+    const pack = thin
+      ? await askUploadPack(talk, stream, wants, known)
+      : await askPack(talk, stream, wants, known)
+    await place.receive(watched(pack, stream, progress), ending, { thin })
+    void partFrom(stream)
+    await place.admit(wants, ending)
   } catch (error) {
     stream.abort(new Error(messageOf(error)))
     if (deadline.aborted) throw new NodeError('TIMED_OUT', `The fetch from ${peer} took too long`, { peer })
     signal?.throwIfAborted()
     throw error
   } finally {
+    progress.end()
+    stream.unwatch()
     ending.removeEventListener('abort', cut)
     await quarantine?.discard()
   }
 }
 
-async function fetchPack(
+/** The other side ends once it has heard that we want nothing more, for which nobody waits. */
+async function partFrom(stream: PacedStream): Promise<void> {
+  try {
+    const rest = await withDeadline(stream.read(), FAREWELL_MS, 'The end of a fetch')
+    if (rest !== undefined) stream.abort(new Error('Nothing follows a pack'))
+  } catch {
+    // Everything is here already; a server that does not part is parted from.
+    stream.abort(new Error('The fetch is complete'))
+  }
+}
+
+/** Like Promise.all, but nothing is under way any more when it throws. */
+async function allOf<T extends readonly Promise<unknown>[]>(
+  promises: readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises) as Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>
+}
+
+async function haves(repository: PackRepository): Promise<string[]> {
+  return [...new Set((await repository.branches()).values())].slice(0, fetchHavesMax)
+}
+
+async function askUploadPack(
   talk: Conversation,
-  stream: ByteStream,
-  repository: PackRepository,
-  quarantine: Quarantine,
+  stream: PacedStream,
   wants: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  const haves = [...new Set((await repository.branches()).values())].slice(0, fetchHavesMax)
-  await talk.say({ wants, haves })
+  known: readonly string[],
+): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
+  const capabilities = await readAdvertisement(new PacketReader(talk.reader))
+  await stream.write(fetchRequest(wants, known, capabilities))
+  await stream.closeWrite()
+  return readPack(talk.reader)
+}
+
+async function askPack(
+  talk: Conversation,
+  stream: PacedStream,
+  wants: readonly string[],
+  known: readonly string[],
+): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
+  await talk.say({ wants, haves: known })
   await stream.closeWrite()
   // The other side may have to walk a long history before the first byte.
-  await talk.hear(packSchema, streamIdleMaxMs)
-  await quarantine.receive(chunksOf(talk.rest()), signal)
+  await talk.hear(packSchema, fetchPreparationMaxMs)
+  return chunksOf(talk.rest())
+}
+
+/** The pack as it comes; from its first byte on the pace counts, and how far it has come is told. */
+async function* watched(
+  pack: AsyncGenerator<Uint8Array, void, undefined>,
+  stream: PacedStream,
+  progress: ProgressTeller,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const header = new PackHeader()
+  let bytes = 0
+  const come = (phase: TransferProgress['phase']) => {
+    const { objects } = header
+    progress.offer({ phase, bytes, ...(objects === undefined ? {} : { objectsTotal: objects }) })
+  }
+  const what = `The pack of ${stream.peer}`
+  for (
+    let next = await withDeadline(pack.next(), fetchPreparationMaxMs, what);
+    next.done !== true;
+    next = await pack.next()
+  ) {
+    stream.watch()
+    header.add(next.value)
+    bytes += next.value.length
+    come('receiving')
+    yield next.value
+  }
+  stream.unwatch()
+  come('checking')
 }

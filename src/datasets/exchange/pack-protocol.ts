@@ -4,14 +4,9 @@
  */
 import { z } from 'zod'
 import { type ErrorCode, NodeError } from '../../base/errors.ts'
-import {
-  branchesPerHeadMax,
-  dialTimeoutMs,
-  fetchHavesMax,
-  fetchLineBytesMax,
-  reasonCharactersMax,
-} from '../../base/limits.ts'
+import { branchesPerHeadMax, dialTimeoutMs, fetchHavesMax, fetchLineBytesMax } from '../../base/limits.ts'
 import { nameSchema } from '../../base/names.ts'
+import { strangersWords } from '../../base/strangers-words.ts'
 import { withDeadline } from '../../base/wait.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
 import { ChunkReader } from '../git/chunk-reader.ts'
@@ -47,11 +42,12 @@ const SHARED_CODES: readonly ErrorCode[] = [
 /** One side of the lines on a stream. */
 export class Conversation {
   readonly #stream: ByteStream
-  readonly #reader: ChunkReader
+  /** What the other side says, in whatever way it goes on behind the lines. */
+  readonly reader: ChunkReader
 
   constructor(stream: ByteStream) {
     this.#stream = stream
-    this.#reader = new ChunkReader(chunksOf(stream))
+    this.reader = new ChunkReader(chunksOf(stream))
   }
 
   async say(message: object): Promise<void> {
@@ -75,11 +71,8 @@ export class Conversation {
    * @throws NodeError with the code of the other side's refusal, INVALID_INPUT when it says something else, TIMED_OUT.
    */
   async hear<T>(schema: z.ZodType<T>, deadlineMs: number = dialTimeoutMs): Promise<T> {
-    const line = await withDeadline(
-      this.#reader.line(fetchLineBytesMax),
-      deadlineMs,
-      `The next word of ${this.#stream.peer}`,
-    )
+    const what = `The next word of ${this.#stream.peer}`
+    const line = await withDeadline(this.#line(), deadlineMs, what)
     const value = parseJson(line ?? '')
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
@@ -95,19 +88,25 @@ export class Conversation {
     const stream = this.#stream
     return {
       peer: stream.peer,
-      read: () => this.#reader.chunk(),
+      read: () => this.reader.chunk(),
       write: (bytes) => stream.write(bytes),
       closeWrite: () => stream.closeWrite(),
       abort: (error) => stream.abort(error),
     }
   }
 
+  /** The next line that says something: empty ones only show that the other side is at work. */
+  async #line(): Promise<string | undefined> {
+    for (;;) {
+      const line = await this.reader.line(fetchLineBytesMax)
+      if (line !== '') return line
+    }
+  }
+
   #refusal({ code, message }: { code: string; message: string }): NodeError {
     const { peer } = this.#stream
     const known = SHARED_CODES.find((shared) => shared === code) ?? 'GIT_FAILED'
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a peer's words must not steer a terminal
-    const words = message.replace(/[\x00-\x1f\x7f]/g, ' ').slice(0, reasonCharactersMax)
-    return new NodeError(known, `${peer} refused: ${words}`, { peer })
+    return new NodeError(known, `${peer} refused: ${strangersWords(message)}`, { peer })
   }
 }
 

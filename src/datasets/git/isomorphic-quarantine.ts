@@ -18,15 +18,13 @@ import { measureRepository } from './repository-size.ts'
 export class IsomorphicQuarantine implements Quarantine {
   readonly #path: string
   readonly #place: string
+  readonly #release: () => void
   #received: readonly string[] = []
 
-  constructor(path: string, place: string) {
+  constructor(path: string, place: string, release: () => void = () => undefined) {
+    this.#release = release
     this.#path = path
     this.#place = place
-  }
-
-  async fetch(): Promise<void> {
-    throw new NodeError('UNSUPPORTED', 'Without the git program a node does not speak git upload-pack')
   }
 
   async fetchRemote(): Promise<string> {
@@ -85,6 +83,7 @@ export class IsomorphicQuarantine implements Quarantine {
   }
 
   async discard(): Promise<void> {
+    this.#release()
     await rm(this.#place, { recursive: true, force: true, maxRetries: 3 })
   }
 }

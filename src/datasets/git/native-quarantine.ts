@@ -1,17 +1,15 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isNodeError, NodeError } from '../../base/errors.ts'
-import { packBytesMax, packObjectsMax, unpackedBytesMax } from '../../base/limits.ts'
-import type { ByteStream } from '../../network/byte-stream.ts'
+import { packObjectsMax, unpackedBytesMax } from '../../base/limits.ts'
 import { movePacks, packedIds } from './git-directory.ts'
 import { decodeTree } from './git-objects.ts'
-import { GitExit, type GitProgram } from './git-program.ts'
+import type { GitProgram } from './git-program.ts'
 import { readKinds, readObjects } from './native-objects.ts'
 import { fetchRemote } from './native-remote.ts'
-import { fetchUploadPack } from './native-transfer.ts'
-import { meterPack } from './pack-meter.ts'
+import { indexPack, rejected } from './native-transfer.ts'
 import type { RemoteCall } from './remote.ts'
-import type { Quarantine } from './repository.ts'
+import type { Quarantine, ReceiveOptions } from './repository.ts'
 import { measureRepository } from './repository-size.ts'
 
 /** A bare repository of its own that borrows the real one's objects, so that only what is new arrives. */
@@ -19,19 +17,16 @@ export class NativeQuarantine implements Quarantine {
   readonly #git: GitProgram
   readonly #path: string
   readonly #place: string
+  readonly #release: () => void
   /** git fetch walks what it has received by itself; a pack taken alone is walked by us. */
   #connected = false
 
   /** @param path the real repository. @param place the quarantine, already laid out. */
-  constructor(git: GitProgram, path: string, place: string) {
+  constructor(git: GitProgram, path: string, place: string, release: () => void = () => undefined) {
+    this.#release = release
     this.#git = git
     this.#path = path
     this.#place = place
-  }
-
-  async fetch(stream: ByteStream, wants: readonly string[], signal: AbortSignal): Promise<void> {
-    await fetchUploadPack(this.#git, this.#place, stream, wants, signal)
-    this.#connected = true
   }
 
   async fetchRemote(call: RemoteCall, branch: string, signal: AbortSignal): Promise<string> {
@@ -40,29 +35,8 @@ export class NativeQuarantine implements Quarantine {
     return commit
   }
 
-  async receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-    const args = [`--git-dir=${this.#place}`, 'index-pack', '--stdin', '--strict', '--fsck-objects']
-    const child = this.#git.spawn([...args, `--max-input-size=${packBytesMax}`], { signal })
-    let said = ''
-    child.stdout.on('data', (bytes: Buffer) => {
-      if (said.length < 200) said += bytes.toString('latin1')
-    })
-    try {
-      for await (const chunk of meterPack(pack, packBytesMax)) {
-        if (child.stdin.destroyed) break
-        await new Promise<void>((resolve) => child.stdin.write(chunk, () => resolve()))
-      }
-      child.stdin.end()
-      const { code, stderr } = await child.ended
-      signal.throwIfAborted()
-      if (code !== 0) throw rejected(new GitExit('index-pack', code, stderr))
-      // index-pack hands back what it read beyond the pack's end.
-      if (!/^pack\t[0-9a-f]{40}\n$/.test(said)) {
-        throw new NodeError('PACK_REJECTED', 'The received pack has bytes that belong to no object')
-      }
-    } finally {
-      child.kill()
-    }
+  receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: ReceiveOptions): Promise<void> {
+    return indexPack(this.#git, this.#place, pack, signal, options)
   }
 
   async admit(wants: readonly string[], signal: AbortSignal): Promise<void> {
@@ -77,8 +51,11 @@ export class NativeQuarantine implements Quarantine {
         commit: stranger,
       })
     }
-    await this.#judge(oids, kinds, signal)
-    if (!this.#connected) await this.#checkConnected(wants, signal)
+    // Side by side, since each is mostly a process of its own; both have ended before anything is moved or removed.
+    const checks = [this.#judge(oids, kinds, signal)]
+    if (!this.#connected) checks.push(this.#checkConnected(wants, signal))
+    await Promise.allSettled(checks)
+    await Promise.all(checks)
     await movePacks(this.#place, this.#path)
   }
 
@@ -87,6 +64,7 @@ export class NativeQuarantine implements Quarantine {
   }
 
   async discard(): Promise<void> {
+    this.#release()
     await rm(this.#place, { recursive: true, force: true, maxRetries: 3 })
   }
 
@@ -140,12 +118,4 @@ export class NativeQuarantine implements Quarantine {
       throw isNodeError(error, 'GIT_FAILED') ? rejected(error) : error
     }
   }
-}
-
-function rejected(cause: NodeError): NodeError {
-  // That is nothing that the sender could help.
-  if (cause.code === 'DISK_FULL') return cause
-  return new NodeError('PACK_REJECTED', `What was received does not hold: ${cause.message}`, cause.data, {
-    cause,
-  })
 }

@@ -1,17 +1,17 @@
 /**
- * git's own fetch dialogue over one stream. The server's side is `git upload-pack` on pipes; the client's is
- * `git fetch` with the transport `fd::3`, a socket that it inherits, so that no port is opened and no shell involved.
+ * The two processes of a transfer: `git upload-pack` on pipes where objects are served, `git index-pack` where they
+ * arrive. No port is opened and no shell involved.
  */
-import type { Duplex, Readable, Writable } from 'node:stream'
-import { messageOf, NodeError } from '../../base/errors.ts'
-import { SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
-import { withDeadline } from '../../base/wait.ts'
+import type { Writable } from 'node:stream'
+import { NodeError } from '../../base/errors.ts'
+import { packBytesMax, SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
-import type { GitProgram } from './git-program.ts'
-import { PackMeter } from './pack-meter.ts'
+import { GitExit, type GitProgram } from './git-program.ts'
+import { meterPack } from './pack-meter.ts'
 
-/** What the other side is given to end its side of a fetch that is complete, while nobody waits for it. */
-const FAREWELL_MS = 5 * SECOND_MS
+/** What index-pack says once it is done; anything behind it are bytes beyond the pack's end, which it hands back. */
+const PACK_KEPT = /^pack\t[0-9a-f]{40}\n$/
+const SAID_BYTES_MAX = 200
 
 /** Serves one fetch. A refusal by upload-pack reaches the other side as git's own message. */
 export async function serveUploadPack(
@@ -39,119 +39,59 @@ export async function serveUploadPack(
   }
 }
 
+export interface PackOptions {
+  /** Deltas may stand on objects that are here already; these are then added to the pack. */
+  readonly thin?: boolean
+  readonly bytesMax?: number
+}
+
 /**
- * Fetches exactly `wants` into the repository at `path`; git checks every object and that none is missing.
+ * Puts a pack into the repository at `place` while it arrives. git checks that it is whole, that each object is what its
+ * id says and well-formed, and that every object which one of them refers to is in the pack or here (index-pack
+ * --strict); whether what was here already is itself whole is not looked at.
  *
- * @throws NodeError COMMIT_NOT_FOUND (the peer has it not), STREAM_CLOSED (cut), PACK_REJECTED.
+ * @throws NodeError PACK_REJECTED, and whatever `pack` throws.
  */
-export async function fetchUploadPack(
+export async function indexPack(
   git: Pick<GitProgram, 'spawn'>,
-  path: string,
-  stream: ByteStream,
-  wants: readonly string[],
+  place: string,
+  pack: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
+  { thin = false, bytesMax = packBytesMax }: PackOptions = {},
 ): Promise<void> {
-  const settings = [
-    'fetch.fsckObjects=true',
-    'transfer.fsckObjects=true',
-    'fetch.unpackLimit=1',
-    'protocol.fd.allow=always',
-  ]
-  const refs = wants.map((oid, i) => `${oid}:refs/incoming/${i}`)
-  const flags = [
-    '--quiet',
-    '--no-tags',
-    '--no-write-fetch-head',
-    '--no-auto-maintenance',
-    '--no-recurse-submodules',
-  ]
-  const args = [
-    `--git-dir=${path}`,
-    ...settings.flatMap((s) => ['-c', s]),
-    'fetch',
-    ...flags,
-    'fd::3',
-    ...refs,
-  ]
-  const child = git.spawn(args, { signal, socket: true })
-  child.stdin.end()
-  child.stdout.resume()
-  const socket = child.socket as Duplex
-  const meter = new PackMeter()
-  let failure: unknown
-  const fail = (error: unknown) => {
-    failure ??= error
+  const flags = ['--stdin', '--strict', '--fsck-objects', `--max-input-size=${bytesMax}`]
+  const args = [`--git-dir=${place}`, 'index-pack', ...flags, ...(thin ? ['--fix-thin'] : [])]
+  const child = git.spawn(args, { signal })
+  let said = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    if (said.length < SAID_BYTES_MAX) said += bytes.toString('latin1')
+  })
+  try {
+    for await (const chunk of meterPack(pack, bytesMax)) {
+      // A git that has ended reads no more; why it ended is told by its exit.
+      if (child.stdin.destroyed) break
+      if (!child.stdin.write(chunk)) await roomIn(child.stdin)
+    }
+    child.stdin.end()
+    const { code, stderr } = await child.ended
+    signal.throwIfAborted()
+    if (code !== 0) throw rejected(new GitExit('index-pack', code, stderr))
+    if (!PACK_KEPT.test(said)) {
+      throw new NodeError('PACK_REJECTED', 'The received pack has bytes that belong to no object')
+    }
+  } finally {
     child.kill()
   }
-  const received = pourMetered(socket, stream, meter).catch(fail)
-  void pourOut(stream, socket).catch(fail)
-  const { code, stderr } = await child.ended
-  socket.destroy()
-  signal.throwIfAborted()
-  if (code === 0) {
-    // git has verified all it wanted; what is left of the dialogue is a courtesy, for which no head has to wait.
-    void farewell(stream, received)
-    return
-  }
-  stream.abort(new Error('The fetch failed'))
-  throw diagnose(failure, stderr, stream.peer)
-}
-
-/**
- * Ends a dialogue whose client has all that it wanted. The server goes on listening until our side is closed, and git
- * may have gone without closing it: then its socket breaks instead of ending.
- */
-async function farewell(stream: ByteStream, received: Promise<void>): Promise<void> {
-  const end = async () => {
-    await stream.closeWrite()
-    await received
-    for (let rest = await stream.read(); rest !== undefined; ) rest = await stream.read()
-  }
-  try {
-    await withDeadline(end(), FAREWELL_MS, 'The end of a fetch')
-  } catch {
-    // Everything is here already; a server that does not part is parted from.
-    stream.abort(new Error('The fetch is complete'))
-  }
-}
-
-function diagnose(failure: unknown, stderr: string, peer: string): NodeError {
-  if (failure instanceof NodeError) return failure
-  const last = stderr.trim().split('\n').slice(-3).join('; ')
-  const message = last === '' && failure !== undefined ? messageOf(failure) : last
-  if (/not our ref/.test(stderr)) {
-    return new NodeError('COMMIT_NOT_FOUND', `${peer} does not have what was asked for`, { peer })
-  }
-  if (/unexpected disconnect|early EOF|hung up|the remote end/.test(stderr)) {
-    return new NodeError('STREAM_CLOSED', `The transfer from ${peer} was cut: ${message}`, { peer })
-  }
-  return new NodeError('PACK_REJECTED', `What ${peer} sent was refused by git: ${message}`, { peer })
-}
-
-async function pourMetered(socket: Writable, stream: ByteStream, meter: PackMeter): Promise<void> {
-  await pourInto(socket, stream, (chunk) => meter.add(chunk))
 }
 
 /** From a stream into a writable, at the writable's pace. */
-export async function pourInto(
-  sink: Writable,
-  stream: ByteStream,
-  watch: (chunk: Uint8Array) => void = () => undefined,
-): Promise<void> {
+export async function pourInto(sink: Writable, stream: ByteStream): Promise<void> {
   for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read()) {
-    watch(chunk)
     // A git that has ended reads no more; why it ended is told by its exit.
     if (sink.destroyed || sink.writableEnded) return
     if (!sink.write(chunk)) await roomIn(sink)
   }
   sink.end()
-}
-
-/** From a readable into a stream, at the stream's pace. */
-async function pourOut(stream: ByteStream, source: Readable): Promise<void> {
-  source.on('error', () => undefined)
-  for await (const chunk of source) await stream.write(chunk as Buffer)
-  await stream.closeWrite()
 }
 
 function roomIn(sink: Writable): Promise<void> {
@@ -163,5 +103,14 @@ function roomIn(sink: Writable): Promise<void> {
     }
     sink.on('drain', settle)
     sink.on('close', settle)
+  })
+}
+
+/** What came from elsewhere and git refuses. */
+export function rejected(cause: NodeError): NodeError {
+  // That is nothing that the sender could help.
+  if (cause.code === 'DISK_FULL') return cause
+  return new NodeError('PACK_REJECTED', `What was received does not hold: ${cause.message}`, cause.data, {
+    cause,
   })
 }

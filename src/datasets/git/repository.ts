@@ -216,18 +216,21 @@ export interface PackRepository extends Repository {
   pushRemote(call: RemoteCall, wishes: readonly PushWish[], signal: AbortSignal): Promise<PushResult>
 }
 
+export interface ReceiveOptions {
+  /** The pack may be thin: its deltas may stand on objects that are here already (native only). */
+  readonly thin?: boolean
+}
+
 /** Received objects wait here until all is proven of them; what is not admitted leaves no trace. */
 export interface Quarantine {
-  /** Fetches `wants` in the dialect `upload-pack`. @throws NodeError PACK_REJECTED, STREAM_CLOSED, UNSUPPORTED */
-  fetch(stream: ByteStream, wants: readonly string[], signal: AbortSignal): Promise<void>
   /**
    * Fetches a branch of a repository that is no member's.
    *
    * @returns where it is. @throws NodeError UNSUPPORTED, PACK_REJECTED, PATH_UNSAFE, GIT_FAILED when the call itself failed.
    */
   fetchRemote(call: RemoteCall, branch: string, signal: AbortSignal): Promise<string>
-  /** Takes one pack. @throws NodeError PACK_REJECTED */
-  receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  /** Takes one pack. @throws NodeError PACK_REJECTED, and whatever `pack` throws. */
+  receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: ReceiveOptions): Promise<void>
   /**
    * Judges everything received (ids, format, connectivity, limits, paths: dataset-fetch.md D6 to D10), then makes it
    * part of the repository in one step.

@@ -1,0 +1,123 @@
+/**
+ * Whether the other side of a transfer lets bytes move. Only the time in which we wait for it counts, so that our own
+ * slow disk is not held against anybody; and it is judged by bytes in a window, so that a trickle buys no time.
+ */
+import { NodeError } from '../../base/errors.ts'
+import { transferWindowBytesMin, transferWindowMs } from '../../base/limits.ts'
+import type { ByteStream } from '../../network/byte-stream.ts'
+
+export interface PaceLimits {
+  /** Time of waiting, ms. */
+  readonly windowMs: number
+  /** Bytes that have to move in it. */
+  readonly bytesMin: number
+}
+
+export const PACE: PaceLimits = { windowMs: transferWindowMs, bytesMin: transferWindowBytesMin }
+
+/** The judgement alone; times are ms of any clock that does not go back. */
+export class Pace {
+  readonly #limits: PaceLimits
+  #waitedMs = 0
+  #bytes = 0
+  #since: number | undefined
+
+  constructor(limits: PaceLimits = PACE) {
+    this.#limits = limits
+  }
+
+  /** We begin to wait for the other side. */
+  wait(nowMs: number): void {
+    this.#since = nowMs
+  }
+
+  /** It has let so many bytes move. */
+  moved(bytes: number, nowMs: number): void {
+    if (this.#since !== undefined) this.#waitedMs += nowMs - this.#since
+    this.#since = undefined
+    this.#bytes += bytes
+  }
+
+  /** True once a whole window of waiting has moved too little. */
+  isTooSlow(nowMs: number): boolean {
+    const { windowMs, bytesMin } = this.#limits
+    const waitedMs = this.#waitedMs + (this.#since === undefined ? 0 : nowMs - this.#since)
+    if (waitedMs < windowMs) return false
+    if (this.#bytes < bytesMin) return true
+    this.#waitedMs = 0
+    this.#bytes = 0
+    if (this.#since !== undefined) this.#since = nowMs
+    return false
+  }
+}
+
+/** A stream that is cut when its other side is too slow. Watching begins with `watch`. */
+export class PacedStream implements ByteStream {
+  readonly peer: string
+  readonly #stream: ByteStream
+  readonly #limits: PaceLimits
+  #pace: Pace | undefined
+  #timer: NodeJS.Timeout | undefined
+  #slow: NodeError | undefined
+
+  constructor(stream: ByteStream, limits: PaceLimits = PACE) {
+    this.peer = stream.peer
+    this.#stream = stream
+    this.#limits = limits
+  }
+
+  /** From now on until `unwatch`. */
+  watch(): void {
+    if (this.#pace !== undefined) return
+    const { windowMs, bytesMin } = this.#limits
+    const pace = new Pace(this.#limits)
+    this.#pace = pace
+    this.#timer = setInterval(() => {
+      if (!pace.isTooSlow(performance.now())) return
+      const message = `${this.peer} moved fewer than ${bytesMin} bytes in ${windowMs} ms; the transfer is given up`
+      this.#slow = new NodeError('TIMED_OUT', message, { peer: this.peer })
+      this.unwatch()
+      this.abort(this.#slow)
+    }, windowMs / 10)
+    this.#timer.unref()
+  }
+
+  unwatch(): void {
+    clearInterval(this.#timer)
+    this.#pace = undefined
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    return this.#timed(
+      () => this.#stream.read(),
+      (chunk) => chunk?.length ?? 0,
+    )
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#timed(
+      () => this.#stream.write(bytes),
+      () => bytes.length,
+    )
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#stream.closeWrite()
+  }
+
+  abort(error: Error): void {
+    this.#stream.abort(error)
+  }
+
+  async #timed<T>(move: () => Promise<T>, bytesOf: (moved: T) => number): Promise<T> {
+    const pace = this.#pace
+    pace?.wait(performance.now())
+    try {
+      const moved = await move()
+      pace?.moved(bytesOf(moved), performance.now())
+      return moved
+    } catch (cause) {
+      throw this.#slow ?? cause
+    }
+  }
+}
