@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -65,41 +64,6 @@ export async function writeLoose(gitdir: string, type: ObjectType, bytes: Uint8A
   const header = Buffer.from(`${type} ${bytes.length}\0`)
   await replaceFile(path, await compress(Buffer.concat([header, bytes])))
   return oid
-}
-
-const PACK_TYPES: Readonly<Record<string, number>> = { commit: 1, tree: 2, blob: 3 }
-
-/** A pack of whole objects, compressed one after another (gitformat-pack, version 2). */
-export async function* encodePack(
-  reader: ObjectReader,
-  oids: readonly string[],
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const sum = createHash('sha1')
-  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1')
-  header.writeUInt32BE(oids.length, 8)
-  sum.update(header)
-  yield header
-  for (const oid of oids) {
-    const found = await reader.find(oid)
-    const type = PACK_TYPES[found?.type ?? '']
-    if (found === undefined || type === undefined) {
-      throw new NodeError('NOT_FOUND', `There is no object ${oid} here`, { oid })
-    }
-    const entry = Buffer.concat([entryHeader(type, found.bytes.length), await compress(found.bytes)])
-    sum.update(entry)
-    yield entry
-  }
-  yield sum.digest()
-}
-
-/** Three bits of type and the size, four bits in the first byte and seven in each that follows. */
-function entryHeader(type: number, size: number): Buffer {
-  const bytes = [(type << 4) | (size % 16)]
-  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
-    bytes[bytes.length - 1] = (bytes.at(-1) as number) | 0x80
-    bytes.push(rest % 128)
-  }
-  return Buffer.from(bytes)
 }
 
 export function failed(what: string, cause: unknown): NodeError {

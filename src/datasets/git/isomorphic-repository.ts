@@ -7,6 +7,7 @@ import { blobBytesMax, storeQueueMax, treeEntriesMax } from '../../base/limits.t
 import { SerialQueue } from '../../base/serial-queue.ts'
 import { conflict } from './browse-faults.ts'
 import { findFiles, writeFiles } from './directory-tree.ts'
+import { collectGarbage } from './garbage.ts'
 import { checkBranch, makeQuarantine, prepareRepository, removeRef, replaceFile } from './git-directory.ts'
 import {
   checkOid,
@@ -18,9 +19,11 @@ import {
   nestTrees,
 } from './git-objects.ts'
 import { entryAt, fileSizes, listDirectory, openBlob, readFiles } from './isomorphic-browse.ts'
-import { encodePack, failed, ObjectReader, writeLoose } from './isomorphic-objects.ts'
+import { failed, ObjectReader, writeLoose } from './isomorphic-objects.ts'
+import { IsomorphicPacker } from './isomorphic-packer.ts'
 import { IsomorphicQuarantine } from './isomorphic-quarantine.ts'
-import { collectGarbage, verify } from './isomorphic-upkeep.ts'
+import { verify } from './isomorphic-verify.ts'
+import { encodePack } from './pack-writer.ts'
 import { checkPath, checkPaths } from './path-rules.ts'
 import { type PushResult, withoutGit } from './remote.ts'
 import type {
@@ -40,15 +43,17 @@ import type {
   TreeFile,
   Verification,
 } from './repository.ts'
+import { RepositoryGate, RepositoryGates } from './repository-gate.ts'
 import { measureRepository } from './repository-size.ts'
 
 /** Repositories kept by isomorphic-git, for machines without the `git` program. */
 export class IsomorphicBackend implements GitBackend {
   readonly kind = 'isomorphic'
+  readonly #gates = new RepositoryGates()
 
   async open(path: string): Promise<PackRepository> {
     await prepareRepository(path)
-    return new IsomorphicRepository(absolute(path))
+    return new IsomorphicRepository(absolute(path), this.#gates.of(absolute(path)))
   }
 
   async stop(): Promise<void> {
@@ -62,7 +67,10 @@ export class IsomorphicRepository implements PackRepository {
   /** Moves of branches read and write, and must not interleave. */
   readonly #moves = new SerialQueue(storeQueueMax)
 
-  constructor(path: string) {
+  readonly #gate: RepositoryGate
+
+  constructor(path: string, gate: RepositoryGate = new RepositoryGate()) {
+    this.#gate = gate
     this.path = path
   }
 
@@ -91,7 +99,8 @@ export class IsomorphicRepository implements PackRepository {
     await this.#moves.run(async () => {
       const found = await this.#resolve(branch)
       if (found !== from) throw conflict(branch, found, from)
-      await replaceFile(join(this.path, 'refs', 'heads', branch), `${to}\n`)
+      const file = join(this.path, 'refs', 'heads', branch)
+      await this.#gate.together(() => replaceFile(file, `${to}\n`))
     })
   }
 
@@ -215,7 +224,8 @@ export class IsomorphicRepository implements PackRepository {
   }
 
   collectGarbage(options: GarbageOptions): Promise<GarbageResult> {
-    return collectGarbage(this.path, options)
+    const packer = new IsomorphicPacker(this.path, () => this.branches())
+    return collectGarbage(packer, this.path, this.#gate, options)
   }
 
   async verify(signal?: AbortSignal): Promise<Verification> {
@@ -243,7 +253,10 @@ export class IsomorphicRepository implements PackRepository {
   }
 
   async quarantine(): Promise<Quarantine> {
-    return new IsomorphicQuarantine(this.path, await makeQuarantine(this.path))
+    return this.#gate.together(async () => {
+      const place = await makeQuarantine(this.path)
+      return new IsomorphicQuarantine(this.path, place, this.#gate.lend())
+    })
   }
 
   async pushRemote(): Promise<PushResult> {

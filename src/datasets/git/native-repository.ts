@@ -4,16 +4,18 @@ import { blobBytesMax, treeEntriesMax } from '../../base/limits.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
 import { conflict, noCommit, noFile } from './browse-faults.ts'
 import { findFiles, writeFiles } from './directory-tree.ts'
+import { collectGarbage } from './garbage.ts'
 import { checkBranch, makeQuarantine, NO_COMMIT, prepareRepository } from './git-directory.ts'
 import { checkOid, decodeCommit, encodeCommit, isOid, nestTrees } from './git-objects.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
 import { NativeBrowse } from './native-browse.ts'
 import { lines, type OnObject, readKinds, readObjects } from './native-objects.ts'
+import { NativePacker } from './native-packer.ts'
 import { NativeQuarantine } from './native-quarantine.ts'
 import { pushRemote } from './native-remote.ts'
 import { serveStatelessRead } from './native-stateless.ts'
 import { serveUploadPack } from './native-transfer.ts'
-import { collectGarbage, verify } from './native-upkeep.ts'
+import { verify } from './native-verify.ts'
 import { checkPaths, unsafePath } from './path-rules.ts'
 import type { PushResult, PushWish, RemoteCall } from './remote.ts'
 import type {
@@ -35,12 +37,14 @@ import type {
   TreeFile,
   Verification,
 } from './repository.ts'
+import { RepositoryGate, RepositoryGates } from './repository-gate.ts'
 import { measureRepository } from './repository-size.ts'
 
 /** Repositories kept by the `git` program. */
 export class NativeBackend implements GitBackend {
   readonly kind = 'native'
   readonly #git: GitProgram
+  readonly #gates = new RepositoryGates()
 
   constructor(git: GitProgram) {
     this.#git = git
@@ -48,7 +52,7 @@ export class NativeBackend implements GitBackend {
 
   async open(path: string): Promise<PackRepository> {
     await prepareRepository(path)
-    return new NativeRepository(this.#git, absolute(path))
+    return new NativeRepository(this.#git, absolute(path), this.#gates.of(absolute(path)))
   }
 
   stop(): Promise<void> {
@@ -61,8 +65,10 @@ export class NativeRepository implements PackRepository {
   readonly dialects: readonly Dialect[] = ['upload-pack', 'pack']
   readonly #git: GitProgram
   readonly #browse: NativeBrowse
+  readonly #gate: RepositoryGate
 
-  constructor(git: GitProgram, path: string) {
+  constructor(git: GitProgram, path: string, gate: RepositoryGate = new RepositoryGate()) {
+    this.#gate = gate
     this.#git = git
     this.path = path
     this.#browse = new NativeBrowse(git, path)
@@ -91,7 +97,8 @@ export class NativeRepository implements PackRepository {
     if (!isOid(to)) throw noCommit(to)
     try {
       // git itself refuses to put anything but a commit on a branch.
-      await this.#run(['update-ref', '--no-deref', `refs/heads/${branch}`, to, checkOid(from ?? NO_COMMIT)])
+      const args = ['--no-deref', `refs/heads/${branch}`, to, checkOid(from ?? NO_COMMIT)]
+      await this.#gate.together(() => this.#run(['update-ref', ...args]))
     } catch (cause) {
       await this.#checkCommit(to)
       const found = await this.resolve(branch)
@@ -267,7 +274,8 @@ export class NativeRepository implements PackRepository {
   }
 
   collectGarbage(options: GarbageOptions): Promise<GarbageResult> {
-    return collectGarbage(this.#git, this.path, options)
+    const packer = new NativePacker(this.#git, this.path, () => this.branches())
+    return collectGarbage(packer, this.path, this.#gate, options)
   }
 
   verify(signal?: AbortSignal): Promise<Verification> {
@@ -304,7 +312,10 @@ export class NativeRepository implements PackRepository {
   }
 
   async quarantine(): Promise<Quarantine> {
-    return new NativeQuarantine(this.#git, this.path, await makeQuarantine(this.path))
+    return this.#gate.together(async () => {
+      const place = await makeQuarantine(this.path)
+      return new NativeQuarantine(this.#git, this.path, place, this.#gate.lend())
+    })
   }
 
   pushRemote(call: RemoteCall, wishes: readonly PushWish[], signal: AbortSignal): Promise<PushResult> {

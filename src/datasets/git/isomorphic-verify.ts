@@ -1,4 +1,4 @@
-/** Keeping a repository sound without the git program. */
+/** Checking a repository without the git program. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isNodeError, messageOf } from '../../base/errors.ts'
@@ -7,13 +7,8 @@ import { packedIds } from './git-directory.ts'
 import { objectId } from './git-objects.ts'
 import { ObjectReader, type ObjectType } from './isomorphic-objects.ts'
 import { referred } from './object-links.ts'
-import type { GarbageOptions, GarbageResult, Problem, Verification } from './repository.ts'
-import { looseFiles, measureRepository, namesIn } from './repository-size.ts'
-
-export async function collectGarbage(path: string, _options: GarbageOptions): Promise<GarbageResult> {
-  const before = await measureRepository(path)
-  return { before, after: await measureRepository(path) }
-}
+import type { Problem, Verification } from './repository.ts'
+import { looseFiles, namesIn } from './repository-size.ts'
 
 export async function verify(
   path: string,

@@ -1,21 +1,10 @@
-/** Keeping a repository small and sound with the git program. */
+/** Checking a repository with the git program. */
 import { isNodeError, messageOf } from '../../base/errors.ts'
 import { fetchTimeoutMs, problemsMax } from '../../base/limits.ts'
 import { decodeTree } from './git-objects.ts'
 import { GitExit, type GitOptions, type GitProgram } from './git-program.ts'
 import { lines, readObjects } from './native-objects.ts'
-import type { GarbageOptions, GarbageResult, Problem, Verification } from './repository.ts'
-import { measureRepository } from './repository-size.ts'
-
-export async function collectGarbage(
-  git: GitProgram,
-  path: string,
-  { signal }: GarbageOptions,
-): Promise<GarbageResult> {
-  const before = await measureRepository(path)
-  await git.run([`--git-dir=${path}`, 'repack', '-a', '-d', '-k', '-q'], patient(signal))
-  return { before, after: await measureRepository(path) }
-}
+import type { Problem, Verification } from './repository.ts'
 
 /** What git's own check says of an object, read as one of our codes. */
 const FSCK_LINES: readonly (readonly [RegExp, Problem['code']])[] = [
@@ -32,8 +21,11 @@ const FSCK_LINES: readonly (readonly [RegExp, Problem['code']])[] = [
 export async function verify(git: GitProgram, path: string, signal?: AbortSignal): Promise<Verification> {
   const problems = new Problems()
   const { trees, objects } = await listObjects(git, path, problems, signal)
+  // Our rules come first: they say more of a name than git's do.
+  const unread = await checkPaths(git, path, trees, problems, signal)
   await checkFormats(git, path, problems, signal)
-  await checkPaths(git, path, trees, problems, signal)
+  // git has not found what kept its trees from being read.
+  if (unread !== undefined && problems.found.length === 0) throw unread
   return { objects, problems: problems.found }
 }
 
@@ -93,14 +85,14 @@ async function listObjects(git: GitProgram, path: string, problems: Problems, si
   return { trees, objects }
 }
 
-/** Our rules on names go further than those of git. */
+/** Our rules on names go further than those of git. @returns what kept it from reading on. */
 async function checkPaths(
   git: GitProgram,
   path: string,
   trees: readonly string[],
   problems: Problems,
   signal?: AbortSignal,
-) {
+): Promise<unknown> {
   const onTree = async (oid: string, _type: string, content: AsyncIterable<Uint8Array>) => {
     const chunks: Uint8Array[] = []
     for await (const chunk of content) chunks.push(chunk)
@@ -113,9 +105,10 @@ async function checkPaths(
   }
   try {
     await readObjects(git, path, trees, onTree, signal)
+    return undefined
   } catch (error) {
-    // What cannot be read has been told already; then nothing more is to be learnt from git.
-    if (problems.found.length === 0 || signal?.aborted === true) throw error
+    signal?.throwIfAborted()
+    return error
   }
 }
 
