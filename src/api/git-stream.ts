@@ -25,7 +25,8 @@ export async function gitAnswer(parts: GitAnswerParts): Promise<ReadableStream<U
   const { iterate, request, stopping, log } = parts
   const gone = new AbortController()
   const iterator = iterate(AbortSignal.any([gone.signal, stopping, request.signal]))[Symbol.asyncIterator]()
-  let next = await iterator.next()
+  const first = await iterator.next()
+  let isFirst = true
   let idle: NodeJS.Timeout | undefined
   const leave = (why: unknown) => {
     clearTimeout(idle)
@@ -38,20 +39,20 @@ export async function gitAnswer(parts: GitAnswerParts): Promise<ReadableStream<U
     {
       async pull(controller) {
         clearTimeout(idle)
-        if (next.done === true) return controller.close()
-        controller.enqueue(next.value)
         try {
-          next = await iterator.next()
+          const next = isFirst ? first : await iterator.next()
+          isFirst = false
+          if (next.done === true) return controller.close()
+          controller.enqueue(next.value)
         } catch (error) {
           log.info({ reason: messageOf(error) }, 'an answer to git was cut')
           return controller.error(error)
         }
-        if (next.done === true) return controller.close()
         idle = setTimeout(() => {
           const late = new NodeError('TIMED_OUT', `A git client took nothing for ${gitReaderIdleMaxMs} ms`)
           leave(late)
           controller.error(late)
-        }, gitReaderIdleMaxMs)
+        }, gitReaderIdleMaxMs).unref()
       },
       cancel: leave,
     },

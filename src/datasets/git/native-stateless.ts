@@ -10,6 +10,10 @@ import type { StatelessRead } from './repository.ts'
 /** The request is at hand as a whole, so git never waits for it for long. */
 const INPUT_TIMEOUT_MS = 1 * MINUTE_MS
 
+/** `ERR` in a packet of its own at the end (gitprotocol-pack(5), "error-line"), in an answer of so few chunks. */
+const ERROR_PACKET = /(?:^|\n|0000)[0-9a-f]{4}ERR [^\n]*\n?$/
+const LAST_WORDS_MAX = 4
+
 const SETTINGS = [
   'uploadpack.allowFilter=true',
   // Whatever is in a dataset's repository is the dataset's, and members may ask for any of it (dataset-fetch.md D2).
@@ -43,10 +47,16 @@ export async function* serveStatelessRead(
   child.ended.catch(() => undefined)
   try {
     child.stdin.end(request ?? '')
-    for await (const chunk of child.stdout) yield chunk as Buffer
+    const said: Buffer[] = []
+    for await (const chunk of child.stdout) {
+      if (said.length < LAST_WORDS_MAX) said.push(chunk as Buffer)
+      yield chunk as Buffer
+    }
     const { code, stderr } = await child.ended
     signal.throwIfAborted()
-    if (code !== 0) throw new GitExit('upload-pack', code, stderr)
+    // A refusal that git has put in words is an answer, and whole.
+    const isTold = said.length < LAST_WORDS_MAX && ERROR_PACKET.test(Buffer.concat(said).toString('latin1'))
+    if (code !== 0 && !isTold) throw new GitExit('upload-pack', code, stderr)
   } finally {
     child.kill()
   }

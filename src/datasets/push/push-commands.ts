@@ -123,7 +123,7 @@ export function refusalOf(command: PushCommand, { self, members, held }: PushPla
 function exampleFor(branch: string, self: string): string {
   const step = branch
     .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+|\.\.+/g, '-')
+    .replaceAll(/[^a-z0-9._]+|\.\.+/g, '-')
     .slice(0, 40)
     .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
   const named = branch !== TRUTH_BRANCH && isName(step) ? step : 'main'

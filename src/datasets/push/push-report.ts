@@ -4,13 +4,14 @@ import { NO_COMMIT } from '../git/git-directory.ts'
 import { BAND_DATA, BAND_ERROR, BAND_PROGRESS, bandPackets, FLUSH, packet } from '../git/pkt-line.ts'
 
 /**
- * Exactly what is kept (stock-git.md §4): there is no `delete-refs`, and `no-thin`, since what arrives has to be whole
- * by itself.
+ * What is kept (stock-git.md §4). Packs come whole (`no-thin`). Deletions are understood and refused: a client that is
+ * not offered `delete-refs` refuses them itself, and does not say why.
  */
 export const PUSH_CAPABILITIES = [
   'report-status',
   'side-band-64k',
   'ofs-delta',
+  'delete-refs',
   'atomic',
   'no-thin',
   'quiet',
