@@ -312,13 +312,13 @@ export class Node implements Startable {
       settings: config.datasets,
       streams: network,
       onConnect: (connected) => network.onConnect(connected),
+      commitsOfRuns: (dataset) => execution.commitsOf(dataset),
       ...{ database, registry, members, clock, log },
     })
     running.push(
       'dataset events',
       datasets.onEvent((event) => this.#tell({ type: 'dataset', event })),
     )
-    await running.start('datasets', datasets)
     const { socketPath } = config.docker
     const execution = new Execution({
       engine: new DockerEngine({ socketPath }),
@@ -328,6 +328,7 @@ export class Node implements Startable {
       peer: self,
       ...{ registry, members, datasets, database, directory, clock, log },
     })
+    await running.start('datasets', datasets)
     running.push(
       'run events',
       execution.onRun((run) => this.#tell({ type: 'run', run })),

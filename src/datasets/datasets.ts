@@ -48,6 +48,8 @@ export interface DatasetsParts {
   readonly streams: Streams
   /** Hears of each peer that becomes connected (`Network.onConnect`). */
   readonly onConnect: (connected: (peer: string) => void) => () => void
+  /** Commits of a dataset that runs name: they are kept. */
+  readonly commitsOfRuns?: (dataset: string) => readonly string[]
   readonly clock: Clock
   readonly log: Logger
 }
@@ -280,20 +282,27 @@ export class Datasets implements Startable {
   }
 
   async #start(running: StopStack): Promise<void> {
-    const { directory, backend, settings, registry, members, streams, onConnect, clock } = this.#parts
+    const { directory, backend, settings, database, registry, members, streams, onConnect, clock } =
+      this.#parts
+    const { commitsOfRuns } = this.#parts
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    const shelf = new Shelf(directory, await chooseBackend(backend))
-    running.push('repositories', () => shelf.close())
-    await shelf.tidy()
     const [heads, records, log, self] = [this.#heads, this.#records, this.#log, streams.peerId]
     const emit = (event: DatasetEvent) => this.#emit(event)
+    const upkeep = new Upkeep({
+      ...{ directory, self, settings, database, registry, emit, clock, log },
+      repository: (name) => this.repository(name),
+      show: (name) => this.show(name),
+      truth: (name) => this.truth(name),
+      commitsOfRuns: commitsOfRuns ?? (() => []),
+    })
+    const shelf = new Shelf(directory, await chooseBackend(backend), upkeep.guard)
+    running.push('repositories', () => shelf.close())
+    await shelf.tidy()
     const replicator = new Replicator({ self, streams, onConnect, members, heads, records, shelf, emit, log })
     const own = new OwnBranches({ self, members, heads, shelf, replicator, clock })
     running.push('own branches', () => own.idle())
     const truths = new GroundTruths({ registry, records, shelf, emit, log })
     running.push('truths', () => truths.stop())
-    const repository = (dataset: string) => this.repository(dataset)
-    const upkeep = new Upkeep({ directory, settings, repository, clock, log })
     const quarantine = (name: string) => this.quarantine(name)
     const adopt = (name: string, moves: readonly OwnMove[]) => own.adoptAll(name, moves)
     const packs = (name: string) => this.#repository(name)

@@ -21,7 +21,7 @@ import { RunLogs } from './logs.ts'
 import type { Pipeline } from './pipeline.ts'
 import { RunQueue } from './queue.ts'
 import { Recovery, repetitionOf } from './recovery.ts'
-import { endRun, isEnded, newRun, type Run, type Trigger } from './run.ts'
+import { commitsNamed, endRun, isEnded, newRun, type Run, type Trigger } from './run.ts'
 import { RunIds } from './run-ids.ts'
 import { type OnRun, RunStore } from './run-store.ts'
 import { Runner, type RunnerDatasets } from './runner.ts'
@@ -69,6 +69,7 @@ export class Execution implements Startable {
   readonly #scheduler: Scheduler
   readonly #running = new StopStack()
   #started = false
+  #remembers = false
 
   constructor(parts: ExecutionParts) {
     const { registry, members, datasets, engine, database, directory, settings, clock, log } = parts
@@ -124,6 +125,7 @@ export class Execution implements Startable {
     this.#started = true
     try {
       await this.#store.load()
+      this.#remembers = true
       const newest = this.#store.list().at(-1)
       if (newest !== undefined) this.#ids.follow(newest.id)
       await this.#recovery.recover()
@@ -134,6 +136,16 @@ export class Execution implements Startable {
       await this.stop()
       throw error
     }
+  }
+
+  /**
+   * The commits of a dataset that runs name: whatever else becomes of them, they stay as long as the runs are remembered.
+   *
+   * @throws NodeError INTERNAL before the runs have been read: nothing may be taken for forgotten then.
+   */
+  commitsOf(dataset: string): string[] {
+    if (!this.#remembers) throw new NodeError('INTERNAL', 'The runs have not been read yet')
+    return commitsNamed(this.#store.list(), dataset)
   }
 
   /** Runs in the middle of their work end as lost and wait, repeated, for the next start. */

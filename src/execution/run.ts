@@ -227,6 +227,18 @@ export function endRun(run: Run, state: EndState, ending: Ending): Run {
   }
 }
 
+/** The commits of a dataset that runs name as what they read or made. */
+export function commitsNamed(runs: Iterable<Run>, dataset: string): string[] {
+  const found = new Set<string>()
+  for (const { steps } of runs) {
+    for (const { inputDataset, inputCommit, outputDataset, outputCommit } of steps) {
+      if (inputDataset === dataset && inputCommit !== undefined) found.add(inputCommit)
+      if (outputDataset === dataset && outputCommit !== undefined) found.add(outputCommit)
+    }
+  }
+  return [...found]
+}
+
 function notAllowed(run: Run, state: RunState): NodeError {
   return new NodeError('INTERNAL', `Run ${run.id} cannot go from ${run.state} to ${state}`, { id: run.id })
 }

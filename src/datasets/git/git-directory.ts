@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { NodeError } from '../../base/errors.ts'
+import { clearAllRests } from './rests.ts'
 
 const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n'
 /** Beside the repositories, and so on the same file system: objects move by renaming. */
@@ -33,6 +34,7 @@ export async function prepareRepository(path: string): Promise<void> {
       if (name.endsWith('.lock')) await rm(join(directory, name), { force: true })
     }
   }
+  await clearAllRests(path)
 }
 
 /**
@@ -42,9 +44,15 @@ export async function prepareRepository(path: string): Promise<void> {
  */
 export async function makeQuarantine(path: string): Promise<string> {
   const place = join(dirname(path), QUARANTINE, randomUUID())
-  await layOut(place)
-  await writeFile(join(place, 'objects', 'info', 'alternates'), `${join(path, 'objects')}\n`)
-  return place
+  try {
+    await layOut(place)
+    await writeFile(join(place, 'objects', 'info', 'alternates'), `${join(path, 'objects')}\n`)
+    return place
+  } catch (error) {
+    // On a full disk half a place is all that there was room for.
+    await rm(place, { recursive: true, force: true })
+    throw error
+  }
 }
 
 /** Removes what a killed node has left in quarantine below `directory`. */
@@ -103,10 +111,13 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
   try {
     await handle.writeFile(content)
     await handle.sync()
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
   } finally {
     await handle.close()
   }
-  await rename(temporary, path)
 }
 
 /** Removes a branch wherever it is kept: first from the list of packed ones, which would show an older state again. */

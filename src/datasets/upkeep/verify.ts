@@ -1,0 +1,81 @@
+import { isNodeError, messageOf } from '../../base/errors.ts'
+import type { DatasetView } from '../dataset-view.ts'
+import type { Problem, Repository } from '../git/repository.ts'
+
+export interface DatasetProblem {
+  /**
+   * `BEHIND`: a member has announced what is not here yet. The others: the copy is damaged, or holds what no dataset may.
+   */
+  readonly code: Problem['code'] | 'BEHIND'
+  readonly message: string
+  readonly oid?: string
+  readonly branch?: string
+  /** Name of the member whose word the copy does not fit. */
+  readonly member?: string
+}
+
+export interface DatasetVerification {
+  readonly dataset: string
+  /** How many were read and hashed. */
+  readonly objects: number
+  /** Nothing is damaged; the copy may yet be behind. */
+  readonly sound: boolean
+  /** The first ones, where there are many. */
+  readonly problems: readonly DatasetProblem[]
+}
+
+export interface VerifyParts {
+  readonly repository: Pick<Repository, 'verify' | 'hasCommit' | 'listFiles'>
+  readonly branches: DatasetView['branches']
+  readonly truth: string | undefined
+}
+
+/** Reads every object, and compares what is here with what was announced and agreed. */
+export async function verifyDataset(
+  dataset: string,
+  { repository, branches, truth }: VerifyParts,
+  signal: AbortSignal,
+): Promise<DatasetVerification> {
+  const { objects, problems: damages } = await repository.verify(signal)
+  signal.throwIfAborted()
+  const inTruth = truth === undefined ? undefined : await problemOfTruth(repository, truth)
+  const told = damages.some(({ oid, message }) => message === inTruth?.message || oid === inTruth?.oid)
+  const damaged = inTruth === undefined || told ? damages : [...damages, inTruth]
+  return {
+    dataset,
+    objects,
+    sound: damaged.length === 0,
+    problems: [...damaged, ...behind(branches)],
+  }
+}
+
+/** The announced branches that are not here as announced. Pure. */
+export function behind(branches: DatasetView['branches']): DatasetProblem[] {
+  return branches
+    .filter(({ announced, present }) => announced && !present)
+    .map(({ branch, commit, member }) => {
+      const message = `${member} has announced ${commit} on ${branch}, which this node does not hold there`
+      return { code: 'BEHIND', branch, member, oid: commit, message }
+    })
+}
+
+/** The agreed tree is what runs read: it has to be here as a whole, and to keep the rules on paths. */
+async function problemOfTruth(
+  repository: Pick<Repository, 'hasCommit' | 'listFiles'>,
+  truth: string,
+): Promise<DatasetProblem | undefined> {
+  try {
+    if (!(await repository.hasCommit(truth))) {
+      return { code: 'MISSING', oid: truth, message: `The ground truth ${truth} is not here` }
+    }
+    await repository.listFiles(truth)
+    return undefined
+  } catch (error) {
+    const code = isNodeError(error, 'PATH_UNSAFE') ? 'PATH_UNSAFE' : 'CORRUPT'
+    return {
+      code,
+      oid: truth,
+      message: `The ground truth ${truth} cannot be written out: ${messageOf(error)}`,
+    }
+  }
+}
