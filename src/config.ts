@@ -139,6 +139,22 @@ export const configSchema = z.strictObject({
         .enum(['auto', 'native', 'isomorphic'])
         .default('auto')
         .describe('auto: git where it is found'),
+      sshDirectory: z
+        .string()
+        .default('')
+        .describe('private keys and known_hosts for upstreams; empty: ssh in the data directory'),
+      credentialsFile: z
+        .string()
+        .default('')
+        .describe('lines https://user:password@host for upstreams, mode 0600'),
+      caFile: z
+        .string()
+        .default('')
+        .describe("certificates (PEM) that upstreams are checked with instead of the system's"),
+      allowHttp: z
+        .boolean()
+        .default(false)
+        .describe('whether upstreams beyond this machine may be reached without encryption'),
     })
     .prefault({}),
   etcd: etcdSchema.prefault({}),

@@ -310,6 +310,7 @@ export class Node implements Startable {
       directory: join(directory, 'datasets'),
       backend: config.git.backend,
       settings: config.datasets,
+      upstreams: { ...config.git, sshDirectory: config.git.sshDirectory || join(directory, 'ssh') },
       streams: network,
       onConnect: (connected) => network.onConnect(connected),
       commitsOfRuns: (dataset) => execution.commitsOf(dataset),

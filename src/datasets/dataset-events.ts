@@ -68,3 +68,12 @@ export type DatasetEvent =
       readonly freeBytes: number
       readonly freeBytesMin: number
     }
+  | {
+      /** What came of a call to the upstream: where it stands now, or why nothing moved. */
+      readonly type: 'upstream'
+      readonly dataset: string
+      readonly direction: 'pull' | 'push'
+      readonly commit?: string
+      readonly code?: ErrorCode
+      readonly reason?: string
+    }

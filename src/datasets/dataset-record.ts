@@ -1,14 +1,9 @@
 import { z } from 'zod'
-import {
-  descriptionCharactersMax,
-  formerIdsMax,
-  replicasWantedMax,
-  upstreamUrlCharactersMax,
-} from '../base/limits.ts'
+import { descriptionCharactersMax, formerIdsMax, replicasWantedMax } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import { oidSchema } from './exchange/pack-protocol.ts'
-import { isBranch } from './git/git-directory.ts'
 import type { Policy } from './policies.ts'
+import { upstreamSchema } from './upstream/upstream-address.ts'
 
 /** Where the records of datasets are, by name. */
 export const DATASET_PREFIX = '/dataset/'
@@ -31,12 +26,7 @@ const shape = {
   /** How many members, beside the one that founded it, are to keep a copy; without a word, everybody may. */
   replicas: z.number().int().min(1).max(replicasWantedMax).optional(),
   /** A git repository elsewhere that it is pulled from and pushed to. */
-  upstream: z
-    .object({
-      url: z.string().max(upstreamUrlCharactersMax),
-      branch: z.string().refine(isBranch, { message: 'no name of a branch' }),
-    })
-    .optional(),
+  upstream: upstreamSchema.optional(),
 }
 
 /** `/dataset/<name>`: that a dataset exists, and what it was founded with. */

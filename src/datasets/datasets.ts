@@ -36,12 +36,14 @@ import { Replicator } from './replicator.ts'
 import type { DatasetsSettings } from './settings.ts'
 import { type BackendChoice, chooseBackend, Shelf } from './shelf.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
+import { type UpstreamSettings, Upstreams } from './upstream/upstreams.ts'
 
 export interface DatasetsParts {
   /** Where the repositories lie, as `<name>.git`. */
   readonly directory: string
   readonly backend: BackendChoice
   readonly settings: DatasetsSettings
+  readonly upstreams: UpstreamSettings
   readonly database: Database
   readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch'>
   readonly members: Pick<Members, 'get' | 'list' | 'self' | 'isMember' | 'onChange'>
@@ -72,6 +74,7 @@ interface Rooms {
   readonly truths: GroundTruths
   readonly upkeep: Upkeep
   readonly stockGit: StockGit
+  readonly upstreams: Upstreams
 }
 
 export class Datasets implements Startable {
@@ -129,6 +132,11 @@ export class Datasets implements Startable {
   /** Clones, fetches and pushes of git clients. */
   get stockGit(): StockGit {
     return this.#inside.stockGit
+  }
+
+  /** Git repositories elsewhere. */
+  get upstreams(): Upstreams {
+    return this.#inside.upstreams
   }
 
   /** Founds an empty dataset. @throws NodeError INVALID_NAME, ALREADY_EXISTS. */
@@ -307,7 +315,13 @@ export class Datasets implements Startable {
     const adopt = (name: string, moves: readonly OwnMove[]) => own.adoptAll(name, moves)
     const packs = (name: string) => this.#repository(name)
     const stockGit = new StockGit({ repository: packs, quarantine, adopt, members, log })
-    this.#rooms = { shelf, replicator, own, truths, upkeep, stockGit }
+    const upstreams = new Upstreams({
+      ...{ self, members, records, shelf, truths, database, emit, clock, log },
+      settings: this.#parts.upstreams,
+      policyOf: (name) => this.#record(name).policy,
+      adopt: (adoption) => own.adopt(adoption),
+    })
+    this.#rooms = { shelf, replicator, own, truths, upkeep, stockGit, upstreams }
     await running.start('upkeep', upkeep)
     for (const { name } of records.list()) await this.#reopen(name, this.#rooms)
     const mayRead = (peer: string, dataset: string) =>
@@ -319,6 +333,7 @@ export class Datasets implements Startable {
     )
     await running.start('pack server', server)
     await running.start('replicator', replicator)
+    await running.start('upstreams', upstreams)
   }
 
   /** One repository that does not open must not keep the node from its other work. */

@@ -8,6 +8,7 @@ import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
 import { Datasets } from '../../src/datasets/datasets.ts'
 import { type DatasetsSettings, datasetsSettingsSchema } from '../../src/datasets/settings.ts'
 import type { BackendChoice } from '../../src/datasets/shelf.ts'
+import type { UpstreamSettings } from '../../src/datasets/upstream/upstreams.ts'
 import { type RegistryNode, type RegistryNodeOptions, startRegistryNode } from './registry-node.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
@@ -22,6 +23,7 @@ export async function startDatasetNode(
   options: RegistryNodeOptions & {
     readonly backend?: BackendChoice
     readonly settings?: Partial<DatasetsSettings>
+    readonly upstreams?: Partial<UpstreamSettings>
   } = {},
 ): Promise<DatasetNode> {
   // Before the node below has said the same, so that what stands on it stops first.
@@ -33,6 +35,13 @@ export async function startDatasetNode(
     directory: join(node.directory, 'datasets'),
     backend: options.backend ?? 'native',
     settings: datasetsSettingsSchema.parse(options.settings ?? {}),
+    upstreams: {
+      sshDirectory: join(node.directory, 'ssh'),
+      credentialsFile: '',
+      caFile: '',
+      allowHttp: false,
+      ...options.upstreams,
+    },
     database,
     registry,
     members,

@@ -78,6 +78,7 @@ export async function openExecutionRoom(
   const datasets = new Datasets({
     ...{ registry, members, database, clock, log, streams: nobody(identity.peerId) },
     settings: datasetsSettingsSchema.parse({}),
+    upstreams: { sshDirectory: `${directory}/ssh`, credentialsFile: '', caFile: '', allowHttp: false },
     directory: `${directory}/datasets`,
     backend: 'native',
     onConnect: () => () => undefined,

@@ -1,0 +1,95 @@
+/**
+ * What this node's owner has said about upstreams, and how the last calls ended: one row for each dataset, in this
+ * node's own database. Another member's record can name an upstream; only what stands here lets this node call one.
+ */
+import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
+import type { ErrorCode } from '../../base/errors.ts'
+import { upstreamPauseMaxMs } from '../../base/limits.ts'
+import type { Upstream } from './upstream-address.ts'
+
+/** How the last call of one direction ended. */
+export interface UpstreamOutcome {
+  readonly timeMs: number
+  /** Where the upstream was, or was brought to. */
+  readonly commit?: string
+  /** Of a failure. */
+  readonly code?: ErrorCode
+  readonly reason?: string
+}
+
+/** The owner's order to pull, and to push when asked, again and again. */
+export interface FollowOrder {
+  readonly everyMs: number
+  /** Whether each pull is followed by a push. */
+  readonly push: boolean
+  readonly nextMs: number
+  /** Failures in a row. */
+  readonly failures: number
+}
+
+export interface UpstreamRow {
+  /** The exact upstream that the owner has agreed to call. */
+  readonly agreed?: Upstream
+  readonly follow?: FollowOrder
+  readonly pulled?: UpstreamOutcome
+  readonly pushed?: UpstreamOutcome
+}
+
+/** What keeps this node from calling an upstream, or undefined when its owner has agreed to just that one. Pure. */
+export function lackOfConsent(
+  agreed: Upstream | undefined,
+  named: Upstream,
+): 'never-asked' | 'changed' | undefined {
+  if (agreed === undefined) return 'never-asked'
+  return agreed.url === named.url && agreed.branch === named.branch ? undefined : 'changed'
+}
+
+/** When to call again: at its time after success, later and later after failures, never sooner than was ordered. Pure. */
+export function nextCall(order: FollowOrder, failed: boolean, nowMs: number): FollowOrder {
+  const failures = failed ? order.failures + 1 : 0
+  const longestMs = Math.max(order.everyMs, upstreamPauseMaxMs)
+  const pauseMs = Math.min(longestMs, order.everyMs * 2 ** Math.min(Math.max(0, failures - 1), 30))
+  return { ...order, failures, nextMs: nowMs + pauseMs }
+}
+
+export class UpstreamMemory {
+  readonly #table: Table<UpstreamRow>
+  readonly #rows = new Map<string, UpstreamRow>()
+
+  constructor(database: Database) {
+    this.#table = table(database, 'upstreams')
+  }
+
+  async load(): Promise<void> {
+    for await (const [dataset, row] of this.#table.iterator()) this.#rows.set(dataset, row)
+  }
+
+  get(dataset: string): UpstreamRow {
+    return this.#rows.get(dataset) ?? {}
+  }
+
+  /** The datasets with an order to follow. */
+  followed(): (readonly [dataset: string, order: FollowOrder])[] {
+    return [...this.#rows].flatMap(([dataset, { follow }]) =>
+      follow === undefined ? [] : [[dataset, follow]],
+    )
+  }
+
+  /** Durable when it returns. `undefined` takes a field away. */
+  async change(
+    dataset: string,
+    change: { [K in keyof UpstreamRow]?: UpstreamRow[K] | undefined },
+  ): Promise<void> {
+    const fields = Object.entries({ ...this.get(dataset), ...change }).filter(
+      ([, value]) => value !== undefined,
+    )
+    const row: UpstreamRow = Object.fromEntries(fields)
+    this.#rows.set(dataset, row)
+    await this.#table.put(dataset, row, DURABLE)
+  }
+
+  async forget(dataset: string): Promise<void> {
+    this.#rows.delete(dataset)
+    await this.#table.del(dataset, DURABLE)
+  }
+}
