@@ -29,6 +29,8 @@ export const signerKeysMax = 4_096
 export const frameBytesMax = 1 * MIB
 /** What one peer may have us read ahead on one stream while we are slow (field note: yamux grows to 16 MiB). */
 export const streamReadBufferBytesMax = 32 * MIB
+/** What one stream may have under way to us: 40 MB/s at a round trip of 0.1 s, and as much twice in memory at most. */
+export const streamWindowBytesMax = 4 * MIB
 /** Chunk of bulk bytes on a stream: the largest that gained throughput when measured. */
 export const streamChunkBytes = 256 * KIB
 /** A stream on which nothing moves for so long is given up. */

@@ -21,7 +21,7 @@ export interface ByteStream {
   abort(error: Error): void
 }
 
-/** Above this many unread bytes the stream is paused. */
+/** Above this many unread bytes the stream is paused, below half of it resumed. */
 const READ_AHEAD_BYTES = 4 * streamChunkBytes
 
 export class Libp2pByteStream implements ByteStream {
@@ -29,6 +29,7 @@ export class Libp2pByteStream implements ByteStream {
   readonly #stream: Stream
   #chunks: Uint8Array[] = []
   #unread = 0
+  #resuming = false
   #ended = false
   #failure: NodeError | undefined
   #wake: (() => void) | undefined
@@ -37,7 +38,12 @@ export class Libp2pByteStream implements ByteStream {
     this.peer = peer
     this.#stream = stream
     stream.inactivityTimeout = streamIdleMaxMs
-    stream.addEventListener('message', (event) => this.#received(event.data.subarray()))
+    stream.addEventListener('message', (event) => {
+      const { data } = event
+      // A list of what came: read piece by piece, it need not be copied into one.
+      if (data instanceof Uint8Array) this.#received(data)
+      else for (const piece of data) this.#received(piece)
+    })
     stream.addEventListener('remoteCloseWrite', () => this.#endIfDrained())
     stream.addEventListener('end', () => this.#end())
     stream.addEventListener('close', (event) => {
@@ -55,7 +61,7 @@ export class Libp2pByteStream implements ByteStream {
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) {
         this.#unread -= chunk.length
-        if (this.#unread < READ_AHEAD_BYTES && this.#stream.readStatus === 'paused') this.#stream.resume()
+        if (this.#unread < READ_AHEAD_BYTES / 2 && this.#stream.readStatus === 'paused') this.#resume()
         return chunk
       }
       if (this.#failure !== undefined) throw this.#failure
@@ -95,8 +101,27 @@ export class Libp2pByteStream implements ByteStream {
   #received(bytes: Uint8Array): void {
     this.#chunks.push(bytes)
     this.#unread += bytes.length
-    if (this.#unread >= READ_AHEAD_BYTES && this.#stream.readStatus === 'readable') this.#stream.pause()
+    this.#pauseIfBehind()
     this.#wakeReader()
+  }
+
+  #pauseIfBehind(): void {
+    if (this.#resuming || this.#unread < READ_AHEAD_BYTES) return
+    if (this.#stream.readStatus === 'readable') this.#stream.pause()
+  }
+
+  /**
+   * Resuming hands over what came during the pause, and only then asks the other side for more. A pause in between
+   * would be forgotten by yamux, which would go on asking until the buffer overflows: it has to wait for the end.
+   */
+  #resume(): void {
+    this.#resuming = true
+    try {
+      this.#stream.resume()
+    } finally {
+      this.#resuming = false
+    }
+    this.#pauseIfBehind()
   }
 
   /** A stream that closed its sending side while nothing is unread inside libp2p emits no further event. */

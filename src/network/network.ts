@@ -19,7 +19,13 @@ import { createLibp2p } from 'libp2p'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { connectionsMax, dialTimeoutMs, streamReadBufferBytesMax, streamsPerPeerMax } from '../base/limits.ts'
+import {
+  connectionsMax,
+  dialTimeoutMs,
+  streamReadBufferBytesMax,
+  streamsPerPeerMax,
+  streamWindowBytesMax,
+} from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Identity } from '../identity/node-key.ts'
 import { type ByteStream, Libp2pByteStream } from './byte-stream.ts'
@@ -224,7 +230,14 @@ export class Network implements Streams, Startable {
       transports: [tcp()],
       connectionEncrypters: [noise()],
       // From the first byte on: a fast peer can fill the default bound before a stream's reader is attached.
-      streamMuxers: [yamux({ streamOptions: { maxReadBufferLength: streamReadBufferBytesMax } })],
+      streamMuxers: [
+        yamux({
+          streamOptions: {
+            maxReadBufferLength: streamReadBufferBytesMax,
+            maxStreamWindowSize: streamWindowBytesMax,
+          },
+        }),
+      ],
       peerDiscovery: [
         ...(list.length > 0 ? [bootstrap({ list: [...list], tagName: 'keep-alive-boot' })] : []),
         ...(multicast ? [mdns({ serviceTag: '_mao-node._udp.local' })] : []),
