@@ -20,6 +20,8 @@ export interface Wanted {
   data: string
   url?: string | undefined
   token?: string | undefined
+  /** How whoever reads an error names another node. */
+  naming?: string
 }
 
 const whereaboutsSchema = z.object({ url: z.url({ protocol: /^https?$/ }) })
@@ -29,8 +31,9 @@ const whereaboutsSchema = z.object({ url: z.url({ protocol: /^https?$/ }) })
  *
  * @throws NodeError NODE_UNREACHABLE when none is to be found, UNAUTHORIZED when its token is not.
  */
-export async function findNode({ data, url, token }: Wanted): Promise<Address> {
-  const wayOut = `start one with "maoctl instance start --data ${data}", or name a running one with --data or --url`
+export async function findNode(wanted: Wanted): Promise<Address> {
+  const { data, url, token, naming = 'with --data or --url' } = wanted
+  const wayOut = `start one with "maoctl instance start --data ${data}", or name a running one ${naming}`
   const at = url === undefined ? await urlOf(data, wayOut) : url.replace(/\/+$/, '')
   if (!/^https?:\/\//.test(at) || !URL.canParse(at)) {
     throw new NodeError(

@@ -152,7 +152,9 @@ function reasonOf(error: unknown, log: Logger): string {
   if (error.code === 'NOT_FAST_FORWARD') {
     return 'a branch only moves forward: merge or rebase onto what is there, or put it elsewhere with maoctl dataset reset'
   }
-  if (error.code === 'CONFLICT') return `${error.message} (fetch first)`
+  if (error.code === 'CONFLICT' && 'from' in error.data) {
+    return `the branch ${error.data.branch} has moved meanwhile: fetch, then push again`
+  }
   return error.message
 }
 
