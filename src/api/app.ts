@@ -101,7 +101,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     federationRoutes(node),
     datasetRoutes(node),
     datasetImportRoutes(node),
-    datasetBrowseRoutes(node),
+    datasetBrowseRoutes(node, parts),
     toolRoutes(node),
     pipelineRoutes(node),
     scheduleRoutes(node),

@@ -1,0 +1,95 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Header, pack } from 'tar-stream'
+import { NodeError } from '../../base/errors.ts'
+import type { Repository, TreeFile } from '../git/repository.ts'
+import { filesBelow } from './listing.ts'
+
+/** Files whose sizes are asked for, and which are read, in one go. */
+const FILES_AT_ONCE = 1_000
+
+export interface ArchiveOptions {
+  readonly path: string
+  /** Of every file in the archive, in ms since the epoch. */
+  readonly timeMs: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * The files of a commit, or those below a path, as a tar archive that is made while it is read. The same commit gives
+ * the same bytes on every node: files come in git's order, belong to nobody, and are as old as the commit. Links are
+ * packed as links. (POSIX.1-2001 `pax` where a name needs it, else `ustar`.)
+ *
+ * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE; from the stream NOT_FOUND, TOO_LARGE.
+ */
+export async function archive(
+  repository: Pick<Repository, 'listFiles' | 'fileSizes' | 'readFiles'>,
+  commit: string,
+  { path, timeMs, signal }: ArchiveOptions,
+): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
+  const files = filesBelow(await repository.listFiles(commit), path)
+  return chunksOf(repository, files, new Date(timeMs), signal)
+}
+
+async function* chunksOf(
+  repository: Pick<Repository, 'fileSizes' | 'readFiles'>,
+  files: readonly TreeFile[],
+  mtime: Date,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const tar = pack()
+  const gone = new AbortController()
+  const filling = fill(AbortSignal.any([signal, gone.signal])).then(
+    () => tar.finalize(),
+    (error: unknown) => tar.destroy(error instanceof Error ? error : new Error(String(error))),
+  )
+
+  async function fill(until: AbortSignal): Promise<void> {
+    for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
+      const some = files.slice(at, at + FILES_AT_ONCE)
+      const oids = some.map(({ oid }) => oid)
+      const sizes = await repository.fileSizes(oids)
+      const write = async (index: number, content: AsyncIterable<Uint8Array>) => {
+        const file = some[index] as TreeFile
+        const size = sizes.get(file.oid)
+        if (size === undefined) throw new NodeError('NOT_FOUND', `There is no file content ${file.oid} here`)
+        await writeEntry(file, size, content)
+      }
+      await repository.readFiles(oids, write, until)
+    }
+  }
+
+  async function writeEntry(file: TreeFile, size: number, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const header = { name: file.path, mtime, uid: 0, gid: 0, uname: '', gname: '' }
+    if (file.mode === '120000') {
+      const linkname = await textOf(content)
+      await new Promise<void>((resolve, reject) => {
+        const entry: Partial<Header> & { name: string } = {
+          ...header,
+          type: 'symlink',
+          linkname,
+          mode: 0o777,
+        }
+        tar.entry(entry, (error) => (error ? reject(error) : resolve()))
+      })
+      return
+    }
+    const sink = tar.entry({ ...header, size, mode: file.mode === '100755' ? 0o755 : 0o644 })
+    await pipeline(Readable.from(content, { objectMode: false }), sink, { signal })
+  }
+
+  try {
+    for await (const chunk of tar) yield chunk as Uint8Array
+    await filling
+  } finally {
+    // A reader that leaves ends the git process too.
+    gone.abort()
+    tar.destroy()
+  }
+}
+
+async function textOf(content: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of content) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
