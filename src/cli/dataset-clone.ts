@@ -1,54 +1,104 @@
-import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { datasetSchema } from '../api/dataset-views.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
-import type { ApiClient } from './client.ts'
+import { NodeError } from '../base/errors.ts'
+import { addressOf, cloneAt, DATASET_KEY } from './clones.ts'
+import { countText, shortId } from './output.ts'
 import type { Act, Session } from './session.ts'
+import { runGit } from './stock-git.ts'
+import { askGit, runUserGit } from './user-git.ts'
 
-/** Work in a clone. */
+/** The remote-tracking branch that stands for what the federation agreed on. */
+const TRUTH = 'refs/remotes/origin/ground-truth'
+
 export function datasetCloneCommands(dataset: Command, act: Act): void {
-  dataset.command('clone <name> [directory]').description('clone a dataset with git').action(act(clone))
+  dataset
+    .command('clone <name> [directory]')
+    .description('clone a dataset with git, to work in')
+    .action(act(clone))
+
+  dataset
+    .command('pull [directory]')
+    .description(
+      'in a clone: bring what members announced, and go on to the ground truth if nothing is in the way',
+    )
+    .action(act(pull))
 }
 
 async function clone(session: Session, name: string, directory: string | undefined): Promise<void> {
   const client = await session.connect()
   const { truth } = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
   const target = resolve(directory ?? name)
-  const url = `${client.url}/git/${encodeURIComponent(name)}.git`
-  await git(session, client, ['clone', '--', url, target])
-  session.out.result(
-    { name, directory: target, url, truth: truth ?? null },
-    () => `${name} is cloned to ${target}.`,
-  )
+  const url = addressOf(client, name)
+  await runGit(session, client, ['clone', '--', url, target])
+  await runUserGit(session, ['-C', target, 'config', DATASET_KEY, name])
+  session.out.result({ name, directory: target, url, truth: truth ?? null }, () => {
+    return `${name} is cloned to ${target}.`
+  })
   session.out.note(
-    `To fetch again: git -c http.extraHeader="Authorization: Bearer $(cat ${session.data}/api-token)" fetch`,
+    `"maoctl dataset pull" and "maoctl dataset push" work in there; plain git needs the token: git -c http.extraHeader="Authorization: Bearer $(cat ${session.data}/api-token)" fetch`,
   )
 }
 
-/** Runs stock git. The token travels in git's environment, where other users of the machine do not see it. */
-function git(session: Session, client: ApiClient, words: readonly string[]): Promise<void> {
-  const { environment, stderr } = session.terminal
-  const given = Number(environment.GIT_CONFIG_COUNT ?? 0)
-  const env = {
-    ...environment,
-    GIT_CONFIG_COUNT: String(given + 1),
-    [`GIT_CONFIG_KEY_${given}`]: `http.${client.url}/.extraHeader`,
-    [`GIT_CONFIG_VALUE_${given}`]: `Authorization: Bearer ${client.token}`,
-    GIT_TERMINAL_PROMPT: '0',
+async function pull(session: Session, directory: string | undefined): Promise<void> {
+  const { path, dataset } = await cloneAt(session, directory)
+  const client = await session.connect()
+  // By its address now: the node may listen elsewhere than when this was cloned.
+  const url = addressOf(client, dataset)
+  const words = ['fetch', '--prune', '--', url, '+refs/heads/*:refs/remotes/origin/*']
+  await runGit(session, client, words, { directory: path })
+  const git = ['-C', path]
+  const [head, truth] = await Promise.all(
+    ['HEAD', TRUTH].map(async (ref) => {
+      const { code, text } = await askGit(session, [
+        ...git,
+        'rev-parse',
+        '--quiet',
+        '--verify',
+        `${ref}^{commit}`,
+      ])
+      return code === 0 ? text.trim() : undefined
+    }),
+  )
+  const told = { dataset, directory: path, head: head ?? null, truth: truth ?? null }
+  if (truth === undefined) {
+    session.out.result(
+      { ...told, merged: false },
+      () => `${dataset} has no ground truth yet; its branches are below origin/.`,
+    )
+    return
   }
-  return new Promise((done, fail) => {
-    // What git says is progress; standard output stays for the result.
-    const child = spawn('git', words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    child.stdout.on('data', (bytes: Buffer) => stderr.write(bytes))
-    child.stderr.on('data', (bytes: Buffer) => stderr.write(bytes))
-    child.once('error', (cause) => {
-      const message = `git does not start (${messageOf(cause)}); install git to clone datasets`
-      fail(new NodeError('GIT_FAILED', message, {}, { cause }))
-    })
-    child.once('close', (code) => {
-      if (code === 0) done()
-      else fail(new NodeError('GIT_FAILED', `git ${words[0]} ended with ${code ?? 'a signal'}`))
-    })
+  if (head === truth) {
+    session.out.result({ ...told, merged: false }, () => `${dataset} is up to date, at ${shortId(truth)}.`)
+    return
+  }
+  await mergeTruth(session, path, dataset, head, truth)
+  const count =
+    head === undefined
+      ? 0
+      : Number(await runUserGit(session, [...git, 'rev-list', '--count', `${head}..${truth}`]))
+  session.out.result({ ...told, head: truth, merged: true }, () => {
+    return `${dataset} is at ${shortId(truth)} now${count === 0 ? '' : `, ${countText(count, 'commit')} further`}.`
   })
+}
+
+/** @throws NodeError NOT_FAST_FORWARD when HEAD has what the ground truth has not, GIT_FAILED when files are in the way. */
+async function mergeTruth(
+  session: Session,
+  path: string,
+  dataset: string,
+  head: string | undefined,
+  truth: string,
+) {
+  const git = ['-C', path]
+  if (head !== undefined) {
+    const ahead = Number(await runUserGit(session, [...git, 'rev-list', '--count', `${truth}..${head}`]))
+    const related = (await askGit(session, [...git, 'merge-base', head, truth])).code === 0
+    if (ahead > 0) {
+      const what = related ? `${countText(ahead, 'commit')} here` : 'the history here'
+      const message = `All branches are fetched, but ${what} ${ahead === 1 && related ? 'is' : 'are'} not in the ground truth of ${dataset}; "git rebase origin/ground-truth" puts them on top of it, "maoctl dataset push" offers them to the others`
+      throw new NodeError('NOT_FAST_FORWARD', message, { dataset, head, truth, ahead })
+    }
+  }
+  await runUserGit(session, [...git, 'merge', '--ff-only', '--quiet', truth])
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { datasetBrowseCommands } from './dataset-browse.ts'
 import { datasetCloneCommands } from './dataset-clone.ts'
 import { datasetImportCommand } from './dataset-import.ts'
+import { datasetPushCommand } from './dataset-push.ts'
 import { datasetShelfCommands } from './dataset-shelf.ts'
 import type { Act } from './session.ts'
 import { truthCommand } from './truth.ts'
@@ -13,5 +14,6 @@ export function datasetCommands(program: Command, act: Act): void {
   datasetShelfCommands(dataset, act)
   datasetBrowseCommands(dataset, act)
   datasetCloneCommands(dataset, act)
+  datasetPushCommand(dataset, act)
   truthCommand(dataset, act)
 }

@@ -47,14 +47,19 @@ export function runGit(
   session: Session,
   client: Pick<ApiClient, 'url' | 'token'>,
   words: readonly string[],
-  options: { readonly directory?: string } = {},
+  options: {
+    readonly directory?: string
+    /** Hears what git writes to its standard output, for commands whose output is to be read. */
+    readonly onStdout?: (text: string) => void
+  } = {},
 ): Promise<void> {
   const { environment, stderr } = session.terminal
   const env = gitSurroundings(environment, client)
   const at = options.directory === undefined ? {} : { cwd: options.directory }
   return new Promise((done, fail) => {
     const child = spawn('git', [...words], { env, stdio: ['ignore', 'pipe', 'pipe'], ...at })
-    child.stdout.on('data', (bytes: Buffer) => stderr.write(bytes))
+    const onStdout = options.onStdout ?? ((text: string) => stderr.write(text))
+    child.stdout.setEncoding('utf8').on('data', onStdout)
     child.stderr.on('data', (bytes: Buffer) => stderr.write(bytes))
     child.once('error', (cause) => {
       const message = `git does not start (${messageOf(cause)}); install git to work with clones of datasets`
