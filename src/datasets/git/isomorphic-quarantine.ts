@@ -19,7 +19,6 @@ export class IsomorphicQuarantine implements Quarantine {
   readonly #path: string
   readonly #place: string
   readonly #release: () => void
-  readonly #release: () => void
   #received: readonly string[] = []
 
   constructor(path: string, place: string, release: () => void = () => undefined) {
@@ -84,7 +83,6 @@ export class IsomorphicQuarantine implements Quarantine {
   }
 
   async discard(): Promise<void> {
-    this.#release()
     this.#release()
     await rm(this.#place, { recursive: true, force: true, maxRetries: 3 })
   }

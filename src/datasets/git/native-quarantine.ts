@@ -18,7 +18,6 @@ export class NativeQuarantine implements Quarantine {
   readonly #path: string
   readonly #place: string
   readonly #release: () => void
-  readonly #release: () => void
   /** git fetch walks what it has received by itself; a pack taken alone is walked by us. */
   #connected = false
 
@@ -65,7 +64,6 @@ export class NativeQuarantine implements Quarantine {
   }
 
   async discard(): Promise<void> {
-    this.#release()
     this.#release()
     await rm(this.#place, { recursive: true, force: true, maxRetries: 3 })
   }
