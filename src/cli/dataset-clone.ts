@@ -1,7 +1,12 @@
-import { resolve } from 'node:path'
+import { access, constants } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { delimiter, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { datasetSchema } from '../api/dataset-views.ts'
+import { statusSchema } from '../api/views.ts'
 import { NodeError } from '../base/errors.ts'
+import { TOKEN_FILE } from '../identity/access-token.ts'
+import type { ApiClient } from './client.ts'
 import { addressOf, cloneAt, DATASET_KEY } from './clones.ts'
 import { countText, shortId } from './output.ts'
 import type { Act, Session } from './session.ts'
@@ -29,15 +34,46 @@ async function clone(session: Session, name: string, directory: string | undefin
   const client = await session.connect()
   const { truth } = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
   const target = resolve(directory ?? name)
-  const url = addressOf(client, name)
-  await runGit(session, client, ['clone', '--', url, target])
+  const { url, note } = await originFor(session, client, name)
+  // Of all nodes this one, wherever git's helper would look for it.
+  const environment = { MAO_URL: client.url, MAO_TOKEN: client.token }
+  await runGit(session, client, ['clone', '--', url, target], { environment })
   await runUserGit(session, ['-C', target, 'config', DATASET_KEY, name])
   session.out.result({ name, directory: target, url, truth: truth ?? null }, () => {
     return `${name} is cloned to ${target}.`
   })
-  session.out.note(
-    `"maoctl dataset pull" and "maoctl dataset push" work in there; plain git needs the token: git -c http.extraHeader="Authorization: Bearer $(cat ${session.data}/api-token)" fetch`,
-  )
+  session.out.note(`In there: "maoctl dataset pull", "maoctl dataset push --step STEP". ${note}`)
+}
+
+/** The address that stays in a clone: one that plain git can go on with, where its helper for mao:// is installed. */
+async function originFor(
+  session: Session,
+  client: ApiClient,
+  name: string,
+): Promise<{ url: string; note: string }> {
+  const { PATH = '', MAO_DATA } = session.terminal.environment
+  const { federation } = await client.get('/federation', statusSchema)
+  if (federation === null || !(await isOnPath('git-remote-mao', PATH))) {
+    const header = `-c http.extraHeader="Authorization: Bearer $(cat ${join(session.data, TOKEN_FILE)})"`
+    return { url: addressOf(client, name), note: `Plain git is to be given the token: git ${header} fetch` }
+  }
+  const usual = resolve(MAO_DATA ?? join(homedir(), '.mao'))
+  const where = session.data === usual ? '' : `, with MAO_DATA=${session.data} in its environment`
+  return {
+    url: `mao://${federation.name}/${name}`,
+    note: `Plain git works as well${where}: git fetch, git push.`,
+  }
+}
+
+async function isOnPath(program: string, path: string): Promise<boolean> {
+  for (const directory of path.split(delimiter).filter((each) => each !== '')) {
+    const found = await access(join(directory, program), constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (found) return true
+  }
+  return false
 }
 
 async function pull(session: Session, directory: string | undefined): Promise<void> {

@@ -16,6 +16,8 @@ export function gitSurroundings(
 ): Record<string, string | undefined> {
   const about = `http.${node.url}/`
   const settings: [key: string, value: string][] = [
+    // Empty first: what somebody around us has set already would be sent beside ours.
+    [`${about}.extraHeader`, ''],
     [`${about}.extraHeader`, `Authorization: Bearer ${node.token}`],
     // A header that is set by hand goes along to wherever an answer points.
     [`${about}.followRedirects`, 'false'],
@@ -51,10 +53,12 @@ export function runGit(
     readonly directory?: string
     /** Hears what git writes to its standard output, for commands whose output is to be read. */
     readonly onStdout?: (text: string) => void
+    /** Further surroundings of git. */
+    readonly environment?: Environment
   } = {},
 ): Promise<void> {
   const { environment, stderr } = session.terminal
-  const env = gitSurroundings(environment, client)
+  const env = { ...gitSurroundings(environment, client), ...options.environment }
   const at = options.directory === undefined ? {} : { cwd: options.directory }
   return new Promise((done, fail) => {
     const child = spawn('git', [...words], { env, stdio: ['ignore', 'pipe', 'pipe'], ...at })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { directoryOf } from '../support/dataset-node.ts'
@@ -70,4 +70,24 @@ test('people clone, push to their own branches, and pull what was agreed', async
   assert.match((await alice.type('dataset', 'push', other)).stderr, /is no clone of a dataset/)
   const absent = await alice.type('dataset', 'clone', 'dta')
   assert.equal(absent.exit, 3)
+})
+
+test('where git has its helper, a clone goes on with plain git', async (t) => {
+  const alice = await startPerson(t, 'alice')
+  await alice.node.createFederation({ name: 'lab' })
+  await alice.told('dataset', 'import', await directoryOf(t, { 'a.csv': '1\n' }), '--name', 'data')
+  const helper = join(import.meta.dirname, '../../src/cli/git-remote-mao.ts')
+  const bin = await directoryOf(t, {
+    'git-remote-mao': `#!/bin/sh\nexec '${process.execPath}' '${helper}' "$@"\n`,
+  })
+  await chmod(join(bin, 'git-remote-mao'), 0o755)
+  const environment = { PATH: `${bin}:${process.env.PATH}` }
+  const target = join(await temporaryDirectory(t), 'mine')
+  const cloned = await alice.typeWith({ environment }, 'dataset', 'clone', 'data', target)
+  assert.equal(cloned.exit, 0, cloned.stderr)
+  assert.match(cloned.stderr, /Plain git works as well, with MAO_DATA=/)
+  assert.equal(await plainGit(['-C', target, 'remote', 'get-url', 'origin']), 'mao://lab/data')
+  await plainGit(['-C', target, 'fetch', '--quiet'], { ...environment, MAO_DATA: alice.data })
+  const pulled = await alice.type('dataset', 'pull', target)
+  assert.match(pulled.stdout, /data is up to date/)
 })
