@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { askRaw, problemIn } from '../support/api.ts'
+import { git, startGitApi, tryGit, worktree } from '../support/stock-git.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+
+const VERSIONS = ['0', '1', '2'] as const
+
+/** A node whose dataset has the branch `deep-alice` with five commits, a day apart, and a folder. */
+async function withHistory(t: TestContext) {
+  const api = await startGitApi(t, 'native')
+  const work = await worktree(t, api.address('data'))
+  await mkdir(join(work.path, 'inner'))
+  await writeFile(join(work.path, 'inner', 'file'), 'unchanged\n')
+  await work.run('add', '.')
+  const commits: string[] = []
+  for (const day of ['02', '03', '04', '05']) {
+    await writeFile(join(work.path, 'first'), `${day}\n`)
+    const when = {
+      GIT_AUTHOR_DATE: `2026-01-${day}T12:00:00Z`,
+      GIT_COMMITTER_DATE: `2026-01-${day}T12:00:00Z`,
+    }
+    await git(['-C', work.path, 'commit', '--quiet', '-am', day], when)
+    commits.push(await work.run('rev-parse', 'HEAD'))
+  }
+  await work.run('push', '--quiet', 'origin', 'HEAD:deep-alice')
+  return { ...api, work, commits }
+}
+
+test('every version of the protocol gives whole, shallow and partial clones, and single commits', async (t) => {
+  const { address, commits } = await withHistory(t)
+  await Promise.all(
+    VERSIONS.map(async (version) => {
+      const into = await temporaryDirectory(t)
+      const at = (name: string) => join(into, name)
+      const run = (...words: string[]) => git(['-c', `protocol.version=${version}`, ...words])
+      const clone = (name: string, ...how: string[]) =>
+        run('clone', '--quiet', '-b', 'deep-alice', ...how, address('data'), at(name))
+      const count = (name: string) => run('-C', at(name), 'rev-list', '--count', 'HEAD')
+
+      await clone('whole')
+      assert.equal(await count('whole'), '5')
+      await run('-C', at('whole'), 'fsck', '--strict')
+
+      await clone('shallow', '--depth', '1')
+      assert.equal(await count('shallow'), '1')
+      await run('-C', at('shallow'), 'fetch', '--quiet', '--deepen', '2')
+      assert.equal(await count('shallow'), '3')
+      await run('-C', at('shallow'), 'fetch', '--quiet', '--unshallow')
+      assert.equal(await count('shallow'), '5')
+      await clone('since', '--shallow-since=2026-01-04T00:00:00Z')
+      assert.equal(await count('since'), '2')
+
+      for (const filter of ['blob:none', 'tree:0']) {
+        const name = filter.replace(':', '-')
+        await clone(name, `--filter=${filter}`, '--no-checkout')
+        const missing = await run('-C', at(name), 'rev-list', '--objects', '--all', '--missing=print')
+        assert.match(missing, /^\?/m, `nothing is left out with ${filter}`)
+        // What was left out is fetched when it is needed.
+        await run('-C', at(name), 'checkout', '--quiet', 'deep-alice')
+        assert.equal(await readFile(join(at(name), 'first'), 'utf8'), '05\n')
+        assert.equal(await readFile(join(at(name), 'inner', 'file'), 'utf8'), 'unchanged\n')
+      }
+
+      await run('init', '--quiet', at('single'))
+      const second = commits[1] as string
+      await run('-C', at('single'), 'fetch', '--quiet', '--depth', '1', address('data'), second)
+      assert.equal(await run('-C', at('single'), 'rev-parse', 'FETCH_HEAD'), second)
+      const words = ['-C', at('single'), '-c', `protocol.version=${version}`, 'fetch', address('data')]
+      const none = await tryGit([...words, 'f'.repeat(40)])
+      assert.match(none.stderr, /remote error: upload-pack: not our ref f{40}/)
+      assert.doesNotMatch(none.stderr, /RPC failed/)
+    }),
+  )
+})
+
+test('branches alone are shown, and the ground truth is what a clone begins with', async (t) => {
+  const { node, address, work, commits } = await withHistory(t)
+  const { path } = await node.federation.datasets.repository('data')
+  await git(['--git-dir', path, 'update-ref', 'refs/incoming/0', commits[0] as string])
+  await git(['--git-dir', path, 'update-ref', 'refs/tags/kept', commits[0] as string])
+  for (const version of VERSIONS) {
+    const shown = await work.run('-c', `protocol.version=${version}`, 'ls-remote', 'origin')
+    assert.deepEqual(shown.split('\n'), [`${commits[3]}\trefs/heads/deep-alice`])
+  }
+  await node.federation.datasets.add('empty')
+  const into = join(await temporaryDirectory(t), 'empty')
+  await git(['clone', '--quiet', address('empty'), into])
+  assert.equal(await git(['-C', into, 'symbolic-ref', 'HEAD']), 'refs/heads/ground-truth')
+})
+
+test('the token opens as a password wherever git takes one from, and what is refused can be read', async (t) => {
+  const { url, token, address } = await startGitApi(t, 'native')
+  const list = (at: string, ...settings: string[]) =>
+    tryGit([...settings.flatMap((setting) => ['-c', setting]), 'ls-remote', at])
+  const plain = `${url}/git/data.git`
+  assert.equal((await list(address('data'))).exit, 0)
+  assert.equal((await list(plain, `http.extraHeader=Authorization: Bearer ${token}`)).exit, 0)
+  const helper = `!f() { echo username=anybody; echo password=${token}; }; f`
+  assert.equal((await list(plain, `credential.helper=${helper}`)).exit, 0)
+
+  assert.match((await list(plain)).stderr, /could not read Username/)
+  const wrong = await list(address('data', 'wrong'))
+  assert.match(wrong.stderr, /remote: The token is not right/)
+  assert.match(wrong.stderr, /Authentication failed/)
+  const absent = await list(address('absent'))
+  assert.match(absent.stderr, /remote: No dataset is named absent/)
+  assert.match(absent.stderr, /not found/)
+  const foreign = await list(address('data'), 'http.extraHeader=Host: evil.com')
+  assert.match(foreign.stderr, /remote: This node does not answer to the name "evil.com"/)
+  for (const said of [wrong, absent, foreign]) assert.ok(!said.stderr.includes(token), 'the token is told')
+
+  const headers = { authorization: `Bearer ${token}`, 'user-agent': 'git/2.39.5' }
+  const post = { method: 'POST', headers, body: 'not packets' }
+  const told = await askRaw(`${url}/git/absent.git/git-upload-pack`, post)
+  assert.equal(told.status, 200)
+  assert.match(told.body, /^[0-9a-f]{4}ERR No dataset is named absent/)
+  const untold = await askRaw(`${url}/git/data.git/git-receive-pack`, post)
+  assert.equal(untold.body.charCodeAt(4), 3, 'the band of last words')
+  assert.match(untold.body, /packets/)
+  // The dumb protocol would hand out files of the repository as they lie on the disk.
+  const bearer = { authorization: `Bearer ${token}` }
+  for (const path of [
+    'info/refs',
+    'info/refs?service=git-upload-archive',
+    'HEAD',
+    'objects/info/packs',
+    'config',
+  ]) {
+    assert.ok(
+      [403, 404].includes(problemIn(await askRaw(`${plain}/${path}`, { headers: bearer })).status),
+      path,
+    )
+  }
+})
+
+test('a node without the git program says so', async (t) => {
+  const { address } = await startGitApi(t, 'isomorphic')
+  const said = await tryGit(['ls-remote', address('data')])
+  assert.match(
+    said.stderr,
+    /remote: Datasets are read by git clients with the help of the git program.*install git/,
+  )
+})
