@@ -104,23 +104,25 @@ export const diffCellsMax = 5_000_000
 export const diffRowBytesMax = MIB
 /** Levels of a JSON document. */
 export const diffDepthMax = 256
-/** Text that is compared by lines: its characters, the lines that differ, how long it may take, and the lines told. */
+/** Text that is compared by lines: its characters, the lines that differ, and how long it may take. */
 export const diffTextBytesMax = 8 * MIB
 export const diffEditsMax = 20_000
 export const diffLinesTimeoutMs = 5 * SECOND_MS
-export const diffTextToldMax = 400
 /** The thread that compares: its memory, and the time for all files of one diff. */
 export const diffHeapMib = 2_048
 export const diffTimeoutMs = 60 * SECOND_MS
 /** Diffs that are worked out at once, and those that wait. */
 export const diffsAtOnceMax = 2
 export const diffsWaitingMax = 32
-/** What one diff reads and tells: bytes of both sides, files by content, files, characters of one cell, cells of a row. */
+/** What one diff reads and tells: bytes of both sides, files by content, files, characters of one value, cells of a row. */
 export const diffBytesReadMax = 512 * MIB
 export const diffFilesComparedMax = 500
 export const diffFilesToldMax = 1_000
 export const diffCellCharactersToldMax = 500
 export const diffCellsToldMax = 50
+export const diffRowsToldMax = 2_000
+/** Of a tree in which two members differ, files named in its one sentence. */
+export const diffFilesInSentenceMax = 3
 /** Requests of git clients that read, answered at once; each is a process. */
 export const gitReadsServedMax = 8
 /** Pushes taken at once, and waiting: each may bring a pack that is indexed on every core. */
