@@ -70,11 +70,6 @@ export function diagnose(stderr: string, address: UpstreamAddress, branch: strin
       `${host} sends this node to another address, which it does not follow so that credentials stay where they belong; name that address as the upstream (${words})`,
     )
   }
-  if (/certificate|SSL|TLS|gnutls/i.test(stderr)) {
-    return failed(
-      `The certificate of ${host} does not hold; where the host has an authority of its own, name its certificate in git.caFile (${words})`,
-    )
-  }
   if (/fsck error|hasDot|object corrupt|Object corrupt|invalid sha1 pointer|bad object/.test(stderr)) {
     return new NodeError('PACK_REJECTED', `What ${host} sent was refused by git: ${words}`, data)
   }
@@ -84,6 +79,11 @@ export function diagnose(stderr: string, address: UpstreamAddress, branch: strin
     )
   ) {
     return failed(`The transfer from ${host} was cut; nothing has moved: ${words}`)
+  }
+  if (/certificate|SSL|TLS|gnutls/i.test(stderr)) {
+    return failed(
+      `The certificate of ${host} does not hold; where the host has an authority of its own, name its certificate in git.caFile (${words})`,
+    )
   }
   return failed(`${host} did not do it: ${words === '' ? 'it gave no reason' : words}`)
 }
