@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { NodeError } from './errors.ts'
+import { KIB } from './units.ts'
 
 /** Out of room, over a quota of the file system, or out of inodes on systems that say so apart. */
 const FULL_CODES: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
@@ -22,6 +23,15 @@ export async function freeBytesAt(path: string): Promise<number> {
       path = parent
     }
   }
+}
+
+/** Less than this, and hardly a file can be written: what failed then has most likely failed for want of room. */
+const HARDLY_ANY_BYTES = 64 * KIB
+
+/** Whether there is next to no room, or no name left for a file, where `path` is. */
+export async function isOutOfRoom(path: string): Promise<boolean> {
+  const { bavail, bsize, files, ffree } = await statfs(path)
+  return bavail * bsize < HARDLY_ANY_BYTES || (files > 0 && ffree === 0)
 }
 
 /** Whether a program's words, such as git's on standard error, say that the disk is full. */

@@ -8,16 +8,15 @@ const PACK_REST = /^(?:tmp_|\.tmp-)/
 const OBJECT_REST = /^tmp_obj_|\.lock$/
 const FAN_OUT = /^[0-9a-f]{2}$/
 
-/** Removes packs in the making. Only one collection at a time makes packs here; what is received is made elsewhere. */
-export async function clearRests(path: string): Promise<void> {
+/** Packs in the making. Only a collection makes packs here, one at a time; what is received is made elsewhere. */
+export async function clearPackRests(path: string): Promise<void> {
   await clear(join(path, 'objects', 'pack'), PACK_REST)
 }
 
-/** Removes all that was in the making, when nobody is at work here yet. */
-export async function clearAllRests(path: string): Promise<void> {
-  await clearRests(path)
+/** Objects in the making; to be called while nobody makes any. */
+export async function clearObjectRests(path: string): Promise<void> {
   const objects = join(path, 'objects')
-  await clear(objects, PACK_REST)
+  await clear(objects, OBJECT_REST)
   for (const name of await readdir(objects))
     if (FAN_OUT.test(name)) await clear(join(objects, name), OBJECT_REST)
 }

@@ -2,8 +2,10 @@
  * A repository that keeps to the room there is. Whoever brings bytes into a dataset (a fetch, a push, an import, a run)
  * does it through a repository, so this is the one place where quotas and the disk are looked at.
  */
-import { orDiskFull } from '../../base/disk-space.ts'
+import { diskFull, isOutOfRoom, orDiskFull } from '../../base/disk-space.ts'
+import { isNodeError } from '../../base/errors.ts'
 import type { PackRepository, Quarantine } from '../git/repository.ts'
+import { clearObjectRests, clearPackRests } from '../git/rests.ts'
 import type { Accounts, Claim } from './accounts.ts'
 import { contentOf, newBytes } from './new-bytes.ts'
 
@@ -19,30 +21,64 @@ export function guarded(
   repository: PackRepository,
   { accounts, ingested }: GuardParts,
 ): PackRepository {
+  const { path } = repository
   accounts.open(dataset, () => repository.size())
-  const quarantine = async (...args: Parameters<PackRepository['quarantine']>): Promise<Quarantine> => {
-    const claim = await accounts.claim(dataset)
-    return guardedQuarantine(await repository.quarantine(...args), claim, () => ingested(dataset))
-  }
-  const writeTreeFromDirectory = async (directory: string): Promise<string> => {
-    const claim = await accounts.claim(dataset)
-    try {
-      await claim.take(await bytesToCome(directory, repository, (bytes) => fits(accounts, dataset, bytes)))
-      return await repository.writeTreeFromDirectory(directory)
-    } finally {
-      await claim.settle()
-      ingested(dataset)
-    }
-  }
+  const writers = new Writers(path)
+  const fits = async (bytes: number) => bytes < (await accounts.room(dataset)).bytes
   const own: Partial<PackRepository> = {
-    quarantine: telling(quarantine, repository.path),
-    writeTreeFromDirectory: telling(writeTreeFromDirectory, repository.path),
+    quarantine: async (...args) => {
+      const claim = await accounts.claim(dataset)
+      return guardedQuarantine(await repository.quarantine(...args), claim, path, () => ingested(dataset))
+    },
+    writeTreeFromDirectory: async (directory) => {
+      const claim = await accounts.claim(dataset)
+      try {
+        await claim.take(await bytesToCome(directory, repository, fits))
+        return await writers.run(() => repository.writeTreeFromDirectory(directory))
+      } finally {
+        await claim.settle()
+        ingested(dataset)
+      }
+    },
+    writeTree: (files) => writers.run(() => repository.writeTree(files)),
+    writeCommit: (commit) => writers.run(() => repository.writeCommit(commit)),
+    collectGarbage: async (options) => {
+      try {
+        return await repository.collectGarbage(options)
+      } catch (error) {
+        await clearPackRests(path)
+        throw error
+      }
+    },
   }
-  return over(repository, own, repository.path)
+  return over(repository, own, path)
 }
 
-async function fits(accounts: Accounts, dataset: string, bytes: number): Promise<boolean> {
-  return bytes < (await accounts.room(dataset)).bytes
+/** Clears up after a write that failed, once no other is under way: git leaves what it had begun. */
+class Writers {
+  readonly #path: string
+  #atWork = 0
+  #failed = false
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async run<T>(write: () => Promise<T>): Promise<T> {
+    this.#atWork += 1
+    try {
+      return await write()
+    } catch (error) {
+      this.#failed = true
+      throw error
+    } finally {
+      this.#atWork -= 1
+      if (this.#failed && this.#atWork === 0) {
+        this.#failed = false
+        await clearObjectRests(this.#path)
+      }
+    }
+  }
 }
 
 /**
@@ -62,7 +98,12 @@ async function bytesToCome(
   return newBytes(directory, content, known)
 }
 
-function guardedQuarantine(quarantine: Quarantine, claim: Claim, ingested: () => void): Quarantine {
+function guardedQuarantine(
+  quarantine: Quarantine,
+  claim: Claim,
+  place: string,
+  ingested: () => void,
+): Quarantine {
   let counted = 0
   const take = async (bytes: number) => {
     counted += bytes
@@ -85,7 +126,7 @@ function guardedQuarantine(quarantine: Quarantine, claim: Claim, ingested: () =>
       }
     },
   }
-  return over(quarantine, own, 'the datasets')
+  return over(quarantine, own, place)
 }
 
 async function* counting(
@@ -119,10 +160,13 @@ function over<T extends object>(object: T, own: Partial<T>, place: string): T {
 function telling<W extends Work>(work: W, place: string): W {
   const told = (...args: never[]) => {
     const result = work(...args)
-    if (!(result instanceof Promise)) return result
-    return result.catch((error: unknown) => {
-      throw orDiskFull(error, place)
-    })
+    return result instanceof Promise ? result.catch((error: unknown) => tell(error, place)) : result
   }
   return told as W
+}
+
+async function tell(error: unknown, place: string): Promise<never> {
+  // Of some of its files git says that they could not be written, and not why.
+  const silent = isNodeError(error, 'GIT_FAILED') && (await isOutOfRoom(place).catch(() => false))
+  throw silent ? diskFull(place, error) : orDiskFull(error, place)
 }

@@ -11,7 +11,6 @@ import type { Registry } from '../../registry/registry.ts'
 import type { DatasetEvent } from '../dataset-events.ts'
 import type { DatasetView } from '../dataset-view.ts'
 import type { GarbageOptions, GarbageResult, Repository } from '../git/repository.ts'
-import { clearRests } from '../git/rests.ts'
 import type { DatasetsSettings } from '../settings.ts'
 import type { Guard } from '../shelf.ts'
 import { Accounts } from './accounts.ts'
@@ -161,11 +160,6 @@ export class Upkeep implements Startable {
     // What is packed stands beside what it was packed from until it is whole.
     const { bytes = 0 } = (await this.#accounts.size(dataset)) ?? {}
     await checkFree({ place: repository.path, reserveBytes: 0, wantedBytes: bytes })
-    try {
-      return await repository.collectGarbage(options)
-    } catch (error) {
-      await clearRests(repository.path)
-      throw error
-    }
+    return repository.collectGarbage(options)
   }
 }

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
+import { systemClock } from '../../src/base/clock.ts'
+import { silentLogger } from '../../src/base/logger.ts'
+import type { PackRepository } from '../../src/datasets/git/repository.ts'
+import { Accounts } from '../../src/datasets/upkeep/accounts.ts'
+import { Checkouts } from '../../src/datasets/upkeep/checkouts.ts'
+import { guarded } from '../../src/datasets/upkeep/guarded-repository.ts'
+import { directoryOf, noise } from '../support/dataset-node.ts'
+import { BACKENDS, type BackendKind, gitBackend, PERSON, TIME_MS } from '../support/git-backends.ts'
+import { type SmallDisk, smallDisk } from '../support/small-disk.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+
+const run = promisify(execFile)
+const MIB = 1024 ** 2
+const signal = AbortSignal.timeout(60_000)
+const DISK_FULL = { code: 'DISK_FULL' }
+
+/** A repository behind its guard, which believes that the disk is large: whatever is refused is refused by the disk. */
+async function trusting(t: TestContext, kind: BackendKind, path: string): Promise<PackRepository> {
+  const accounts = new Accounts({
+    directory: tmpdir(),
+    settings: { quotaBytes: 0, totalBytes: 0, freeBytesMin: 0 },
+    emit: () => undefined,
+  })
+  const repository = await (await gitBackend(t, kind)).open(path)
+  return guarded('air', repository, { accounts, ingested: () => undefined })
+}
+
+async function commitOf(repository: PackRepository, directory: string, parents: string[] = []) {
+  const tree = await repository.writeTreeFromDirectory(directory)
+  return repository.writeCommit({ tree, parents, message: 'data\n', author: PERSON, timeMs: TIME_MS })
+}
+
+/** Fills the disk up to a little room, enough to begin with and too little to end. */
+async function fillBut(disk: SmallDisk, bytes: number): Promise<void> {
+  const spare = join(disk.directory, 'spare')
+  await writeFile(spare, Buffer.alloc(bytes))
+  await disk.fill()
+  await rm(spare)
+}
+
+const files = async (path: string) =>
+  (await readdir(path, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1))
+    .sort()
+
+for (const kind of BACKENDS) {
+  test(`a full disk refuses what comes and keeps what is there, and all goes on with room again (${kind})`, async (t) => {
+    const disk = await smallDisk(t, 48)
+    const air = await trusting(t, kind, join(disk.directory, 'air.git'))
+    const source = await (await gitBackend(t, 'native')).open(join(await temporaryDirectory(t), 'source.git'))
+    const small = await directoryOf(t, { 'a.txt': 'a\n', 'noise.bin': noise(6 * MIB) })
+    const large = await directoryOf(t, { 'a.txt': 'b\n', 'noise.bin': noise(8 * MIB) })
+    const first = await commitOf(air, small)
+    await air.moveBranch('main-alice', first, undefined)
+    assert.equal(await commitOf(source, small), first)
+    const second = await commitOf(source, large, [first])
+
+    const checkouts = new Checkouts({
+      ...{ directory: join(disk.directory, 'checkouts'), repository: async () => air },
+      ...{ bytesMax: 1e9, reserveBytes: 0, clock: systemClock, log: silentLogger },
+    })
+    await checkouts.start()
+    t.after(() => checkouts.stop())
+    const fetch = async () => {
+      const quarantine = await air.quarantine()
+      try {
+        await quarantine.receive(source.packObjects([second], [first], signal), signal)
+        await quarantine.admit([second], signal)
+      } finally {
+        await quarantine.discard()
+      }
+    }
+    const collect = () => air.collectGarbage({ pruneOlderThanMs: 1e9, keep: [] })
+
+    await fillBut(disk, 2 * MIB)
+    const before = await files(disk.directory)
+    await assert.rejects(fetch(), DISK_FULL)
+    await assert.rejects(air.writeTreeFromDirectory(large), DISK_FULL)
+    await assert.rejects(collect(), DISK_FULL)
+    await assert.rejects(checkouts.use('air', first), DISK_FULL)
+    await disk.fill()
+    await assert.rejects(air.quarantine(), DISK_FULL)
+    await assert.rejects(commitOf(air, small, [first]), DISK_FULL)
+    await assert.rejects(air.moveBranch('other-alice', first, undefined), DISK_FULL)
+
+    assert.deepEqual([...(await air.branches())], [['main-alice', first]])
+    assert.equal(await air.hasCommit(second), false)
+    assert.equal((await air.log(first, 10)).length, 1)
+    const [a] = await air.listFiles(first)
+    assert.equal(Buffer.from(await air.readBlob(a?.oid ?? '')).toString(), 'a\n')
+    let packed = 0
+    for await (const chunk of air.packObjects([first], [], signal)) packed += chunk.length
+    assert(packed > 6 * MIB, 'it cannot be given to others')
+    const left = (await files(disk.directory)).filter((name) => !before.includes(name))
+    assert.deepEqual(
+      left.filter((name) => !/^filling-|objects\/[0-9a-f]{2}\/[0-9a-f]{38}$/.test(name)),
+      [],
+      'something half-made is left',
+    )
+
+    await disk.free()
+    await collect()
+    await fetch()
+    await air.moveBranch('main-alice', second, first)
+    await air.moveBranch('other-alice', await commitOf(air, large, [second]), undefined)
+    const checkout = await checkouts.use('air', second)
+    assert.deepEqual(await readdir(checkout.path), ['a.txt', 'noise.bin'])
+    checkout.release()
+    assert.deepEqual((await air.verify()).problems, [])
+    const { stdout, stderr } = await run('git', [`--git-dir=${air.path}`, 'fsck', '--full', '--strict'])
+    assert.equal(stdout + stderr.replace(/^(?:notice|dangling).*\n?/gm, ''), '')
+  })
+}
