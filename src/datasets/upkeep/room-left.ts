@@ -1,5 +1,5 @@
 /** How much a dataset may still take of this node's disk. Everything here is pure. */
-import { NodeError } from '../../base/errors.ts'
+import { isNodeError, NodeError } from '../../base/errors.ts'
 
 export interface Usage {
   /** What the dataset takes, and what all datasets of the node take together. */
@@ -60,4 +60,9 @@ export function noRoom(p: {
     message.replace('that they may', bound === 'quota' ? 'that it may' : 'that they may'),
     data,
   )
+}
+
+/** Whether something failed because there is no room for it here: nobody else can help with that. */
+export function isNoRoom(error: unknown): boolean {
+  return isNodeError(error, 'QUOTA_EXCEEDED') || isNodeError(error, 'DISK_FULL')
 }
