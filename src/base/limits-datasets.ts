@@ -12,7 +12,7 @@ export const fetchAttemptsMax = 5
 export const transfersServedMax = 16
 export const transfersPerPeerMax = 4
 /** Fetches of this node's own at once. */
-export const fetchesMax = 4
+export const fetchesMax = 6
 /** Commits that a client without git names as known to it; more would only make a smaller pack. */
 export const fetchHavesMax = 1_024
 /** A line of the fetch protocol: all wants and haves. */
@@ -146,3 +146,5 @@ export const listedEntriesMax = 10_000
 /** Archives that are made for clients at once, each from a git process of its own. */
 export const archivesAtOnceMax = 2
 export const archivesWaitingMax = 16
+/** How long the command line waits for work on a dataset: fetching, checking or packing a large one. */
+export const clientWorkTimeoutMs = 120 * MINUTE_MS

@@ -15,3 +15,5 @@ export const transferWindowBytesMin = 512 * KIB
 export const fetchesPerMemberMax = 3
 /** Between two words about the progress of one transfer. */
 export const progressIntervalMs = 500
+/** How long a fetch waits for another one of the same dataset, which brings most of what it wants, as a rule. */
+export const fetchSameDatasetWaitMs = 2 * MINUTE_MS

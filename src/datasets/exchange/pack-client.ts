@@ -21,6 +21,8 @@ export interface FetchRequest {
   readonly peer: string
   /** Commit ids. */
   readonly wants: readonly string[]
+  /** Commits that are here with all they need; the repository's branches, when nothing is said. */
+  readonly haves?: readonly string[]
   readonly signal?: AbortSignal
   /** Hears how far it has come, at most twice a second. */
   readonly onProgress?: (progress: TransferProgress) => void
@@ -35,10 +37,8 @@ export interface FetchRequest {
  * @throws NodeError PEER_UNREACHABLE, STREAM_CLOSED, TIMED_OUT, COMMIT_NOT_FOUND, FORBIDDEN, DATASET_NOT_FOUND,
  * QUEUE_FULL, INVALID_INPUT (all: try another member), PACK_REJECTED, PATH_UNSAFE (what came does not hold).
  */
-export async function fetchCommits(
-  streams: Pick<Streams, 'open'>,
-  { dataset, repository, peer, wants, signal, onProgress, pace = PACE }: FetchRequest,
-): Promise<void> {
+export async function fetchCommits(streams: Pick<Streams, 'open'>, request: FetchRequest): Promise<void> {
+  const { dataset, repository, peer, wants, signal, onProgress, pace = PACE } = request
   const deadline = AbortSignal.timeout(fetchTimeoutMs)
   const ending = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
   ending.throwIfAborted()
@@ -50,14 +50,15 @@ export async function fetchCommits(
   try {
     const talk = new Conversation(stream)
     // What is needed next is made ready while the other side finds out what it may do for us.
-    const [heard, place, known] = await allOf([
+    const [heard, place, tips] = await allOf([
       talk.say({ dataset, dialects: repository.dialects }).then(() => talk.hear(dialectSchema)),
       repository.quarantine().then((made) => {
         quarantine = made
         return made
       }),
-      haves(repository),
+      request.haves ?? tipsOf(repository),
     ])
+    const known = tips.slice(0, fetchHavesMax)
     const thin = heard.dialect === 'upload-pack'
     const pack = thin
       ? await askUploadPack(talk, stream, wants, known)
@@ -90,15 +91,15 @@ async function partFrom(stream: PacedStream): Promise<void> {
 }
 
 /** Like Promise.all, but nothing is under way any more when it throws. */
-async function allOf<T extends readonly Promise<unknown>[]>(
+async function allOf<T extends readonly unknown[]>(
   promises: readonly [...T],
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(promises)
   return Promise.all(promises) as Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>
 }
 
-async function haves(repository: PackRepository): Promise<string[]> {
-  return [...new Set((await repository.branches()).values())].slice(0, fetchHavesMax)
+async function tipsOf(repository: PackRepository): Promise<string[]> {
+  return [...new Set((await repository.branches()).values())]
 }
 
 async function askUploadPack(

@@ -1,0 +1,132 @@
+import { type ErrorCode, NodeError } from '../../base/errors.ts'
+import { fetchAttemptsMax, fetchSameDatasetWaitMs } from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import { delay } from '../../base/wait.ts'
+import type { Streams } from '../../network/network.ts'
+import type { PackRepository } from '../git/repository.ts'
+import { candidates } from '../heads.ts'
+import { FetchTurns } from './fetch-turns.ts'
+import { fetchCommits } from './pack-client.ts'
+import type { TransferProgress } from './progress.ts'
+
+const REJECTIONS: readonly ErrorCode[] = ['PACK_REJECTED', 'PATH_UNSAFE', 'DATASET_WITHHELD']
+
+export interface FetcherParts {
+  readonly self: string
+  readonly streams: Pick<Streams, 'open' | 'connectedPeers'>
+  readonly isMember: (peer: string) => boolean
+  readonly repository: (dataset: string) => Promise<PackRepository>
+  /** Where the dataset's branches are here. */
+  readonly tips: (dataset: string) => Iterable<string>
+  readonly onProgress: (dataset: string, peer: string, progress: TransferProgress) => void
+  readonly log: Logger
+}
+
+export interface FetchOptions {
+  /** The member to ask first, if any. */
+  readonly author?: string
+  /** How often this was tried before: whom it begins with changes each time. */
+  readonly round?: number
+  readonly signal: AbortSignal
+  /** Waits for nobody. */
+  readonly urgent?: boolean
+}
+
+/** Brings commits here from whichever connected member has them. */
+export class Fetcher {
+  readonly #parts: FetcherParts
+  readonly #turns = new FetchTurns()
+  /** The end of the last fetch of each dataset. */
+  readonly #last = new Map<string, Promise<void>>()
+
+  constructor(parts: FetcherParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Returns when all of `wants` are here with everything that they need.
+   *
+   * @throws NodeError PEER_UNREACHABLE when nobody is connected, else what the last member that was asked failed with,
+   * or what bytes were refused for; the reason of a signal that aborts.
+   */
+  async fetch(dataset: string, wants: readonly string[], options: FetchOptions): Promise<void> {
+    if (options.urgent === true) return this.#ask(dataset, wants, options)
+    const before = this.#last.get(dataset)
+    const fetched = this.#after(before, options.signal).then(() => this.#ask(dataset, wants, options))
+    const end = fetched.catch(() => undefined)
+    this.#last.set(dataset, end)
+    try {
+      await fetched
+    } finally {
+      if (this.#last.get(dataset) === end) this.#last.delete(dataset)
+    }
+  }
+
+  /**
+   * Another fetch of the same dataset brings most of what this one wants, as a rule: side by side, both would bring all
+   * of it. But it may hang on a slow member, so it is not waited for endlessly.
+   */
+  async #after(before: Promise<void> | undefined, signal: AbortSignal): Promise<void> {
+    if (before === undefined) return
+    const waited = new AbortController()
+    try {
+      await Promise.race([before, delay(fetchSameDatasetWaitMs, AbortSignal.any([signal, waited.signal]))])
+    } finally {
+      waited.abort()
+    }
+  }
+
+  async #ask(dataset: string, wants: readonly string[], options: FetchOptions): Promise<void> {
+    const { streams, isMember, self, repository, log } = this.#parts
+    const { author, round = 0, signal, urgent = false } = options
+    const place = await repository(dataset)
+    const connected = streams.connectedPeers().filter((peer) => peer !== self && isMember(peer))
+    let failure = new NodeError('PEER_UNREACHABLE', 'No member is connected', { dataset, wants })
+    let left: readonly string[] = candidates(author, connected, round, fetchAttemptsMax)
+    while (left[0] !== undefined) {
+      const turn = urgent ? { peer: left[0], release: () => undefined } : await this.#turns.take(left, signal)
+      const { peer } = turn
+      left = left.filter((other) => other !== peer)
+      try {
+        return await this.#fetchFrom(peer, dataset, place, wants, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof NodeError)) throw error
+        log.debug({ dataset, peer, error: error.message }, 'a member could not give what was asked')
+        // What a peer's bytes were refused for tells more than that another peer has none.
+        if (!isRejection(failure)) failure = error
+      } finally {
+        turn.release()
+      }
+    }
+    throw failure
+  }
+
+  async #fetchFrom(
+    peer: string,
+    dataset: string,
+    repository: PackRepository,
+    wants: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const asked = [...new Set(wants)]
+    // Another fetch may have brought them while this one waited.
+    const here = await Promise.all(asked.map((oid) => repository.hasCommit(oid)))
+    const missing = asked.filter((_, index) => here[index] === false)
+    if (missing.length === 0) return
+    await fetchCommits(this.#parts.streams, {
+      dataset,
+      repository,
+      peer,
+      wants: missing,
+      haves: [...new Set(this.#parts.tips(dataset))],
+      signal,
+      onProgress: (progress) => this.#parts.onProgress(dataset, peer, progress),
+    })
+  }
+}
+
+/** What was sent does not hold, or is not given away: asking again soon would only end the same. */
+export function isRejection(error: unknown): error is NodeError {
+  return error instanceof NodeError && REJECTIONS.includes(error.code)
+}
