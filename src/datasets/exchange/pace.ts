@@ -51,7 +51,7 @@ export class Pace {
   }
 }
 
-/** A stream that is cut when its other side is too slow. Watching begins with `watch`. */
+/** A stream that is cut when its other side is too slow. */
 export class PacedStream implements ByteStream {
   readonly peer: string
   readonly #stream: ByteStream
@@ -59,6 +59,7 @@ export class PacedStream implements ByteStream {
   #pace: Pace | undefined
   #timer: NodeJS.Timeout | undefined
   #slow: NodeError | undefined
+  #direction: 'read' | 'write' | undefined
 
   constructor(stream: ByteStream, limits: PaceLimits = PACE) {
     this.peer = stream.peer
@@ -66,9 +67,10 @@ export class PacedStream implements ByteStream {
     this.#limits = limits
   }
 
-  /** From now on until `unwatch`. */
-  watch(): void {
+  /** Bytes in one direction have to move from now on until `unwatch`. */
+  watch(direction: 'read' | 'write'): void {
     if (this.#pace !== undefined) return
+    this.#direction = direction
     const { windowMs, bytesMin } = this.#limits
     const pace = new Pace(this.#limits)
     this.#pace = pace
@@ -89,6 +91,7 @@ export class PacedStream implements ByteStream {
 
   read(): Promise<Uint8Array | undefined> {
     return this.#timed(
+      'read',
       () => this.#stream.read(),
       (chunk) => chunk?.length ?? 0,
     )
@@ -96,6 +99,7 @@ export class PacedStream implements ByteStream {
 
   write(bytes: Uint8Array): Promise<void> {
     return this.#timed(
+      'write',
       () => this.#stream.write(bytes),
       () => bytes.length,
     )
@@ -109,8 +113,12 @@ export class PacedStream implements ByteStream {
     this.#stream.abort(error)
   }
 
-  async #timed<T>(move: () => Promise<T>, bytesOf: (moved: T) => number): Promise<T> {
-    const pace = this.#pace
+  async #timed<T>(
+    direction: 'read' | 'write',
+    move: () => Promise<T>,
+    bytesOf: (moved: T) => number,
+  ): Promise<T> {
+    const pace = direction === this.#direction ? this.#pace : undefined
     pace?.wait(performance.now())
     try {
       const moved = await move()

@@ -145,7 +145,7 @@ async function* watched(
     next.done !== true;
     next = await pack.next()
   ) {
-    stream.watch()
+    stream.watch('read')
     header.add(next.value)
     bytes += next.value.length
     come('receiving')

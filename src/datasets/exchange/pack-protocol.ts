@@ -54,6 +54,11 @@ export class Conversation {
     await this.#stream.write(new TextEncoder().encode(`${JSON.stringify(message)}\n`))
   }
 
+  /** Says nothing but that we are at work. */
+  async sayAlive(): Promise<void> {
+    await this.#stream.write(Buffer.from('\n'))
+  }
+
   /** Tells the other side why it gets nothing. */
   async refuse(error: unknown): Promise<void> {
     const known = error instanceof NodeError && SHARED_CODES.includes(error.code)

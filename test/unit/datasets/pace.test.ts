@@ -43,7 +43,7 @@ test('a stream whose other side dribbles is cut, and says why', async () => {
   const [ours, theirs] = byteStreamPair('us', 'them')
   const paced = new PacedStream(ours, { windowMs: 100, bytesMin: 1_000 })
   const dribble = setInterval(() => void theirs.write(Buffer.from('x')).catch(() => undefined), 5)
-  paced.watch()
+  paced.watch('read')
   await assert.rejects(
     async () => {
       while ((await paced.read()) !== undefined);
