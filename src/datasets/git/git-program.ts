@@ -31,6 +31,10 @@ const SETTINGS = [
   'maintenance.auto=false',
   'protocol.allow=never',
   'protocol.version=2',
+  // Larger files are stored as they are, straight into a pack: to look for likenesses among them git would hold ten at
+  // once in memory and take seconds for each; below it, what the search may hold is bounded.
+  'core.bigFileThreshold=16m',
+  'pack.windowMemory=256m',
   // The repositories are this node's own, whatever user id a container or a volume gives them.
   'safe.directory=*',
 ]
