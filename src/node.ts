@@ -3,10 +3,8 @@
  * federation, the rooms of that federation, each a projection of the one registry. Everything is started in the order
  * in which it is written here and stopped in reverse.
  */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, systemClock } from './base/clock.ts'
-import { type Database, openDatabase } from './base/database.ts'
 import { messageOf, NodeError } from './base/errors.ts'
 import { type Startable, StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
@@ -18,25 +16,23 @@ import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
-import { clusterAddress } from './etcd/cluster-address.ts'
 import type { ClusterReplication } from './etcd/cluster-replication.ts'
-import { checkEtcdSettings } from './etcd/exposure.ts'
 import { inCluster } from './etcd/in-cluster.ts'
 import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/docker-engine.ts'
 import { Execution } from './execution/execution.ts'
 import type { Run } from './execution/run.ts'
 import { createGenesis, type Genesis } from './federation/genesis.ts'
-import { decodeInvitation, InvitationBook } from './federation/invitations.ts'
+import { decodeInvitation } from './federation/invitations.ts'
 import { type Invited, invite } from './federation/invite.ts'
 import { JOIN_PROTOCOL, requestAdmission, serveAdmission } from './federation/join.ts'
 import { Members } from './federation/members.ts'
-import { FederationMemory, type Remembered } from './federation/memory.ts'
+import type { Remembered } from './federation/memory.ts'
 import { FederationPolicy } from './federation/policy.ts'
 import { Presences } from './federation/presence.ts'
-import { type Identity, loadIdentity } from './identity/node-key.ts'
-import { Marketplace } from './marketplace/marketplace.ts'
-import { Network } from './network/network.ts'
+import { type Foundation, startFoundation } from './foundation.ts'
+import type { Marketplace } from './marketplace/marketplace.ts'
+import type { Network } from './network/network.ts'
 import { Supervisor, wantedFrom } from './network/supervisor.ts'
 import { type Meters, metersOf } from './registry/meters.ts'
 import { PeerReplication } from './registry/peer-replication.ts'
@@ -76,16 +72,6 @@ export type NodeEvent =
   | { readonly type: 'run'; readonly run: Run }
   | { readonly type: 'round'; readonly event: ConsensusEvent }
 
-/** The parts that a node has whether or not it is in a federation. */
-interface Foundation {
-  readonly database: Database
-  readonly identity: Identity
-  readonly network: Network
-  readonly memory: FederationMemory
-  readonly invitations: InvitationBook
-  readonly marketplace: Marketplace
-}
-
 export class Node implements Startable {
   readonly config: Config
   readonly #log: Logger
@@ -107,8 +93,16 @@ export class Node implements Startable {
   /** @throws NodeError DATA_IN_USE, PORT_IN_USE, INVALID_CONFIG, STORE_FAILED; what was begun is undone. */
   async start(): Promise<void> {
     if (this.#foundation !== undefined) return
+    const { config } = this
+    const [clock, log] = [this.#clock, this.#log]
     try {
-      this.#foundation = await this.#startFoundation()
+      this.#foundation = await startFoundation({
+        config,
+        version: VERSION,
+        clock,
+        log,
+        running: this.#running,
+      })
       const remembered = await this.#foundation.memory.recall()
       if (remembered !== undefined) await this.#openRooms(remembered)
     } catch (error) {
@@ -207,29 +201,6 @@ export class Node implements Startable {
   onEvent(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
-  }
-
-  async #startFoundation(): Promise<Foundation> {
-    const { config } = this
-    const [clock, log, directory] = [this.#clock, this.#log, config.dataDirectory]
-    // A cluster whose password cannot be read is told before anything is begun, and so is a surface that cannot be.
-    await clusterAddress(config)
-    await checkEtcdSettings(config.etcd)
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    // First, since its lock is what keeps a second node from this directory.
-    const database = await openDatabase(directory)
-    this.#running.push('database', () => database.close())
-    const identity = await loadIdentity(directory)
-    const { listen, announce, bootstrap, mdns } = config
-    const place = { directory, listen, announce, bootstrap, mdns, agentVersion: `mao-node/${VERSION}` }
-    const network = new Network({ identity, clock, log, ...place })
-    await this.#running.start('network', network)
-    const memory = new FederationMemory(database)
-    const invitations = new InvitationBook({ database, clock })
-    const { gossip } = network
-    const marketplace = new Marketplace({ identity, gossip, database, clock, log })
-    await this.#running.start('marketplace', marketplace)
-    return { database, identity, network, memory, invitations, marketplace }
   }
 
   /** Remembers the federation before anything of it starts, so that a crash on the way is mended by the next start. */
