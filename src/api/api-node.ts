@@ -56,6 +56,7 @@ export interface ApiRooms {
     | 'log'
     | 'repository'
     | 'stockGit'
+    | 'upkeep'
   >
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Pick<

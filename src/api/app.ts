@@ -9,6 +9,7 @@ import { crateRoutes } from './crate-routes.ts'
 import { datasetBrowseRoutes } from './dataset-browse-routes.ts'
 import { datasetImportRoutes } from './dataset-import-routes.ts'
 import { datasetRoutes } from './dataset-routes.ts'
+import { datasetWorkRoutes } from './dataset-work-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import type { EventHub, Happening } from './events.ts'
 import { federationRoutes } from './federation-routes.ts'
@@ -101,6 +102,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     federationRoutes(node),
     datasetRoutes(node),
     datasetImportRoutes(node),
+    datasetWorkRoutes(node),
     datasetBrowseRoutes(node, parts),
     toolRoutes(node),
     pipelineRoutes(node),

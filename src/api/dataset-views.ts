@@ -71,6 +71,54 @@ export const datasetSchema = z
   })
   .meta({ id: 'Dataset' })
 
+/** What one dataset takes of this node's disk. */
+export const usageSchema = z
+  .object({
+    bytes: bytes,
+    objects: z.int(),
+    quotaBytes: z.int().optional().describe('absent where there is no bound'),
+    full: z.string().optional().describe('which bound keeps anything more from coming in'),
+    collected: z
+      .object({
+        lastMs: timeMs,
+        looseObjects: z.int(),
+        packs: z.int(),
+        bytesBefore: z.int().optional(),
+        bytesAfter: z.int().optional(),
+        durationMs: z.number().optional(),
+      })
+      .optional()
+      .describe('when it was last packed, and what that brought'),
+  })
+  .meta({ id: 'DatasetUsage' })
+
+export const datasetDetailSchema = datasetSchema
+  .extend({ usage: usageSchema.optional() })
+  .meta({ id: 'DatasetDetail' })
+
+export const verificationSchema = z
+  .object({
+    dataset: z.string(),
+    objects: z.int().describe('how many were read and hashed'),
+    sound: z.boolean().describe('nothing is damaged; the copy may yet be behind'),
+    problems: z
+      .array(
+        z.object({
+          code: z
+            .string()
+            .describe('CORRUPT, MISSING, PATH_UNSAFE, MALFORMED, or BEHIND: announced and not here'),
+          message: z.string(),
+          oid: z.string().optional(),
+          branch: z.string().optional(),
+          member: member.optional(),
+        }),
+      )
+      .readonly(),
+  })
+  .meta({ id: 'DatasetVerification' })
+
+export const collectedSchema = usageSchema.shape.collected.unwrap().meta({ id: 'Collected' })
+
 export const commitSchema = z
   .object({
     oid,
@@ -93,3 +141,6 @@ export const committedSchema = z
 
 export type DatasetView = z.output<typeof datasetSchema>
 export type CommitView = z.output<typeof commitSchema>
+export type DatasetDetail = z.output<typeof datasetDetailSchema>
+export type DatasetVerification = z.output<typeof verificationSchema>
+export type Usage = z.output<typeof usageSchema>

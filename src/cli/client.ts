@@ -4,9 +4,10 @@ import { z } from 'zod'
 import { PROBLEM_MEDIA_TYPE, problemSchema } from '../api/problems.ts'
 import { WHEREABOUTS_FILE } from '../api/whereabouts.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
-import { clientTimeoutMs } from '../base/limits.ts'
+import { clientTimeoutMs, clientWorkTimeoutMs } from '../base/limits.ts'
 import { TOKEN_FILE } from '../identity/access-token.ts'
 import { knownCode } from './exit-codes.ts'
+import { patientFetch } from './patient-fetch.ts'
 
 /** Where a node is, and what opens it. */
 export interface Address {
@@ -111,6 +112,13 @@ export class ApiClient {
     return this.#tell('PUT', path, schema, { headers, body: JSON.stringify(value) })
   }
 
+  /** Work that is done while it is waited for, however long that takes; hanging up ends it where that is safe. */
+  work<T>(path: string, schema: z.ZodType<T>, value: unknown = {}): Promise<T> {
+    const headers = { 'content-type': 'application/json' }
+    const signal = AbortSignal.timeout(clientWorkTimeoutMs)
+    return this.#tell('POST', path, schema, { headers, body: JSON.stringify(value), signal, patient: true })
+  }
+
   /** A deletion that tells what it did. */
   remove<T>(path: string, schema: z.ZodType<T>, query: Query): Promise<T> {
     return this.#tell('DELETE', path, schema, { query })
@@ -159,17 +167,16 @@ export class ApiClient {
     for (const [name, value] of Object.entries(asking.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value))
     }
-    const { body, signal } = asking
-    const init: RequestInit & { duplex?: 'half' } = {
+    const { body, signal, patient = body instanceof ReadableStream } = asking
+    const init = {
       method,
       headers: { ...asking.headers, authorization: `Bearer ${this.token}` },
-      redirect: 'error',
-      ...(body === undefined ? {} : { body, duplex: 'half' }),
+      ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
     }
     let response: Response
     try {
-      response = await fetch(url, init)
+      response = await (patient ? patientFetch(url, init) : fetch(url, { ...init, redirect: 'error' }))
     } catch (cause) {
       throw this.#unreachable(cause)
     }
@@ -189,7 +196,11 @@ export class ApiClient {
   }
 }
 
-type AskingWithBody = Asking & { body?: string | ReadableStream<Uint8Array> }
+type AskingWithBody = Asking & {
+  body?: string | ReadableStream<Uint8Array>
+  /** The answer may take long to begin. */
+  patient?: boolean
+}
 
 /** A problem of the API as the error that it was on the node. */
 async function failureOf(response: Response): Promise<NodeError> {

@@ -1,76 +1,98 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { type DatasetView, datasetSchema } from '../api/dataset-views.ts'
-import { type Output, type Pair, shortId } from './output.ts'
+import { datasetDetailSchema, datasetSchema } from '../api/dataset-views.ts'
+import { parseCount } from './arguments.ts'
+import { policyOption } from './dataset-import.ts'
+import { datasetText, sizeText } from './dataset-text.ts'
+import { shortId } from './output.ts'
 import type { Act } from './session.ts'
 
 interface NewOptions {
-  name: string
+  name?: string
   description?: string
+  policy?: string
+  replicas?: number
 }
 
 /** Which datasets there are: `add`, `list`, `show`. */
 export function datasetShelfCommands(dataset: Command, act: Act): void {
   dataset
     .command('add')
-    .description('make a new, empty dataset that the federation shares')
+    .description('make a new, empty dataset')
     .requiredOption('--name <name>', 'name of the dataset')
     .option('--description <text>', 'what is in it')
+    .addOption(policyOption())
+    .option(
+      '--replicas <count>',
+      'how many members beside this one are to keep a copy; all by default',
+      parseCount,
+    )
     .action(
-      act(async (session, { name, description }: NewOptions) => {
+      act(async (session, options: NewOptions) => {
         const client = await session.connect()
-        const added = await client.post('/datasets', datasetSchema, { name, description })
-        session.out.result(added, () => `The dataset ${added.name} exists and is empty.`)
+        const added = await client.post('/datasets', datasetSchema, options)
+        session.out.result(added, () => {
+          const fill = `"maoctl dataset import DIRECTORY --into ${added.name}" puts something into it`
+          return `The dataset ${added.name} exists and is empty (${added.policy}); ${fill}.`
+        })
       }),
     )
 
   dataset
     .command('list')
-    .description('list the datasets of the federation')
+    .description('list the datasets of the federation, and those that are only here')
     .action(
       act(async (session) => {
         const client = await session.connect()
         const datasets = await client.get('/datasets', z.array(datasetSchema))
         session.out.result(datasets, () => {
-          const rows = datasets.map(({ name, truth, branches, replicated, description }) => {
-            return [
-              name,
-              shortId(truth),
-              String(branches.length),
-              replicated ? 'yes' : 'not yet',
-              description,
-            ]
-          })
-          return session.out.table(['name', 'truth', 'branches', 'replicated', 'description'], rows)
+          if (datasets.length === 0) {
+            return 'There is no dataset yet; "maoctl dataset import DIRECTORY --name NAME" makes one.'
+          }
+          const rows = datasets.map((each) => [
+            each.name,
+            each.policy,
+            shortId(each.truth),
+            String(each.branches.length),
+            sizeText(each.size),
+            replicasText(each.replicas),
+            hereText(each),
+            each.description,
+          ])
+          const head = ['name', 'policy', 'truth', 'branches', 'size', 'copies', 'here', 'description']
+          return session.out.table(head, rows)
         })
       }),
     )
 
   dataset
     .command('show <name>')
-    .description("show one dataset with its members' branches")
+    .description(
+      'show one dataset: policy, copies, members and their branches, what it takes here, what is odd',
+    )
     .action(
       act(async (session, name: string) => {
         const client = await session.connect()
-        const shown = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
-        session.out.result(shown, () => render(session.out, shown))
+        const shown = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetDetailSchema)
+        session.out.result(shown, () => datasetText(session.out, shown))
       }),
     )
 }
 
-function render(out: Output, dataset: DatasetView): string {
-  const { name, description, policy, createdBy, truth, replicated, branches } = dataset
-  const pairs: Pair[] = [
-    ['name', name],
-    ...(description === '' ? [] : [['about', description] as Pair]),
-    ['policy', policy],
-    ['created by', createdBy],
-    ['truth', truth ?? 'none yet'],
-    ['replicated', replicated ? 'all announced heads are here' : 'not all announced heads are here yet'],
-  ]
-  if (branches.length === 0) return out.pairs(pairs)
-  const rows = branches.map(({ branch, commit, member, present }) => {
-    return [branch, shortId(commit), member, present ? 'yes' : 'not yet']
-  })
-  return `${out.pairs(pairs)}\n\n${out.table(['branch', 'commit', 'member', 'here'], rows)}`
+/** How many hold it beside its owner, of how many are wanted. */
+function replicasText({ wanted, actual }: { wanted?: number | undefined; actual: number }): string {
+  return wanted === undefined ? String(actual) : `${actual}/${wanted}`
+}
+
+function hereText({
+  followed,
+  replicated,
+  why,
+}: {
+  followed: boolean
+  replicated: boolean
+  why: string
+}): string {
+  if (!followed) return `no: ${why}`
+  return replicated ? `yes: ${why}` : `not yet: ${why}`
 }

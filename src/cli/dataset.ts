@@ -4,6 +4,7 @@ import { datasetCloneCommands } from './dataset-clone.ts'
 import { datasetImportCommand } from './dataset-import.ts'
 import { datasetPushCommand } from './dataset-push.ts'
 import { datasetShelfCommands } from './dataset-shelf.ts'
+import { datasetUpkeepCommands } from './dataset-upkeep.ts'
 import type { Act } from './session.ts'
 import { truthCommand } from './truth.ts'
 
@@ -15,5 +16,6 @@ export function datasetCommands(program: Command, act: Act): void {
   datasetBrowseCommands(dataset, act)
   datasetCloneCommands(dataset, act)
   datasetPushCommand(dataset, act)
+  datasetUpkeepCommands(dataset, act)
   truthCommand(dataset, act)
 }

@@ -143,7 +143,8 @@ export function spanText(ms: number): string {
 export function bytesText(bytes: number): string {
   if (bytes < 1_024) return `${bytes} bytes`
   if (bytes < 1_024 ** 2) return `${(bytes / 1_024).toFixed(1)} KiB`
-  return `${(bytes / 1_024 ** 2).toFixed(1)} MiB`
+  if (bytes < 1_024 ** 3) return `${(bytes / 1_024 ** 2).toFixed(1)} MiB`
+  return `${(bytes / 1_024 ** 3).toFixed(1)} GiB`
 }
 
 /** Such as `1 file` and `2 files`. */

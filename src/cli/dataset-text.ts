@@ -1,0 +1,125 @@
+import type { DatasetDetail } from '../api/dataset-views.ts'
+import { bytesText, countText, type Output, type Pair, shortId, timeText } from './output.ts'
+
+const POLICIES: Readonly<Record<DatasetDetail['policy'], string>> = {
+  shared: 'shared: members may copy it',
+  'local-only': 'local-only: it never leaves this node',
+  'compute-only': 'compute-only: others know of it, and its objects stay where they are',
+}
+
+/** Everything that is known of one dataset, for people. */
+export function datasetText(out: Output, dataset: DatasetDetail): string {
+  const parts = [
+    out.pairs(facts(dataset)),
+    branchTable(out, dataset),
+    replicaTable(out, dataset),
+    oddities(out, dataset),
+  ]
+  return parts.filter((part) => part !== '').join('\n\n')
+}
+
+function facts(dataset: DatasetDetail): Pair[] {
+  const {
+    name,
+    description,
+    policy,
+    createdBy,
+    livesAt,
+    truth,
+    followed,
+    why,
+    replicated,
+    size,
+    usage,
+    upstream,
+  } = dataset
+  const copied = replicated ? 'all that was announced is here' : 'not all that was announced is here yet'
+  return [
+    ['name', name],
+    ...optional('about', description),
+    ['policy', POLICIES[policy]],
+    ...optional('lives at', livesAt),
+    ['created by', createdBy],
+    ['truth', truth ?? 'none yet'],
+    ['copied here', `${followed ? 'yes' : 'no'}: ${why}`],
+    ...(followed ? [['replicated', copied] as Pair] : []),
+    ['copies', copiesText(dataset)],
+    ...optional('size', size === undefined ? '' : sizeText(size)),
+    ...optional('on this disk', usageText(usage)),
+    ...optional('packed', packedText(usage)),
+    ...optional('upstream', upstream === undefined ? '' : `${upstream.branch} of ${upstream.url}`),
+  ]
+}
+
+function optional(name: string, value: string | undefined): Pair[] {
+  return value === undefined || value === '' ? [] : [[name, value]]
+}
+
+function copiesText({ replicas: { wanted, actual, current } }: DatasetDetail): string {
+  const asked = wanted === undefined ? '' : ` of ${wanted} wanted`
+  return `${actual}${asked} beside its owner, ${current} of them up to date`
+}
+
+export function sizeText(size: DatasetDetail['size']): string {
+  if (size === undefined) return '-'
+  return size.files === undefined
+    ? bytesText(size.bytes)
+    : `${bytesText(size.bytes)}, ${countText(size.files, 'file')}`
+}
+
+function usageText(usage: DatasetDetail['usage']): string {
+  if (usage === undefined) return ''
+  const bound = usage.quotaBytes === undefined ? '' : ` of ${bytesText(usage.quotaBytes)} allowed`
+  const full = usage.full === undefined ? '' : '; it is full, and nothing more comes in'
+  return `${bytesText(usage.bytes)}${bound} in ${countText(usage.objects, 'object')}${full}`
+}
+
+function packedText(usage: DatasetDetail['usage']): string {
+  return usage?.collected === undefined
+    ? ''
+    : `${timeText(usage.collected.lastMs)}, into ${countText(usage.collected.packs, 'pack')}`
+}
+
+function branchTable(out: Output, { branches }: DatasetDetail): string {
+  if (branches.length === 0) return ''
+  const rows = branches.map(({ branch, commit, member, announced, present }) => {
+    return [branch, shortId(commit), member, present ? (announced ? 'yes' : 'only here') : 'not yet']
+  })
+  return out.table(['branch', 'commit', 'member', 'here'], rows)
+}
+
+function replicaTable(out: Output, { replicas }: DatasetDetail): string {
+  if (replicas.members.length === 0) return ''
+  const rows = replicas.members.map(({ member, complete, current, bytes }) => {
+    return [member, complete ? 'all' : 'part', current ? 'yes' : 'behind', bytesText(bytes)]
+  })
+  return out.table(['copy at', 'holds', 'up to date', 'size'], rows)
+}
+
+/** What somebody should look at: rewritten branches, members that contradict themselves, heads that are not followed. */
+function oddities(out: Output, { resets, equivocations, ignored }: DatasetDetail): string {
+  const lines = [
+    ...resets.map(({ member, branch, from, to, count, reason }) => {
+      const often = count > 1 ? `, ${count} times so far` : ''
+      return `${out.style('yellow', 'rewritten')}: ${member} moved ${branch} from ${shortId(from)} to ${shortId(to)}${often}: ${reason}`
+    }),
+    ...equivocations.map(({ member, sequence, heads }) => {
+      const told = heads.map(({ branches }) => commitsText(branches)).join(' and ')
+      return `${out.style('red', 'contradiction')}: ${member} signed two heads as its number ${sequence}: ${told}`
+    }),
+    ...ignored.map(({ member, reason, sequence }) => {
+      const why =
+        reason === 'replayed'
+          ? 'it is older than one that was here'
+          : 'it is about another dataset of this name'
+      return `${out.style('yellow', 'not followed')}: head ${sequence} of ${member}: ${why}`
+    }),
+  ]
+  return lines.join('\n')
+}
+
+function commitsText(branches: Readonly<Record<string, string>>): string {
+  return Object.entries(branches)
+    .map(([branch, commit]) => `${branch} at ${shortId(commit)}`)
+    .join(', ')
+}

@@ -1,0 +1,48 @@
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+
+export interface PatientRequest {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | ReadableStream<Uint8Array>
+  readonly signal?: AbortSignal
+}
+
+/**
+ * What `fetch` does, for answers that may take hours to begin: the built-in one gives up on the first byte after five
+ * minutes, and has no word for longer. Follows no redirects.
+ *
+ * @throws what the connection, the body or the signal ends with.
+ */
+export async function patientFetch(
+  url: URL,
+  { method, headers, body, signal }: PatientRequest,
+): Promise<Response> {
+  const start = url.protocol === 'https:' ? requestHttps : requestHttp
+  const options = { method, headers, ...(signal === undefined ? {} : { signal }) }
+  const asking = start(url, options)
+  const answered = new Promise<Response>((resolve, reject) => {
+    asking.once('error', reject)
+    asking.once('response', (answer) => {
+      const told = new Headers()
+      for (const [name, value] of Object.entries(answer.headers)) {
+        for (const each of [value ?? []].flat()) told.append(name, each)
+      }
+      const status = answer.statusCode ?? 0
+      const bytes =
+        status === 204 || status === 304 ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>)
+      const response = new Response(bytes, { status, headers: told })
+      Object.defineProperty(response, 'url', { value: url.href })
+      resolve(response)
+    })
+  })
+  if (!(body instanceof ReadableStream)) {
+    asking.end(body)
+    return answered
+  }
+  // What the body fails with ends the request, and so comes out of it; a refusal may come before all was sent.
+  pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), asking).catch(() => undefined)
+  return answered
+}
