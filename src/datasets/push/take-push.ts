@@ -106,19 +106,15 @@ async function* aliveWhile(
   work: Promise<void>,
   voice: PushVoice,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let isDone = false
+  const done = new AbortController()
   const end = work.then(
-    () => {
-      isDone = true
-    },
-    () => {
-      isDone = true
-    },
+    () => done.abort(),
+    () => done.abort(),
   )
-  for (;;) {
-    await Promise.race([end, delay(pushWordIntervalMs)])
-    if (isDone) break
-    yield* voice.alive()
+  while (!done.signal.aborted) {
+    const pause = delay(pushWordIntervalMs, done.signal).catch(() => undefined)
+    await Promise.race([end, pause])
+    if (!done.signal.aborted) yield* voice.alive()
   }
   await work
 }
