@@ -8,7 +8,7 @@ import type { UpstreamSettings } from '../../src/datasets/upstream/upstreams.ts'
 import { type DatasetNode, startDatasetNode } from '../support/dataset-node.ts'
 import { type GitHttpServer, selfSigned, startGitHttpServer } from '../support/git-http-server.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { type UpstreamRepository, upstreamRepository } from '../support/upstream-repository.ts'
+import { agreeOn, type UpstreamRepository, upstreamRepository } from '../support/upstream-repository.ts'
 
 const PASSWORD = 'pa55 w:rd/ü'
 
@@ -192,13 +192,7 @@ test('what the server says against a push comes back clean and short, and nothin
   assert.equal(await repository.tip(), ahead)
   await repository.git('update-ref', 'refs/heads/main', `${ahead}~1`)
   await alice.datasets.upstreams.pull('data')
-  const { commit } = await alice.datasets.commitDirectory({
-    dataset: 'data',
-    step: 'upstream',
-    directory: await temporaryDirectory(t),
-    message: 'Nothing is left',
-  })
-  await alice.datasets.moveTruth('data', commit)
+  await agreeOn(alice, await temporaryDirectory(t))
   const hook = join(repository.path, 'hooks', 'pre-receive')
   await writeFile(hook, '#!/bin/sh\nprintf "\\033[31mmain is protected\\033[0m $HTTP_X\\n" >&2\nexit 1\n', {
     mode: 0o755,

@@ -47,7 +47,7 @@ export async function startDatasetNode(
     members,
     streams: network,
     onConnect: (connected) => network.onConnect(connected),
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     log: silentLogger,
   })
   const events: DatasetEvent[] = []

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import type { DatasetNode } from './dataset-node.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 const run = promisify(execFile)
@@ -79,4 +80,22 @@ export async function upstreamRepository(test: Pick<TestContext, 'after'>): Prom
       call(['-C', path, 'for-each-ref', '--format=%(objectname)', `refs/heads/${branch}`]),
     git: (...words) => call(['-C', path, ...words]),
   }
+}
+
+/** Moves the ground truth of `data` forward to these files, as a round does. @returns the commit. */
+export async function agreeOn(
+  { datasets }: Pick<DatasetNode, 'datasets'>,
+  directory: string,
+): Promise<string> {
+  const repository = await datasets.repository('data')
+  const truth = await datasets.truth('data')
+  const commit = await repository.writeCommit({
+    tree: await repository.writeTreeFromDirectory(directory),
+    parents: truth === undefined ? [] : [truth],
+    message: 'A round agreed',
+    author: { name: 'round', email: 'round@mao.invalid' },
+    timeMs: Date.now(),
+  })
+  await datasets.moveTruth('data', commit)
+  return commit
 }

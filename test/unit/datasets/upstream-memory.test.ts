@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { upstreamPauseMaxMs } from '../../../src/base/limits.ts'
+import { lackOfConsent, nextCall } from '../../../src/datasets/upstream/upstream-memory.ts'
+
+test('consent is to one address and one branch', () => {
+  const agreed = { url: 'https://a.org/x', branch: 'main' }
+  assert.equal(lackOfConsent(agreed, { ...agreed }), undefined)
+  assert.equal(lackOfConsent(undefined, agreed), 'never-asked')
+  assert.equal(lackOfConsent(agreed, { ...agreed, url: 'https://a.org/x/' }), 'changed')
+  assert.equal(lackOfConsent(agreed, { ...agreed, branch: 'Main' }), 'changed')
+})
+
+test('failures make the pauses longer, up to a bound, and a success ends that', () => {
+  let order = { everyMs: 60_000, push: false, nextMs: 0, failures: 0 }
+  const pauses: number[] = []
+  for (let i = 0; i < 14; i += 1) {
+    order = nextCall(order, true, 1_000)
+    pauses.push(order.nextMs - 1_000)
+  }
+  assert.deepEqual(pauses.slice(0, 4), [60_000, 120_000, 240_000, 480_000])
+  assert.equal(pauses.at(-1), upstreamPauseMaxMs)
+  assert.equal(nextCall(order, false, 1_000).nextMs, 61_000)
+  // What was ordered to be rare is never called more often than that.
+  const rare = { ...order, everyMs: 10 * upstreamPauseMaxMs, failures: 40 }
+  assert.equal(nextCall(rare, true, 0).nextMs, rare.everyMs)
+})
