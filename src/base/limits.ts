@@ -5,6 +5,7 @@
  */
 import { DAY_MS, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
+export * from './limits-admission.ts'
 export * from './limits-datasets.ts'
 export * from './limits-etcd.ts'
 export * from './limits-heads.ts'

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { NodeError } from '../../base/errors.ts'
-import { nameFault, unsafePath } from './path-rules.ts'
 import type { CommitInfo, FileMode, NewCommit, Person, TreeFile } from './repository.ts'
+import { nameOf, oidBehind, scanTree } from './tree-scan.ts'
 
 export const DIRECTORY_MODE = '40000'
 
@@ -16,7 +16,6 @@ export interface TreeEntry {
 }
 
 const OID = /^[0-9a-f]{40}$/
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** A full SHA-1 object id; nothing else may reach git as an argument in its place. */
 export function isOid(text: string): boolean {
@@ -103,25 +102,9 @@ function sortKey({ mode, name }: Pick<TreeEntry, 'mode' | 'name'>): Buffer {
 export function decodeTree(oid: string, bytes: Uint8Array): TreeEntry[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   const entries: TreeEntry[] = []
-  let at = 0
-  while (at < buffer.length) {
-    const space = buffer.indexOf(0x20, at)
-    const nul = space === -1 ? -1 : buffer.indexOf(0, space)
-    if (nul === -1 || nul + 21 > buffer.length) {
-      throw new NodeError('GIT_FAILED', `The object ${oid} is no tree that can be read`, { oid })
-    }
-    const name = decodeName(buffer.subarray(space + 1, nul))
-    const mode = buffer.toString('latin1', at, space)
-    const fault = nameFault(name) ?? (isMode(mode) ? undefined : `has the mode ${mode.slice(0, 8)}`)
-    if (fault !== undefined) throw unsafePath(name, fault)
-    const entry = { mode: mode as TreeEntry['mode'], name, oid: buffer.toString('hex', nul + 1, nul + 21) }
-    const previous = entries.at(-1)
-    if (previous !== undefined && Buffer.compare(sortKey(previous), sortKey(entry)) >= 0) {
-      throw unsafePath(name, 'is given twice or out of order')
-    }
-    entries.push(entry)
-    at = nul + 21
-  }
+  scanTree(oid, buffer, (mode, start, end) => {
+    entries.push({ mode, name: nameOf(buffer, start, end), oid: oidBehind(buffer, end) })
+  })
   return entries
 }
 
@@ -165,17 +148,4 @@ export function nestTrees(files: readonly TreeFile[]): NestedTrees {
     return oid
   }
   return { root: encode(top), trees }
-}
-
-function isMode(mode: string): mode is TreeEntry['mode'] {
-  return mode === '100644' || mode === '100755' || mode === '120000' || mode === DIRECTORY_MODE
-}
-
-function decodeName(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    // Shown with a replacement character, which the rules refuse in turn.
-    return new TextDecoder().decode(bytes) || '\ufffd'
-  }
 }

@@ -1,89 +1,123 @@
-import { createHash } from 'node:crypto'
-import fs from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import git from 'isomorphic-git'
-import { messageOf, NodeError } from '../../base/errors.ts'
-import { packInMemoryBytesMax } from '../../base/limits.ts'
+import { rm } from 'node:fs/promises'
+import { isNodeError, NodeError } from '../../base/errors.ts'
+import { blobBytesMax, packInMemoryBytesMax, packInMemoryObjectsMax } from '../../base/limits.ts'
+import { ADMISSION_BOUNDS, Admission, type AdmissionBounds, type QuarantineParts } from './admission.ts'
 import { movePacks } from './git-directory.ts'
 import { ObjectReader } from './isomorphic-objects.ts'
-import { referred } from './object-links.ts'
+import { checkCommit } from './object-format.ts'
+import { type Link, referred } from './object-links.ts'
 import { meterPack } from './pack-meter.ts'
-import { scanPack } from './pack-scan.ts'
+import { openPack, unpack } from './pack-unpack.ts'
+import { encodeEntry, PackFile } from './pack-writer.ts'
 import { withoutGit } from './remote.ts'
 import type { Quarantine } from './repository.ts'
 import { measureRepository } from './repository-size.ts'
 
-/** Where isomorphic-git trusts what it is given, this checks: the checksum, sizes unpacked, and that nothing is missing. */
+/** Checks what git would: the pack, formats, links; then, as everywhere, our bounds and rules. */
 export class IsomorphicQuarantine implements Quarantine {
-  readonly #path: string
-  readonly #place: string
-  readonly #release: () => void
-  #received: readonly string[] = []
+  readonly #parts: QuarantineParts
+  readonly #bounds: AdmissionBounds
+  readonly #admission: Admission
+  readonly #types = new Map<string, string>()
+  /** What received objects refer to, by id. */
+  readonly #links = new Map<string, string>()
 
-  constructor(path: string, place: string, release: () => void = () => undefined) {
-    this.#release = release
-    this.#path = path
-    this.#place = place
+  constructor(parts: QuarantineParts) {
+    this.#parts = parts
+    const bounds = { ...ADMISSION_BOUNDS, ...parts.bounds }
+    this.#bounds = {
+      ...bounds,
+      bytesMax: Math.min(bounds.bytesMax, packInMemoryBytesMax),
+      fileBytesMax: Math.min(bounds.fileBytesMax, blobBytesMax),
+    }
+    this.#admission = new Admission(this.#bounds, parts.shapes)
   }
 
   async fetchRemote(): Promise<string> {
     throw withoutGit()
   }
 
+  /** Deltas are resolved for good: a chain of thousands of them would be walked at every reading. */
   async receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-    const chunks: Uint8Array[] = []
-    for await (const chunk of meterPack(pack, packInMemoryBytesMax)) {
-      signal.throwIfAborted()
-      chunks.push(chunk)
-    }
-    const bytes = Buffer.concat(chunks)
-    const checksum = createHash('sha1').update(bytes.subarray(0, -20)).digest()
-    if (!checksum.equals(bytes.subarray(-20))) {
-      throw new NodeError('PACK_REJECTED', 'The checksum of the received pack does not hold')
-    }
-    if (scanPack(bytes) === 0) return
-    const filepath = `objects/pack/pack-${checksum.toString('hex')}.pack`
-    await writeFile(join(this.#place, filepath), bytes)
+    const received = await this.#gather(pack, signal)
+    const objects = openPack(received)
+    const made = await PackFile.create(this.#parts.place, objects, packInMemoryBytesMax)
     try {
-      const { oids } = await git.indexPack({ fs, dir: this.#place, gitdir: this.#place, filepath, cache: {} })
-      this.#received = oids
+      for await (const { oid, type, bytes, packed } of unpack(received)) {
+        signal.throwIfAborted()
+        this.#judge(oid, type, bytes)
+        await made.add(oid, packed ?? (await encodeEntry(type, bytes)))
+      }
+      if (objects > 0) await made.keep()
     } catch (cause) {
-      throw new NodeError(
-        'PACK_REJECTED',
-        `The received pack does not unpack: ${messageOf(cause)}`,
-        {},
-        { cause },
-      )
+      if (!isNodeError(cause, 'TOO_LARGE')) throw cause
+      throw new NodeError('PACK_REJECTED', cause.message, cause.data, { cause })
+    } finally {
+      await made.close()
     }
   }
 
   async admit(wants: readonly string[], signal: AbortSignal): Promise<void> {
-    const reader = new ObjectReader(this.#place, this.#path)
-    const types = new Map<string, string>()
-    const needed: [oid: string, type: string][] = wants.map((oid) => [oid, 'commit'])
-    for (const oid of this.#received) {
+    const reader = new ObjectReader(this.#parts.path)
+    for (const oid of wants) this.#link([oid, 'commit'])
+    for (const [oid, type] of this.#links) {
       signal.throwIfAborted()
-      const found = await reader.find(oid)
-      if (found === undefined)
-        throw new NodeError('PACK_REJECTED', `The object ${oid} cannot be read`, { oid })
-      types.set(oid, found.type)
-      needed.push(...referred(oid, found.type, found.bytes))
-    }
-    for (const [oid, type] of needed) {
-      if (!types.has(oid)) types.set(oid, (await reader.find(oid))?.type ?? 'missing object')
-      if (types.get(oid) === type) continue
+      const found = this.#types.get(oid) ?? (await reader.find(oid))?.type ?? 'missing object'
+      if (found === type) continue
       throw new NodeError('PACK_REJECTED', `A ${type} ${oid} is needed and did not come`, { oid })
     }
-    await movePacks(this.#place, this.#path)
+    // Directories that are here already are read as well, where it is not known how deep they are.
+    for (let next = this.#admission.needed(); next.length > 0; next = this.#admission.needed()) {
+      for (const oid of next) {
+        signal.throwIfAborted()
+        this.#admission.tree(oid, Buffer.from(await reader.read(oid, 'tree')))
+      }
+    }
+    this.#admission.shapes()
+    await movePacks(this.#parts.place, this.#parts.path)
   }
 
   async size(): Promise<number> {
-    return (await measureRepository(this.#place)).bytes
+    return (await measureRepository(this.#parts.place)).bytes
   }
 
   async discard(): Promise<void> {
-    this.#release()
-    await rm(this.#place, { recursive: true, force: true, maxRetries: 3 })
+    this.#parts.release()
+    await rm(this.#parts.place, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  async #gather(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Buffer> {
+    const chunks: Uint8Array[] = []
+    const { bytesMax } = this.#bounds
+    try {
+      for await (const chunk of meterPack(pack, bytesMax)) {
+        signal.throwIfAborted()
+        chunks.push(chunk)
+      }
+    } catch (cause) {
+      if (!isNodeError(cause, 'PACK_REJECTED') || bytesMax < packInMemoryBytesMax) throw cause
+      const message = `${cause.message}; a node with the git program takes more: install git`
+      throw new NodeError('PACK_REJECTED', message, cause.data, { cause })
+    }
+    return Buffer.concat(chunks)
+  }
+
+  #judge(oid: string, type: string, bytes: Buffer): void {
+    this.#admission.object(oid, type, bytes.length)
+    this.#types.set(oid, type)
+    if (type === 'tree') this.#admission.tree(oid, bytes)
+    if (type === 'commit') checkCommit(oid, bytes)
+    for (const link of referred(oid, type, bytes)) this.#link(link)
+  }
+
+  #link([oid, type]: Link): void {
+    const known = this.#links.get(oid) ?? type
+    if (known !== type) {
+      throw new NodeError('PACK_REJECTED', `The object ${oid} cannot be a ${type} and a ${known}`, { oid })
+    }
+    this.#links.set(oid, type)
+    if (this.#links.size <= packInMemoryObjectsMax) return
+    const message = `What came refers to more than ${packInMemoryObjectsMax} objects; install git`
+    throw new NodeError('PACK_REJECTED', message)
   }
 }

@@ -5,6 +5,7 @@ import git from 'isomorphic-git'
 import { NodeError } from '../../base/errors.ts'
 import { blobBytesMax, storeQueueMax, treeEntriesMax } from '../../base/limits.ts'
 import { SerialQueue } from '../../base/serial-queue.ts'
+import { type AdmissionBounds, TreeShapes } from './admission.ts'
 import { conflict } from './browse-faults.ts'
 import { findFiles, writeFiles } from './directory-tree.ts'
 import { collectGarbage } from './garbage.ts'
@@ -68,6 +69,7 @@ export class IsomorphicRepository implements PackRepository {
   readonly #moves = new SerialQueue(storeQueueMax)
 
   readonly #gate: RepositoryGate
+  readonly #shapes = new TreeShapes()
 
   constructor(path: string, gate: RepositoryGate = new RepositoryGate()) {
     this.#gate = gate
@@ -252,10 +254,11 @@ export class IsomorphicRepository implements PackRepository {
     throw new NodeError('UNSUPPORTED', message)
   }
 
-  async quarantine(): Promise<Quarantine> {
+  async quarantine(bounds: Partial<AdmissionBounds> = {}): Promise<Quarantine> {
     return this.#gate.together(async () => {
       const place = await makeQuarantine(this.path)
-      return new IsomorphicQuarantine(this.path, place, this.#gate.lend())
+      const parts = { path: this.path, place, shapes: this.#shapes, bounds, release: this.#gate.lend() }
+      return new IsomorphicQuarantine(parts)
     })
   }
 

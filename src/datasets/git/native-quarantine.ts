@@ -1,11 +1,18 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isNodeError, NodeError } from '../../base/errors.ts'
-import { packObjectsMax, unpackedBytesMax } from '../../base/limits.ts'
-import { movePacks, packedIds } from './git-directory.ts'
-import { decodeTree } from './git-objects.ts'
+import { treeBytesMax } from '../../base/limits.ts'
+import {
+  ADMISSION_BOUNDS,
+  Admission,
+  type AdmissionBounds,
+  type QuarantineParts,
+  type TreeShapes,
+} from './admission.ts'
+import { movePacks } from './git-directory.ts'
 import type { GitProgram } from './git-program.ts'
-import { readKinds, readObjects } from './native-objects.ts'
+import { IdTable } from './id-table.ts'
+import { readBatch } from './native-batch.ts'
 import { fetchRemote } from './native-remote.ts'
 import { indexPack, rejected } from './native-transfer.ts'
 import type { RemoteCall } from './remote.ts'
@@ -17,16 +24,19 @@ export class NativeQuarantine implements Quarantine {
   readonly #git: GitProgram
   readonly #path: string
   readonly #place: string
+  readonly #shapes: TreeShapes
+  readonly #bounds: AdmissionBounds
   readonly #release: () => void
   /** git fetch walks what it has received by itself; a pack taken alone is walked by us. */
   #connected = false
 
-  /** @param path the real repository. @param place the quarantine, already laid out. */
-  constructor(git: GitProgram, path: string, place: string, release: () => void = () => undefined) {
-    this.#release = release
+  constructor(git: GitProgram, parts: QuarantineParts) {
     this.#git = git
-    this.#path = path
-    this.#place = place
+    this.#path = parts.path
+    this.#place = parts.place
+    this.#shapes = parts.shapes
+    this.#bounds = { ...ADMISSION_BOUNDS, ...parts.bounds }
+    this.#release = parts.release
   }
 
   async fetchRemote(call: RemoteCall, branch: string, signal: AbortSignal): Promise<string> {
@@ -36,24 +46,17 @@ export class NativeQuarantine implements Quarantine {
   }
 
   receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: ReceiveOptions): Promise<void> {
-    return indexPack(this.#git, this.#place, pack, signal, options)
+    const { bytesMax } = this.#bounds
+    return indexPack(this.#git, this.#place, pack, signal, { ...options, bytesMax })
   }
 
   async admit(wants: readonly string[], signal: AbortSignal): Promise<void> {
-    const oids = await this.#received()
-    if (oids.length > packObjectsMax) {
-      throw new NodeError('PACK_REJECTED', `${oids.length} objects came, at most ${packObjectsMax} are taken`)
-    }
-    const kinds = await readKinds(this.#git, this.#place, [...oids, ...wants], signal)
-    const stranger = wants.find((oid) => kinds.get(oid)?.type !== 'commit')
-    if (stranger !== undefined) {
-      throw new NodeError('PACK_REJECTED', `The commit ${stranger} was asked for and did not come`, {
-        commit: stranger,
-      })
-    }
+    const ended = new AbortController()
+    const both = AbortSignal.any([signal, ended.signal])
     // Side by side, since each is mostly a process of its own; both have ended before anything is moved or removed.
-    const checks = [this.#judge(oids, kinds, signal)]
-    if (!this.#connected) checks.push(this.#checkConnected(wants, signal))
+    const checks = [this.#judge(wants, both)]
+    if (!this.#connected) checks.push(this.#checkConnected(wants, both))
+    for (const check of checks) check.catch((error: unknown) => ended.abort(error))
     await Promise.allSettled(checks)
     await Promise.all(checks)
     await movePacks(this.#place, this.#path)
@@ -69,44 +72,55 @@ export class NativeQuarantine implements Quarantine {
   }
 
   /** Every object received, whether or not anything leads to it: all of them would become ours. */
-  async #received(): Promise<string[]> {
+  async #received(): Promise<IdTable[]> {
     const directory = join(this.#place, 'objects', 'pack')
     const indexes = (await readdir(directory)).filter((name) => name.endsWith('.idx'))
-    const ids = await Promise.all(
-      indexes.map(async (name) => packedIds(await readFile(join(directory, name)))),
-    )
-    return ids.flat()
+    return Promise.all(indexes.map((name) => IdTable.read(join(directory, name))))
   }
 
-  async #judge(
+  async #judge(wants: readonly string[], signal: AbortSignal): Promise<void> {
+    const received = await this.#received()
+    const admission = new Admission(this.#bounds, this.#shapes)
+    const ids = [...wants, ...received.flatMap((table) => [...table.without()])]
+    const trees: string[] = []
+    const onObject = (index: number, type: string, size: number) => {
+      const oid = ids[index] as string
+      if (index >= wants.length) {
+        admission.object(oid, type, size)
+        if (type === 'tree') trees.push(oid)
+      } else if (type !== 'commit') throw notWanted(oid)
+    }
+    try {
+      await readBatch(this.#git, this.#place, linesOf(ids), { onObject }, signal)
+    } catch (error) {
+      const missing = isNodeError(error, 'NOT_FOUND') ? String(error.data.oid) : undefined
+      throw missing === undefined ? error : notWanted(missing)
+    }
+    // Directories that are here already are read as well, where it is not known how deep they are.
+    for (let next = trees; next.length > 0; next = admission.needed()) {
+      const asked = next
+      const onContent = (index: number, bytes: Buffer) => admission.tree(asked[index] as string, bytes)
+      await this.#readTrees(asked, onContent, signal)
+    }
+    admission.shapes()
+  }
+
+  async #readTrees(
     oids: readonly string[],
-    kinds: ReadonlyMap<string, { type: string; size: number }>,
+    onContent: (index: number, bytes: Buffer) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const trees: string[] = []
-    let bytes = 0
-    for (const oid of oids) {
-      const kind = kinds.get(oid)
-      bytes += kind?.size ?? 0
-      if (kind?.type === 'tree') trees.push(oid)
-      else if (kind?.type !== 'blob' && kind?.type !== 'commit') {
-        throw new NodeError('PACK_REJECTED', `The object ${oid} is a ${kind?.type}; datasets hold none`, {
-          oid,
-        })
-      }
+    const onObject = (index: number, type: string, size: number) => {
+      const oid = oids[index] as string
+      if (type !== 'tree') throw new NodeError('PACK_REJECTED', `The object ${oid} is no directory`, { oid })
+      if (size > treeBytesMax)
+        throw new NodeError('PACK_REJECTED', `The directory ${oid} is too large`, { oid })
     }
-    if (bytes > unpackedBytesMax) {
-      throw new NodeError(
-        'PACK_REJECTED',
-        `What came has ${bytes} bytes unpacked, at most ${unpackedBytesMax} are taken`,
-      )
+    try {
+      await readBatch(this.#git, this.#place, linesOf(oids), { onObject, onContent }, signal)
+    } catch (error) {
+      throw isNodeError(error, 'NOT_FOUND') ? rejected(error) : error
     }
-    const onTree = async (oid: string, _type: string, content: AsyncIterable<Uint8Array>) => {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of content) chunks.push(chunk)
-      decodeTree(oid, Buffer.concat(chunks))
-    }
-    await readObjects(this.#git, this.#place, trees, onTree, signal)
   }
 
   async #checkConnected(wants: readonly string[], signal: AbortSignal): Promise<void> {
@@ -118,4 +132,13 @@ export class NativeQuarantine implements Quarantine {
       throw isNodeError(error, 'GIT_FAILED') ? rejected(error) : error
     }
   }
+}
+
+function linesOf(oids: readonly string[]): string {
+  return oids.length === 0 ? '' : `${oids.join('\n')}\n`
+}
+
+function notWanted(oid: string): NodeError {
+  const message = `The commit ${oid} was asked for and did not come`
+  return new NodeError('PACK_REJECTED', message, { commit: oid })
 }

@@ -2,6 +2,7 @@ import { resolve as absolute, join } from 'node:path'
 import { isNodeError, NodeError } from '../../base/errors.ts'
 import { blobBytesMax, treeEntriesMax } from '../../base/limits.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
+import { type AdmissionBounds, TreeShapes } from './admission.ts'
 import { conflict, noCommit, noFile } from './browse-faults.ts'
 import { findFiles, writeFiles } from './directory-tree.ts'
 import { collectGarbage } from './garbage.ts'
@@ -66,6 +67,7 @@ export class NativeRepository implements PackRepository {
   readonly #git: GitProgram
   readonly #browse: NativeBrowse
   readonly #gate: RepositoryGate
+  readonly #shapes = new TreeShapes()
 
   constructor(git: GitProgram, path: string, gate: RepositoryGate = new RepositoryGate()) {
     this.#gate = gate
@@ -311,10 +313,11 @@ export class NativeRepository implements PackRepository {
     return serveStatelessRead(this.#git, this.path, read, signal)
   }
 
-  async quarantine(): Promise<Quarantine> {
+  async quarantine(bounds: Partial<AdmissionBounds> = {}): Promise<Quarantine> {
     return this.#gate.together(async () => {
       const place = await makeQuarantine(this.path)
-      return new NativeQuarantine(this.#git, this.path, place, this.#gate.lend())
+      const parts = { path: this.path, place, shapes: this.#shapes, bounds, release: this.#gate.lend() }
+      return new NativeQuarantine(this.#git, parts)
     })
   }
 

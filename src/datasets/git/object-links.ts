@@ -1,8 +1,11 @@
 import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
 import { DIRECTORY_MODE, decodeCommit, decodeTree } from './git-objects.ts'
 
+/** An object by its id, and the type it has to have there. */
+export type Link = [oid: string, type: string]
+
 /** What an object refers to, and so has to be here as well. @throws NodeError PACK_REJECTED, PATH_UNSAFE */
-export function referred(oid: string, type: string, bytes: Uint8Array): [oid: string, type: string][] {
+export function referred(oid: string, type: string, bytes: Uint8Array): Link[] {
   try {
     if (type === 'blob') return []
     if (type === 'tree') {
@@ -13,7 +16,7 @@ export function referred(oid: string, type: string, bytes: Uint8Array): [oid: st
     }
     if (type === 'commit') {
       const { tree, parents } = decodeCommit(oid, bytes)
-      return [[tree, 'tree'], ...parents.map((parent): [string, string] => [parent, 'commit'])]
+      return [[tree, 'tree'], ...parents.map((parent): Link => [parent, 'commit'])]
     }
   } catch (cause) {
     if (isNodeError(cause, 'PATH_UNSAFE')) throw cause

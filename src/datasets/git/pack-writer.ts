@@ -23,37 +23,19 @@ const PACK_TYPES: Readonly<Record<string, number>> = { commit: 1, tree: 2, blob:
 /** Gathered before it is written: one write for many small objects. */
 const WRITE_BYTES = 1024 * 1024
 
-/**
- * The header, then each object, compressed one after another; the checksum is the receiver's to add.
- *
- * @throws NodeError NOT_FOUND
- */
-export async function* packEntries(
-  source: ObjectSource,
-  oids: readonly string[],
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1')
-  header.writeUInt32BE(oids.length, 8)
-  yield header
-  for (const oid of oids) {
-    const found = await source.find(oid)
-    const type = PACK_TYPES[found?.type ?? '']
-    if (found === undefined || type === undefined) {
-      throw new NodeError('NOT_FOUND', `There is no object ${oid} here`, { oid })
-    }
-    yield Buffer.concat([entryHeader(type, found.bytes.length), await compress(found.bytes)])
-  }
-}
-
-/** The same as one pack, its checksum behind it. */
+/** A pack of these objects, compressed one after another, its checksum behind it. @throws NodeError NOT_FOUND */
 export async function* encodePack(
   source: ObjectSource,
   oids: readonly string[],
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const sum = createHash('sha1')
-  for await (const part of packEntries(source, oids)) {
-    sum.update(part)
-    yield part
+  const header = packHeader(oids.length)
+  sum.update(header)
+  yield header
+  for (const oid of oids) {
+    const entry = await readEntry(source, oid)
+    sum.update(entry)
+    yield entry
   }
   yield sum.digest()
 }
@@ -68,65 +50,115 @@ export async function writePack(
   path: string,
   source: ObjectSource,
   oids: readonly string[],
-  options: { readonly bytesMax: number; readonly signal?: AbortSignal | undefined },
+  { bytesMax, signal }: { readonly bytesMax: number; readonly signal?: AbortSignal | undefined },
 ): Promise<string | undefined> {
   if (oids.length === 0) return undefined
-  const directory = join(path, 'objects', 'pack')
-  const temporary = join(directory, `tmp_pack_${randomUUID()}`)
-  const handle = await open(temporary, 'wx')
+  const pack = await PackFile.create(path, oids.length, bytesMax)
   try {
-    const { sum, entries } = await fillPack(handle, source, oids, options)
-    await handle.sync()
-    await handle.close()
-    const name = `pack-${sum.toString('hex')}`
-    if (!(await exists(join(directory, `${name}.idx`)))) {
-      await writeIndex(`${temporary}.idx`, encodeIndex(entries, sum))
-      // git finds a pack by its index, so that one comes last.
-      await rename(temporary, join(directory, `${name}.pack`))
-      await rename(`${temporary}.idx`, join(directory, `${name}.idx`))
-      await syncDirectory(directory)
+    for (const oid of oids) {
+      signal?.throwIfAborted()
+      await pack.add(oid, await readEntry(source, oid))
     }
-    return name
+    return await pack.keep()
   } finally {
-    await handle.close()
-    await rm(temporary, { force: true })
-    await rm(`${temporary}.idx`, { force: true })
+    await pack.close()
   }
 }
 
-async function fillPack(
-  handle: FileHandle,
-  source: ObjectSource,
-  oids: readonly string[],
-  { bytesMax, signal }: { readonly bytesMax: number; readonly signal?: AbortSignal | undefined },
-): Promise<{ sum: Buffer; entries: Entry[] }> {
-  const sum = createHash('sha1')
-  const entries: Entry[] = []
-  let waiting: Uint8Array[] = []
-  let [offset, held, index] = [0, 0, -1]
-  const flush = async () => {
-    await handle.writeFile(Buffer.concat(waiting))
-    waiting = []
-    held = 0
+/** One pack in the making. */
+export class PackFile {
+  readonly #directory: string
+  readonly #temporary: string
+  readonly #handle: FileHandle
+  readonly #bytesMax: number
+  readonly #sum = createHash('sha1')
+  readonly #entries: Entry[] = []
+  #waiting: Uint8Array[] = []
+  #held = 0
+  #offset = 0
+
+  private constructor(directory: string, temporary: string, handle: FileHandle, bytesMax: number) {
+    this.#directory = directory
+    this.#temporary = temporary
+    this.#handle = handle
+    this.#bytesMax = bytesMax
   }
-  for await (const part of packEntries(source, oids)) {
-    signal?.throwIfAborted()
-    if (index >= 0) entries.push({ oid: oids[index] as string, offset, crc: crc32(part) })
-    index += 1
-    offset += part.length
-    if (offset > bytesMax) {
-      const message = `Without the git program a pack has at most ${bytesMax} bytes; install git`
-      throw new NodeError('TOO_LARGE', message, { bytesMax })
+
+  /** @param objects how many will be added. */
+  static async create(path: string, objects: number, bytesMax: number): Promise<PackFile> {
+    const directory = join(path, 'objects', 'pack')
+    const temporary = join(directory, `tmp_pack_${randomUUID()}`)
+    const pack = new PackFile(directory, temporary, await open(temporary, 'wx'), bytesMax)
+    await pack.#write(packHeader(objects))
+    return pack
+  }
+
+  /** @param entry from `encodeEntry`. @throws NodeError TOO_LARGE */
+  async add(oid: string, entry: Uint8Array): Promise<void> {
+    this.#entries.push({ oid, offset: this.#offset, crc: crc32(entry) })
+    await this.#write(entry)
+  }
+
+  /** Gives it its name, for good. @returns the name without extension. */
+  async keep(): Promise<string> {
+    const sum = this.#sum.digest()
+    this.#waiting.push(sum)
+    await this.#flush()
+    await this.#handle.sync()
+    const name = `pack-${sum.toString('hex')}`
+    const file = join(this.#directory, name)
+    if (await exists(`${file}.idx`)) return name
+    await writeDurable(`${this.#temporary}.idx`, encodeIndex(this.#entries, sum))
+    // git finds a pack by its index, so that one comes last.
+    await rename(this.#temporary, `${file}.pack`)
+    await rename(`${this.#temporary}.idx`, `${file}.idx`)
+    await syncDirectory(this.#directory)
+    return name
+  }
+
+  /** Removes what has not got its name. */
+  async close(): Promise<void> {
+    await this.#handle.close()
+    await rm(this.#temporary, { force: true })
+    await rm(`${this.#temporary}.idx`, { force: true })
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    this.#offset += bytes.length
+    if (this.#offset > this.#bytesMax) {
+      const message = `Without the git program a pack has at most ${this.#bytesMax} bytes; install git`
+      throw new NodeError('TOO_LARGE', message, { bytesMax: this.#bytesMax })
     }
-    sum.update(part)
-    waiting.push(part)
-    held += part.length
-    if (held >= WRITE_BYTES) await flush()
+    this.#sum.update(bytes)
+    this.#waiting.push(bytes)
+    this.#held += bytes.length
+    if (this.#held >= WRITE_BYTES) await this.#flush()
   }
-  const digest = sum.digest()
-  waiting.push(digest)
-  await flush()
-  return { sum: digest, entries }
+
+  async #flush(): Promise<void> {
+    await this.#handle.writeFile(Buffer.concat(this.#waiting))
+    this.#waiting = []
+    this.#held = 0
+  }
+}
+
+/** @throws NodeError GIT_FAILED for a type that datasets do not hold. */
+export async function encodeEntry(type: string, bytes: Uint8Array): Promise<Buffer> {
+  const number = PACK_TYPES[type]
+  if (number === undefined) throw new NodeError('GIT_FAILED', `Datasets hold no ${type}`)
+  return Buffer.concat([entryHeader(number, bytes.length), await compress(bytes)])
+}
+
+async function readEntry(source: ObjectSource, oid: string): Promise<Buffer> {
+  const found = await source.find(oid)
+  if (found === undefined) throw new NodeError('NOT_FOUND', `There is no object ${oid} here`, { oid })
+  return encodeEntry(found.type, found.bytes)
+}
+
+function packHeader(objects: number): Buffer {
+  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1')
+  header.writeUInt32BE(objects, 8)
+  return header
 }
 
 /** Sorted by id: how many ids begin with each byte or a lower one, the ids, their checksums, their places. */
@@ -157,7 +189,7 @@ function encodeIndex(entries: readonly Entry[], packSum: Buffer): Buffer {
   return Buffer.concat([body, createHash('sha1').update(body).digest()])
 }
 
-async function writeIndex(path: string, bytes: Buffer): Promise<void> {
+async function writeDurable(path: string, bytes: Buffer): Promise<void> {
   const handle = await open(path, 'wx')
   try {
     await handle.writeFile(bytes)

@@ -3,6 +3,7 @@
  * program and isomorphic-git; test/contract/repository.test.ts holds both to the same answers, ids and errors.
  */
 import type { ByteStream } from '../../network/byte-stream.ts'
+import type { AdmissionBounds } from './admission.ts'
 import type { PushResult, PushWish, RemoteCall } from './remote.ts'
 
 /** A file, an executable file, a symbolic link. */
@@ -206,8 +207,8 @@ export interface PackRepository extends Repository {
    * @throws NodeError UNSUPPORTED, GIT_FAILED
    */
   serveRead(read: StatelessRead, signal: AbortSignal): AsyncIterable<Uint8Array>
-  /** A place apart for objects that a peer sends. */
-  quarantine(): Promise<Quarantine>
+  /** A place apart for objects that a peer sends; `bounds` are for a caller that has less room than others. */
+  quarantine(bounds?: Partial<AdmissionBounds>): Promise<Quarantine>
   /**
    * Brings commits to branches of a repository that is no member's, each only forward.
    *

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isNodeError, NodeError } from '../../../src/base/errors.ts'
@@ -11,7 +12,8 @@ import {
   objectId,
 } from '../../../src/datasets/git/git-objects.ts'
 import { meterPack, PackHeader } from '../../../src/datasets/git/pack-meter.ts'
-import { scanPack } from '../../../src/datasets/git/pack-scan.ts'
+import { unpack } from '../../../src/datasets/git/pack-unpack.ts'
+import { nameFault } from '../../../src/datasets/git/path-rules.ts'
 
 const OID = '1'.repeat(40)
 
@@ -73,16 +75,64 @@ test('any bytes are a tree, or an error of ours; they never make an entry agains
   )
 })
 
-test('any bytes are a pack, or an error of ours', () => {
+test('any bytes are a pack, or an error of ours', async () => {
   const header = Buffer.from('PACK\0\0\0\x02\0\0\0\x03', 'latin1')
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      assert.throws(
-        () => scanPack(Buffer.concat([header, bytes, Buffer.alloc(20)])),
-        (error) => isNodeError(error, 'PACK_REJECTED'),
-      )
-    }),
+  const property = fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
+    const body = Buffer.concat([header, bytes])
+    const pack = Buffer.concat([body, createHash('sha1').update(body).digest()])
+    await assert.rejects(
+      async () => {
+        for await (const object of unpack(pack)) assert.ok(object.oid)
+      },
+      (error) => isNodeError(error, 'PACK_REJECTED'),
+    )
+  })
+  await fc.assert(property)
+})
+
+test('a name in a tree is judged as it is anywhere else, whichever way its bytes go', () => {
+  const part = fc.constantFrom(
+    ...[
+      'con',
+      'CON',
+      'prn',
+      'aux',
+      'nul',
+      'com1',
+      'COM\u00b9',
+      'lpt9',
+      'conin$',
+      'a',
+      'é',
+      'x',
+      'data',
+      'csv',
+    ],
+    ...['.git', 'git~1', '.', '..', '-', '_', '\u200c', ':', ' ', '~', '~1', '\\', '/', '\x01', '\ufffd'],
   )
+  const names = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(''))
+  fc.assert(
+    fc.property(names, (name) => {
+      const bytes = Buffer.concat([Buffer.from(`100644 ${name}\0`), Buffer.alloc(20)])
+      const read = () => decodeTree(OID, bytes)
+      if (nameFault(name) === undefined) assert.equal(read()[0]?.name, name)
+      else assert.throws(read, (error) => isNodeError(error, 'PATH_UNSAFE'), JSON.stringify(name))
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a file and a directory of one name are found, however many names stand between them', () => {
+  const entry = (mode: string, name: string) => Buffer.from(`${mode} ${name}\0${'1'.repeat(20)}`, 'latin1')
+  const between = ['a-b', 'a-b-c', 'a.c', 'a.c.d']
+  const middle = between.map((name) => entry('100644', name))
+  const twice = Buffer.concat([entry('100644', 'a'), ...middle, entry('40000', 'a')])
+  assert.throws(
+    () => decodeTree(OID, twice),
+    (error) => isNodeError(error, 'PATH_UNSAFE') && error.data.path === 'a',
+  )
+  const once = Buffer.concat([...middle, entry('40000', 'a'), entry('100644', 'a0'), entry('40000', 'b')])
+  assert.equal(decodeTree(OID, once).length, 7)
 })
 
 test('the number of objects is found however a pack is cut into chunks', () => {
