@@ -62,7 +62,7 @@ export class Collector implements Startable {
     if (this.#interval !== undefined) return
     this.#stopping = new AbortController()
     for await (const [dataset, note] of this.#parts.table.iterator()) this.#notes.set(dataset, note)
-    this.#interval = setInterval(() => this.#look(), gcLookIntervalMs)
+    this.#interval = setInterval(() => void this.look(), gcLookIntervalMs)
     this.#interval.unref()
   }
 
@@ -87,11 +87,16 @@ export class Collector implements Startable {
     if (this.#quiet !== undefined || this.#interval === undefined) return
     this.#quiet = setTimeout(() => {
       this.#quiet = undefined
-      const touched = [...this.#touched]
-      this.#touched.clear()
-      for (const one of touched) this.#inBackground(one, () => this.#wantsPacking(one))
+      void this.packIngested()
     }, gcQuietMs)
     this.#quiet.unref()
+  }
+
+  /** Packs what much has come into since. @returns when that is done. */
+  async packIngested(): Promise<void> {
+    const touched = [...this.#touched]
+    this.#touched.clear()
+    await Promise.all(touched.map((one) => this.#inBackground(one, () => this.#wantsPacking(one))))
   }
 
   /**
@@ -116,17 +121,20 @@ export class Collector implements Startable {
     await this.#parts.table.del(dataset, DURABLE)
   }
 
-  #look(): void {
+  /** Sees whose turn it is. @returns when those have had it. */
+  async look(): Promise<void> {
     const { accounts, clock, intervalMs, self } = this.#parts
     const nowMs = clock.now()
+    const turns: Promise<void>[] = []
     for (const dataset of accounts.datasets()) {
       if (nowMs < (this.#failedUntil.get(dataset) ?? 0)) continue
       const note = this.#notes.get(dataset)
       const place = placeOf(dataset, self)
-      if (note === undefined) this.#inBackground(dataset, () => this.#firstSeen(dataset))
+      if (note === undefined) turns.push(this.#inBackground(dataset, () => this.#firstSeen(dataset)))
       else if (isDue({ nowMs, lastMs: note.lastMs, intervalMs, place }))
-        this.#inBackground(dataset, async () => true)
+        turns.push(this.#inBackground(dataset, async () => true))
     }
+    await Promise.all(turns)
   }
 
   /** The interval begins to run. @returns whether there is that much already that it should not be waited for. */
@@ -140,13 +148,15 @@ export class Collector implements Startable {
     return size !== undefined && wantsPacking(size, this.#notes.get(dataset))
   }
 
-  #inBackground(dataset: string, wanted: () => Promise<boolean>): void {
-    this.#inTurn(dataset, wanted).catch((error: unknown) => {
+  async #inBackground(dataset: string, wanted: () => Promise<boolean>): Promise<void> {
+    try {
+      await this.#inTurn(dataset, wanted)
+    } catch (error) {
       if (this.#stopping.signal.aborted || isNodeError(error, 'CANCELLED')) return
       const { clock, log } = this.#parts
       this.#failedUntil.set(dataset, clock.now() + gcRetryMs)
       log.warn({ dataset, error: messageOf(error) }, 'a dataset was not collected; it is tried again later')
-    })
+    }
   }
 
   #inTurn(dataset: string, wanted: () => Promise<boolean>): Promise<Collected | undefined> {

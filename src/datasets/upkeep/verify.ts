@@ -1,10 +1,11 @@
 import { isNodeError, messageOf } from '../../base/errors.ts'
 import type { DatasetView } from '../dataset-view.ts'
+import { TRUTH_BRANCH } from '../git/git-directory.ts'
 import type { Problem, Repository } from '../git/repository.ts'
 
 export interface DatasetProblem {
   /**
-   * `BEHIND`: a member has announced what is not here yet. The others: the copy is damaged, or holds what no dataset may.
+   * `BEHIND`: what was announced or agreed is not here yet. The others: the copy is damaged, or holds what no dataset may.
    */
   readonly code: Problem['code'] | 'BEHIND'
   readonly message: string
@@ -39,14 +40,8 @@ export async function verifyDataset(
   const { objects, problems: damages } = await repository.verify(signal)
   signal.throwIfAborted()
   const inTruth = truth === undefined ? undefined : await problemOfTruth(repository, truth)
-  const told = damages.some(({ oid, message }) => message === inTruth?.message || oid === inTruth?.oid)
-  const damaged = inTruth === undefined || told ? damages : [...damages, inTruth]
-  return {
-    dataset,
-    objects,
-    sound: damaged.length === 0,
-    problems: [...damaged, ...behind(branches)],
-  }
+  const all = [...damages, ...(inTruth === undefined ? [] : [inTruth]), ...behind(branches)]
+  return { dataset, objects, sound: all.every(({ code }) => code === 'BEHIND'), problems: all }
 }
 
 /** The announced branches that are not here as announced. Pure. */
@@ -66,7 +61,8 @@ async function problemOfTruth(
 ): Promise<DatasetProblem | undefined> {
   try {
     if (!(await repository.hasCommit(truth))) {
-      return { code: 'MISSING', oid: truth, message: `The ground truth ${truth} is not here` }
+      const message = `The ground truth ${truth} is not here yet`
+      return { code: 'BEHIND', branch: TRUTH_BRANCH, oid: truth, message }
     }
     await repository.listFiles(truth)
     return undefined
