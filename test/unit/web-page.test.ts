@@ -82,7 +82,20 @@ class FakeNode {
         description: HOSTILE,
         policy: 'shared',
         truth: OID,
+        followed: true,
+        why: `one of 2 wanted replicas ${HOSTILE}`,
         replicated: true,
+        replicas: {
+          wanted: 2,
+          actual: 1,
+          current: 0,
+          members: [
+            { member: HOSTILE, complete: true, current: false },
+            { member: 'carol', complete: false, current: false },
+          ],
+        },
+        resets: [{ member: 'bob', branch: 'other-bob', reason: HOSTILE }],
+        equivocations: [{ member: 'bob', sequence: 7 }],
         branches: [
           { branch: 'import-alice', commit: OID, member: 'alice', present: true },
           { branch: 'assess-alice', commit: 'b'.repeat(40), member: 'alice', present: true },
@@ -190,6 +203,9 @@ test('with the token the page shows the node, all of it as text', async (t) => {
     text('datasets'),
     /Ground truth: a{40} \(certificate 2, round observations\/assess\/7, signed by alice, bob\)/,
   )
+  assert.match(text('datasets'), /Policy: shared\. Copied here: ✓ yes: one of 2 wanted replicas/)
+  assert.match(text('datasets'), /Copies: … 1 of 2 wanted, 0 up to date \(/)
+  assert.match(text('datasets'), /✗ bob signed two heads as its number 7… bob has rewritten other-bob: /)
   assert.match(text('datasets'), /import-alicea{10}✓ ground truth✓ here/)
   assert.match(text('datasets'), /assess-aliceb{10}✓ agrees✓ here/)
   assert.match(text('datasets'), /assess-bobc{10}✗ differs: a.csv, b.csv, −lost.csv, …… not here yet/)

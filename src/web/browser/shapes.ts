@@ -32,8 +32,21 @@ export interface Dataset {
   name: string
   description: string
   policy: string
+  livesAt?: string
   truth?: string
+  followed: boolean
+  why: string
   replicated: boolean
+  replicas: {
+    wanted?: number
+    actual: number
+    current: number
+    members: { member: string; complete: boolean; current: boolean }[]
+  }
+  size?: { bytes: number; files?: number }
+  equivocations: { member: string; sequence: number }[]
+  resets: { member: string; branch: string; reason: string }[]
+  upstream?: { url: string; branch: string }
   branches: { branch: string; commit: string; member: string; present: boolean }[]
 }
 

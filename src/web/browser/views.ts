@@ -95,10 +95,51 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
       el('h3', {}, dataset.name),
       ...(dataset.description === '' ? [] : [el('p', {}, dataset.description)]),
       el('p', {}, 'Ground truth: ', shortId(dataset.truth, 40), ` (${certificate})`),
+      el(
+        'p',
+        {},
+        'Policy: ',
+        policyOf(dataset),
+        ' Copied here: ',
+        copiedHere(dataset),
+        ' Copies: ',
+        copies(dataset),
+      ),
+      ...oddities(dataset),
       rows.length === 0
         ? nothing('No member has a branch in it yet.')
         : table(`Heads in ${dataset.name}`, ['Member', 'Branch', 'Commit', 'Compared', 'Copy'], rows),
     )
+  }
+
+  function policyOf({ policy, livesAt, upstream }: Dataset): string {
+    const home = livesAt === undefined ? '' : ` (at ${livesAt})`
+    return `${policy}${home}${upstream === undefined ? '' : `, upstream ${upstream.url}`}.`
+  }
+
+  function copiedHere({ followed, why, replicated }: Dataset): PageElement {
+    if (!followed) return mark('idle', `no: ${why}`)
+    return replicated ? mark('good', `yes: ${why}`) : mark('busy', `not all yet: ${why}`)
+  }
+
+  /** How many members beside the owner hold all of it, and who. */
+  function copies({ replicas: { wanted, actual, current, members } }: Dataset): PageElement {
+    const whole = members.filter(({ complete }) => complete).map(({ member }) => member)
+    const names = whole.length === 0 ? '' : ` (${whole.join(', ')})`
+    const text = `${actual}${wanted === undefined ? '' : ` of ${wanted} wanted`}, ${current} up to date${names}`
+    return mark(wanted !== undefined && actual < wanted ? 'busy' : 'good', text)
+  }
+
+  /** What somebody should look at. */
+  function oddities({ equivocations, resets }: Dataset): PageElement[] {
+    return [
+      ...equivocations.map(({ member, sequence }) => {
+        return el('p', {}, mark('bad', `${member} signed two heads as its number ${sequence}`))
+      }),
+      ...resets.map(({ member, branch, reason }) => {
+        return el('p', {}, mark('busy', `${member} has rewritten ${branch}: ${reason}`))
+      }),
+    ]
   }
 
   /**
