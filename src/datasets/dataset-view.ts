@@ -3,7 +3,7 @@ import type { Item } from '../registry/collection.ts'
 import { ownerOfBranch } from './branches.ts'
 import { type DatasetRecord, idOf } from './dataset-record.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
-import { foreignBranches, type HeadRecord, isOf } from './heads.ts'
+import { foreignBranches, type HeadRecord } from './heads.ts'
 import type { Policy } from './policies.ts'
 
 export interface BranchView {
@@ -106,9 +106,10 @@ export interface Seen {
   readonly owner: string
   readonly followed: boolean
   readonly why: string
-  /** What was certified, where anything was. */
-  readonly agreed?: string | undefined
-  /** The heads that are in the registry, each under `<dataset>/<peer>`. */
+  readonly truth: string | undefined
+  /** This node is where the objects of a dataset are that does not share them. */
+  readonly isHome: boolean
+  /** The heads that are followed, each under `<dataset>/<peer>`. */
   readonly heads: readonly Item<HeadRecord>[]
   /** Heads that are not followed. */
   readonly ignored: readonly IgnoredHeadView[]
@@ -121,11 +122,9 @@ export interface Seen {
 
 /** One dataset as people see it: what was announced, beside what is here. */
 export function viewOf(name: string, seen: Seen): DatasetView {
-  const { record, policy, owner, held, agreed, heads, replicas } = seen
+  const { record, policy, owner, truth, heads, replicas } = seen
   const branches = branchesOf(name, seen)
-  const followable = heads.filter(({ value }) => isOf(value, name, record))
-  const truth = agreed ?? held.get(TRUTH_BRANCH) ?? record.initial
-  const size = sizeOf(followable, replicas)
+  const size = sizeOf(heads, replicas)
   return {
     name,
     id: idOf(name, record),
@@ -137,22 +136,21 @@ export function viewOf(name: string, seen: Seen): DatasetView {
     followed: seen.followed,
     why: seen.why,
     // What nobody gives away is nobody's to copy, and claims no copy.
-    replicated: branches.every((branch) => branch.present),
+    replicated: (policy === 'shared' || seen.isHome) && branches.every((branch) => branch.present),
     replicas,
     ...(size === undefined ? {} : { size }),
     branches,
-    resets: resetsOf(name, followable, seen),
+    resets: resetsOf(name, heads, seen),
     equivocations: seen.equivocations,
     ignored: seen.ignored,
     ...(record.upstream === undefined ? {} : { upstream: record.upstream }),
   }
 }
 
-function branchesOf(name: string, { record, heads, held, members }: Seen): BranchView[] {
+function branchesOf(name: string, { heads, held, members }: Seen): BranchView[] {
   const names = members.list().map((member) => member.name)
   const views = new Map<string, BranchView>()
   for (const { name: key, value } of heads) {
-    if (!isOf(value, name, record)) continue
     const peer = key.slice(name.length + 1)
     const member = members.get(peer)?.name ?? peer
     const foreign = members.isMember(peer) ? foreignBranches(value, member, names) : []

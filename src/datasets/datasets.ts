@@ -1,102 +1,74 @@
 /**
  * The datasets of one node: bare git repositories on its disk, records of them in the registry, and the members' heads
- * that keep the one in step with the other (protocols/dataset-fetch.md).
+ * that keep the one in step with the other (protocols/dataset-heads.md, protocols/dataset-fetch.md). The rooms behind
+ * this door are put together in dataset-rooms.ts.
  */
-import { mkdir } from 'node:fs/promises'
-import type { Clock } from '../base/clock.ts'
-import type { Database } from '../base/database.ts'
-import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
 import type { Logger } from '../base/logger.ts'
-import { parseName } from '../base/names.ts'
-import type { Members } from '../federation/members.ts'
-import type { Streams } from '../network/network.ts'
 import { Collection } from '../registry/collection.ts'
-import type { Registry } from '../registry/registry.ts'
 import { branchOf } from './branches.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import { DATASET_PREFIX, datasetSchema, type SharedRecord } from './dataset-record.ts'
-import { type DatasetView, viewOf } from './dataset-view.ts'
-import { PackServer } from './exchange/pack-server.ts'
-import { receiveBundle } from './founding/bundle.ts'
+import { DATASET_PREFIX, datasetSchema } from './dataset-record.ts'
+import { type DatasetsParts, type Rooms, startRooms } from './dataset-rooms.ts'
+import type { DatasetView } from './dataset-view.ts'
+import type { DatasetChange, Founding } from './foundings.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
 import type { CommitInfo, GitBackend, PackRepository, Quarantine, Repository } from './git/repository.ts'
-import { GroundTruths } from './ground-truths.ts'
-import { type HeadRecord, headSchema } from './heads.ts'
-import {
-  type Adoption,
-  type CommittedDirectory,
-  type DirectoryCommit,
-  OwnBranches,
-  type OwnMove,
-} from './own-branches.ts'
+import { headSchema, type Reset } from './heads.ts'
+import { KnownDatasets } from './known-datasets.ts'
+import type { Adoption, CommittedDirectory, DirectoryCommit } from './own-branches.ts'
 import type { Policy } from './policies.ts'
-import { StockGit } from './push/stock-git.ts'
-import { Replicator } from './replicator.ts'
-import type { DatasetsSettings } from './settings.ts'
-import { type BackendChoice, chooseBackend, Shelf } from './shelf.ts'
-import { Upkeep } from './upkeep/upkeep.ts'
-import { type UpstreamSettings, Upstreams } from './upstream/upstreams.ts'
+import type { StockGit } from './push/stock-git.ts'
+import type { LocalCopy } from './removals.ts'
+import { REPLICAS_PREFIX, replicaSchema } from './replicas.ts'
+import type { Upkeep } from './upkeep/upkeep.ts'
+import type { Upstreams } from './upstream/upstreams.ts'
 
-export interface DatasetsParts {
-  /** Where the repositories lie, as `<name>.git`. */
-  readonly directory: string
-  readonly backend: BackendChoice
-  readonly settings: DatasetsSettings
-  readonly upstreams: UpstreamSettings
-  readonly database: Database
-  readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch'>
-  readonly members: Pick<Members, 'get' | 'list' | 'self' | 'isMember' | 'onChange'>
-  readonly streams: Streams
-  /** Hears of each peer that becomes connected (`Network.onConnect`). */
-  readonly onConnect: (connected: (peer: string) => void) => () => void
-  /** Commits of a dataset that runs name: they are kept. */
-  readonly commitsOfRuns?: (dataset: string) => readonly string[]
-  readonly clock: Clock
-  readonly log: Logger
-}
+export type { DatasetsParts } from './dataset-rooms.ts'
+export type { DatasetChange, Founding } from './foundings.ts'
+export type { LocalCopy } from './removals.ts'
 
-/** What whoever founds a dataset may say of it. */
-export interface Founding {
-  readonly description?: string
-  /** `shared` by default. */
-  readonly policy?: Policy
-  /** How many members beside this one are to keep a copy; every one by default. */
-  readonly replicas?: number
-}
-
-const IMPORT_STEP = 'import'
-
-interface Rooms {
-  readonly shelf: Shelf
-  readonly replicator: Replicator
-  readonly own: OwnBranches
-  readonly truths: GroundTruths
-  readonly upkeep: Upkeep
-  readonly stockGit: StockGit
-  readonly upstreams: Upstreams
+/** A reset of a branch of this node, which is named itself or by its step. */
+export interface ResetRequest {
+  readonly dataset: string
+  readonly step?: string
+  readonly branch?: string
+  /** The commit to go to. */
+  readonly to: string
+  readonly reason: string
 }
 
 export class Datasets implements Startable {
   readonly #parts: DatasetsParts
   readonly #log: Logger
-  readonly #records: Collection<SharedRecord>
-  readonly #heads: Collection<HeadRecord>
+  readonly #known: KnownDatasets
   readonly #listeners = new Set<(event: DatasetEvent) => void>()
+  readonly #start: (running: StopStack) => Promise<void>
   #rooms: Rooms | undefined
   #running: StopStack | undefined
 
   constructor(parts: DatasetsParts) {
     this.#parts = parts
     this.#log = parts.log.child({ room: 'datasets' })
-    const { registry } = parts
-    this.#records = new Collection({
-      registry,
-      prefix: DATASET_PREFIX,
-      schema: datasetSchema,
-      log: this.#log,
-    })
-    this.#heads = new Collection({ registry, prefix: '/heads/', schema: headSchema, log: this.#log })
+    const { registry, database, streams } = parts
+    const [log, self] = [this.#log, streams.peerId]
+    const records = new Collection({ registry, prefix: DATASET_PREFIX, schema: datasetSchema, log })
+    const heads = new Collection({ registry, prefix: '/heads/', schema: headSchema, log })
+    const replicas = new Collection({ registry, prefix: REPLICAS_PREFIX, schema: replicaSchema, log })
+    this.#known = new KnownDatasets({ self, database, registry, records })
+    const asked = {
+      show: (name: string) => this.show(name),
+      truth: (name: string) => this.truth(name),
+      repository: (name: string) => this.#repository(name),
+      quarantine: (name: string) => this.quarantine(name),
+    }
+    const emit = (event: DatasetEvent) => this.#emit(event)
+    const shared = { ...parts, log, records, heads, replicas, known: this.#known, asked, emit }
+    this.#start = (running) =>
+      startRooms(shared, running, (rooms) => {
+        this.#rooms = rooms
+      })
   }
 
   /** @throws NodeError INVALID_CONFIG when the git program is asked for and not there. */
@@ -140,11 +112,8 @@ export class Datasets implements Startable {
   }
 
   /** Founds an empty dataset. @throws NodeError INVALID_NAME, ALREADY_EXISTS. */
-  async add(name: string, { description = '' }: Founding = {}): Promise<DatasetView> {
-    this.#checkNew(name)
-    await this.#inside.shelf.open(name)
-    const createdBy = this.#parts.members.self().name
-    await this.#records.put(name, { description, policy: 'shared', createdBy })
+  async add(name: string, founding: Founding = {}): Promise<DatasetView> {
+    await this.#inside.foundings.add(name, founding)
     return this.show(name)
   }
 
@@ -153,18 +122,8 @@ export class Datasets implements Startable {
    *
    * @throws NodeError INVALID_NAME, ALREADY_EXISTS, PATH_UNSAFE, INVALID_INPUT (no such directory).
    */
-  async importDirectory(
-    name: string,
-    directory: string,
-    { description = '' }: Founding = {},
-  ): Promise<DatasetView> {
-    this.#checkNew(name)
-    const createdBy = this.#parts.members.self().name
-    const message = `Import ${name}\n\nDataset: ${name}\nImported-By: ${createdBy}\n`
-    const { commit } = await this.#inside.own.commit({ dataset: name, step: IMPORT_STEP, directory, message })
-    // Last, so that a dataset exists only when its beginning does.
-    await this.#records.put(name, { description, policy: 'shared', initial: commit, createdBy })
-    await this.#inside.truths.settle(name)
+  async importDirectory(name: string, directory: string, founding: Founding = {}): Promise<DatasetView> {
+    await this.#inside.foundings.importDirectory(name, directory, founding)
     return this.show(name)
   }
 
@@ -176,29 +135,111 @@ export class Datasets implements Startable {
   async importBundle(
     name: string,
     bundle: AsyncIterable<Uint8Array>,
-    { description = '', signal = new AbortController().signal }: Founding & { signal?: AbortSignal } = {},
+    { signal = new AbortController().signal, ...founding }: Founding & { signal?: AbortSignal } = {},
   ): Promise<DatasetView> {
-    this.#checkNew(name)
-    const { shelf, own, truths } = this.#inside
-    const createdBy = this.#parts.members.self().name
-    const { commit } = await receiveBundle(await shelf.open(name), bundle, signal)
-    const branch = branchOf(IMPORT_STEP, createdBy)
-    // An import that a crash has cut off after this line is taken up again by the next one.
-    await own.adopt({ dataset: name, branch, commit, from: shelf.branches(name).get(branch) })
-    await this.#records.put(name, { description, policy: 'shared', initial: commit, createdBy })
-    await truths.settle(name)
+    await this.#inside.foundings.importBundle(name, bundle, founding, signal)
     return this.show(name)
+  }
+
+  /** Changes what is said of a dataset. @throws NodeError DATASET_NOT_FOUND, CONFLICT (another member's claim). */
+  async edit(name: string, change: DatasetChange): Promise<DatasetView> {
+    await this.#inside.foundings.edit(name, change)
+    return this.show(name)
+  }
+
+  /** Ends a dataset for everybody; copies stay where they are. @throws NodeError DATASET_NOT_FOUND, FORBIDDEN. */
+  remove(name: string): Promise<void> {
+    return this.#inside.removals.remove(name)
+  }
+
+  /**
+   * Deletes this node's copies of a dataset, and copies it no more.
+   *
+   * @throws NodeError NOT_FOUND, CONFLICT when it is in use, or, unless forced, when no other member holds all of it.
+   */
+  removeLocal(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    return this.#inside.removals.removeLocal(name, options)
   }
 
   /** Sorted by name. */
   list(): DatasetView[] {
-    return this.#records.list().map(({ name, value }) => this.#view(name, value))
+    return this.#known.list().map((known) => this.#inside.showing.view(known))
+  }
+
+  /** The copies on this node's disk, those of datasets that are no more included. */
+  listLocal(): Promise<LocalCopy[]> {
+    return this.#inside.removals.list()
   }
 
   /** @throws NodeError DATASET_NOT_FOUND */
   async show(name: string): Promise<DatasetView> {
-    await this.repository(name)
-    return this.#view(name, this.#record(name))
+    this.#known.need(name)
+    await this.#inside.shelf.openIfHere(name)
+    return this.#inside.showing.view(this.#known.need(name))
+  }
+
+  /** What counts here. @throws NodeError DATASET_NOT_FOUND */
+  policy(name: string): Policy {
+    return this.#known.need(name).policy
+  }
+
+  /** When the dataset was founded, ms since the epoch; 0 where nobody said so. @throws NodeError DATASET_NOT_FOUND */
+  foundedMs(name: string): number {
+    return this.#known.need(name).record.foundedMs ?? 0
+  }
+
+  /** Whether this node copies what members announce. */
+  follows(name: string): boolean {
+    return this.#inside.followed.follows(name)
+  }
+
+  /** Copies a dataset from now on, whatever the rule. @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD. */
+  async follow(name: string): Promise<DatasetView> {
+    this.#inside.obtaining.checkShared(name, 'there is nothing to copy')
+    await this.#inside.followed.choose(name, 'follow')
+    return this.show(name)
+  }
+
+  /** Copies a dataset no more; what is here stays. @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD. */
+  async unfollow(name: string): Promise<DatasetView> {
+    this.#inside.obtaining.checkShared(name, 'there is nothing to copy')
+    await this.#inside.followed.choose(name, 'unfollow')
+    return this.show(name)
+  }
+
+  /**
+   * Brings everything here that members have announced, whether or not the dataset is followed.
+   *
+   * @param options.onProgress hears of what happens to the dataset meanwhile.
+   * @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD, or what fetching throws.
+   */
+  async fetchNow(
+    name: string,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (event: DatasetEvent) => void } = {},
+  ): Promise<DatasetView> {
+    const unhear = this.onEvent((event) => {
+      if ('dataset' in event && event.dataset === name) onProgress?.(event)
+    })
+    try {
+      await this.#inside.obtaining.all(name, signal)
+    } finally {
+      unhear()
+    }
+    return this.show(name)
+  }
+
+  /**
+   * Rewrites a branch of this node, which all others are told, with the reason, and follow.
+   *
+   * @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, NOT_FOUND, COMMIT_NOT_FOUND, INVALID_INPUT.
+   */
+  async reset({ dataset, step, branch, to, reason }: ResetRequest): Promise<Reset> {
+    this.#known.need(dataset)
+    if ((step === undefined) === (branch === undefined)) {
+      throw new NodeError('INVALID_INPUT', 'A reset names either a step or a branch')
+    }
+    const named = branch ?? branchOf(step ?? '', this.#parts.members.self().name)
+    return this.#inside.own.reset({ dataset, branch: named, to, reason })
   }
 
   /** The commits of a branch, newest first; none while nothing was agreed. @throws NodeError DATASET_NOT_FOUND, NOT_FOUND. */
@@ -215,9 +256,9 @@ export class Datasets implements Startable {
     return this.#repository(name)
   }
 
-  /** The agreed commit, else what the dataset was founded with. @throws NodeError DATASET_NOT_FOUND */
+  /** The agreed commit, else what the dataset was founded with; it need not be here. @throws NodeError DATASET_NOT_FOUND */
   async truth(name: string): Promise<string | undefined> {
-    this.#record(name)
+    this.#known.need(name)
     return this.#inside.truths.get(name)
   }
 
@@ -227,7 +268,7 @@ export class Datasets implements Startable {
    * @throws NodeError DATASET_NOT_FOUND, PATH_UNSAFE, INVALID_NAME, CONFLICT.
    */
   async commitDirectory(request: DirectoryCommit): Promise<CommittedDirectory> {
-    this.#record(request.dataset)
+    this.#known.need(request.dataset)
     return this.#inside.own.commit(request)
   }
 
@@ -237,50 +278,59 @@ export class Datasets implements Startable {
    * @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, CONFLICT, NOT_FAST_FORWARD, COMMIT_NOT_FOUND.
    */
   async adoptCommit(request: Adoption): Promise<void> {
-    this.#record(request.dataset)
+    this.#known.need(request.dataset)
     await this.#inside.own.adopt(request)
   }
 
   /** A place for objects that are brought to a dataset, until they are proven. @throws NodeError DATASET_NOT_FOUND */
   async quarantine(name: string): Promise<Quarantine> {
-    this.#record(name)
-    return (await this.#inside.shelf.open(name)).quarantine()
+    return (await this.#repository(name)).quarantine()
   }
 
   /**
    * Makes sure that a commit with all it needs is here.
    *
-   * @throws NodeError DATASET_NOT_FOUND, PEER_UNREACHABLE when nobody who is connected has it, TIMED_OUT when the signal
-   * came first.
+   * @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD where the objects stay elsewhere, COMMIT_NOT_FOUND where nobody
+   * else can have it, PEER_UNREACHABLE when nobody who is connected has it, TIMED_OUT when the signal came first.
    */
   async ensureCommit(dataset: string, commit: string, options: { signal?: AbortSignal } = {}): Promise<void> {
-    if (await (await this.repository(dataset)).hasCommit(commit)) return
-    const author = this.#announcerOf(dataset, commit)
-    try {
-      await this.#inside.replicator.fetch(dataset, [commit], {
-        urgent: true,
-        ...(author === undefined ? {} : { author }),
-        ...options,
-      })
-    } catch (cause) {
-      if (options.signal?.aborted === true) {
-        const message = `The commit ${commit} of ${dataset} did not arrive in time`
-        throw new NodeError('TIMED_OUT', message, { dataset, commit }, { cause })
-      }
-      if (isNodeError(cause, 'PATH_UNSAFE') || isNodeError(cause, 'PACK_REJECTED')) throw cause
-      const message = `No member that is connected could give the commit ${commit} of ${dataset}: ${messageOf(cause)}`
-      throw new NodeError('PEER_UNREACHABLE', message, { dataset, commit }, { cause })
-    }
+    await this.#inside.obtaining.ensure(dataset, commit, options)
   }
 
   /**
-   * Moves the ground truth; only for who holds the certificate that proves it.
+   * Moves the ground truth: of a shared dataset, only for who holds the certificate that proves it; of one on which
+   * nobody votes, for its owner.
    *
-   * @throws NodeError DATASET_NOT_FOUND, COMMIT_NOT_FOUND when the commit is not here yet.
+   * @throws NodeError DATASET_NOT_FOUND, COMMIT_NOT_FOUND when the commit is not here yet, DATASET_WITHHELD when another
+   * member says what the truth is.
    */
   async moveTruth(dataset: string, commit: string): Promise<void> {
-    this.#record(dataset)
+    const { policy, owner } = this.#known.need(dataset)
+    if (policy !== 'shared' && owner !== this.#parts.streams.peerId) {
+      this.#inside.obtaining.checkShared(dataset, 'only its owner says what its ground truth is')
+    }
     await this.#inside.truths.move(dataset, commit)
+    if (policy === 'compute-only') await this.#inside.own.announceTruth(dataset)
+  }
+
+  /** Remembers what was agreed on of a dataset that this node does not copy. @throws NodeError DATASET_NOT_FOUND */
+  noteTruth(dataset: string, commit: string): void {
+    this.#inside.truths.note(dataset, commit)
+  }
+
+  /**
+   * What proves that members have told different members different things: two sealed heads each, the one that is
+   * followed first.
+   *
+   * @throws NodeError DATASET_NOT_FOUND
+   */
+  proofs(
+    name: string,
+  ): { readonly author: string; readonly sequence: number; readonly envelopes: Uint8Array[] }[] {
+    const proofs = this.#inside.equivocations.list(this.#known.need(name).id)
+    return proofs.map(({ author, sequence, heads }) => {
+      return { author, sequence, envelopes: heads.map(({ envelope }) => envelope) }
+    })
   }
 
   /** Hears of what happens to the datasets. @returns how to stop hearing. */
@@ -289,65 +339,8 @@ export class Datasets implements Startable {
     return () => this.#listeners.delete(listener)
   }
 
-  async #start(running: StopStack): Promise<void> {
-    const { directory, backend, settings, database, registry, members, streams, onConnect, clock } =
-      this.#parts
-    const { commitsOfRuns } = this.#parts
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    const [heads, records, log, self] = [this.#heads, this.#records, this.#log, streams.peerId]
-    const emit = (event: DatasetEvent) => this.#emit(event)
-    const upkeep = new Upkeep({
-      ...{ directory, self, settings, database, registry, emit, clock, log },
-      repository: (name) => this.repository(name),
-      show: (name) => this.show(name),
-      truth: (name) => this.truth(name),
-      commitsOfRuns: commitsOfRuns ?? (() => []),
-    })
-    const shelf = new Shelf(directory, await chooseBackend(backend), upkeep.guard)
-    running.push('repositories', () => shelf.close())
-    await shelf.tidy()
-    const replicator = new Replicator({ self, streams, onConnect, members, heads, records, shelf, emit, log })
-    const own = new OwnBranches({ self, members, heads, shelf, replicator, clock })
-    running.push('own branches', () => own.idle())
-    const truths = new GroundTruths({ registry, records, shelf, emit, log })
-    running.push('truths', () => truths.stop())
-    const quarantine = (name: string) => this.quarantine(name)
-    const adopt = (name: string, moves: readonly OwnMove[]) => own.adoptAll(name, moves)
-    const packs = (name: string) => this.#repository(name)
-    const stockGit = new StockGit({ repository: packs, quarantine, adopt, members, log })
-    const upstreams = new Upstreams({
-      ...{ self, members, records, shelf, truths, database, emit, clock, log },
-      settings: this.#parts.upstreams,
-      policyOf: (name) => this.#record(name).policy,
-      adopt: (adoption) => own.adopt(adoption),
-    })
-    this.#rooms = { shelf, replicator, own, truths, upkeep, stockGit, upstreams }
-    await running.start('upkeep', upkeep)
-    for (const { name } of records.list()) await this.#reopen(name, this.#rooms)
-    const mayRead = (peer: string, dataset: string) =>
-      members.isMember(peer) && records.get(dataset)?.value.policy === 'shared'
-    const server = new PackServer({ streams, mayRead, repository: (name) => shelf.open(name), log })
-    running.push(
-      'records',
-      records.watch((name) => truths.settleSoon(name)),
-    )
-    await running.start('pack server', server)
-    await running.start('replicator', replicator)
-    await running.start('upstreams', upstreams)
-  }
-
-  /** One repository that does not open must not keep the node from its other work. */
-  async #reopen(name: string, { truths, own }: Rooms): Promise<void> {
-    try {
-      await truths.settle(name)
-      await own.reconcile(name)
-    } catch (error) {
-      this.#log.error({ dataset: name, error: messageOf(error) }, 'a dataset could not be opened')
-    }
-  }
-
   async #repository(name: string): Promise<PackRepository> {
-    this.#record(name)
+    this.#known.need(name)
     return this.#inside.shelf.open(name)
   }
 
@@ -356,43 +349,18 @@ export class Datasets implements Startable {
     return this.#rooms
   }
 
-  #record(name: string): SharedRecord {
-    const item = this.#records.get(name)
-    if (item === undefined) throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}`, { name })
-    return item.value
-  }
-
-  #checkNew(name: string): void {
-    parseName('dataset', name)
-    if (this.#records.get(name) === undefined) return
-    throw new NodeError('ALREADY_EXISTS', `There is a dataset named ${name} already`, { name })
-  }
-
-  #view(name: string, record: SharedRecord): DatasetView {
-    const held = this.#rooms?.shelf.branches(name) ?? new Map<string, string>()
-    const heads = this.#heads.list(`${name}/`)
-    const replicas = { actual: 0, current: 0, members: [] }
-    const { policy, createdBy: owner } = record
-    const follows = { followed: true, why: 'follows all', replicas, ignored: [], equivocations: [] }
-    return viewOf(name, { record, policy, owner, heads, held, members: this.#parts.members, ...follows })
-  }
-
-  #announcerOf(dataset: string, commit: string): string | undefined {
-    const item = this.#heads
-      .list(`${dataset}/`)
-      .find(({ value }) => Object.values(value.branches).includes(commit))
-    return item?.entry.author
-  }
-
   #emit(event: DatasetEvent): void {
+    const { type } = event
     // The founding commit may just have arrived.
-    if (event.type === 'replicated') this.#rooms?.truths.settleSoon(event.dataset)
+    if (type === 'replicated') this.#rooms?.truths.settleSoon(event.dataset)
+    if (type === 'replicated' || type === 'head' || type === 'reset')
+      this.#rooms?.reports.touch(event.dataset)
     for (const listener of this.#listeners) {
       try {
         listener(event)
       } catch (error) {
         // What has happened has happened: a listener's defect must not look like a failed fetch.
-        this.#log.error({ event: event.type, error: messageOf(error) }, 'a listener to datasets failed')
+        this.#log.error({ event: type, error: messageOf(error) }, 'a listener to datasets failed')
       }
     }
   }

@@ -63,15 +63,37 @@ export function headHash(value: Uint8Array): string {
   return createHash('sha256').update(value).digest('hex')
 }
 
-/** The head that follows `current` when `branch` moves to `commit`. */
+/** What changes from one head to the next. */
+export interface HeadChange {
+  /** Branches that moved. */
+  readonly branches?: HeadRecord['branches']
+  /** Branches that were rewritten. */
+  readonly resets?: HeadRecord['resets']
+  readonly truth?: HeadRecord['truth']
+  readonly size?: HeadRecord['size']
+}
+
+/**
+ * The head that follows `current`.
+ *
+ * @param current the author's head of the same dataset, if there is one.
+ * @param sequence the highest that the author has ever used; the new head goes one above.
+ */
 export function nextHead(
   current: { readonly head: HeadRecord; readonly value: Uint8Array } | undefined,
-  branch: string,
-  commit: string,
+  dataset: string,
+  sequence: number,
+  change: HeadChange,
 ): HeadRecord {
+  const resets = { ...current?.head.resets, ...change.resets }
   return {
-    branches: { ...current?.head.branches, [branch]: commit },
+    dataset,
+    sequence: Math.max(sequence, current?.head.sequence ?? 0) + 1,
+    branches: { ...current?.head.branches, ...change.branches },
     previous: current === undefined ? null : headHash(current.value),
+    ...(Object.keys(resets).length === 0 ? {} : { resets }),
+    ...(change.truth === undefined ? {} : { truth: change.truth }),
+    ...(change.size === undefined ? {} : { size: change.size }),
   }
 }
 
@@ -86,14 +108,20 @@ export interface Kinship {
   readonly announced: string
   readonly heldIsAncestor: boolean
   readonly announcedIsAncestor: boolean
+  /** Why the branch may leave what is held, if there is a reason. */
+  readonly excuse?: Excuse | undefined
 }
 
-export type Move = 'nothing' | 'forward' | 'refuse-rollback' | 'refuse-divergence'
+/** `reset`: its author says so in the head; `equivocation`: what is held is of the one of two heads that lost. */
+export type Excuse = 'reset' | 'equivocation'
 
-/** [MUST] A branch only ever moves forward (dataset-fetch.md D16). */
-export function judgeMove({ held, announced, heldIsAncestor, announcedIsAncestor }: Kinship): Move {
+export type Move = 'nothing' | 'forward' | 'refuse-rollback' | 'refuse-divergence' | Excuse
+
+/** [MUST] A branch only ever moves forward, unless its author has signed a reset of it (dataset-heads.md H6, H8). */
+export function judgeMove({ held, announced, heldIsAncestor, announcedIsAncestor, excuse }: Kinship): Move {
   if (held === announced) return 'nothing'
   if (held === undefined || heldIsAncestor) return 'forward'
+  if (excuse !== undefined) return excuse
   return announcedIsAncestor ? 'refuse-rollback' : 'refuse-divergence'
 }
 

@@ -4,10 +4,14 @@ import { ownHeadTimeoutMs, storeQueueMax } from '../base/limits.ts'
 import { parseName } from '../base/names.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import type { Members } from '../federation/members.ts'
-import type { Collection } from '../registry/collection.ts'
+import type { Collection, Item } from '../registry/collection.ts'
 import { branchOf, ownerOfBranch } from './branches.ts'
+import type { DatasetEvent } from './dataset-events.ts'
+import { TRUTH_BRANCH } from './git/git-directory.ts'
 import type { Repository } from './git/repository.ts'
-import { type HeadRecord, nextHead } from './heads.ts'
+import type { HeadWatch } from './head-watch.ts'
+import { type HeadChange, type HeadRecord, isOf, nextHead, type Reset } from './heads.ts'
+import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Replicator } from './replicator.ts'
 import type { Shelf } from './shelf.ts'
 
@@ -16,8 +20,13 @@ export interface OwnBranchesParts {
   readonly self: string
   readonly members: Pick<Members, 'self' | 'list'>
   readonly heads: Collection<HeadRecord>
+  readonly known: KnownDatasets
+  readonly watch: HeadWatch
   readonly shelf: Shelf
   readonly replicator: Pick<Replicator, 'fetch'>
+  /** Hears of each commit that has come onto a branch of ours, before it is announced. */
+  readonly onCommit: (dataset: string, commit: string, from: string | undefined) => Promise<void>
+  readonly emit: (event: DatasetEvent) => void
   readonly clock: Clock
 }
 
@@ -52,6 +61,16 @@ export interface CommittedDirectory {
   readonly parent?: string
   /** False when the directory held what the branch held already; `commit` is then `parent`. */
   readonly changed: boolean
+}
+
+export interface OwnReset {
+  readonly dataset: string
+  /** A branch `<step>-<node>` of this node. */
+  readonly branch: string
+  /** Is in the repository already. */
+  readonly to: string
+  /** For the other members, who are told. */
+  readonly reason: string
 }
 
 /** The branches that this node alone writes: commits go there, and their heads are announced. */
@@ -95,7 +114,32 @@ export class OwnBranches {
     })
   }
 
-  /** [MUST] Announces what a crash has kept from being announced (dataset-fetch.md D19). */
+  /**
+   * Rewrites a branch of this node and says so, which is durable when it returns: the others follow, and show it.
+   *
+   * @throws NodeError FORBIDDEN when the branch is not ours, NOT_FOUND, COMMIT_NOT_FOUND, INVALID_INPUT (no reason).
+   */
+  reset(request: OwnReset): Promise<Reset> {
+    return this.#inTurn(request.dataset, () => this.#reset(request))
+  }
+
+  /** Tells the others what the truth of a dataset is on which nobody votes. */
+  announceTruth(dataset: string): Promise<void> {
+    return this.#inTurn(dataset, () => this.#announce(dataset, {}))
+  }
+
+  /** Takes back what this node has announced of another dataset of this name. */
+  retract(dataset: string): Promise<void> {
+    return this.#inTurn(dataset, async () => {
+      const { heads, self, known } = this.#parts
+      const [item, now] = [heads.get(`${dataset}/${self}`), known.get(dataset)]
+      if (item !== undefined && now !== undefined && !isOf(item.value, dataset, now.record)) {
+        await heads.remove(`${dataset}/${self}`)
+      }
+    })
+  }
+
+  /** [MUST] Announces what a crash has kept from being announced (dataset-heads.md H11). */
   reconcile(dataset: string): Promise<void> {
     return this.#inTurn(dataset, () => this.#reconcile(dataset))
   }
@@ -119,7 +163,7 @@ export class OwnBranches {
     const parent = await this.#tip(dataset, repository, branch)
     if (parent !== undefined && (await repository.readCommit(parent)).tree === tree) {
       // Also when nothing is new: a crash may have come between the last commit and its announcement.
-      await this.#announce(dataset, branch, parent)
+      await this.#announce(dataset, { [branch]: parent })
       return { branch, commit: parent, tree, parent, changed: false }
     }
     const commit = await repository.writeCommit({
@@ -130,26 +174,25 @@ export class OwnBranches {
       timeMs: timeMs ?? clock.now(),
     })
     await shelf.move(dataset, branch, commit, parent)
-    await this.#announce(dataset, branch, commit)
+    await this.#parts.onCommit(dataset, commit, parent)
+    await this.#announce(dataset, { [branch]: commit })
     return { branch, commit, tree, changed: true, ...(parent === undefined ? {} : { parent }) }
   }
 
   async #adopt(adoption: Adoption): Promise<void> {
     const { dataset, branch, commit } = adoption
     const held = await this.#judgeAdoption(adoption)
-    if (held !== commit) await this.#parts.shelf.move(dataset, branch, commit, held)
-    await this.#announce(dataset, branch, commit)
+    if (held !== commit) {
+      await this.#parts.shelf.move(dataset, branch, commit, held)
+      await this.#parts.onCommit(dataset, commit, held)
+    }
+    await this.#announce(dataset, { [branch]: commit })
   }
 
   /** Where the branch is, if it may move to the commit. */
   async #judgeAdoption({ dataset, branch, commit, from }: Adoption): Promise<string | undefined> {
-    const { members, shelf } = this.#parts
-    const { name } = members.self()
-    const names = members.list().map((member) => member.name)
-    if (ownerOfBranch(branch, names) !== name) {
-      const message = `The branch ${branch} is not ours to move; this node writes branches that end in -${name}`
-      throw new NodeError('FORBIDDEN', message, { dataset, branch })
-    }
+    const { shelf } = this.#parts
+    this.#checkOurs(dataset, branch)
     const repository = await shelf.open(dataset)
     const held = await this.#tip(dataset, repository, branch)
     if (held !== from) {
@@ -163,17 +206,67 @@ export class OwnBranches {
     return held
   }
 
+  async #reset({ dataset, branch, to, reason }: OwnReset): Promise<Reset> {
+    const { shelf, heads, self, known, watch, emit, members } = this.#parts
+    this.#checkOurs(dataset, branch)
+    if (reason.trim() === '') {
+      throw new NodeError('INVALID_INPUT', 'A reset needs a reason, which the other members are shown')
+    }
+    const repository = await shelf.open(dataset)
+    const from = await this.#tip(dataset, repository, branch)
+    if (from === undefined) {
+      throw new NodeError('NOT_FOUND', `There is no branch ${branch} to reset`, { dataset, branch })
+    }
+    if (!(await repository.hasCommit(to))) {
+      throw new NodeError('COMMIT_NOT_FOUND', `The commit ${to} is not here; fetch it first`, { dataset, to })
+    }
+    const announced = this.#current(dataset)?.value.resets?.[branch]?.count ?? 0
+    const followed = watch.markOf(known.need(dataset).id, self)?.resets[branch] ?? 0
+    const count = Math.max(announced, followed) + 1
+    const reset: Reset = { count, from, to, reason: reason.trim() }
+    if (from === to) return reset
+    // Said before it is done: a crash in between is mended by what was said.
+    await this.#announce(dataset, { [branch]: to }, { [branch]: reset })
+    await shelf.move(dataset, branch, to, from)
+    const item = heads.get(`${dataset}/${self}`)
+    if (item !== undefined) await watch.moved(known.need(dataset), item, branch)
+    await this.#parts.onCommit(dataset, to, from)
+    emit({ type: 'reset', dataset, member: members.self().name, branch, ...reset })
+    return reset
+  }
+
+  /** @throws NodeError FORBIDDEN */
+  #checkOurs(dataset: string, branch: string): void {
+    const { members } = this.#parts
+    const { name } = members.self()
+    const names = members.list().map((member) => member.name)
+    if (ownerOfBranch(branch, names) === name) return
+    const message = `The branch ${branch} is not ours to move; this node writes branches that end in -${name}`
+    throw new NodeError('FORBIDDEN', message, { dataset, branch })
+  }
+
+  /** What this node has announced of the dataset that has this name now. */
+  #current(dataset: string): Item<HeadRecord> | undefined {
+    const { heads, known, self } = this.#parts
+    const [item, now] = [heads.get(`${dataset}/${self}`), known.get(dataset)]
+    if (item === undefined || now === undefined || now.policy === 'local-only') return undefined
+    return isOf(item.value, dataset, now.record) ? item : undefined
+  }
+
   /** Where our branch is. A node that lost its disk has announced more than it holds, and gets it back from others. */
   async #tip(dataset: string, repository: Repository, branch: string): Promise<string | undefined> {
-    const { heads, shelf, self, replicator } = this.#parts
-    const announced = heads.get(`${dataset}/${self}`)?.value.branches[branch]
+    const { shelf, replicator } = this.#parts
+    const item = this.#current(dataset)
+    const announced = item?.value.branches[branch]
     const held = shelf.branches(dataset).get(branch)
     if (announced === undefined || announced === held) return held
     if (!(await repository.hasCommit(announced))) {
       const signal = AbortSignal.timeout(ownHeadTimeoutMs)
       await replicator.fetch(dataset, [announced], { signal, urgent: true })
     }
-    if ((await shelf.forward(dataset, branch, announced)) === 'refuse-divergence') {
+    const reset = item?.value.resets?.[branch]
+    const cut = (from: string) => (reset?.from === from && reset.to === announced ? 'reset' : undefined)
+    if ((await shelf.follow(dataset, branch, announced, async (from) => cut(from))) === 'refuse-divergence') {
       const message = `This node has announced ${announced} on ${branch}, but holds ${held}; neither follows the other`
       throw new NodeError('CONFLICT', message, { dataset, branch, announced, held })
     }
@@ -181,26 +274,66 @@ export class OwnBranches {
   }
 
   async #reconcile(dataset: string): Promise<void> {
-    const { heads, shelf, self, members } = this.#parts
-    const repository = await shelf.open(dataset)
+    const { shelf, members, known } = this.#parts
+    const now = known.get(dataset)
+    if (now === undefined || now.policy === 'local-only') return
+    const repository = await shelf.openIfHere(dataset)
+    if (repository === undefined) return
     const { name } = members.self()
     const names = members.list().map((member) => member.name)
+    const late: Record<string, string> = {}
     for (const [branch, held] of shelf.branches(dataset)) {
       if (ownerOfBranch(branch, names) !== name) continue
-      const announced = heads.get(`${dataset}/${self}`)?.value.branches[branch]
+      const announced = this.#current(dataset)?.value.branches[branch]
       if (announced === held) continue
-      const known = announced !== undefined && (await repository.hasCommit(announced))
-      const ahead = known && (await repository.isAncestor(announced, held))
-      if (announced === undefined || ahead) await this.#announce(dataset, branch, held)
+      const isHere = announced !== undefined && (await repository.hasCommit(announced))
+      const ahead = isHere && (await repository.isAncestor(announced, held))
+      const reset = this.#current(dataset)?.value.resets?.[branch]
+      // A reset that was announced and not done is done by whoever moves the branch next.
+      const cut = reset !== undefined && reset.to === announced && reset.from === held
+      if (announced === undefined || (ahead && !cut)) late[branch] = held
     }
+    if (Object.keys(late).length > 0) await this.#announce(dataset, late)
   }
 
-  async #announce(dataset: string, branch: string, commit: string): Promise<void> {
-    const { heads, self } = this.#parts
-    const current = heads.get(`${dataset}/${self}`)
-    if (current?.value.branches[branch] === commit) return
+  async #announce(
+    dataset: string,
+    moved: Record<string, string>,
+    resets?: HeadRecord['resets'],
+  ): Promise<void> {
+    const { heads, self, known, watch } = this.#parts
+    const now = known.get(dataset)
+    // [MUST] What never leaves this node is announced to nobody (H14); what is being founded, once it is there.
+    if (now === undefined || now.policy === 'local-only') return
+    const current = this.#current(dataset)
+    const truth = this.#truth(now)
+    const news = Object.entries(moved).some(([branch, commit]) => current?.value.branches[branch] !== commit)
+    if (!news && resets === undefined && truth === current?.value.truth) return
+    const size =
+      now.policy === 'compute-only'
+        ? await this.#size(dataset, { ...current?.value.branches, ...moved })
+        : undefined
+    const change: HeadChange = { branches: moved, resets, truth, size }
     const before = current === undefined ? undefined : { head: current.value, value: current.entry.value }
-    await heads.put(`${dataset}/${self}`, nextHead(before, branch, commit))
+    const sequence = watch.sequenceOf(now.id, self)
+    await heads.put(`${dataset}/${self}`, nextHead(before, now.id, sequence, change))
+  }
+
+  /** Where nobody votes, the owner's word is the truth. */
+  #truth({ name, policy, owner }: Known): string | undefined {
+    const { self, shelf } = this.#parts
+    return policy === 'compute-only' && owner === self ? shelf.branches(name).get(TRUTH_BRANCH) : undefined
+  }
+
+  /** What the others are told in place of the objects. */
+  async #size(dataset: string, branches: Readonly<Record<string, string>>): Promise<HeadRecord['size']> {
+    const repository = await this.#parts.shelf.open(dataset)
+    const files = new Set<string>()
+    for (const commit of Object.values(branches)) {
+      if (!(await repository.hasCommit(commit))) continue
+      for (const { oid, path } of await repository.listFiles(commit)) files.add(`${oid} ${path}`)
+    }
+    return { bytes: (await repository.size()).bytes, files: files.size }
   }
 
   #inTurn<T>(dataset: string, task: () => Promise<T>): Promise<T> {

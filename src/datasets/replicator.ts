@@ -3,28 +3,26 @@
  * until it is here. What there is to do is read from the registry each time, so a node that was away has the same work
  * before it as one that heard every word (dataset-fetch.md D17).
  */
-import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import {
-  fetchAttemptsMax,
-  fetchesMax,
   fetchRejectedRetryMs,
   fetchRetryFirstMs,
   fetchRetryLongestMs,
   followedHeadsMax,
+  noRoomRetryMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { Semaphore } from '../base/semaphore.ts'
-import { SerialQueue } from '../base/serial-queue.ts'
 import type { Members } from '../federation/members.ts'
 import type { Streams } from '../network/network.ts'
 import type { Collection, Item } from '../registry/collection.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import type { DatasetRecord } from './dataset-record.ts'
-import { fetchCommits } from './exchange/pack-client.ts'
-import type { PackRepository } from './git/repository.ts'
-import { candidates, foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
+import { Fetcher, isRejection } from './exchange/fetcher.ts'
+import type { HeadWatch } from './head-watch.ts'
+import { foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
+import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Shelf } from './shelf.ts'
+import { isNoRoom } from './upkeep/room-left.ts'
 
 export interface ReplicatorParts {
   readonly self: string
@@ -33,7 +31,10 @@ export interface ReplicatorParts {
   readonly onConnect: (connected: (peer: string) => void) => () => void
   readonly members: Pick<Members, 'get' | 'list' | 'isMember' | 'onChange'>
   readonly heads: Collection<HeadRecord>
-  readonly records: Collection<DatasetRecord>
+  readonly known: KnownDatasets
+  readonly watch: HeadWatch
+  /** Whether this node copies the dataset. */
+  readonly follows: (dataset: string) => boolean
   readonly shelf: Shelf
   readonly emit: (event: DatasetEvent) => void
   readonly log: Logger
@@ -56,9 +57,7 @@ export class Replicator implements Startable {
   readonly #parts: ReplicatorParts
   readonly #jobs = new Map<string, Job>()
   readonly #running = new Set<Promise<void>>()
-  readonly #fetches = new Semaphore(fetchesMax, followedHeadsMax)
-  /** One fetch from one member at a time, so that a member that dawdles cannot hold every place. */
-  readonly #turns = new Map<string, SerialQueue>()
+  readonly #fetcher: Fetcher
   /** The revision of each head that was refused, so that it is told once. */
   readonly #refused = new Map<string, number>()
   readonly #unwatch: (() => void)[] = []
@@ -66,16 +65,25 @@ export class Replicator implements Startable {
 
   constructor(parts: ReplicatorParts) {
     this.#parts = parts
+    const { self, streams, members, shelf, log } = parts
+    this.#fetcher = new Fetcher({
+      self,
+      streams,
+      log,
+      isMember: (peer) => members.isMember(peer),
+      repository: (dataset) => shelf.open(dataset),
+      tips: (dataset) => shelf.branches(dataset).values(),
+      onProgress: (dataset, peer, progress) =>
+        parts.emit({ type: 'progress', dataset, member: this.#nameOf(peer), ...progress }),
+    })
   }
 
   async start(): Promise<void> {
     if (this.#unwatch.length > 0) return
     this.#stopping = new AbortController()
-    const { heads, records, members, onConnect } = this.#parts
+    const { heads, members, onConnect } = this.#parts
     this.#unwatch.push(
       heads.watch((name, item) => this.#heard(name, item)),
-      // A head may come before its dataset's record or its author's admission.
-      records.watch((dataset) => this.#noticeAll(`${dataset}/`)),
       members.onChange(() => this.#noticeAll()),
       onConnect(() => this.#hope()),
     )
@@ -101,48 +109,9 @@ export class Replicator implements Startable {
     wants: readonly string[],
     options: { author?: string; round?: number; signal?: AbortSignal; urgent?: boolean } = {},
   ): Promise<void> {
-    const { streams, members, shelf, self } = this.#parts
-    const repository = await shelf.open(dataset)
-    const connected = streams.connectedPeers().filter((peer) => peer !== self && members.isMember(peer))
     const stopping = this.#stopping.signal
     const signal = options.signal === undefined ? stopping : AbortSignal.any([options.signal, stopping])
-    let failure = new NodeError('PEER_UNREACHABLE', 'No member is connected', { dataset, wants })
-    for (const peer of candidates(options.author, connected, options.round ?? 0, fetchAttemptsMax)) {
-      signal.throwIfAborted()
-      const attempt = () => this.#fetchFrom(peer, dataset, repository, wants, signal)
-      try {
-        return await (options.urgent === true ? attempt() : this.#inTurn(peer, attempt))
-      } catch (error) {
-        signal.throwIfAborted()
-        if (!(error instanceof NodeError)) throw error
-        this.#parts.log.debug(
-          { dataset, peer, error: error.message },
-          'a member could not give what was asked',
-        )
-        // What a peer's bytes were refused for tells more than that another peer has none.
-        if (!isRejection(failure)) failure = error
-      }
-    }
-    throw failure
-  }
-
-  async #fetchFrom(
-    peer: string,
-    dataset: string,
-    repository: PackRepository,
-    wants: readonly string[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const missing: string[] = []
-    for (const want of new Set(wants)) if (!(await repository.hasCommit(want))) missing.push(want)
-    if (missing.length === 0) return
-    await fetchCommits(this.#parts.streams, { dataset, repository, peer, wants: missing, signal })
-  }
-
-  #inTurn(peer: string, attempt: () => Promise<void>): Promise<void> {
-    const turn = this.#turns.get(peer) ?? new SerialQueue(followedHeadsMax)
-    this.#turns.set(peer, turn)
-    return turn.run(() => this.#fetches.run(attempt))
+    await this.#fetcher.fetch(dataset, wants, { ...options, signal })
   }
 
   #heard(name: string, item: Item<HeadRecord> | undefined): void {
@@ -150,6 +119,11 @@ export class Replicator implements Startable {
     if (item === undefined || dataset === undefined || author === undefined) return
     this.#parts.emit({ type: 'head', dataset, member: this.#nameOf(author), branches: item.value.branches })
     this.#notice(dataset, author)
+  }
+
+  /** Looks at every head of a dataset anew: what is known of the dataset has changed, or whether it is copied. */
+  look(dataset: string): void {
+    if (this.#unwatch.length > 0) this.#noticeAll(`${dataset}/`)
   }
 
   #noticeAll(under = ''): void {
@@ -215,9 +189,11 @@ export class Replicator implements Startable {
   /** @returns how long to wait before the next attempt, in ms. */
   #failed(job: Job, error: unknown): number {
     job.failures += 1
-    const pauseMs = isRejection(error)
-      ? fetchRejectedRetryMs
-      : retryPauseMs(job.failures, fetchRetryFirstMs, fetchRetryLongestMs)
+    const pauseMs = isNoRoom(error)
+      ? noRoomRetryMs
+      : isRejection(error)
+        ? fetchRejectedRetryMs
+        : retryPauseMs(job.failures, fetchRetryFirstMs, fetchRetryLongestMs)
     if (this.#stopping.signal.aborted) return pauseMs
     const { dataset, author } = job
     const code = error instanceof NodeError ? error.code : 'INTERNAL'
@@ -228,33 +204,77 @@ export class Replicator implements Startable {
     return pauseMs
   }
 
+  /**
+   * Brings this node to where the heads of a dataset say that their authors are, whether or not it is copied.
+   *
+   * @throws NodeError what fetching throws, once every head was tried; what the signal says when it aborts.
+   */
+  async followNow(dataset: string, signal?: AbortSignal): Promise<void> {
+    const failures: unknown[] = []
+    for (const { entry } of this.#parts.heads.list(`${dataset}/`)) {
+      signal?.throwIfAborted()
+      const head = { dataset, author: entry.author, failures: 0 }
+      await this.#follow(head, { urgent: true, signal }).catch((error: unknown) => failures.push(error))
+    }
+    signal?.throwIfAborted()
+    if (failures.length > 0) throw failures[0]
+  }
+
   /** Brings this node to where one head says its author is. Returns as well when there is nothing to follow. */
-  async #follow({ dataset, author, failures }: Job): Promise<void> {
-    const { heads, records, members, shelf } = this.#parts
+  async #follow(
+    { dataset, author, failures }: Pick<Job, 'dataset' | 'author' | 'failures'>,
+    asked?: { readonly urgent: true; readonly signal: AbortSignal | undefined },
+  ): Promise<void> {
+    const { heads, known: datasets, members, watch, follows } = this.#parts
     const item = heads.get(`${dataset}/${author}`)
-    const member = members.get(author)
-    if (item === undefined || member === undefined || records.get(dataset) === undefined) return
+    const [member, known] = [members.get(author), datasets.get(dataset)]
+    if (item === undefined || member === undefined || known === undefined) return
+    if (known.policy === 'local-only' || !(await watch.judge(known, item))) return
+    // What nobody gives away is not asked for.
+    if (known.policy !== 'shared' || (asked === undefined && !follows(dataset))) return
     const names = members.list().map((one) => one.name)
     const foreign = foreignBranches(item.value, member.name, names)
     for (const branch of foreign) this.#refuse(dataset, author, item, branch, 'not-owner')
-    const repository = await shelf.open(dataset)
+    const repository = await this.#parts.shelf.open(dataset)
+    const held = this.#parts.shelf.branches(dataset)
     const behind = Object.entries(item.value.branches).filter(
-      ([branch, commit]) => !foreign.includes(branch) && shelf.branches(dataset).get(branch) !== commit,
+      ([branch, commit]) => !foreign.includes(branch) && held.get(branch) !== commit,
     )
     const missing: string[] = []
     for (const [, commit] of behind) if (!(await repository.hasCommit(commit))) missing.push(commit)
-    if (missing.length > 0) await this.fetch(dataset, missing, { author, round: failures })
-    for (const [branch, commit] of behind) await this.#move(dataset, item, branch, commit)
+    if (missing.length > 0) {
+      const { urgent, signal } = asked ?? {}
+      const options = { ...(urgent && { urgent }), ...(signal && { signal }) }
+      await this.fetch(dataset, missing, { author, round: failures, ...options })
+    }
+    for (const [branch, commit] of behind) await this.#move(known, item, branch, commit)
+    for (const branch of Object.keys(item.value.resets ?? {})) {
+      if (held.get(branch) === item.value.branches[branch]) await watch.moved(known, item, branch)
+    }
   }
 
-  async #move(dataset: string, item: Item<HeadRecord>, branch: string, announced: string): Promise<void> {
-    const { shelf, self, emit } = this.#parts
+  async #move(known: Known, item: Item<HeadRecord>, branch: string, announced: string): Promise<void> {
+    const { shelf, self, emit, watch } = this.#parts
+    const { name: dataset } = known
     const author = item.entry.author
-    const move = await shelf.forward(dataset, branch, announced)
-    if (move === 'forward') {
-      emit({ type: 'replicated', dataset, member: this.#nameOf(author), branch, commit: announced })
+    const member = this.#nameOf(author)
+    const before = shelf.branches(dataset).get(branch)
+    const move = await shelf.follow(dataset, branch, announced, async (held, repository) => {
+      const excuse = await watch.excuse(known, item, branch, held, repository)
+      // Our own branch may be ahead of its announcement; only a reset that a crash has cut short takes it back.
+      const own = excuse === 'reset' && item.value.resets?.[branch]?.from === held
+      return author === self && !own ? undefined : excuse
+    })
+    const reset = item.value.resets?.[branch]
+    if (move === 'reset' && reset !== undefined && before !== undefined) {
+      const { count, to, reason } = reset
+      const event = { dataset, member, branch, from: before, to, count, reason } as const
+      this.#parts.log.warn(event, 'a member has reset its branch')
+      emit({ type: 'reset', ...event })
+    }
+    if (move === 'forward' || move === 'reset' || move === 'equivocation') {
+      emit({ type: 'replicated', dataset, member, branch, commit: announced })
     } else if (move !== 'nothing' && author !== self) {
-      // Our own branch may be ahead of its announcement, which then is on its way.
       this.#refuse(dataset, author, item, branch, move === 'refuse-rollback' ? 'rollback' : 'divergence')
     }
   }
@@ -284,9 +304,4 @@ export class Replicator implements Startable {
 
 function newJob(dataset: string, author: string): Job {
   return { dataset, author, failures: 0, running: false, again: false, hopes: false, timer: undefined }
-}
-
-/** What was sent does not hold: asking again soon would only fetch it again. */
-function isRejection(error: unknown): boolean {
-  return isNodeError(error, 'PACK_REJECTED') || isNodeError(error, 'PATH_UNSAFE')
 }

@@ -56,6 +56,7 @@ export class Registry implements Startable {
   readonly #upkeep: Upkeep
   readonly #verdicts = new Map<VerdictCode, number>()
   readonly #onLocal = new Set<(envelope: Uint8Array) => void>()
+  readonly #onEvidence = new Set<(record: SealedRecord) => void>()
   readonly #running = new StopStack()
   #previous = new Map<string, Entry | undefined>()
   #settled: () => Promise<void> = async () => undefined
@@ -233,6 +234,15 @@ export class Registry implements Startable {
     return () => this.#onLocal.delete(publish)
   }
 
+  /**
+   * Hears of each record that lost its place to another one of the same author and version, once it is kept as proof;
+   * the other one stands among the claims.
+   */
+  onEvidence(heard: (record: SealedRecord) => void): () => void {
+    this.#onEvidence.add(heard)
+    return () => this.#onEvidence.delete(heard)
+  }
+
   /** Arranges contested names anew, as after a change among the members; between two commits, never within one. */
   rearrange(): void {
     this.#upkeep.rearrange()
@@ -297,6 +307,9 @@ export class Registry implements Startable {
     this.#leases.apply(batch)
     this.#tell(() => {
       for (const record of batch.sum.own) for (const publish of this.#onLocal) publish(record.envelope)
+    })
+    this.#tell(() => {
+      for (const loser of batch.sum.evidence) for (const heard of this.#onEvidence) heard(loser)
     })
     this.#tell(() => this.keyValues.tell(batch))
     for (const [key, previous] of this.#previous) {

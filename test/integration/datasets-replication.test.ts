@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
 import type { PackRepository } from '../../src/datasets/git/repository.ts'
-import { encodeJson } from '../../src/registry/collection.ts'
 import {
   type DatasetNode,
   directoryOf,
+  forgeHead,
   joinDatasetNode,
   meet,
   noise,
@@ -127,8 +127,7 @@ test('a head that goes back, leaves its history or names a branch of another is 
     author,
     timeMs,
   })
-  const announce = (branches: Record<string, string>) =>
-    alice.registry.put(`/heads/data/${alice.identity.peerId}`, encodeJson({ branches, previous: null }))
+  const announce = (branches: Record<string, string>) => forgeHead(alice, 'data', { branches })
   for (const [reason, branches] of [
     ['rollback', { 'collect-alice': first.commit }],
     ['divergence', { 'collect-alice': elsewhere }],
@@ -153,7 +152,7 @@ test('a branch that is not its author’s does not keep the others of its head f
   await alice.datasets.add('data')
   const { commit: made } = await commit(t, alice, { a: '1' })
   const branches = { 'check-bob': made, 'collect-alice': made, 'assess-alice': made }
-  await alice.registry.put(`/heads/data/${alice.identity.peerId}`, encodeJson({ branches, previous: null }))
+  await forgeHead(alice, 'data', { branches })
   await eventually(() => holds(bob, 'assess-alice', made), 'the honest branch did not arrive')
   const refused = bob.events.filter((event) => event.type === 'rollback-refused')
   assert.deepEqual(
@@ -179,8 +178,7 @@ test('a hostile tree is not let in, and does not stop other heads', async (t) =>
   await alice.datasets.add('data')
   const repository = (await alice.datasets.repository('data')) as PackRepository
   const evil = await plantCommit(repository, [{ mode: '100644', name: '../x', content: 'evil' }])
-  const head = { branches: { 'collect-alice': evil }, previous: null }
-  await alice.registry.put(`/heads/data/${alice.identity.peerId}`, encodeJson(head))
+  await forgeHead(alice, 'data', { branches: { 'collect-alice': evil } })
   await eventually(() => bob.events.some((event) => event.type === 'fetch-failed'), 'it was never refused')
   const failed = bob.events.find((event) => event.type === 'fetch-failed')
   assert.ok(failed?.code === 'PACK_REJECTED' || failed?.code === 'PATH_UNSAFE', failed?.code)

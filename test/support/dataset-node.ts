@@ -6,9 +6,11 @@ import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
 import { Datasets } from '../../src/datasets/datasets.ts'
+import type { HeadRecord } from '../../src/datasets/heads.ts'
 import { type DatasetsSettings, datasetsSettingsSchema } from '../../src/datasets/settings.ts'
 import type { BackendChoice } from '../../src/datasets/shelf.ts'
 import type { UpstreamSettings } from '../../src/datasets/upstream/upstreams.ts'
+import { decodeJson, encodeJson } from '../../src/registry/collection.ts'
 import { type RegistryNode, type RegistryNodeOptions, startRegistryNode } from './registry-node.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
@@ -86,6 +88,21 @@ export function restartDatasetNode(
   options: { readonly backend?: BackendChoice } = {},
 ): Promise<DatasetNode> {
   return startDatasetNode(test, { genesis, directory, ...options })
+}
+
+/** Writes a head as a member would that keeps no rules; what is not named is as it should be. */
+export async function forgeHead(
+  node: DatasetNode,
+  dataset: string,
+  head: Partial<HeadRecord>,
+): Promise<HeadRecord> {
+  const key = `/heads/${dataset}/${node.identity.peerId}`
+  const before = node.registry.get(key)
+  const { sequence = 0 } = before === undefined ? {} : (decodeJson(before.value) as HeadRecord)
+  const { id } = await node.datasets.show(dataset)
+  const forged = { dataset: id, sequence: sequence + 1, branches: {}, previous: null, ...head }
+  await node.registry.put(key, encodeJson(forged))
+  return forged
 }
 
 /** A new directory with these files. */

@@ -14,13 +14,27 @@ import {
 
 const oid = (digit: string) => digit.repeat(40)
 
-test('a head names its predecessor and keeps the other branches', () => {
-  const first = nextHead(undefined, 'a-alice', oid('1'))
-  assert.deepEqual(first, { branches: { 'a-alice': oid('1') }, previous: null })
-  const value = new TextEncoder().encode(JSON.stringify(first))
-  const second = nextHead({ head: first, value }, 'b-alice', oid('2'))
+const ID = 'd'.repeat(32)
+const valueOf = (head: unknown) => new TextEncoder().encode(JSON.stringify(head))
+
+test('a head names its dataset, its predecessor and its place, and keeps the other branches', () => {
+  const first = nextHead(undefined, ID, 0, { branches: { 'a-alice': oid('1') } })
+  assert.deepEqual(first, { dataset: ID, sequence: 1, branches: { 'a-alice': oid('1') }, previous: null })
+  const value = valueOf(first)
+  const second = nextHead({ head: first, value }, ID, 1, { branches: { 'b-alice': oid('2') } })
   assert.deepEqual(second.branches, { 'a-alice': oid('1'), 'b-alice': oid('2') })
-  assert.equal(second.previous, headHash(value))
+  assert.deepEqual([second.sequence, second.previous], [2, headHash(value)])
+  // What its author has used before is not used again, also when the registry has lost it.
+  assert.equal(nextHead(undefined, ID, 7, { branches: {} }).sequence, 8)
+})
+
+test('a head keeps the last reset of each branch, and no word on size or truth that is not said again', () => {
+  const reset = { count: 1, from: oid('1'), to: oid('2'), reason: 'wrong column' }
+  const [branches, size] = [{ 'a-alice': oid('2') }, { bytes: 9, files: 1 }]
+  const first = nextHead(undefined, ID, 3, { branches, resets: { 'a-alice': reset }, truth: oid('2'), size })
+  const second = nextHead({ head: first, value: valueOf(first) }, ID, 4, { branches: { 'b-alice': oid('3') } })
+  assert.deepEqual(second.resets, { 'a-alice': reset })
+  assert.deepEqual([second.truth, second.size], [undefined, undefined])
 })
 
 test('a head that cannot be one does not fit the schema', () => {

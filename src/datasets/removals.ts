@@ -1,0 +1,144 @@
+import { isNodeError, NodeError } from '../base/errors.ts'
+import type { Copies } from './copies.ts'
+import type { ReplicasView } from './dataset-view.ts'
+import type { Followed } from './followed.ts'
+import { TRUTH_BRANCH } from './git/git-directory.ts'
+import { measureRepository } from './git/repository-size.ts'
+import type { Known, KnownDatasets } from './known-datasets.ts'
+import type { Policy } from './policies.ts'
+import type { ReplicaReports } from './replica-reports.ts'
+import type { OnDisk, Shelf } from './shelf.ts'
+
+export interface RemovalsParts {
+  /** Name of this node's member. */
+  readonly selfName: () => string
+  readonly known: KnownDatasets
+  readonly copies: Copies
+  readonly shelf: Shelf
+  readonly followed: Followed
+  readonly reports: ReplicaReports
+  readonly replicasOf: (known: Known) => ReplicasView
+  /** What is at work with the copy of a dataset between its calls to it, for people; undefined when nothing is. */
+  readonly usedBy: (dataset: string) => string | undefined
+}
+
+/** A copy on this node's disk. */
+export interface LocalCopy {
+  readonly name: string
+  /** Of the dataset that it is a copy of. */
+  readonly id: string
+  readonly policy?: Policy
+  readonly path: string
+  /** On the disk. */
+  readonly bytes: number
+  /** Its dataset is no more, or another one has its name. */
+  readonly former: boolean
+  readonly followed: boolean
+}
+
+/** Takes datasets away: from the federation, or from this node's disk. */
+export class Removals {
+  readonly #parts: RemovalsParts
+
+  constructor(parts: RemovalsParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Ends a dataset for everybody; copies stay where they are. An operator may, and who founded it.
+   *
+   * @throws NodeError DATASET_NOT_FOUND, FORBIDDEN.
+   */
+  async remove(name: string): Promise<void> {
+    const { known } = this.#parts
+    known.need(name)
+    try {
+      await known.remove(name)
+    } catch (cause) {
+      if (!isNodeError(cause, 'CONFLICT') && !isNodeError(cause, 'FORBIDDEN')) throw cause
+      const message = `The dataset ${name} was founded by another member; it or an operator may remove it (this node's copy goes with remove-local)`
+      throw new NodeError('FORBIDDEN', message, { name }, { cause })
+    }
+  }
+
+  /**
+   * Deletes this node's copies of a dataset, and copies it no more.
+   *
+   * @throws NodeError NOT_FOUND when there is none, CONFLICT when it is in use, or, unless forced, when no other member
+   * holds all of it.
+   */
+  async removeLocal(name: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
+    const { known, shelf, followed, reports } = this.#parts
+    const places = (await shelf.list()).filter((place) => nameOf(place) === name)
+    if (places.length === 0) {
+      throw new NodeError('NOT_FOUND', `This node has no copy of a dataset named ${name}`, { name })
+    }
+    const now = known.get(name)
+    const current = now === undefined ? undefined : this.#parts.copies.placeOf(name)
+    const use = this.#parts.usedBy(name)
+    if (use !== undefined) {
+      throw new NodeError(
+        'CONFLICT',
+        `The copy of ${name} is in use by ${use}; try again when it has ended`,
+        { name },
+      )
+    }
+    if (!force) await this.#checkOthersHold(name, now)
+    // First what would fetch it again.
+    if (now?.policy === 'shared') await followed.choose(name, 'unfollow')
+    for (const { place } of places) {
+      await shelf.remove(place)
+      if (place !== current) await known.forgetCopy(place)
+    }
+    await reports.retract(name)
+  }
+
+  /** Every copy on this node's disk, sorted by name; those first that are in use. */
+  async list(): Promise<LocalCopy[]> {
+    const { known, copies, shelf, followed } = this.#parts
+    const found: LocalCopy[] = []
+    for (const copy of await shelf.list()) {
+      const name = nameOf(copy)
+      const now = known.get(name)
+      const row = known.copy(copy.place)
+      const isCurrent = now !== undefined && !copy.former && copies.placeOf(name) === copy.place
+      const id = copy.former ? copy.place.slice(copy.place.indexOf('~') + 1) : (row?.id ?? name)
+      const policy = isCurrent ? now.policy : row?.policy
+      found.push({
+        ...{
+          name,
+          id,
+          path: copy.path,
+          bytes: (await measureRepository(copy.path)).bytes,
+          former: !isCurrent,
+        },
+        ...(policy === undefined ? {} : { policy }),
+        followed: isCurrent && followed.follows(name),
+      })
+    }
+    return found.sort((a, b) => compareText(a.name, b.name) || Number(a.former) - Number(b.former))
+  }
+
+  async #checkOthersHold(name: string, now: Known | undefined): Promise<void> {
+    const { shelf, replicasOf, selfName } = this.#parts
+    if (now !== undefined) {
+      await shelf.openIfHere(name)
+      const branches = [...shelf.branches(name).keys()].filter((branch) => branch !== TRUTH_BRANCH)
+      if (branches.length === 0) return
+      const self = selfName()
+      if (replicasOf(now).members.some(({ member, current }) => member !== self && current)) return
+    }
+    const message = `No other member is known to hold all of ${name}; what is only here would be lost. Remove it with --force if that is meant`
+    throw new NodeError('CONFLICT', message, { name })
+  }
+}
+
+/** Of the dataset that a copy is of; one that was set aside is named `<dataset>~<id>`. */
+function nameOf({ place, former }: OnDisk): string {
+  const file = place.slice(place.lastIndexOf('/') + 1)
+  return former ? file.slice(0, file.indexOf('~')) : file
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

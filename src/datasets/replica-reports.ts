@@ -1,0 +1,112 @@
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Members } from '../federation/members.ts'
+import type { Collection, Item } from '../registry/collection.ts'
+import type { HeadRecord } from './heads.ts'
+import type { Known, KnownDatasets } from './known-datasets.ts'
+import { announcedBranches, type ReplicaRecord, reportOf } from './replicas.ts'
+import type { Shelf } from './shelf.ts'
+
+export interface ReplicaReportsParts {
+  readonly self: string
+  readonly known: KnownDatasets
+  readonly replicas: Collection<ReplicaRecord>
+  /** The heads of a dataset that are followed. */
+  readonly headsOf: (known: Known) => readonly Item<HeadRecord>[]
+  readonly members: Pick<Members, 'get' | 'list' | 'isMember'>
+  readonly shelf: Shelf
+  /** The least time between two reports on one dataset, ms. */
+  readonly intervalMs: number
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+interface Watched {
+  /** When the last report was written, ms. */
+  writtenMs: number
+  /** Since when it holds less than was announced, ms. */
+  behindSinceMs: number | undefined
+  timer: NodeJS.Timeout | undefined
+  dueMs: number
+}
+
+/** Tells the federation what this node holds of each dataset; seldom, and only when it has changed. */
+export class ReplicaReports {
+  readonly #parts: ReplicaReportsParts
+  readonly #watched = new Map<string, Watched>()
+  readonly #running = new Set<Promise<void>>()
+  #ended = false
+
+  constructor(parts: ReplicaReportsParts) {
+    this.#parts = parts
+  }
+
+  /** Something of a dataset has come, or was announced. */
+  touch(dataset: string): void {
+    const watched = this.#watched.get(dataset) ?? newWatched()
+    this.#watched.set(dataset, watched)
+    this.#lookAt(dataset, watched, watched.writtenMs + this.#parts.intervalMs)
+  }
+
+  #lookAt(dataset: string, watched: Watched, atMs: number): void {
+    const now = this.#parts.clock.now()
+    const dueMs = Math.max(now, atMs)
+    if (this.#ended || (watched.timer !== undefined && watched.dueMs <= dueMs)) return
+    clearTimeout(watched.timer)
+    watched.dueMs = dueMs
+    watched.timer = setTimeout(() => {
+      watched.timer = undefined
+      const running = this.#report(dataset, watched).finally(() => this.#running.delete(running))
+      this.#running.add(running)
+    }, dueMs - now)
+    watched.timer.unref()
+  }
+
+  /** Ends once nothing is being written any more. */
+  async stop(): Promise<void> {
+    this.#ended = true
+    for (const { timer } of this.#watched.values()) clearTimeout(timer)
+    await Promise.allSettled(this.#running)
+  }
+
+  /** Takes back what this node has said of its copy. */
+  async retract(dataset: string): Promise<void> {
+    const { replicas, self } = this.#parts
+    if (replicas.get(`${dataset}/${self}`) !== undefined) await replicas.remove(`${dataset}/${self}`)
+  }
+
+  async #report(dataset: string, watched: Watched): Promise<void> {
+    const { self, known, replicas, headsOf, members, shelf, intervalMs, clock, log } = this.#parts
+    try {
+      const now = known.get(dataset)
+      if (now === undefined || now.policy === 'local-only' || !members.isMember(self)) return
+      const repository = await shelf.openIfHere(dataset)
+      if (repository === undefined) return
+      const report = reportOf(now.id, announcedBranches(headsOf(now), members), shelf.branches(dataset))
+      const before = replicas.get(`${dataset}/${self}`)?.value
+      if (report === undefined || (before !== undefined && isSame(before, report))) return
+      if (report.complete) watched.behindSinceMs = undefined
+      else {
+        // What is on its way is told once it is here; only what stays away is told as missing.
+        watched.behindSinceMs ??= clock.now()
+        const tellMs = watched.behindSinceMs + intervalMs
+        if (clock.now() < tellMs) return this.#lookAt(dataset, watched, tellMs)
+      }
+      const { bytes } = await repository.size()
+      watched.writtenMs = clock.now()
+      await replicas.put(`${dataset}/${self}`, { ...report, bytes })
+    } catch (error) {
+      if (!this.#ended)
+        log.info({ dataset, error: messageOf(error) }, 'what is held of a dataset was not told')
+    }
+  }
+}
+
+function newWatched(): Watched {
+  return { writtenMs: 0, behindSinceMs: undefined, timer: undefined, dueMs: 0 }
+}
+
+function isSame(a: Omit<ReplicaRecord, 'bytes'>, b: Omit<ReplicaRecord, 'bytes'>): boolean {
+  return a.dataset === b.dataset && a.state === b.state && a.complete === b.complete
+}
