@@ -57,6 +57,7 @@ export interface ApiRooms {
     | 'repository'
     | 'stockGit'
     | 'upkeep'
+    | 'upstreams'
   >
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Pick<

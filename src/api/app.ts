@@ -32,6 +32,7 @@ import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
 import { discardBody, limitBody } from './upload.ts'
+import { upstreamRoutes } from './upstream-routes.ts'
 
 export interface AppParts<E extends Happening> {
   node: ApiNode
@@ -104,6 +105,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     datasetImportRoutes(node),
     datasetWorkRoutes(node),
     datasetBrowseRoutes(node, parts),
+    upstreamRoutes(node),
     toolRoutes(node),
     pipelineRoutes(node),
     scheduleRoutes(node),

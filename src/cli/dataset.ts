@@ -5,6 +5,7 @@ import { datasetImportCommand } from './dataset-import.ts'
 import { datasetPushCommand } from './dataset-push.ts'
 import { datasetShelfCommands } from './dataset-shelf.ts'
 import { datasetUpkeepCommands } from './dataset-upkeep.ts'
+import { datasetUpstreamCommands } from './dataset-upstream.ts'
 import type { Act } from './session.ts'
 import { truthCommand } from './truth.ts'
 
@@ -17,5 +18,6 @@ export function datasetCommands(program: Command, act: Act): void {
   datasetCloneCommands(dataset, act)
   datasetPushCommand(dataset, act)
   datasetUpkeepCommands(dataset, act)
+  datasetUpstreamCommands(dataset, act)
   truthCommand(dataset, act)
 }

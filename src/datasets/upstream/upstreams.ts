@@ -77,6 +77,10 @@ export interface Consent {
   readonly url?: string
 }
 
+export interface CallOptions extends Consent {
+  readonly signal?: AbortSignal
+}
+
 export interface FollowWish extends Consent {
   readonly everyMs: number
   readonly push?: boolean
@@ -167,10 +171,10 @@ export class Upstreams implements Startable {
    * @throws NodeError NOT_FOUND, FORBIDDEN without consent, NOT_FAST_FORWARD when the upstream was rewritten, and what
    * `UpstreamCalls.fetch` throws.
    */
-  async pull(dataset: string, consent: Consent = {}): Promise<PullResult> {
-    await this.#agree(dataset, consent)
+  async pull(dataset: string, options: CallOptions = {}): Promise<PullResult> {
+    await this.#agree(dataset, options)
     return this.#inTurn(dataset, 'pull', async () => {
-      const result = await this.#transfers.pull(this.#consented(dataset))
+      const result = await this.#transfers.pull(this.#consented(dataset, options.signal))
       return { result, commit: result.commit, news: result.changed }
     })
   }
@@ -181,10 +185,16 @@ export class Upstreams implements Startable {
    *
    * @throws NodeError NOT_FOUND, FORBIDDEN without consent, DATASET_WITHHELD, NOT_FAST_FORWARD, UPSTREAM_FAILED.
    */
-  async push(dataset: string, options: Consent & { readonly branches?: boolean } = {}): Promise<PushView> {
+  async push(
+    dataset: string,
+    options: CallOptions & { readonly branches?: boolean } = {},
+  ): Promise<PushView> {
     await this.#agree(dataset, options)
     return this.#inTurn(dataset, 'push', async () => {
-      const result = await this.#transfers.push(this.#consented(dataset), options.branches === true)
+      const result = await this.#transfers.push(
+        this.#consented(dataset, options.signal),
+        options.branches === true,
+      )
       const [truth] = result.branches
       const news = result.branches.some(({ outcome }) => outcome !== 'up-to-date')
       return { result, news, ...(truth === undefined ? {} : { commit: truth.commit }) }
@@ -320,11 +330,13 @@ export class Upstreams implements Startable {
   }
 
   /** The upstream that may be called. @throws NodeError FORBIDDEN until the owner has agreed to just this one. */
-  #consented(dataset: string): Transfer {
+  #consented(dataset: string, wanted?: AbortSignal): Transfer {
     const upstream = this.#named.upstream(dataset)
     const { agreed } = this.#memory.get(dataset)
     const lack = lackOfConsent(agreed, upstream)
-    if (lack === undefined) return { dataset, upstream, signal: this.#stopping.signal }
+    const stopping = this.#stopping.signal
+    const signal = wanted === undefined ? stopping : AbortSignal.any([wanted, stopping])
+    if (lack === undefined) return { dataset, upstream, signal }
     const message = `No call is made to the upstream of ${dataset}: ${lackText(lack, upstream, agreed)}; "maoctl dataset upstream pull ${dataset}" shows it and asks`
     throw new NodeError('FORBIDDEN', message, { lack, url: upstream.url, branch: upstream.branch })
   }
