@@ -3,7 +3,7 @@
  * may be. Pure but for the reading.
  */
 import { NodeError } from '../../base/errors.ts'
-import { pushCommandsMax, pushRefBytesMax } from '../../base/limits.ts'
+import { branchesPerHeadMax, pushCommandsMax, pushRefBytesMax } from '../../base/limits.ts'
 import { isName } from '../../base/names.ts'
 import { branchOf, ownerOfBranch } from '../branches.ts'
 import { isBranch, NO_COMMIT, TRUTH_BRANCH } from '../git/git-directory.ts'
@@ -90,6 +90,24 @@ export interface PushPlace {
 /** The branch that a command is about, or undefined for a ref of another kind. */
 export function branchIn({ ref }: PushCommand): string | undefined {
   return ref.startsWith(BRANCHES) ? ref.slice(BRANCHES.length) : undefined
+}
+
+/** Which refs of a push cannot move, and why. */
+export function refusalsOf(commands: readonly PushCommand[], place: PushPlace): Map<string, string> {
+  const { self, members, held } = place
+  let own = [...held.keys()].filter((branch) => ownerOfBranch(branch, members) === self).length
+  const refusals = new Map<string, string>()
+  for (const command of commands) {
+    let refusal = refusalOf(command, place)
+    if (refusal === undefined && command.from === undefined) {
+      own += 1
+      // All of them stand in one record (dataset-fetch.md, "Heads").
+      if (own > branchesPerHeadMax)
+        refusal = `a member has at most ${branchesPerHeadMax} branches of a dataset`
+    }
+    if (refusal !== undefined) refusals.set(command.ref, refusal)
+  }
+  return refusals
 }
 
 /** Why a command cannot be, in words for the one who pushed, or undefined when it may be tried. */

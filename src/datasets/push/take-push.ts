@@ -10,7 +10,7 @@ import type { ChunkReader } from '../git/chunk-reader.ts'
 import { readPackHeader } from '../git/pack-meter.ts'
 import type { Quarantine } from '../git/repository.ts'
 import type { Adoption } from '../own-branches.ts'
-import { branchIn, type PushCommand, type PushPlace, type PushRequest, refusalOf } from './push-commands.ts'
+import { branchIn, type PushCommand, type PushPlace, type PushRequest, refusalsOf } from './push-commands.ts'
 import { type PushOutcome, PushVoice } from './push-report.ts'
 
 export interface PushParts {
@@ -44,11 +44,7 @@ export async function* takePush(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const voice = new PushVoice(push.capabilities)
   const isAtomic = push.capabilities.has('atomic')
-  const refusals = new Map<string, string>()
-  for (const command of push.commands) {
-    const refusal = refusalOf(command, push.place)
-    if (refusal !== undefined) refusals.set(command.ref, refusal)
-  }
+  const refusals = refusalsOf(push.commands, push.place)
   const taken = push.commands.filter(({ ref }) => !refusals.has(ref) && !(isAtomic && refusals.size > 0))
   let unpacked: string | undefined
   if (taken.length > 0) {
