@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import type { DatasetEvent } from '../datasets/dataset-events.ts'
 import { parseCount } from './arguments.ts'
+import { datasetEventText } from './dataset-event-text.ts'
 import { followStream } from './event-stream.ts'
 import { printable, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
@@ -33,9 +35,17 @@ async function follow(
     const happening: unknown = JSON.parse(data)
     session.out.item(
       happening,
-      () => `${timeText(Date.now())} ${session.out.style('bold', event)} ${printable(data)}`,
+      () =>
+        `${timeText(Date.now())} ${session.out.style('bold', event)} ${printable(textOf(happening) ?? data)}`,
     )
     left -= 1
     if (left === 0) return
   }
+}
+
+/** In words where there are any for it; all else is told as it comes. */
+function textOf(happening: unknown): string | undefined {
+  const told = happening as { type?: unknown; event?: DatasetEvent }
+  if (told.type !== 'dataset' || told.event === undefined) return undefined
+  return datasetEventText(told.event)
 }
