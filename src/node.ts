@@ -21,7 +21,7 @@ import { inCluster } from './etcd/in-cluster.ts'
 import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/docker-engine.ts'
 import { Execution } from './execution/execution.ts'
-import type { Run } from './execution/run.ts'
+import { isEnded, type Run } from './execution/run.ts'
 import { createGenesis, type Genesis } from './federation/genesis.ts'
 import { decodeInvitation } from './federation/invitations.ts'
 import { type Invited, invite } from './federation/invite.ts'
@@ -284,7 +284,13 @@ export class Node implements Startable {
       upstreams: { ...config.git, sshDirectory: config.git.sshDirectory || join(directory, 'ssh') },
       streams: network,
       onConnect: (connected) => network.onConnect(connected),
+      live: () =>
+        members
+          .list()
+          .map(({ peer }) => peer)
+          .filter((peer) => presences.seen(peer).online),
       commitsOfRuns: (dataset) => execution.commitsOf(dataset),
+      usedBy: (dataset) => runOn(execution, dataset),
       ...{ database, registry, members, clock, log },
     })
     running.push(
@@ -364,4 +370,13 @@ function scheduledRuns(execution: Execution): RunSource {
     onRun: (heard) => execution.onRun(heard),
     roundOf: (pipeline) => execution.schedules.get(pipeline)?.value.round,
   }
+}
+
+/** A run that is at work with a dataset, for people. */
+function runOn(execution: Execution, dataset: string): string | undefined {
+  const atWork = execution.runs().find((run) => {
+    if (run.state === 'queued' || isEnded(run)) return false
+    return run.steps.some((step) => step.inputDataset === dataset || step.outputDataset === dataset)
+  })
+  return atWork === undefined ? undefined : `run ${atWork.id}`
 }

@@ -12,6 +12,7 @@ import {
 import { ballotsPrefix, roundsPrefix, truthPrefix, votesPrefix } from '../consensus/round-id.ts'
 import { datasetSchema } from '../datasets/dataset-record.ts'
 import { headSchema } from '../datasets/heads.ts'
+import { replicaSchema } from '../datasets/replicas.ts'
 import { pipelineSchema } from '../execution/pipeline.ts'
 import { scheduleSchema } from '../execution/schedule.ts'
 import { toolSchema } from '../execution/tool.ts'
@@ -36,6 +37,7 @@ const FORMS: readonly Form[] = [
   { keys: /^\/members\//, schema: memberSchema },
   { keys: /^\/presence\//, schema: presenceSchema },
   { keys: /^\/heads\//, schema: headSchema },
+  { keys: /^\/replicas\//, schema: replicaSchema },
   { keys: /^\/notifications\//, schema: notificationSchema },
   { keys: new RegExp(`^${roundsPrefix}.*/opening$`), schema: openingSchema },
   { keys: new RegExp(`^${roundsPrefix}.*/closing$`), schema: closingSchema },

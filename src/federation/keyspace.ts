@@ -45,6 +45,7 @@ const KEYSPACE: readonly Rule[] = [
   { prefix: '/dataset/', segments: 1, writers: 'claims' },
   { prefix: '/schedules/', segments: 1, writers: 'claims' },
   { prefix: '/heads/', segments: 2, writers: 'own' },
+  { prefix: '/replicas/', segments: 2, writers: 'own' },
   { prefix: '/insights/', segments: 2, writers: 'own' },
   { prefix: '/notifications/', segments: 2, writers: 'own' },
   { prefix: '/rounds/', segments: 4, writers: 'claims' },

@@ -19,6 +19,8 @@ test('who may write which key', () => {
     ['/heads/packages/amy', 'amy', undefined],
     ['/heads/packages/amy', 'ben', 'INVALID_VALUE'],
     ['/heads/packages/amy', 'op', 'INVALID_VALUE'],
+    ['/replicas/packages/amy', 'amy', undefined],
+    ['/replicas/packages/amy', 'op', 'INVALID_VALUE'],
     ['/ballots/packages/collect/1700000000000/amy', 'amy', undefined],
     ['/votes/packages/collect/1700000000000/amy', 'ben', 'INVALID_VALUE'],
     ['/tools/collect', 'amy', undefined],

@@ -33,6 +33,7 @@ const refusalSchema = z.object({ error: z.object({ code: z.string(), message: z.
 const SHARED_CODES: readonly ErrorCode[] = [
   'COMMIT_NOT_FOUND',
   'DATASET_NOT_FOUND',
+  'DATASET_WITHHELD',
   'FORBIDDEN',
   'QUEUE_FULL',
   'TOO_LARGE',
