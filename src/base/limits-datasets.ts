@@ -99,19 +99,20 @@ export const diffFileBytesMax = 64 * MIB
 /** Rows, columns of a list of objects, and cells of one side that is compared by rows. */
 export const diffRowsMax = 1_000_000
 export const diffColumnsMax = 1_000
-export const diffCellsMax = 5_000_000
+export const diffCellsMax = 10_000_000
 /** One row of CSV. */
 export const diffRowBytesMax = MIB
 /** Levels of a JSON document. */
 export const diffDepthMax = 256
 /** Text that is compared by lines: its characters, the lines that differ, and how long it may take. */
 export const diffTextBytesMax = 8 * MIB
-export const diffEditsMax = 20_000
+export const diffEditsMax = 4_000
 export const diffLinesTimeoutMs = 5 * SECOND_MS
 /** The thread that compares: its memory, and the time for all files of one diff. */
-export const diffHeapMib = 2_048
+export const diffHeapMib = 1_536
 export const diffTimeoutMs = 60 * SECOND_MS
-/** Diffs that are worked out at once, and those that wait. */
+/** Diffs that are worked out at once, and those that wait; files from this size on, both sides together, come one by one. */
+export const diffLargeBytes = 16 * MIB
 export const diffsAtOnceMax = 2
 export const diffsWaitingMax = 32
 /** What one diff reads and tells: bytes of both sides, files by content, files, characters of one value, cells of a row. */
