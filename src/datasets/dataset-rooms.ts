@@ -204,6 +204,12 @@ export async function startRooms(
   const server = new PackServer({
     ...{ streams, log, repository: (name) => shelf.open(name) },
     mayRead: (peer, name) => mayRead(known, members.isMember(peer), name),
+    onChange: (changed) => {
+      const unwatch = [members.onChange(changed), known.watch(changed)]
+      return () => {
+        for (const end of unwatch) end()
+      }
+    },
   })
   await running.start('pack server', server)
   await running.start('replicator', replicator)

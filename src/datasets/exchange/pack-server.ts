@@ -15,7 +15,7 @@ import { askSchema, Conversation, helloSchema, PACK_PROTOCOL } from './pack-prot
 
 export interface PackServerParts {
   readonly streams: Pick<Streams, 'handle'>
-  /** Whether a peer may have a dataset at all; asked before a byte of it is read. */
+  /** Whether a peer may have a dataset at all, or throws why not; asked before a byte of it is read. */
   readonly mayRead: (peer: string, dataset: string) => boolean
   /** Hears that the answers of `mayRead` may have changed. @returns how to stop hearing. */
   readonly onChange?: (changed: () => void) => () => void
@@ -85,14 +85,23 @@ export class PackServer implements Startable {
 
   /** [MUST] Membership and policy come before anything of the dataset is touched (dataset-fetch.md D1). */
   async #admit(peer: string, dataset: string): Promise<PackRepository> {
-    if (!this.#parts.mayRead(peer, dataset)) throw forbidden(peer, dataset)
+    this.#demand(peer, dataset)
     return this.#parts.repository(dataset)
+  }
+
+  #demand(peer: string, dataset: string): void {
+    if (this.#parts.mayRead(peer, dataset)) return
+    throw new NodeError('FORBIDDEN', `You may not have the dataset ${dataset}`, { peer, dataset })
   }
 
   /** [MUST] Who may no longer have a dataset gets no more of it (dataset-fetch.md D1). */
   #judgeAgain(): void {
     for (const { peer, dataset, cut } of this.#transfers) {
-      if (!this.#parts.mayRead(peer, dataset)) cut.abort(forbidden(peer, dataset))
+      try {
+        this.#demand(peer, dataset)
+      } catch (error) {
+        cut.abort(error)
+      }
     }
   }
 
@@ -172,8 +181,4 @@ async function aliveUntil<T>(work: Promise<T>, talk: Conversation): Promise<T> {
   } finally {
     clearInterval(word)
   }
-}
-
-function forbidden(peer: string, dataset: string): NodeError {
-  return new NodeError('FORBIDDEN', `You may not have the dataset ${dataset}`, { peer, dataset })
 }

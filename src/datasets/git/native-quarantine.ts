@@ -55,7 +55,7 @@ export class NativeQuarantine implements Quarantine {
     const both = AbortSignal.any([signal, ended.signal])
     // Side by side, since each is mostly a process of its own; both have ended before anything is moved or removed.
     const checks = [this.#judge(wants, both)]
-    if (!this.#connected) checks.push(this.#checkConnected(wants, both))
+    if (!this.#connected && (await hasObjects(this.#path))) checks.push(this.#checkConnected(wants, both))
     for (const check of checks) check.catch((error: unknown) => ended.abort(error))
     await Promise.allSettled(checks)
     await Promise.all(checks)
@@ -123,6 +123,11 @@ export class NativeQuarantine implements Quarantine {
     }
   }
 
+  /**
+   * Whether all is here that the wants lead to. Nothing that arrived lacks what it names (indexPack has proven it); but
+   * what it names may have been here already without being whole, such as a rest that the collector had begun to take
+   * away. So only what branches lead to is taken for whole, and the rest is walked.
+   */
   async #checkConnected(wants: readonly string[], signal: AbortSignal): Promise<void> {
     const args = ['rev-list', '--objects', '--quiet', '--stdin', '--not', '--alternate-refs']
     const input = wants.map((oid) => `${oid}\n`).join('')
@@ -132,6 +137,13 @@ export class NativeQuarantine implements Quarantine {
       throw isNodeError(error, 'GIT_FAILED') ? rejected(error) : error
     }
   }
+}
+
+/** In a repository without objects, all that arrives can rest on itself alone. */
+async function hasObjects(path: string): Promise<boolean> {
+  const objects = join(path, 'objects')
+  const inside = [...(await readdir(objects)), ...(await readdir(join(objects, 'pack')))]
+  return inside.some((name) => /^[0-9a-f]{2}$/.test(name) || name.endsWith('.pack'))
 }
 
 function linesOf(oids: readonly string[]): string {
