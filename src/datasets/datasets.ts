@@ -39,6 +39,12 @@ export interface ResetRequest {
   readonly reason: string
 }
 
+export interface FetchOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (event: DatasetEvent) => void
+  readonly onFailure?: (member: string, error: unknown) => void
+}
+
 export class Datasets implements Startable {
   readonly #parts: DatasetsParts
   readonly #log: Logger
@@ -211,17 +217,15 @@ export class Datasets implements Startable {
    * Brings everything here that members have announced, whether or not the dataset is followed.
    *
    * @param options.onProgress hears of what happens to the dataset meanwhile.
+   * @param options.onFailure hears of each member whose branches could not be brought.
    * @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD, or what fetching throws.
    */
-  async fetchNow(
-    name: string,
-    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (event: DatasetEvent) => void } = {},
-  ): Promise<DatasetView> {
+  async fetchNow(name: string, { onProgress, ...options }: FetchOptions = {}): Promise<DatasetView> {
     const unhear = this.onEvent((event) => {
       if ('dataset' in event && event.dataset === name) onProgress?.(event)
     })
     try {
-      await this.#inside.obtaining.all(name, signal)
+      await this.#inside.obtaining.all(name, options)
     } finally {
       unhear()
     }

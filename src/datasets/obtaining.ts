@@ -62,9 +62,12 @@ export class Obtaining {
   }
 
   /** Everything that members have announced. @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD, what fetching throws. */
-  async all(dataset: string, signal?: AbortSignal): Promise<void> {
+  async all(
+    dataset: string,
+    options: { signal?: AbortSignal; onFailure?: (member: string, error: unknown) => void } = {},
+  ): Promise<void> {
     this.checkShared(dataset, 'there is nothing to fetch')
-    await this.#parts.replicator.followNow(dataset, signal)
+    await this.#parts.replicator.followNow(dataset, options)
   }
 
   /** @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD with where the objects are, and what follows from it. */

@@ -207,14 +207,24 @@ export class Replicator implements Startable {
   /**
    * Brings this node to where the heads of a dataset say that their authors are, whether or not it is copied.
    *
+   * @param onFailure hears of each member whose head could not be followed.
    * @throws NodeError what fetching throws, once every head was tried; what the signal says when it aborts.
    */
-  async followNow(dataset: string, signal?: AbortSignal): Promise<void> {
+  async followNow(
+    dataset: string,
+    {
+      signal,
+      onFailure,
+    }: { signal?: AbortSignal; onFailure?: (member: string, error: unknown) => void } = {},
+  ): Promise<void> {
     const failures: unknown[] = []
     for (const { entry } of this.#parts.heads.list(`${dataset}/`)) {
       signal?.throwIfAborted()
       const head = { dataset, author: entry.author, failures: 0 }
-      await this.#follow(head, { urgent: true, signal }).catch((error: unknown) => failures.push(error))
+      await this.#follow(head, { urgent: true, signal }).catch((error: unknown) => {
+        failures.push(error)
+        onFailure?.(this.#nameOf(entry.author), error)
+      })
     }
     signal?.throwIfAborted()
     if (failures.length > 0) throw failures[0]
