@@ -2,7 +2,7 @@
 # shellcheck source-path=SCRIPTDIR
 # Makes a machine ready for `npm run demo` and `npm test`, and can be repeated: what is there already is left as it is.
 #
-#   sh docker/setup.sh [demo|test]    npm dependencies, git, a Docker engine, the images; for test also etcd
+#   sh docker/setup.sh [demo|test]    npm dependencies, git, a Docker engine, the images; for test also etcd, sshd
 #   sh docker/setup.sh stop-engine    ends the Docker engine that set-up started; any other is left alone
 #
 # It runs before node_modules exists, so it is plain POSIX sh. All its words go to standard error, because standard

@@ -14,6 +14,11 @@ dynamically_linked() {
   grep -q -a '/ld-\(linux\|musl\)' "$1"
 }
 
+# Debian keeps it where only root's path leads.
+has_ssh_server() {
+  [ -x /usr/sbin/sshd ]
+}
+
 # Only here does set-up install anything: root, on Debian or a descendant of it.
 can_install() {
   [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && has apt-get
@@ -31,6 +36,8 @@ missing_packages() {
     has etcdctl || printf 'etcd-client '
     # The tests make images of their own from it.
     has_static_busybox || printf 'busybox-static '
+    # The tests start an ssh server of their own, on loopback.
+    has_ssh_server || printf 'openssh-server '
   fi
 }
 
@@ -43,7 +50,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd, etcdctl and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {
@@ -52,9 +59,31 @@ install_programs() {
   say "installing ${install_missing% } from the distribution"
   quietly 'apt-get update' apt-get update -q
   # shellcheck disable=SC2086 # the names are separate words
-  quietly 'apt-get install' apt_install $install_missing
+  for install_package in $install_missing; do
+    [ "$install_package" = openssh-server ] || install_others="${install_others:-} $install_package"
+  done
+  # shellcheck disable=SC2086 # the names are separate words
+  [ -z "${install_others:-}" ] || quietly 'apt-get install' apt_install $install_others
+  case $install_missing in *openssh-server*) install_ssh_server ;; esac
   # Later Debians package the client apart from the engine.
   has docker || quietly 'apt-get install' apt_install docker-cli
+}
+
+# The package would start a server that lets people in from everywhere, now and after each start of the machine; the
+# tests need the program alone.
+install_ssh_server() {
+  ssh_policy=/usr/sbin/policy-rc.d
+  ssh_policy_made=
+  if [ ! -e "$ssh_policy" ]; then
+    ssh_policy_made=1
+    printf '#!/bin/sh\nexit 101\n' >"$ssh_policy"
+    chmod 755 "$ssh_policy"
+  fi
+  ssh_code=0
+  (quietly 'apt-get install' apt_install openssh-server) || ssh_code=$?
+  [ -z "$ssh_policy_made" ] || rm -f "$ssh_policy"
+  [ "$ssh_code" -eq 0 ] || exit "$ssh_code"
+  if [ -d /run/systemd/system ]; then systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || :; fi
 }
 
 apt_install() {
