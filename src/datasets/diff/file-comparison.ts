@@ -1,10 +1,11 @@
-import { diffEditsMax, diffLinesTimeoutMs, diffTextBytesMax, diffTextToldMax } from '../../base/limits.ts'
-import { csvTables, Unreadable } from './csv-table.ts'
+import { diffEditsMax, diffLinesTimeoutMs, diffTextBytesMax } from '../../base/limits.ts'
+import { csvTables } from './csv-table.ts'
 import { jsonTable, linesTable } from './json-table.ts'
 import { type Json, parseJson } from './json-value.ts'
 import { diffLines, type LineDiff } from './line-diff.ts'
 import { diffTables } from './row-diff.ts'
 import type { TableDiff } from './table.ts'
+import { Unreadable } from './unreadable.ts'
 import { diffValues, type ValueDiff } from './value-diff.ts'
 
 /** How far two versions of one file were understood, and what lies between them. */
@@ -21,6 +22,7 @@ export type Comparison = (
 
 export interface CompareOptions {
   readonly key?: readonly string[]
+  /** Rows, values or lines told. */
   readonly toldMax: number
 }
 
@@ -67,11 +69,11 @@ export function compareFiles(
       case 'json-lines':
         return compareTables({ from: linesTable(before), to: linesTable(after) }, options)
       case 'other':
-        return compareLines(before, after)
+        return compareLines(before, after, options.toldMax)
     }
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error
-    const lines = compareLines(before, after)
+    const lines = compareLines(before, after, options.toldMax)
     return { ...lines, note: lines.note === undefined ? error.message : `${error.message}; ${lines.note}` }
   }
 }
@@ -101,7 +103,7 @@ function compareJson(from: Json, to: Json, options: CompareOptions): Comparison 
   return { as: 'values', ...diffValues(from, to, options.toldMax) }
 }
 
-function compareLines(from: string, to: string): Comparison {
+function compareLines(from: string, to: string, toldMax: number): Comparison {
   if (Math.max(from.length, to.length) > diffTextBytesMax) {
     return {
       as: 'whole',
@@ -111,7 +113,7 @@ function compareLines(from: string, to: string): Comparison {
   const lines = diffLines(from, to, {
     editsMax: diffEditsMax,
     timeoutMs: diffLinesTimeoutMs,
-    toldMax: diffTextToldMax,
+    toldMax,
   })
   if (lines === undefined) return { as: 'whole', note: 'differs too much to compare by lines' }
   return { as: 'lines', ...lines }

@@ -1,7 +1,7 @@
 import { diffCellsMax, diffColumnsMax, diffRowsMax } from '../../base/limits.ts'
-import { Unreadable } from './csv-table.ts'
 import { canonicalJson, isArray, isObject, type Json, type JsonObject, parseJson } from './json-value.ts'
 import type { Table } from './table.ts'
+import { Unreadable } from './unreadable.ts'
 
 /** The one column of lines that are no objects. */
 const VALUE_COLUMN = 'value'

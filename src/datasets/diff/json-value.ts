@@ -1,5 +1,5 @@
 import { diffDepthMax } from '../../base/limits.ts'
-import { Unreadable } from './csv-table.ts'
+import { Unreadable } from './unreadable.ts'
 
 /** A number whose writing a double does not keep, such as `1.0`, `1e3`, or one with more digits than fit. */
 export class WrittenNumber {

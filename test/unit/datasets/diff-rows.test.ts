@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { csvTables, delimiterOf, Unreadable } from '../../../src/datasets/diff/csv-table.ts'
+import { csvTables, delimiterOf, parseQuoted, splitPlain } from '../../../src/datasets/diff/csv-table.ts'
 import { jsonTable, linesTable } from '../../../src/datasets/diff/json-table.ts'
 import { parseJson } from '../../../src/datasets/diff/json-value.ts'
 import { canonicalNumber, sameNumber } from '../../../src/datasets/diff/number-writing.ts'
 import { diffTables } from '../../../src/datasets/diff/row-diff.ts'
 import type { Cell, RowChange, Table, TableDiff } from '../../../src/datasets/diff/table.ts'
+import { Unreadable } from '../../../src/datasets/diff/unreadable.ts'
 
 const SEED = 20261121
 const toldMax = Number.POSITIVE_INFINITY
@@ -210,6 +211,44 @@ test('the delimiter is what the first line is parted by', () => {
   assert.equal(delimiterOf('"x;y;z",b\n'), ',')
   assert.equal(delimiterOf('a\tb'), '\t')
   assert.equal(delimiterOf('alone'), ',')
+})
+
+test('text without quotes is split as the parser would have it', () => {
+  const piece = fc.constantFrom('a', 'bc', ',', ';', '\n', '\r\n', '\r', ' ', '')
+  const record = (cells: string[]) => cells
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 20 }),
+      fc.constantFrom(',' as const, ';' as const),
+      (pieces, delimiter) => {
+        const text = pieces.join('')
+        assert.deepEqual(splitPlain(text, delimiter, 5, record), parseQuoted(text, delimiter, 5, record))
+      },
+    ),
+    { seed: SEED, numRuns: 1_000 },
+  )
+})
+
+test('all writings of a number have one canonical one, and no two numbers share it', () => {
+  const digits = fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n })
+  fc.assert(
+    fc.property(
+      digits,
+      fc.integer({ min: -50, max: 50 }),
+      fc.nat(3),
+      digits,
+      (value, scale, zeros, other) => {
+        fc.pre(value !== 0n || zeros === 0)
+        const written = `${value}${'0'.repeat(zeros)}.${'0'.repeat(zeros)}e${scale - zeros}`
+        assert.equal(canonicalNumber(written), canonicalNumber(`${value}e${scale}`))
+        assert.equal(sameNumber(`${value}e${scale}`, `${other}e${scale}`), value === other)
+        if (value !== 0n) assert(!sameNumber(`${value}e${scale}`, `${value}e${scale + 1}`))
+      },
+    ),
+    { seed: SEED, numRuns: 1_000 },
+  )
+  assert.equal(canonicalNumber('1e31'), canonicalNumber(`1${'0'.repeat(31)}`))
+  assert.equal(canonicalNumber('1e30'), canonicalNumber(`1${'0'.repeat(30)}`))
 })
 
 test('what is no CSV is told as such', () => {
