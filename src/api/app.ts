@@ -7,6 +7,7 @@ import type { ApiNode } from './api-node.ts'
 import { requireToken } from './auth.ts'
 import { crateRoutes } from './crate-routes.ts'
 import { datasetBrowseRoutes } from './dataset-browse-routes.ts'
+import { datasetDiffRoutes } from './dataset-diff-routes.ts'
 import { datasetImportRoutes } from './dataset-import-routes.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { datasetWorkRoutes } from './dataset-work-routes.ts'
@@ -105,6 +106,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     datasetImportRoutes(node),
     datasetWorkRoutes(node),
     datasetBrowseRoutes(node, parts),
+    datasetDiffRoutes(node, parts),
     upstreamRoutes(node),
     toolRoutes(node),
     pipelineRoutes(node),
