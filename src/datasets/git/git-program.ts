@@ -9,6 +9,7 @@ import type { Duplex, Readable, Writable } from 'node:stream'
 import { saysDiskFull } from '../../base/disk-space.ts'
 import { NodeError } from '../../base/errors.ts'
 import {
+  gitAllocationMax,
   gitOutputBytesMax,
   gitProcessesMax,
   gitProcessesWaitingMax,
@@ -27,6 +28,9 @@ const SETTINGS = [
   'core.protectHFS=true',
   'core.protectNTFS=true',
   'core.logAllRefUpdates=false',
+  // Data of this size are rarely worth a delta, and without one git streams them instead of holding them.
+  'core.bigFileThreshold=32m',
+  'pack.windowMemory=128m',
   'gc.auto=0',
   'maintenance.auto=false',
   'protocol.allow=never',
@@ -236,8 +240,10 @@ function surroundings(): Record<string, string> {
     GIT_TERMINAL_PROMPT: '0',
     GIT_NO_REPLACE_OBJECTS: '1',
     GIT_NO_LAZY_FETCH: '1',
-    // Asks no other program for anything: the only transport is the socket that we hand over.
-    GIT_ALLOW_PROTOCOL: 'fd',
+    // A delta of a few bytes may ask for any amount of memory.
+    GIT_ALLOC_LIMIT: String(gitAllocationMax),
+    // No process of git calls out; who has to, for one address that somebody named, allows its one way there.
+    GIT_ALLOW_PROTOCOL: 'none',
   }
 }
 

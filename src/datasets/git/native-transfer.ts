@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream'
 import { NodeError } from '../../base/errors.ts'
 import { packBytesMax, SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
+import { namesRefused } from './fsck-words.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
 import { meterPack } from './pack-meter.ts'
 
@@ -110,6 +111,11 @@ function roomIn(sink: Writable): Promise<void> {
 export function rejected(cause: NodeError): NodeError {
   // That is nothing that the sender could help.
   if (cause.code === 'DISK_FULL') return cause
+  const oid = cause instanceof GitExit ? namesRefused(cause.stderr) : undefined
+  if (oid !== undefined) {
+    const message = `The tree ${oid} holds names that no dataset holds: ${cause.message}`
+    return new NodeError('PATH_UNSAFE', message, { oid }, { cause })
+  }
   return new NodeError('PACK_REJECTED', `What was received does not hold: ${cause.message}`, cause.data, {
     cause,
   })

@@ -11,7 +11,6 @@ const FSCK_LINES: readonly (readonly [RegExp, Problem['code']])[] = [
   [/^(?:missing|unreachable missing) \w+ ([0-9a-f]{40})/, 'MISSING'],
   [/^ +to +\w+ ([0-9a-f]{40})/, 'MISSING'],
   [/^error: refs\/heads\/\S+: invalid sha1 pointer ([0-9a-f]{40})/, 'MISSING'],
-  [/^error in tree ([0-9a-f]{40}): (?:hasDot|hasDotdot|hasDotgit|fullPathname|emptyName)\b/, 'PATH_UNSAFE'],
   [/^error in \w+ ([0-9a-f]{40}): /, 'MALFORMED'],
   [/^error: ([0-9a-f]{40}): (?:object (?:corrupt|could not be parsed)|hash mismatch)/, 'CORRUPT'],
   [/^error: (?:packed|loose object) ([0-9a-f]{40})\b.*corrupt/, 'CORRUPT'],

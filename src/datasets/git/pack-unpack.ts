@@ -49,6 +49,8 @@ export function openPack(pack: Buffer): number {
     const message = `Without the git program a pack has at most ${packInMemoryObjectsMax} objects; install git`
     throw new NodeError('PACK_REJECTED', message, { objects })
   }
+  const version = pack.readUInt32BE(4)
+  if (version !== 2 && version !== 3) throw broken(`has the version ${version}`)
   if (pack.length < HEADER_BYTES + SUM_BYTES) throw broken('ended before its checksum')
   const sum = createHash('sha1').update(pack.subarray(0, -SUM_BYTES)).digest()
   if (!sum.equals(pack.subarray(-SUM_BYTES))) throw broken('does not have the checksum it announces')

@@ -18,6 +18,7 @@ export function nameFault(name: string): string | undefined {
   if (name === '.' || name === '..') return `has the name "${name}"`
   if (!name.isWellFormed() || name.includes('\ufffd')) return 'has a name that is not UTF-8'
   if (Buffer.byteLength(name) > pathNameBytesMax) return `has a name of more than ${pathNameBytesMax} bytes`
+  if (DRIVE.test(name)) return 'names a drive'
   if (/[/\\]/.test(name)) return 'has a separator inside a name'
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is meant
   if (/[\x00-\x1f\x7f]/.test(name)) return 'has a control character'
@@ -30,7 +31,6 @@ export function nameFault(name: string): string | undefined {
 /** What is wrong with a path relative to the top of a tree, or undefined. */
 export function pathFault(path: string): string | undefined {
   if (path.startsWith('/')) return 'is absolute'
-  if (DRIVE.test(path)) return 'names a drive'
   if (Buffer.byteLength(path) > pathBytesMax) return `has more than ${pathBytesMax} bytes`
   const names = path.split('/')
   if (names.length > pathDepthMax) return `is deeper than ${pathDepthMax} directories`

@@ -1,0 +1,330 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { suite, type TestContext, test } from 'node:test'
+import { deflateSync } from 'node:zlib'
+import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
+import { packObjectsMax, pathDepthMax } from '../../src/base/limits.ts'
+import type { AdmissionBounds } from '../../src/datasets/git/admission.ts'
+import type { PackRepository } from '../../src/datasets/git/repository.ts'
+import { BACKENDS, type BackendKind, gitBackend } from '../support/git-backends.ts'
+import {
+  blob,
+  commit,
+  type DeltaStep,
+  delta,
+  type Made,
+  made,
+  offsetDelta,
+  packFor,
+  packOf,
+  rawEntry,
+  refDelta,
+  summed,
+  tree,
+} from '../support/hostile-pack.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+
+const MISSING = 'f'.repeat(40)
+const MIB = 1024 * 1024
+const evil = blob('evil')
+
+interface Offer {
+  readonly pack: Buffer
+  readonly want: string
+  readonly bounds?: Partial<AdmissionBounds>
+}
+
+async function node(t: TestContext, kind: BackendKind) {
+  const place = await temporaryDirectory(t)
+  return { place, repository: await (await gitBackend(t, kind)).open(join(place, 'data.git')) }
+}
+
+/** In pieces that respect nothing, as they come from a network. */
+async function* pieces(bytes: Buffer, size = 50_000) {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+}
+
+async function take(repository: PackRepository, { pack, want, bounds }: Offer): Promise<void> {
+  const quarantine = await repository.quarantine(bounds)
+  const signal = AbortSignal.timeout(60_000)
+  try {
+    await quarantine.receive(pieces(pack), signal)
+    await quarantine.admit([want], signal)
+  } finally {
+    await quarantine.discard()
+  }
+}
+
+async function filesOf(place: string): Promise<string[]> {
+  const found = await readdir(place, { recursive: true, withFileTypes: true })
+  return found
+    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+/** One tree entry, and below it whatever `inner` is. */
+const holding = (mode: string, name: string | Buffer, inner: Made = evil) => ({
+  ...packFor(tree([mode, name, inner.oid]), inner === evil ? [evil] : [inner, evil]),
+})
+const config = tree(['100644', 'config', evil.oid])
+const hooks = tree(['100755', 'post-checkout', evil.oid])
+
+function nested(levels: number, name = 'd'): Made[] {
+  const trees = [tree(['100644', 'file', evil.oid])]
+  while (trees.length < levels) trees.push(tree(['40000', name, (trees.at(-1) as Made).oid]))
+  return trees.reverse()
+}
+
+/** Ten times ten times ten …: a million files and more in a few hundred bytes. */
+function wide(levels: number): Made[] {
+  const names = [...'0123456789']
+  const trees = [tree(...names.map((name) => ['100644', name, evil.oid] as const))]
+  while (trees.length < levels) {
+    const below = (trees.at(-1) as Made).oid
+    trees.push(tree(...names.map((name) => ['40000', name, below] as const)))
+  }
+  return trees.reverse()
+}
+
+const whole = (trees: readonly Made[]): Offer => packFor(trees[0] as Made, [...trees.slice(1), evil])
+const git = tree(['40000', 'hooks', hooks.oid])
+
+const PATHS: Readonly<Record<string, Offer>> = {
+  'the entry ..': holding('40000', '..', config),
+  'the entry .': holding('40000', '.', config),
+  'an entry ../x': holding('100644', '../x'),
+  'an absolute entry': holding('100644', '/etc/passwd'),
+  'an entry without a name': holding('100644', ''),
+  '.GIT/config': holding('40000', '.GIT', config),
+  '.git/hooks/post-checkout': packFor(tree(['40000', '.git', git.oid]), [git, hooks, evil]),
+  '.git as NTFS shortens it': holding('40000', 'git~1', config),
+  '.git with a stream of NTFS': holding('40000', '.git::$INDEX_ALLOCATION', config),
+  '.git with dots and blanks behind it': holding('40000', '.git. .', config),
+  '.git with a code point that HFS+ ignores': holding('40000', '.g\u200cit', config),
+  '.git in full-width letters': holding('40000', '．ｇｉｔ', config),
+  'a drive': holding('40000', 'C:', config),
+  'a backslash': holding('100644', 'a\\..\\b'),
+  'a device': holding('100644', 'nul'),
+  'a device with an extension': holding('100644', 'Com1.csv'),
+  'a control character': holding('100644', 'a\nb'),
+  'a name that is not UTF-8': holding('100644', Buffer.from([0x61, 0xff])),
+  'a name of 256 bytes': holding('100644', 'x'.repeat(256)),
+  'a name given twice': packFor(tree(['100644', 'a', evil.oid], ['100644', 'a', evil.oid]), [evil]),
+  'a link and a file to be written through it': packFor(
+    tree(['120000', 'a', evil.oid], ['40000', 'a', config.oid]),
+    [config, evil],
+  ),
+  'the same with another name between them': packFor(
+    tree(['120000', 'a', evil.oid], ['100644', 'a.b', evil.oid], ['40000', 'a', config.oid]),
+    [config, evil],
+  ),
+  'entries out of order': packFor(tree(['100644', 'b', evil.oid], ['100644', 'a', evil.oid]), [evil]),
+  'a mode with a zero before it': holding('040000', 'a', config),
+  'an odd mode': holding('100664', 'a'),
+  'a submodule': packFor(tree(['160000', 'module', MISSING])),
+  'a link where git looks for orders': holding('120000', '.gitmodules'),
+  'directories deeper than is allowed': whole(nested(pathDepthMax + 1)),
+  'a path longer than is allowed': whole(nested(8, 'x'.repeat(150))),
+  'more files than a tree may have': whole(wide(7)),
+}
+
+const content = blob('a'.repeat(1_000))
+const simple = (entry: Made | Buffer = content, oid = content.oid): Offer => {
+  const top = tree(['100644', 'file', oid])
+  return packFor(top, [entry])
+}
+const spoilt = (spoil: (pack: Buffer) => Buffer): Offer => {
+  const { pack, want } = simple()
+  return { pack: spoil(pack), want }
+}
+/** The file is this delta on another one. */
+const deltified = (steps: Buffer, result: string, base: Made = content): Offer => {
+  const top = tree(['100644', 'file', blob(result).oid])
+  return packFor(top, [base, offsetDelta(base.entry.length, steps)])
+}
+const twice: readonly DeltaStep[] = [
+  { from: 0, length: 1_000 },
+  { from: 0, length: 1_000 },
+]
+const zeros = blob(Buffer.alloc(8 * MIB))
+/** What stands on its own result, by the only means there is: naming each other before either is known. */
+const [one, other] = [blob('b'.repeat(1_000)), blob('c'.repeat(1_000))]
+const exchange = delta(1_000, 1_000, [{ from: 0, length: 1_000 }])
+
+const PACKS: Readonly<Record<string, Offer>> = {
+  'a checksum that does not hold': spoilt((pack) => Buffer.concat([pack.subarray(0, -1), Buffer.from([1])])),
+  'its end missing': spoilt((pack) => pack.subarray(0, -30)),
+  'nothing but a header': spoilt((pack) => pack.subarray(0, 12)),
+  'nothing at all': spoilt(() => Buffer.alloc(0)),
+  'bytes behind its end': spoilt((pack) => Buffer.concat([pack, randomBytes(100)])),
+  'bytes between its objects and its checksum': spoilt((pack) =>
+    summed(Buffer.concat([pack.subarray(0, -20), Buffer.alloc(40)])),
+  ),
+  'another version': spoilt((pack) => {
+    const copy = Buffer.from(pack.subarray(0, -20))
+    copy.writeUInt32BE(9, 4)
+    return summed(copy)
+  }),
+  'fewer objects than it announces': (() => {
+    const tip = commit(config.oid)
+    return { pack: packOf([tip, config, evil], 4), want: tip.oid }
+  })(),
+  'more objects than it announces': (() => {
+    const tip = commit(config.oid)
+    return { pack: packOf([tip, config, evil], 2), want: tip.oid }
+  })(),
+  'more objects than are taken': (() => {
+    const tip = commit(config.oid)
+    return { pack: packOf([tip, config, evil], packObjectsMax + 1), want: tip.oid }
+  })(),
+  'a delta whose base did not come': simple(refDelta(MISSING, exchange)),
+  'deltas that stand on each other': packFor(tree(['100644', 'x', one.oid], ['100644', 'y', other.oid]), [
+    refDelta(other.oid, exchange),
+    refDelta(one.oid, exchange),
+  ]),
+  'a delta on itself': simple(offsetDelta(0, exchange)),
+  'a delta on something before the beginning': simple(offsetDelta(100_000, exchange)),
+  'a delta for a base of another size': deltified(delta(999, 2_000, twice), 'a'.repeat(2_000)),
+  'a delta that makes less than it says': deltified(delta(1_000, 3_000, twice), 'a'.repeat(3_000)),
+  'a delta that makes more than it says': deltified(delta(1_000, 1_500, twice), 'a'.repeat(1_500)),
+  'a delta that copies from beyond its base': deltified(
+    delta(1_000, 100, [{ from: 950, length: 100 }]),
+    'a'.repeat(100),
+  ),
+  'a delta that wants more memory than there is': deltified(delta(1_000, 2 ** 40, twice), 'a'),
+  'a delta that wants more memory than it is given': deltified(delta(1_000, 2 ** 30, twice), 'a'),
+  'an object that is more than it says': simple(rawEntry(3, 10, deflateSync(Buffer.alloc(1_000)))),
+  'an object that is less than it says': simple(rawEntry(3, 5_000, deflateSync(Buffer.alloc(1_000)))),
+  'an object that says it is huge': simple(rawEntry(3, 2 ** 42, deflateSync(Buffer.alloc(10)))),
+  'an object of a type that there is not': simple(rawEntry(5, 4, deflateSync(Buffer.from('evil')))),
+  'an object twice': packFor(tree(['100644', 'file', evil.oid]), [evil, evil]),
+  'a tag': packFor(tree(['100644', 'file', evil.oid]), [
+    evil,
+    made('tag', `object ${evil.oid}\ntype blob\ntag x\ntagger A <a@b> 1 +0000\n\nx\n`),
+  ]),
+  'a commit whose tree is a file': (() => {
+    const tip = commit(evil.oid)
+    return { pack: packOf([tip, evil]), want: tip.oid }
+  })(),
+  'a commit whose parent is a directory': (() => {
+    const tip = commit(config.oid, [config.oid])
+    return { pack: packOf([tip, config, evil]), want: tip.oid }
+  })(),
+  'a directory that calls a file a directory': holding('40000', 'd', evil),
+  'a directory that calls a directory a file': packFor(tree(['100644', 'f', config.oid]), [config, evil]),
+  'a commit without an author': (() => {
+    const tip = made('commit', `tree ${config.oid}\n\nnobody\n`)
+    return { pack: packOf([tip, config, evil]), want: tip.oid }
+  })(),
+  'a tree that is none': (() => {
+    const torn = made('tree', '100644 without an id\0')
+    return packFor(torn, [evil])
+  })(),
+  'a tree that did not come': (() => {
+    const tip = commit(MISSING)
+    return { pack: packOf([tip, evil]), want: tip.oid }
+  })(),
+  'a file that did not come': packFor(tree(['100644', 'f', MISSING])),
+  'a parent that did not come': (() => {
+    const tip = commit(config.oid, [MISSING])
+    return { pack: packOf([tip, config, evil]), want: tip.oid }
+  })(),
+  'something else than was asked for': { ...simple(), want: MISSING },
+  'more bytes than are taken': { ...simple(blob(randomBytes(200_000))), bounds: { bytesMax: 100_000 } },
+  'more objects than the caller takes': { ...simple(), bounds: { objectsMax: 2 } },
+  'a small bomb: a file larger than is taken': {
+    ...simple(zeros, zeros.oid),
+    bounds: { fileBytesMax: MIB },
+  },
+  'a small bomb: more than is taken once it is unpacked': {
+    ...simple(zeros, zeros.oid),
+    bounds: { unpackedBytesMax: 4 * MIB },
+  },
+  'a bomb of deltas': (() => {
+    const steps = Array.from({ length: 100 }, () => ({ from: 0, length: 1_000 }))
+    const grown = blob('a'.repeat(100_000))
+    const more = Array.from({ length: 200 }, () => ({ from: 0, length: 100_000 }))
+    const top = tree(['100644', 'file', blob('a'.repeat(20_000_000)).oid])
+    const grows = offsetDelta(content.entry.length, delta(1_000, 100_000, steps))
+    const tip = commit(top.oid)
+    const bomb = refDelta(grown.oid, delta(100_000, 20_000_000, more))
+    const pack = packOf([tip, top, content, grows, bomb])
+    assert.ok(pack.length < 10_000)
+    return { pack, want: tip.oid, bounds: { fileBytesMax: 10 * MIB } }
+  })(),
+}
+
+for (const kind of BACKENDS) {
+  suite(`hostile packs before the ${kind} backend`, () => {
+    for (const [offers, code] of [
+      [PATHS, 'PATH_UNSAFE'],
+      [PACKS, 'PACK_REJECTED'],
+    ] as const) {
+      for (const [what, offer] of Object.entries<Offer>(offers)) {
+        test(`one with ${what} is ${code}, and nothing of it stays`, async (t) => {
+          const { place, repository } = await node(t, kind)
+          const before = await filesOf(place)
+          await assert.rejects(take(repository, offer), (error) => {
+            assert.ok(isNodeError(error, code as ErrorCode), String((error as Error).stack))
+            return true
+          })
+          assert.equal(await repository.hasCommit(offer.want), false)
+          assert.deepEqual(await filesOf(place), before)
+          assert.deepEqual(await readdir(join(place, '.quarantine')), [])
+        })
+      }
+    }
+
+    test('what keeps to the rules to the last byte is taken', async (t) => {
+      const { repository } = await node(t, kind)
+      for (const offer of [
+        simple(),
+        whole(nested(pathDepthMax)),
+        whole(nested(7, 'x'.repeat(150))),
+        deltified(delta(1_000, 2_000, twice), 'a'.repeat(2_000)),
+        packFor(tree()),
+      ]) {
+        await take(repository, offer)
+        assert.ok(await repository.listFiles(offer.want))
+      }
+      assert.deepEqual((await repository.verify()).problems, [])
+    })
+
+    test('a chain of thousands of deltas is no trouble', async (t) => {
+      const { repository } = await node(t, kind)
+      const entries: (Made | Buffer)[] = [content]
+      let [last, text] = [content.entry.length, 'a'.repeat(1_000)]
+      for (let i = 0; i < 4_000; i += 1) {
+        const mark = Buffer.from(`${i}`.padStart(6, '-'))
+        const step = offsetDelta(last, delta(1_000, 1_000, [mark, { from: 6, length: 994 }]))
+        text = mark.toString() + text.slice(6)
+        entries.push(step)
+        last = step.length
+      }
+      const end = blob(text)
+      const offer = packFor(tree(['100644', 'file', end.oid]), entries)
+      await take(repository, offer)
+      assert.equal(Buffer.from(await repository.readBlob(end.oid)).toString(), text)
+    })
+
+    test('what is here already cannot be used to go deeper than is allowed', async (t) => {
+      const { repository } = await node(t, kind)
+      const [below, above] = [nested(pathDepthMax - 4), 6]
+      const first = whole(below)
+      await take(repository, first)
+      const trees = [tree(['40000', 'up', (below[0] as Made).oid])]
+      while (trees.length < above) trees.push(tree(['40000', 'up', (trees.at(-1) as Made).oid]))
+      const tip = commit((trees.at(-1) as Made).oid, [first.want])
+      const offer = { pack: packOf([tip, ...trees]), want: tip.oid }
+      await assert.rejects(take(repository, offer), (error) => isNodeError(error, 'PATH_UNSAFE'))
+      // A node that has been started again knows nothing of what it has taken before.
+      const { repository: again } = { repository: await (await gitBackend(t, kind)).open(repository.path) }
+      await assert.rejects(take(again, offer), (error) => isNodeError(error, 'PATH_UNSAFE'))
+      const fitting = commit((trees[2] as Made).oid, [first.want])
+      await take(again, { pack: packOf([fitting, ...trees.slice(0, 3)]), want: fitting.oid })
+    })
+  })
+}
