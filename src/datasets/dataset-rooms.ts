@@ -186,8 +186,19 @@ export async function startRooms(
 
   // What reaches them from outside.
   const adopt = (name: string, moves: readonly OwnMove[]) => own.adoptAll(name, moves)
-  const { repository, quarantine } = asked
-  const stockGit = new StockGit({ repository, quarantine, adopt, members, log })
+  const stockGit = new StockGit({
+    ...{ quarantine: asked.quarantine, adopt, members, log },
+    repository: async (name) => {
+      const { policy, owner } = known.need(name)
+      const isElsewhere = policy === 'compute-only' && owner !== self
+      if (isElsewhere) obtaining.checkShared(name, 'git reads it there alone')
+      return asked.repository(name)
+    },
+    whyNotCopied: (name) => {
+      const { followed: isCopied, why } = followed.decide(known.need(name))
+      return isCopied ? undefined : why
+    },
+  })
   const upstreams = new Upstreams({
     ...{ self, members, records, shelf, truths, database, emit, clock, log },
     settings: parts.upstreams,

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gitReadsServedMax } from '../../src/base/limits.ts'
+import { withDeadline } from '../../src/base/wait.ts'
+import { DELIMITER, FLUSH, packet } from '../../src/datasets/git/pkt-line.ts'
 import { askRaw, problemIn } from '../support/api.ts'
 import { git, startGitApi, tryGit, worktree } from '../support/stock-git.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -134,6 +141,55 @@ test('the token opens as a password wherever git takes one from, and what is ref
       path,
     )
   }
+})
+
+test('what a node keeps to itself is its owner’s to clone and to push to', async (t) => {
+  const { node, address } = await startGitApi(t, 'native')
+  for (const policy of ['local-only', 'compute-only'] as const) {
+    await node.federation.datasets.add(policy, { policy })
+    const work = await worktree(t, address(policy))
+    await work.run('push', '--quiet', 'origin', 'HEAD:main-alice')
+    const into = join(await temporaryDirectory(t), 'clone')
+    await git(['clone', '--quiet', '-b', 'main-alice', address(policy), into])
+    assert.equal(await readFile(join(into, 'first'), 'utf8'), '1\n')
+  }
+  await node.federation.datasets.add('unwanted')
+  await node.federation.datasets.unfollow('unwanted')
+  const said = await tryGit(['ls-remote', address('unwanted')])
+  assert.match(said.stderr, /remote: This node holds no copy of unwanted \(.*maoctl dataset follow unwanted/)
+})
+
+test('places are given back by clients that go away in the middle', async (t) => {
+  const { address, url, token } = await startGitApi(t, 'native')
+  const work = await worktree(t, address('data'))
+  const commit = await work.commit('big', randomBytes(12_000_000))
+  await work.run('push', '--quiet', 'origin', 'HEAD:main-alice')
+  const want = Buffer.concat([
+    packet('command=fetch'),
+    DELIMITER,
+    packet(`want ${commit}\n`),
+    packet('done\n'),
+    FLUSH,
+  ])
+  const { hostname, port } = new URL(url)
+  const headers = { authorization: `Bearer ${token}`, 'git-protocol': 'version=2' }
+  const path = '/git/data.git/git-upload-pack'
+  const ask = async () => {
+    const asking = request({ hostname, port, path, method: 'POST', headers })
+    asking.on('error', () => undefined)
+    asking.end(want)
+    const [response] = (await once(asking, 'response')) as [IncomingMessage]
+    response.on('error', () => undefined)
+    assert.equal(response.statusCode, 200)
+    await once(response, 'readable')
+    return asking
+  }
+  const stuck = await Promise.all(Array.from({ length: gitReadsServedMax }, ask))
+  const waiting = tryGit(['ls-remote', address('data')])
+  const isServed = await Promise.race([waiting.then(() => true), sleep(300, false)])
+  assert.equal(isServed, false, 'more clients are served at once than there are places')
+  for (const asking of stuck) asking.destroy()
+  assert.equal((await withDeadline(waiting, 15_000, 'The client that waited')).exit, 0)
 })
 
 test('a node without the git program says so', async (t) => {

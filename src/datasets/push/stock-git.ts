@@ -24,8 +24,10 @@ import { pushAdvertisement } from './push-report.ts'
 import { type PushParts, takePush } from './take-push.ts'
 
 export interface StockGitParts extends PushParts {
-  /** @throws NodeError DATASET_NOT_FOUND */
+  /** @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD where the objects are another member's to keep. */
   readonly repository: (dataset: string) => Promise<PackRepository>
+  /** Why this node does not copy a dataset; undefined where it does. */
+  readonly whyNotCopied: (dataset: string) => string | undefined
   readonly members: Pick<Members, 'self' | 'list'>
 }
 
@@ -41,7 +43,8 @@ export class StockGit {
   /**
    * Answers one request of a client that reads.
    *
-   * @throws NodeError DATASET_NOT_FOUND, UNSUPPORTED without the git program, QUEUE_FULL, TIMED_OUT, GIT_FAILED.
+   * @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD, NOT_FOUND (nothing of it is copied here), UNSUPPORTED without
+   * the git program, QUEUE_FULL, TIMED_OUT, GIT_FAILED.
    */
   async *read(
     dataset: string,
@@ -49,6 +52,12 @@ export class StockGit {
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const repository = await this.#parts.repository(dataset)
+    const why = this.#parts.whyNotCopied(dataset)
+    // An empty clone would pass for an empty dataset.
+    if (why !== undefined && (await repository.branches()).size === 0) {
+      const message = `This node holds no copy of ${dataset} (${why}); "maoctl dataset follow ${dataset}" brings one`
+      throw new NodeError('NOT_FOUND', message, { dataset })
+    }
     yield* inTurn(this.#reads, () => {
       return within(fetchTimeoutMs, signal, (ending) => repository.serveRead(request, ending))
     })
