@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { NodeError } from '../../base/errors.ts'
-import { clearObjectRests, clearPackRests } from './rests.ts'
+import { clearObjectRests, clearPackRests, clearTornPacks } from './rests.ts'
 
 const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n'
 /** Beside the repositories, and so on the same file system: objects move by renaming. */
@@ -35,6 +35,7 @@ export async function prepareRepository(path: string): Promise<void> {
     }
   }
   await clearPackRests(path)
+  await clearTornPacks(path)
   await clearObjectRests(path)
 }
 

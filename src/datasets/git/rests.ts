@@ -2,8 +2,10 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** git's names for a pack in the making. */
-const PACK_REST = /^(?:tmp_|\.tmp-)/
+/** git's names for a pack in the making, and that of `replaceFile` for what stands beside one. */
+const PACK_REST = /^(?:tmp_|\.tmp-)|\.lock$/
+/** A pack and what belongs to it. */
+const PACK_FILE = /^(pack-[0-9a-f]{40})\./
 /** Loose objects in the making: git's name, and that of `replaceFile`. */
 const OBJECT_REST = /^tmp_obj_|\.lock$/
 const FAN_OUT = /^[0-9a-f]{2}$/
@@ -11,6 +13,17 @@ const FAN_OUT = /^[0-9a-f]{2}$/
 /** Packs in the making. Only a collection makes packs here, one at a time; what is received is made elsewhere. */
 export async function clearPackRests(path: string): Promise<void> {
   await clear(join(path, 'objects', 'pack'), PACK_REST)
+}
+
+/** Parts of packs that have no index, and so are nothing to git; to be called while nobody brings any. */
+export async function clearTornPacks(path: string): Promise<void> {
+  const directory = join(path, 'objects', 'pack')
+  const names = new Set(await readdir(directory))
+  for (const name of names) {
+    const pack = PACK_FILE.exec(name)?.[1]
+    if (pack !== undefined && !(names.has(`${pack}.idx`) && names.has(`${pack}.pack`)))
+      await rm(join(directory, name), { force: true })
+  }
 }
 
 /** Objects in the making; to be called while nobody makes any. */
