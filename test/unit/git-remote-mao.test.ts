@@ -60,6 +60,7 @@ test('git gets the token for one address, beside the settings that it is given a
   assert.equal(near.HOME, '/h')
   assert.deepEqual(settings(near), [
     ['a.b', 'c'],
+    ['http.http://127.0.0.1:8080/.extraHeader', ''],
     ['http.http://127.0.0.1:8080/.extraHeader', 'Authorization: Bearer t'],
     ['http.http://127.0.0.1:8080/.followRedirects', 'false'],
     ['credential.http://127.0.0.1:8080.helper', ''],
@@ -70,6 +71,7 @@ test('git gets the token for one address, beside the settings that it is given a
   assert.deepEqual(
     far.map(([key]) => key),
     [
+      'http.https://far.example/.extraHeader',
       'http.https://far.example/.extraHeader',
       'http.https://far.example/.followRedirects',
       'credential.https://far.example.helper',
