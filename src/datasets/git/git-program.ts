@@ -96,6 +96,7 @@ export class GitProgram {
   readonly #processes = new Semaphore(gitProcessesMax, gitProcessesWaitingMax)
   readonly #running = new Set<GitChild>()
   #settings: readonly string[] = SETTINGS
+  #version: readonly [number, number] = OLDEST
 
   /** The program on PATH, or undefined when there is none or it is too old. */
   static async find(): Promise<GitProgram | undefined> {
@@ -105,11 +106,18 @@ export class GitProgram {
       const version = [Number(major), Number(minor)] as const
       const fits = version[0] > OLDEST[0] || (version[0] === OLDEST[0] && version[1] >= OLDEST[1])
       git.#settings = [...SETTINGS, durability(version)]
+      git.#version = version
       return fits ? git : undefined
     } catch (error) {
       if (error instanceof NodeError && error.code === 'UNSUPPORTED') return undefined
       throw error
     }
+  }
+
+  /** Whether the program is of this version or newer. */
+  isAtLeast([major, minor]: readonly [number, number]): boolean {
+    const [ours, oursMinor] = this.#version
+    return ours > major || (ours === major && oursMinor >= minor)
   }
 
   /** Runs to the end and returns what it wrote. @throws GitExit, NodeError TIMED_OUT, TOO_LARGE. */

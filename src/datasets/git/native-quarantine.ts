@@ -12,7 +12,7 @@ import {
 import { movePacks } from './git-directory.ts'
 import type { GitProgram } from './git-program.ts'
 import { IdTable } from './id-table.ts'
-import { readBatch } from './native-batch.ts'
+import { ObjectBatches } from './native-batch.ts'
 import { fetchRemote } from './native-remote.ts'
 import { indexPack, rejected } from './native-transfer.ts'
 import type { RemoteCall } from './remote.ts'
@@ -81,43 +81,57 @@ export class NativeQuarantine implements Quarantine {
   async #judge(wants: readonly string[], signal: AbortSignal): Promise<void> {
     const received = await this.#received()
     const admission = new Admission(this.#bounds, this.#shapes)
-    const ids = [...wants, ...received.flatMap((table) => [...table.without()])]
-    const trees: string[] = []
-    const onObject = (index: number, type: string, size: number) => {
-      const oid = ids[index] as string
-      if (index >= wants.length) {
-        admission.object(oid, type, size)
-        if (type === 'tree') trees.push(oid)
-      } else if (type !== 'commit') throw notWanted(oid)
-    }
+    const batches = new ObjectBatches(this.#git, this.#place, signal)
     try {
-      await readBatch(this.#git, this.#place, linesOf(ids), { onObject }, signal)
-    } catch (error) {
-      const missing = isNodeError(error, 'NOT_FOUND') ? String(error.data.oid) : undefined
-      throw missing === undefined ? error : notWanted(missing)
-    }
-    // Directories that are here already are read as well, where it is not known how deep they are.
-    for (let next = trees; next.length > 0; next = admission.needed()) {
-      const asked = next
-      const onContent = (index: number, bytes: Buffer) => admission.tree(asked[index] as string, bytes)
-      await this.#readTrees(asked, onContent, signal)
+      await this.#checkWants(wants, batches)
+      // Directories that are here already are read as well, where it is not known how deep they are.
+      let next = await this.#count(received, admission, batches)
+      for (; next.length > 0; next = admission.needed()) await this.#readTrees(next, admission, batches)
+    } finally {
+      batches.close()
     }
     admission.shapes()
   }
 
-  async #readTrees(
-    oids: readonly string[],
-    onContent: (index: number, bytes: Buffer) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #checkWants(wants: readonly string[], batches: ObjectBatches): Promise<void> {
+    const onObject = (index: number, type: string) => {
+      if (type !== 'commit') throw notWanted(wants[index] as string)
+    }
+    try {
+      await batches.read(wants, { onObject })
+    } catch (error) {
+      throw isNodeError(error, 'NOT_FOUND') ? notWanted(String(error.data.oid)) : error
+    }
+  }
+
+  /** @returns the directories among what was received. */
+  async #count(
+    received: readonly IdTable[],
+    admission: Admission,
+    batches: ObjectBatches,
+  ): Promise<string[]> {
+    const trees: string[] = []
+    for (const table of received) {
+      const onObject = (index: number, type: string, size: number) => {
+        const oid = table.at(index)
+        admission.object(oid, type, size)
+        if (type === 'tree') trees.push(oid)
+      }
+      await batches.read(table.without(), { onObject })
+    }
+    return trees
+  }
+
+  async #readTrees(oids: readonly string[], admission: Admission, batches: ObjectBatches): Promise<void> {
     const onObject = (index: number, type: string, size: number) => {
       const oid = oids[index] as string
       if (type !== 'tree') throw new NodeError('PACK_REJECTED', `The object ${oid} is no directory`, { oid })
       if (size > treeBytesMax)
         throw new NodeError('PACK_REJECTED', `The directory ${oid} is too large`, { oid })
     }
+    const onContent = (index: number, bytes: Buffer) => admission.tree(oids[index] as string, bytes)
     try {
-      await readBatch(this.#git, this.#place, linesOf(oids), { onObject, onContent }, signal)
+      await batches.read(oids, { onObject, onContent })
     } catch (error) {
       throw isNodeError(error, 'NOT_FOUND') ? rejected(error) : error
     }
@@ -144,10 +158,6 @@ async function hasObjects(path: string): Promise<boolean> {
   const objects = join(path, 'objects')
   const inside = [...(await readdir(objects)), ...(await readdir(join(objects, 'pack')))]
   return inside.some((name) => /^[0-9a-f]{2}$/.test(name) || name.endsWith('.pack'))
-}
-
-function linesOf(oids: readonly string[]): string {
-  return oids.length === 0 ? '' : `${oids.join('\n')}\n`
 }
 
 function notWanted(oid: string): NodeError {
