@@ -128,6 +128,10 @@ export async function startRooms(
   const upkeep = new Upkeep({
     ...{ directory, self, settings, database, registry, emit, clock, log },
     ...{ repository: asked.repository, show: asked.show, truth: asked.truth },
+    copy: async (name) => {
+      known.need(name)
+      return shelf.openIfHere(name)
+    },
     commitsOfRuns: parts.commitsOfRuns ?? (() => []),
   })
   const shelf = new Shelf(directory, await chooseBackend(parts.backend), upkeep.guard)
@@ -178,7 +182,7 @@ export async function startRooms(
   // How datasets come and go.
   const foundings = new Foundings({ self, members, known, copies, shelf, own, truths, clock })
   const removals = new Removals({
-    ...{ known, copies, shelf, followed, reports, selfName: () => members.self().name },
+    ...{ known, copies, shelf, followed, reports, upkeep, selfName: () => members.self().name },
     replicasOf: (now) => showing.view(now).replicas,
     usedBy: parts.usedBy ?? (() => undefined),
   })
@@ -200,9 +204,8 @@ export async function startRooms(
     },
   })
   const upstreams = new Upstreams({
-    ...{ self, members, records, shelf, truths, database, emit, clock, log },
+    ...{ self, members, known, records, shelf, truths, database, emit, clock, log },
     settings: parts.upstreams,
-    policyOf: (name) => known.need(name).policy,
     adopt: (adoption) => own.adopt(adoption),
   })
   opened({

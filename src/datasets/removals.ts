@@ -8,6 +8,7 @@ import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Policy } from './policies.ts'
 import type { ReplicaReports } from './replica-reports.ts'
 import type { OnDisk, Shelf } from './shelf.ts'
+import type { Upkeep } from './upkeep/upkeep.ts'
 
 export interface RemovalsParts {
   /** Name of this node's member. */
@@ -17,6 +18,7 @@ export interface RemovalsParts {
   readonly shelf: Shelf
   readonly followed: Followed
   readonly reports: ReplicaReports
+  readonly upkeep: Pick<Upkeep, 'leave' | 'forget'>
   readonly replicasOf: (known: Known) => ReplicasView
   /** What is at work with the copy of a dataset between its calls to it, for people; undefined when nothing is. */
   readonly usedBy: (dataset: string) => string | undefined
@@ -68,7 +70,7 @@ export class Removals {
    * holds all of it.
    */
   async removeLocal(name: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
-    const { known, shelf, followed, reports } = this.#parts
+    const { known, shelf, followed, reports, upkeep } = this.#parts
     const places = (await shelf.list()).filter((place) => nameOf(place) === name)
     if (places.length === 0) {
       throw new NodeError('NOT_FOUND', `This node has no copy of a dataset named ${name}`, { name })
@@ -86,10 +88,12 @@ export class Removals {
     if (!force) await this.#checkOthersHold(name, now)
     // First what would fetch it again.
     if (now?.policy === 'shared') await followed.choose(name, 'unfollow')
+    await upkeep.leave(name)
     for (const { place } of places) {
       await shelf.remove(place)
       if (place !== current) await known.forgetCopy(place)
     }
+    await upkeep.forget(name)
     await reports.retract(name)
   }
 

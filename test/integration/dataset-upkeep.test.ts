@@ -225,6 +225,7 @@ test('a collection ends at once when its dataset is removed or the node stops', 
   await collector.stop()
   await again
   accounts.close('air')
+  await collector.forget('air')
   await assert.rejects((await open()).collect('air'), { code: 'CANCELLED' })
 })
 

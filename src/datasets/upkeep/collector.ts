@@ -109,12 +109,15 @@ export class Collector implements Startable {
     return joined ?? ((await this.#inTurn(dataset, async () => true)) as Collected)
   }
 
-  /** Ends a collection that is at work in a dataset, and forgets earlier ones: it is being removed. */
+  /** Ends a collection that is at work in a dataset: it is being removed. */
   async leave(dataset: string): Promise<void> {
-    if (this.#atWork?.dataset === dataset) {
-      this.#atWork.ending.abort(new NodeError('CANCELLED', `The dataset ${dataset} is being removed`))
-      await this.#waiting.get(dataset)?.catch(() => undefined)
-    }
+    if (this.#atWork?.dataset !== dataset) return
+    this.#atWork.ending.abort(new NodeError('CANCELLED', `The dataset ${dataset} is being removed`))
+    await this.#waiting.get(dataset)?.catch(() => undefined)
+  }
+
+  /** Forgets earlier collections of a dataset that is no more. */
+  async forget(dataset: string): Promise<void> {
     this.#touched.delete(dataset)
     this.#failedUntil.delete(dataset)
     this.#notes.delete(dataset)

@@ -30,6 +30,8 @@ export interface UpkeepParts {
   readonly registry: Pick<Registry, 'list' | 'claims'>
   /** @throws NodeError DATASET_NOT_FOUND */
   readonly repository: (dataset: string) => Promise<Repository>
+  /** The same, or undefined where this node has no copy. @throws NodeError DATASET_NOT_FOUND */
+  readonly copy: (dataset: string) => Promise<Repository | undefined>
   readonly show: (dataset: string) => Promise<DatasetView>
   readonly truth: (dataset: string) => Promise<string | undefined>
   /** Commits of a dataset that the runs of this node name. */
@@ -101,20 +103,20 @@ export class Upkeep implements Startable {
   /**
    * Packs a dataset and drops what nothing has led to for long enough (setting datasets.pruneAfterMs).
    *
-   * @throws NodeError DATASET_NOT_FOUND, CANCELLED, TIMED_OUT, DISK_FULL, QUEUE_FULL.
+   * @throws NodeError DATASET_NOT_FOUND, NOT_FOUND (no copy is here), CANCELLED, TIMED_OUT, DISK_FULL, QUEUE_FULL.
    */
   async collect(dataset: string): Promise<Collected> {
-    await this.#parts.repository(dataset)
+    await this.#held(dataset)
     return this.#collector.collect(dataset)
   }
 
-  /** @throws NodeError DATASET_NOT_FOUND, TIMED_OUT. */
+  /** @throws NodeError DATASET_NOT_FOUND, NOT_FOUND (no copy is here), TIMED_OUT. */
   async verify(dataset: string, options: { signal?: AbortSignal } = {}): Promise<DatasetVerification> {
     const { show, truth } = this.#parts
     const late = AbortSignal.timeout(verifyTimeoutMs)
     const signal = options.signal === undefined ? late : AbortSignal.any([options.signal, late])
     try {
-      const repository = await this.#parts.repository(dataset)
+      const repository = await this.#held(dataset)
       const { branches } = await show(dataset)
       return await verifyDataset(dataset, { repository, branches, truth: await truth(dataset) }, signal)
     } catch (error) {
@@ -126,7 +128,7 @@ export class Upkeep implements Startable {
 
   /** @throws NodeError DATASET_NOT_FOUND */
   async usage(dataset: string): Promise<DatasetUsage> {
-    await this.#parts.repository(dataset)
+    await this.#parts.copy(dataset)
     const usage = await this.#accounts.usage(dataset)
     const size = await this.#accounts.size(dataset)
     const { bytes: left, bound } = roomLeft(usage)
@@ -149,14 +151,26 @@ export class Upkeep implements Startable {
     }))
   }
 
-  /** A dataset's repository is about to be removed: nothing of this room works in it when this returns. */
+  /** A dataset's copy is about to be removed: no collection works in it when this returns. */
   async leave(dataset: string): Promise<void> {
-    this.#accounts.close(dataset)
     await this.#collector.leave(dataset)
   }
 
+  /** A dataset's copy is gone. */
+  async forget(dataset: string): Promise<void> {
+    this.#accounts.close(dataset)
+    await this.#collector.forget(dataset)
+  }
+
+  async #held(dataset: string): Promise<Repository> {
+    const repository = await this.#parts.copy(dataset)
+    if (repository !== undefined) return repository
+    const message = `This node has no copy of ${dataset}; "maoctl dataset fetch ${dataset}" brings one`
+    throw new NodeError('NOT_FOUND', message, { dataset })
+  }
+
   async #collect(dataset: string, options: GarbageOptions): Promise<GarbageResult> {
-    const repository = await this.#parts.repository(dataset)
+    const repository = await this.#held(dataset)
     // What is packed stands beside what it was packed from until it is whole.
     const { bytes = 0 } = (await this.#accounts.size(dataset)) ?? {}
     await checkFree({ place: repository.path, reserveBytes: 0, wantedBytes: bytes })
