@@ -3,8 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
+import { openDatabase, table } from '../../src/base/database.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
+import type { Pace } from '../../src/datasets/dataset-rooms.ts'
 import { Datasets } from '../../src/datasets/datasets.ts'
 import type { HeadRecord } from '../../src/datasets/heads.ts'
 import { type DatasetsSettings, datasetsSettingsSchema } from '../../src/datasets/settings.ts'
@@ -20,13 +22,17 @@ export interface DatasetNode extends RegistryNode {
   readonly events: DatasetEvent[]
 }
 
+export interface DatasetNodeOptions extends RegistryNodeOptions {
+  readonly backend?: BackendChoice
+  readonly settings?: Partial<DatasetsSettings>
+  readonly upstreams?: Partial<UpstreamSettings>
+  /** How fast copies change hands, ms. */
+  readonly pace?: Pace
+}
+
 export async function startDatasetNode(
   test: TestContext,
-  options: RegistryNodeOptions & {
-    readonly backend?: BackendChoice
-    readonly settings?: Partial<DatasetsSettings>
-    readonly upstreams?: Partial<UpstreamSettings>
-  } = {},
+  options: DatasetNodeOptions = {},
 ): Promise<DatasetNode> {
   // Before the node below has said the same, so that what stands on it stops first.
   let stop = async (): Promise<void> => undefined
@@ -49,6 +55,7 @@ export async function startDatasetNode(
     members,
     streams: network,
     onConnect: (connected) => network.onConnect(connected),
+    ...(options.pace === undefined ? {} : { pace: options.pace }),
     clock: options.clock ?? systemClock,
     log: silentLogger,
   })
@@ -68,7 +75,7 @@ export async function joinDatasetNode(
   test: TestContext,
   founder: DatasetNode,
   name: string,
-  options: { readonly backend?: BackendChoice } = {},
+  options: DatasetNodeOptions = {},
 ): Promise<DatasetNode> {
   const node = await startDatasetNode(test, { genesis: founder.genesis, ...options })
   await founder.members.admit(node.identity.peerId, name, 'member')
@@ -85,9 +92,16 @@ export async function meet(node: DatasetNode, other: DatasetNode): Promise<void>
 export function restartDatasetNode(
   test: TestContext,
   { genesis, directory }: DatasetNode,
-  options: { readonly backend?: BackendChoice } = {},
+  options: DatasetNodeOptions = {},
 ): Promise<DatasetNode> {
   return startDatasetNode(test, { genesis, directory, ...options })
+}
+
+/** Empties the registry of a node that is stopped, and leaves all else that it remembers. */
+export async function loseRegistry({ directory }: DatasetNode): Promise<void> {
+  const database = await openDatabase(directory)
+  for (const name of ['registry', 'versions', 'leases', 'progress']) await table(database, name).clear()
+  await database.close()
 }
 
 /** Writes a head as a member would that keeps no rules; what is not named is as it should be. */
