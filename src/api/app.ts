@@ -9,6 +9,7 @@ import { crateRoutes } from './crate-routes.ts'
 import { datasetBrowseRoutes } from './dataset-browse-routes.ts'
 import { datasetDiffRoutes } from './dataset-diff-routes.ts'
 import { datasetImportRoutes } from './dataset-import-routes.ts'
+import { datasetLocalRoutes } from './dataset-local-routes.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { datasetWorkRoutes } from './dataset-work-routes.ts'
 import { eventRoutes } from './event-routes.ts'
@@ -104,6 +105,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     federationRoutes(node),
     datasetRoutes(node),
     datasetImportRoutes(node),
+    datasetLocalRoutes(node),
     datasetWorkRoutes(node),
     datasetBrowseRoutes(node, parts),
     datasetDiffRoutes(node, parts),

@@ -10,7 +10,7 @@ import { decompressed } from '../datasets/founding/decompress.ts'
 import { unpack } from '../datasets/founding/unpack.ts'
 import type { ApiNode } from './api-node.ts'
 import { descriptionSchema } from './dataset-routes.ts'
-import { committedSchema, datasetSchema, policySchema } from './dataset-views.ts'
+import { committedSchema, importedSchema, policySchema } from './dataset-views.ts'
 import { makes, namedParam, newRoutes, withoutUndefined } from './routing.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 import { Upload } from './upload.ts'
@@ -38,7 +38,7 @@ const importArchive = createRoute({
     }),
     body: archiveBody,
   },
-  responses: makes(datasetSchema, 'The dataset with its first commit'),
+  responses: makes(importedSchema, 'The dataset with its first commit'),
 })
 
 const commit = createRoute({
@@ -69,7 +69,9 @@ export function datasetImportRoutes(node: ApiNode): OpenAPIHono {
       throw new NodeError('ALREADY_EXISTS', `There is a dataset named ${name} already`, { name })
     }
     const founded = await received(node, c.req.raw, {
-      files: (directory) => datasets.importDirectory(name, directory, founding),
+      files: async (directory, files) => {
+        return { ...(await datasets.importDirectory(name, directory, founding)), files }
+      },
       history: (bundle, signal) => datasets.importBundle(name, bundle, { ...founding, signal }),
     })
     return c.json(founded, 201)
@@ -102,7 +104,7 @@ export function datasetImportRoutes(node: ApiNode): OpenAPIHono {
 
 interface Takers<T> {
   /** Takes the files of an archive, which are gone when it returns. */
-  readonly files: (directory: string) => Promise<T>
+  readonly files: (directory: string, files: number) => Promise<T>
   readonly history: (bundle: AsyncIterable<Uint8Array>, signal: AbortSignal) => Promise<T>
 }
 
@@ -131,7 +133,7 @@ async function fromArchive<T>(
   node: ApiNode,
   type: string,
   { stream }: Upload,
-  take: (directory: string) => Promise<T>,
+  take: Takers<T>['files'],
 ): Promise<T> {
   const directory = await temporaryDirectory(node.config.dataDirectory)
   try {
@@ -139,7 +141,7 @@ async function fromArchive<T>(
     const archive = compression === undefined ? stream : decompressed(stream, compression, archiveBytesMax)
     const { files } = await unpack(archive, directory)
     if (files === 0) throw new NodeError('INVALID_INPUT', 'The archive holds no file to import')
-    return await take(directory)
+    return await take(directory, files)
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import { descriptionCharactersMax, replicasWantedMax } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
-import { datasetDetailSchema, datasetSchema, policySchema } from './dataset-views.ts'
+import { datasetDetailSchema, datasetSchema, policySchema, removedSchema } from './dataset-views.ts'
 import { body, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
 
 export const descriptionSchema = z.string().max(descriptionCharactersMax)
+
+const replicasSchema = z.int().min(1).max(replicasWantedMax)
 
 const add = createRoute({
   method: 'post',
@@ -18,10 +20,7 @@ const add = createRoute({
         name: nameSchema,
         description: descriptionSchema.default(''),
         policy: policySchema.optional(),
-        replicas: z
-          .int()
-          .min(1)
-          .max(replicasWantedMax)
+        replicas: replicasSchema
           .optional()
           .describe('how many members beside this one are to keep a copy; every one without a word'),
       }),
@@ -45,6 +44,30 @@ const show = createRoute({
   responses: tells(datasetDetailSchema, 'The dataset'),
 })
 
+const edit = createRoute({
+  method: 'patch',
+  path: '/datasets/{name}',
+  summary: 'Change what is said of a dataset; for who founded it, or an operator',
+  request: {
+    params: namedParam,
+    body: body(
+      z.strictObject({
+        description: descriptionSchema.optional(),
+        replicas: replicasSchema.nullable().optional().describe('null: every member may keep a copy'),
+      }),
+    ),
+  },
+  responses: tells(datasetSchema, 'The dataset'),
+})
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/datasets/{name}',
+  summary: 'End a dataset for everybody; copies stay where they are until they are removed there',
+  request: { params: namedParam },
+  responses: tells(removedSchema, 'Where copies still are'),
+})
+
 /** Which datasets there are. */
 export function datasetRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
@@ -61,6 +84,21 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
     const { datasets } = node.federation
     const shown = await datasets.show(name)
     return c.json({ ...shown, usage: await datasets.upkeep.usage(name) }, 200)
+  })
+
+  routes.openapi(edit, async (c) => {
+    const change = withoutUndefined(c.req.valid('json'))
+    return c.json(await node.federation.datasets.edit(c.req.valid('param').name, change), 200)
+  })
+
+  routes.openapi(remove, async (c) => {
+    const { name } = c.req.valid('param')
+    const { datasets } = node.federation
+    const { replicas } = await datasets.show(name)
+    const isHere = (await datasets.listLocal()).some((copy) => copy.name === name && !copy.former)
+    await datasets.remove(name)
+    const others = replicas.members.map((each) => each.member).filter((member) => member !== node.name)
+    return c.json({ name, copies: isHere ? [node.name, ...others] : others }, 200)
   })
   return routes
 }

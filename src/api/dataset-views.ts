@@ -119,6 +119,56 @@ export const verificationSchema = z
 
 export const collectedSchema = usageSchema.shape.collected.unwrap().meta({ id: 'Collected' })
 
+export const importedSchema = datasetSchema
+  .extend({ files: z.int().optional().describe('in the archive') })
+  .meta({ id: 'ImportedDataset' })
+
+/** A dataset that was ended, and where copies of it still are. */
+export const removedSchema = z
+  .object({
+    name: z.string(),
+    copies: z.array(member).readonly().describe('members that hold one, this node included'),
+  })
+  .meta({ id: 'RemovedDataset' })
+
+export const localCopySchema = z
+  .object({
+    name: z.string(),
+    id: z.string().describe('of the dataset that it is a copy of'),
+    policy: policySchema.optional(),
+    path: z.string().describe('of the bare git repository'),
+    bytes,
+    files: z.int().optional().describe('of the newest announced state'),
+    sinceMs: timeMs.optional(),
+    former: z.boolean().describe('its dataset is no more, or another one has its name'),
+    followed: z.boolean(),
+    why: z.string().describe('why it is here'),
+  })
+  .meta({ id: 'LocalCopy' })
+
+export const fetchedSchema = z
+  .object({
+    dataset: datasetSchema,
+    came: z.array(z.object({ branch: z.string(), member, commit: oid })).readonly(),
+    missing: z
+      .array(
+        z.object({
+          branch: z.string(),
+          member,
+          commit: oid,
+          code: z.string().optional(),
+          reason: z.string().optional(),
+        }),
+      )
+      .readonly()
+      .describe('what was announced and is not here, and why where that is known'),
+  })
+  .meta({ id: 'FetchedDataset' })
+
+export const wroteResetSchema = z
+  .object({ branch: z.string(), count: z.int(), from: oid, to: oid, reason: z.string() })
+  .meta({ id: 'Reset', description: 'where the branch was and is, and how often it was reset so far' })
+
 export const commitSchema = z
   .object({
     oid,
@@ -144,3 +194,6 @@ export type CommitView = z.output<typeof commitSchema>
 export type DatasetDetail = z.output<typeof datasetDetailSchema>
 export type DatasetVerification = z.output<typeof verificationSchema>
 export type Usage = z.output<typeof usageSchema>
+export type LocalCopyView = z.output<typeof localCopySchema>
+export type Fetched = z.output<typeof fetchedSchema>
+export type Imported = z.output<typeof importedSchema>

@@ -112,6 +112,11 @@ export class ApiClient {
     return this.#tell('PUT', path, schema, { headers, body: JSON.stringify(value) })
   }
 
+  patch<T>(path: string, schema: z.ZodType<T>, value: unknown): Promise<T> {
+    const headers = { 'content-type': 'application/json' }
+    return this.#tell('PATCH', path, schema, { headers, body: JSON.stringify(value) })
+  }
+
   /** Work that is done while it is waited for, however long that takes; hanging up ends it where that is safe. */
   work<T>(path: string, schema: z.ZodType<T>, value: unknown = {}): Promise<T> {
     const headers = { 'content-type': 'application/json' }
@@ -150,6 +155,22 @@ export class ApiClient {
       throw new NodeError('STREAM_CLOSED', `The node cut the stream: ${messageOf(cause)}`, {}, { cause })
     }
     yield decoder.decode()
+  }
+
+  /** Bytes as they come, with what the node says of them. @throws NodeError, from the bytes STREAM_CLOSED. */
+  async open(
+    path: string,
+    asking: Asking = {},
+  ): Promise<{ readonly headers: Headers; readonly bytes: AsyncGenerator<Uint8Array> }> {
+    const { headers, body } = await this.#fetch('GET', path, asking)
+    async function* bytes() {
+      try {
+        if (body !== null) for await (const chunk of body) yield chunk
+      } catch (cause) {
+        throw new NodeError('STREAM_CLOSED', `The node cut the file: ${messageOf(cause)}`, {}, { cause })
+      }
+    }
+    return { headers, bytes: bytes() }
   }
 
   async #tell<T>(method: string, path: string, schema: z.ZodType<T>, asking: AskingWithBody): Promise<T> {

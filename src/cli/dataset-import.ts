@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { committedSchema, type DatasetView, datasetSchema } from '../api/dataset-views.ts'
+import { committedSchema, datasetSchema, type Imported, importedSchema } from '../api/dataset-views.ts'
 import { isNodeError, NodeError } from '../base/errors.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
@@ -96,7 +96,7 @@ type Told = () => string | undefined
 async function found(session: Session, client: ApiClient, options: Founding, sent: Sent, told: Told) {
   const { name, description, policy, replicas } = options
   const query = { name, description, policy, replicas }
-  const imported = await client.send('/datasets/import', datasetSchema, { ...sent, query })
+  const imported = await client.send('/datasets/import', importedSchema, { ...sent, query })
   const what = told() ?? filesText(imported)
   session.out.result(imported, () => {
     return `The dataset ${imported.name} holds ${what}, at commit ${shortId(imported.truth)}.`
@@ -122,8 +122,8 @@ async function addTo(
   })
 }
 
-function filesText({ size }: DatasetView): string {
-  return size?.files === undefined ? 'what the archive held' : countText(size.files, 'file')
+function filesText({ files }: Imported): string {
+  return files === undefined ? 'what came with it' : countText(files, 'file')
 }
 
 /** @throws NodeError INVALID_INPUT unless it says where to, in one way. */

@@ -1,20 +1,30 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { datasetDetailSchema, datasetSchema } from '../api/dataset-views.ts'
+import { datasetDetailSchema, datasetSchema, removedSchema } from '../api/dataset-views.ts'
+import { upstreamSchema } from '../api/upstream-views.ts'
+import { NodeError } from '../base/errors.ts'
 import { parseCount } from './arguments.ts'
+import type { ApiClient } from './client.ts'
 import { policyOption } from './dataset-import.ts'
 import { datasetText, sizeText } from './dataset-text.ts'
 import { shortId } from './output.ts'
-import type { Act } from './session.ts'
+import type { Act, Session } from './session.ts'
 
 interface NewOptions {
   name?: string
   description?: string
   policy?: string
   replicas?: number
+  upstream?: string
+  upstreamBranch: string
 }
 
-/** Which datasets there are: `add`, `list`, `show`. */
+interface Changes {
+  description?: string
+  replicas?: number | 'all'
+}
+
+/** Which datasets there are: `add`, `list`, `show`, `edit`, `remove`. */
 export function datasetShelfCommands(dataset: Command, act: Act): void {
   dataset
     .command('add')
@@ -27,10 +37,14 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
       'how many members beside this one are to keep a copy; all by default',
       parseCount,
     )
+    .option('--upstream <url>', 'a git repository elsewhere that it is pulled from and pushed to')
+    .option('--upstream-branch <branch>', 'the branch there', 'main')
     .action(
       act(async (session, options: NewOptions) => {
         const client = await session.connect()
-        const added = await client.post('/datasets', datasetSchema, options)
+        const { upstream, upstreamBranch, ...founding } = options
+        const added = await client.post('/datasets', datasetSchema, founding)
+        if (upstream !== undefined) await nameUpstream(session, client, added.name, upstream, upstreamBranch)
         session.out.result(added, () => {
           const fill = `"maoctl dataset import DIRECTORY --into ${added.name}" puts something into it`
           return `The dataset ${added.name} exists and is empty (${added.policy}); ${fill}.`
@@ -73,10 +87,67 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
     .action(
       act(async (session, name: string) => {
         const client = await session.connect()
-        const shown = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetDetailSchema)
+        const shown = await client.get(pathOf(name), datasetDetailSchema)
         session.out.result(shown, () => datasetText(session.out, shown))
       }),
     )
+
+  dataset
+    .command('edit <name>')
+    .description('change what is said of a dataset; for who founded it, or an operator')
+    .option('--description <text>', 'what is in it')
+    .option('--replicas <count>', 'how many members are to keep a copy, or "all"', (text: string) => {
+      return text === 'all' ? text : parseCount(text)
+    })
+    .action(
+      act(async (session, name: string, { description, replicas }: Changes) => {
+        if (description === undefined && replicas === undefined) {
+          throw new NodeError('INVALID_INPUT', 'Nothing is to be changed; name --description or --replicas')
+        }
+        const client = await session.connect()
+        const change = { description, replicas: replicas === 'all' ? null : replicas }
+        const edited = await client.patch(pathOf(name), datasetSchema, change)
+        session.out.result(edited, () => `The record of ${name} is changed, and the members hear of it.`)
+      }),
+    )
+
+  dataset
+    .command('remove <name>')
+    .description('end a dataset for all members; for who founded it, or an operator')
+    .action(act(remove))
+}
+
+const pathOf = (name: string) => `/datasets/${encodeURIComponent(name)}`
+
+async function nameUpstream(session: Session, client: ApiClient, name: string, url: string, branch: string) {
+  try {
+    await client.put(`${pathOf(name)}/upstream`, upstreamSchema, { url, branch })
+  } catch (error) {
+    session.out.note(
+      `The dataset ${name} is there, but without its upstream; "maoctl dataset upstream set" names it.`,
+    )
+    throw error
+  }
+}
+
+async function remove(session: Session, name: string): Promise<void> {
+  const client = await session.connect()
+  const { replicas, policy } = await client.get(pathOf(name), datasetSchema)
+  const whom = policy === 'local-only' ? 'It is on this node alone' : 'It ends for all members'
+  const holders = replicas.members.map(({ member }) => member)
+  const where =
+    holders.length === 0
+      ? ''
+      : `; ${holders.join(', ')} hold${holders.length === 1 ? 's' : ''} copies, which stay`
+  await session.confirm(`Remove the dataset ${name}? ${whom}${where}.`)
+  const removed = await client.remove(pathOf(name), removedSchema, {})
+  session.out.result(removed, () => {
+    const rest =
+      removed.copies.length === 0
+        ? ''
+        : ` Copies are still at ${removed.copies.join(', ')}; each deletes its own with "maoctl dataset remove-local ${name}".`
+    return `The dataset ${name} is no more.${rest}`
+  })
 }
 
 /** How many hold it beside its owner, of how many are wanted. */

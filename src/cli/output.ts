@@ -148,6 +148,6 @@ export function bytesText(bytes: number): string {
 }
 
 /** Such as `1 file` and `2 files`. */
-export function countText(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+export function countText(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : nouns}`
 }

@@ -11,6 +11,7 @@ import { marketCommands } from './market.ts'
 import { peerCommands } from './peers.ts'
 import { pipelineCommands } from './pipeline.ts'
 import { registryCommands } from './registry.ts'
+import { repoCommands } from './repo.ts'
 import { roundCommands } from './round.ts'
 import { runCommands } from './run.ts'
 import { type Act, type Globals, Session, type Terminal } from './session.ts'
@@ -57,6 +58,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   instanceCommands(program, act)
   federationCommands(program, act)
   datasetCommands(program, act)
+  repoCommands(program, act)
   toolCommands(program, act)
   pipelineCommands(program, act)
   runCommands(program, act)

@@ -1,0 +1,79 @@
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { datasetSchema, localCopySchema } from '../api/dataset-views.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
+import type { ApiClient } from './client.ts'
+import { bytesText, shortId, timeText } from './output.ts'
+import type { Act, Session } from './session.ts'
+
+/** What lies on this node's disk. */
+export function datasetLocalCommands(dataset: Command, act: Act): void {
+  dataset
+    .command('list-local')
+    .description("list the copies on this node's disk, and why they are there")
+    .option('--files', 'also count the files of each, which takes a while for large ones')
+    .action(act(list))
+
+  dataset
+    .command('remove-local <name>')
+    .description("delete this node's copy of a dataset, and copy it no more; the dataset itself stays")
+    .option('--force', 'also when no other member is known to hold all of it')
+    .action(act(remove))
+}
+
+async function list(session: Session, { files }: { files?: boolean }): Promise<void> {
+  const client = await session.connect()
+  const copies = await client.get('/local-datasets', z.array(localCopySchema), { files })
+  session.out.result(copies, () => {
+    if (copies.length === 0) return 'There is no copy of a dataset on this disk.'
+    const rows = copies.map((copy) => [
+      copy.former ? `${copy.name} (${shortId(copy.id)})` : copy.name,
+      copy.policy ?? '-',
+      bytesText(copy.bytes),
+      ...(files === true ? [copy.files === undefined ? '-' : String(copy.files)] : []),
+      timeText(copy.sinceMs),
+      copy.why,
+      copy.path,
+    ])
+    const head = ['name', 'policy', 'size', ...(files === true ? ['files'] : []), 'since', 'why', 'path']
+    return session.out.table(head, rows)
+  })
+}
+
+async function remove(session: Session, name: string, { force }: { force?: boolean }): Promise<void> {
+  const client = await session.connect()
+  const copies = await client.get('/local-datasets', z.array(localCopySchema))
+  const own = copies.filter((copy) => copy.name === name)
+  if (own.length === 0) throw new NodeError('NOT_FOUND', `There is no copy of ${name} on this disk`, { name })
+  const bytes = own.reduce((sum, copy) => sum + copy.bytes, 0)
+  const others = await othersThatHold(client, name)
+  const where =
+    others.length === 0
+      ? 'No other member is known to hold all of it.'
+      : `${others.join(', ')} hold${others.length === 1 ? 's' : ''} all of it.`
+  if (others.length === 0 && force !== true) {
+    const message = `${where} What is only here would be lost; --force removes this copy of ${name} all the same`
+    throw new NodeError('CONFLICT', message, { name })
+  }
+  await session.confirm(`Delete this node's copy of ${name} (${bytesText(bytes)})? ${where}`)
+  await client.delete(`/local-datasets/${encodeURIComponent(name)}${force === true ? '?force=true' : ''}`)
+  session.out.result({ name, bytes, others }, () => {
+    const way = others.length === 0 ? '' : ` "maoctl dataset follow ${name}" copies it again.`
+    return `The copy of ${name} is gone, and ${bytesText(bytes)} are free.${way}`
+  })
+}
+
+/** Names of the other members that say that they hold all of a dataset as it is now. */
+async function othersThatHold(client: ApiClient, name: string): Promise<string[]> {
+  const { node } = await client.get('/federation', z.object({ node: z.object({ name: z.string() }) }))
+  try {
+    const { replicas } = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
+    return replicas.members
+      .filter(({ member, current }) => current && member !== node.name)
+      .map(({ member }) => member)
+  } catch (error) {
+    // A copy may outlive its dataset.
+    if (isNodeError(error, 'DATASET_NOT_FOUND')) return []
+    throw error
+  }
+}

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { type TestContext, test } from 'node:test'
+import type { LocalCopyView } from '../../src/api/dataset-views.ts'
+import { directoryOf } from '../support/dataset-node.ts'
+import { type Person, startPerson } from '../support/dataset-people.ts'
+import { eventually } from '../support/eventually.ts'
+
+/** Alice, who founds, and bob, who copies what he chooses. */
+async function laboratory(t: TestContext): Promise<[alice: Person, bob: Person]> {
+  const alice = await startPerson(t, 'alice')
+  const bob = await startPerson(t, 'bob', { datasets: { follow: 'chosen' } })
+  await alice.node.createFederation({ name: 'lab' })
+  const { token } = await alice.told<{ token: string }>('federation', 'invite')
+  await bob.told('federation', 'join', token)
+  return [alice, bob]
+}
+
+const hears = (person: Person, dataset: string, what: string) => {
+  return eventually(
+    async () => (await person.type('dataset', 'show', dataset)).exit === 0,
+    `${what} was never heard of`,
+  )
+}
+
+test('a member chooses what to copy, fetches it, and gives it up again', async (t) => {
+  const [alice, bob] = await laboratory(t)
+  await alice.told(
+    'dataset',
+    'import',
+    await directoryOf(t, { 'a.csv': '1\n' }),
+    '--name',
+    'data',
+    '--replicas',
+    '2',
+  )
+  await hears(bob, 'data', 'data')
+  assert.match((await bob.type('dataset', 'list')).stdout, /^data .* 0\/2 .*no: not chosen/m)
+
+  const fetched = await bob.type('dataset', 'fetch', 'data')
+  assert.equal(fetched.exit, 0, fetched.stderr)
+  assert.match(
+    fetched.stdout,
+    /All that was announced of data is here now:\n\n.*\nimport-alice +alice +[0-9a-f]{10} +here now/,
+  )
+  assert.match((await bob.type('dataset', 'fetch', 'data')).stdout, /Nothing was missing/)
+  const followed = await bob.type('dataset', 'follow', 'data')
+  assert.match(followed.stdout, /^data is copied here from now on; all of it is here already\.$/m)
+  assert.match((await bob.type('dataset', 'list')).stdout, /yes: chosen/)
+
+  const [copy] = await bob.told<LocalCopyView[]>('dataset', 'list-local', '--files')
+  assert.ok(copy && existsSync(copy.path) && copy.bytes > 0)
+  assert.deepEqual([copy.name, copy.files, copy.why, copy.former], ['data', 1, 'chosen', false])
+  const held = async () =>
+    (await alice.show('data')).replicas.members.some(({ member, current }) => member === 'bob' && current)
+  await eventually(held, "alice never heard of bob's copy")
+  assert.match(
+    (await alice.type('dataset', 'show', 'data')).stdout,
+    /^copies: +1 of 2 wanted beside its owner, 1 of them up to date$/m,
+  )
+
+  const asked = await bob.type('dataset', 'remove-local', 'data')
+  assert.equal(asked.exit, 2, 'nobody is there to say yes')
+  assert.match(
+    asked.stderr,
+    /Delete this node's copy of data \(.*\)\? alice holds all of it\. Nobody is there to answer; add --yes/,
+  )
+  const gone = await bob.type('--yes', 'dataset', 'remove-local', 'data')
+  assert.equal(gone.exit, 0, gone.stderr)
+  assert.match(
+    gone.stdout,
+    /The copy of data is gone, and .* are free\. "maoctl dataset follow data" copies it again/,
+  )
+  assert.deepEqual(await bob.told('dataset', 'list-local'), [])
+  assert.equal(existsSync(copy.path), false)
+  assert.equal((await bob.type('--yes', 'dataset', 'remove-local', 'data')).exit, 3)
+  const last = await alice.type('--yes', 'dataset', 'remove-local', 'data')
+  assert.equal(last.exit, 4)
+  assert.match(last.stderr, /No other member is known to hold all of it.*--force/)
+
+  const refused = await bob.type('--yes', 'dataset', 'remove', 'data')
+  assert.equal(refused.exit, 5, refused.stderr)
+  const removed = await alice.type('--yes', 'dataset', 'remove', 'data')
+  assert.equal(removed.exit, 0, removed.stderr)
+  assert.match(
+    removed.stdout,
+    /^The dataset data is no more\. Copies are still at alice; each deletes its own with/m,
+  )
+  const left = await alice.type('dataset', 'list-local')
+  assert.match(left.stdout, /data \([0-9a-f]+\) .*left over: its dataset is no more/)
+  assert.equal((await alice.type('--yes', 'dataset', 'remove-local', 'data', '--force')).exit, 0)
+  assert.deepEqual(await alice.told('dataset', 'list-local'), [])
+})
+
+test('what must not leave is told apart, and the others learn why they get nothing', async (t) => {
+  const [alice, bob] = await laboratory(t)
+  const files = await directoryOf(t, { 'a.csv': '1\n' })
+  await alice.told('dataset', 'import', files, '--name', 'secret', '--policy', 'compute-only')
+  const path = await alice.type('repo', 'add', 'mine')
+  assert.equal(path.exit, 0, path.stderr)
+  assert.ok(existsSync(path.stdout.trim()), 'the path of the repository stands alone on standard output')
+  assert.match((await alice.type('dataset', 'list')).stdout, /^mine +local-only .*yes: local-only/m)
+  await alice.told('dataset', 'add', '--name', 'open', '--description', 'for all')
+  await hears(bob, 'open', 'open')
+  await hears(bob, 'secret', 'secret')
+  const withheld = await bob.type('dataset', 'fetch', 'secret')
+  assert.equal(withheld.exit, 5)
+  assert.match(withheld.stderr, /compute-only: its objects stay with alice/)
+  assert.match((await bob.type('dataset', 'show', 'secret')).stdout, /^lives at: +alice$/m)
+  assert.equal((await bob.type('dataset', 'show', 'mine')).exit, 3)
+  const near = await bob.type('dataset', 'show', 'secrte')
+  assert.match(near.stderr, /No dataset is named secrte \(did you mean secret\?\)/)
+
+  const edited = await alice.told<{ description: string }>(
+    'dataset',
+    'edit',
+    'open',
+    '--description',
+    'for everybody',
+  )
+  assert.equal(edited.description, 'for everybody')
+  const heard = async () => (await bob.show('open')).description === 'for everybody'
+  await eventually(heard, 'the new description was never heard of')
+  assert.equal((await alice.type('dataset', 'edit', 'open')).exit, 2)
+})
+
+test('a branch that was wrong is reset for everybody, with the reason', async (t) => {
+  const [alice, bob] = await laboratory(t)
+  const first = await directoryOf(t, { 'a.csv': '1\n' })
+  await alice.told('dataset', 'import', first, '--name', 'data')
+  const good = (await alice.show('data')).truth as string
+  await alice.told('dataset', 'import', await directoryOf(t, { 'a.csv': 'wrong\n' }), '--into', 'data')
+  await hears(bob, 'data', 'data')
+  await bob.told('dataset', 'follow', 'data')
+
+  const words = ['dataset', 'reset', 'data', '--step', 'import', '--reason', 'wrong unit']
+  assert.match(
+    (await alice.type(...words, '--to', good.slice(0, 8))).stderr,
+    /takes the last 1 commit off import-alice of data, for all members/,
+  )
+  assert.match(
+    (await alice.type('--yes', ...words, '--to', 'beef')).stderr,
+    /None of the last commits of import-alice begins with beef/,
+  )
+  assert.equal((await alice.type('--yes', ...words, '--to', 'HEAD~1')).exit, 2)
+  const done = await alice.type('--yes', ...words, '--to', good.slice(0, 8))
+  assert.equal(done.exit, 0, done.stderr)
+  assert.match(
+    done.stdout,
+    /import-alice was at [0-9a-f]{10} and is at .* now; the members are told: wrong unit/,
+  )
+  const back = async () =>
+    (await bob.show('data')).branches.some(({ commit, present }) => commit === good && present)
+  await eventually(back, 'bob never followed the reset')
+  assert.match(
+    (await bob.type('dataset', 'show', 'data')).stdout,
+    /rewritten: alice moved import-alice from .*: wrong unit/,
+  )
+})
