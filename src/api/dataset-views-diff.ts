@@ -96,6 +96,7 @@ export const fileDiffSchema = z
     to: fileSideSchema.optional(),
     comparison: z.discriminatedUnion('as', [rowsSchema, valuesSchema, linesSchema, wholeSchema]).optional(),
     sameContent: z.literal(true).optional().describe('nothing but another way to write the same'),
+    summary: z.string(),
   })
   .meta({ id: 'FileDiff' })
 

@@ -14,7 +14,7 @@ import type { Repository, TreeFile } from '../git/repository.ts'
 import { Comparer } from './comparer.ts'
 import type { DatasetDiff, DiffSide, FileDiff, FileSide } from './differences.ts'
 import { type Comparison, kindOf, sameContent } from './file-comparison.ts'
-import { summaryOf } from './summary.ts'
+import { describeFile, summaryOf } from './summary.ts'
 import { diffTrees, type FileDifference, pathOf } from './tree-diff.ts'
 import { countTold, trimmed } from './trimmed.ts'
 
@@ -55,7 +55,7 @@ export async function diffCommits(
     told.map((file) => fileDiff(file, sizes)),
     options,
   )
-  const diff = { from, to, counts, files }
+  const diff = { from, to, counts, files: files.map((file) => ({ ...file, summary: describeFile(file) })) }
   return { ...diff, summary: summaryOf(diff) }
 }
 

@@ -28,13 +28,18 @@ export interface FileDiff {
   readonly sameContent?: true
 }
 
+/** A difference with the words for it. */
+export interface ToldFileDiff extends FileDiff {
+  readonly summary: string
+}
+
 export interface DatasetDiff {
   readonly from: DiffSide
   readonly to: DiffSide
   /** Files. */
   readonly counts: Readonly<Record<FileDifference['change'] | 'unchanged', number>>
   /** The first ones, sorted by path. */
-  readonly files: readonly FileDiff[]
+  readonly files: readonly ToldFileDiff[]
   /** All of it as one sentence. */
   readonly summary: string
 }

@@ -13,7 +13,7 @@ export function summaryOf({ from, to, counts, files }: Omit<DatasetDiff, 'summar
   const [one, other] = [nameOf(to.name), nameOf(from.name)]
   const differing = counts.added + counts.removed + counts.changed + counts.renamed
   if (differing === 0) return `${one} does not differ from ${other}`
-  const told = files.slice(0, diffFilesInSentenceMax).map(describeFile)
+  const told = files.slice(0, diffFilesInSentenceMax).map(({ summary }) => summary)
   const more = differing - told.length
   const rest = more > 0 ? [`and ${more} more`] : []
   const all = differing + counts.unchanged

@@ -249,7 +249,7 @@ test('differences are told in sentences', () => {
     from: { name: 'alice', commit: 'a' },
     to: { name: 'carol', commit: 'b' },
     counts: { added: 0, removed: 0, changed: files.length, renamed: 0, unchanged },
-    files,
+    files: files.map((one) => ({ ...one, summary: describeFile(one) })),
   })
   assert.equal(
     summaryOf(diff([packages], 4)),
