@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { datasetBrowseCommands } from './dataset-browse.ts'
 import { datasetCloneCommands } from './dataset-clone.ts'
 import { datasetFollowCommands } from './dataset-follow.ts'
+import { datasetDiffCommand } from './dataset-diff.ts'
 import { datasetImportCommand } from './dataset-import.ts'
 import { datasetLocalCommands } from './dataset-local.ts'
 import { datasetPushCommand } from './dataset-push.ts'
@@ -19,6 +20,7 @@ export function datasetCommands(program: Command, acting: Act): void {
   datasetImportCommand(dataset, act)
   datasetShelfCommands(dataset, act)
   datasetBrowseCommands(dataset, act)
+  datasetDiffCommand(dataset, act)
   datasetCloneCommands(dataset, act)
   datasetPushCommand(dataset, act)
   datasetFollowCommands(dataset, act)
