@@ -129,6 +129,22 @@ test('two federations meet in one upstream', async (t) => {
   )
 })
 
+test('a dataset that never leaves takes from an upstream and gives nothing', async (t) => {
+  const { repository, server } = await gitHost(t)
+  const first = await repository.commit({ a: '1' })
+  const alice = await startDatasetNode(t, { gossip: false })
+  for (const policy of ['local-only', 'compute-only'] as const) {
+    await alice.datasets.add(policy, { policy })
+    await alice.datasets.upstreams.set(policy, upstreamOf(server))
+    const { commit } = await alice.datasets.upstreams.pull(policy)
+    assert.deepEqual([commit, await alice.datasets.truth(policy)], [first, first])
+    await assert.rejects(alice.datasets.upstreams.push(policy, { branches: true }), (error) =>
+      isNodeError(error, 'DATASET_WITHHELD'),
+    )
+  }
+  assert.equal(alice.registry.get('/dataset/local-only'), undefined, 'nobody learns of it')
+})
+
 test('without git an upstream is refused with the way out', async (t) => {
   const alice = await startDatasetNode(t, { gossip: false, backend: 'isomorphic' })
   await alice.datasets.add('data')

@@ -203,7 +203,7 @@ test('trees that break the rules of paths, and submodules, stay outside', async 
   assert.deepEqual(await readdir(join(repositoryHere.path, 'objects', 'pack')), [])
 })
 
-test('a rewritten upstream moves nothing, nor does one that is gone', async (t) => {
+test('a rewritten upstream moves nothing until its branch here is reset, nor does one that is gone', async (t) => {
   const { alice, repository, url } = await trustedStory(t)
   const first = await repository.commit({ a: '1' })
   await alice.datasets.upstreams.pull('data')
@@ -212,6 +212,9 @@ test('a rewritten upstream moves nothing, nor does one that is gone', async (t) 
   assert(refusal.includes(`maoctl dataset reset data --step upstream --to ${other}`), refusal)
   const [branch] = (await alice.datasets.show('data')).branches
   assert.equal(branch?.commit, first)
+  const { datasets } = alice
+  await datasets.reset({ dataset: 'data', step: 'upstream', to: other, reason: 'the host said so' })
+  assert.equal((await datasets.upstreams.pull('data')).commit, other)
 
   await alice.datasets.upstreams.set('data', { url: `${url}-gone`, branch: 'main' })
   await refuses(

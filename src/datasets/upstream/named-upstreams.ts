@@ -1,12 +1,17 @@
 import { isNodeError, NodeError } from '../../base/errors.ts'
 import type { Members } from '../../federation/members.ts'
-import type { Collection, Item } from '../../registry/collection.ts'
-import type { SharedRecord } from '../dataset-record.ts'
+import type { Collection } from '../../registry/collection.ts'
+import type { DatasetRecord, SharedRecord } from '../dataset-record.ts'
+import type { KnownDatasets } from '../known-datasets.ts'
 import type { Upstream } from './upstream-address.ts'
+import type { Agreement } from './upstream-memory.ts'
 
 export interface NamedUpstreamsParts {
+  /** Peer id of this node. */
+  readonly self: string
   readonly members: Pick<Members, 'get'>
-  readonly records: Pick<Collection<SharedRecord>, 'get' | 'put'>
+  readonly known: Pick<KnownDatasets, 'need' | 'write'>
+  readonly records: Pick<Collection<SharedRecord>, 'get'>
 }
 
 /** The records of datasets, as far as they are about upstreams. */
@@ -18,33 +23,43 @@ export class NamedUpstreams {
   }
 
   /** @throws NodeError DATASET_NOT_FOUND */
-  item(dataset: string): Item<SharedRecord> {
-    const item = this.#parts.records.get(dataset)
-    if (item !== undefined) return item
-    throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${dataset}`, { name: dataset })
+  record(dataset: string): DatasetRecord {
+    return this.#parts.known.need(dataset).record
   }
 
   /** @throws NodeError DATASET_NOT_FOUND, NOT_FOUND when the record names no upstream. */
   upstream(dataset: string): Upstream {
-    const { upstream } = this.item(dataset).value
+    const { upstream } = this.record(dataset)
     if (upstream !== undefined) return upstream
     const message = `The dataset ${dataset} names no upstream; "maoctl dataset upstream set ${dataset} URL" does`
     throw new NodeError('NOT_FOUND', message, { dataset })
   }
 
-  /** The member whose record it is. */
+  /** What agreeing to the upstream that is named now agrees to. @throws NodeError DATASET_NOT_FOUND, NOT_FOUND. */
+  agreement(dataset: string): Agreement {
+    const { url, branch } = this.upstream(dataset)
+    return { url, branch, id: this.#parts.known.need(dataset).id }
+  }
+
+  /** Peer id of the member whose record it is; this node, where the dataset never leaves it. */
   author(dataset: string): string {
-    const { author } = this.item(dataset).entry
+    const { self, known, records } = this.#parts
+    const isLocal = known.need(dataset).record.policy === 'local-only'
+    return isLocal ? self : (records.get(dataset)?.entry.author ?? self)
+  }
+
+  authorName(dataset: string): string {
+    const author = this.author(dataset)
     return this.#parts.members.get(author)?.name ?? author
   }
 
   /** @throws NodeError FORBIDDEN when the record is another member's. */
-  async write(dataset: string, record: SharedRecord): Promise<void> {
+  async write(dataset: string, record: DatasetRecord): Promise<void> {
     try {
-      await this.#parts.records.put(dataset, record)
+      await this.#parts.known.write(dataset, record)
     } catch (cause) {
       if (!isNodeError(cause, 'CONFLICT')) throw cause
-      const owner = this.author(dataset)
+      const owner = this.authorName(dataset)
       const message = `The record of ${dataset} is ${owner}'s: only that member or an operator names its upstream`
       throw new NodeError('FORBIDDEN', message, { dataset, owner }, { cause })
     }

@@ -7,6 +7,11 @@ import type { ErrorCode } from '../../base/errors.ts'
 import { upstreamPauseMaxMs } from '../../base/limits.ts'
 import type { Upstream } from './upstream-address.ts'
 
+/** An upstream, and the id of the dataset that it was agreed to for: another one may come to have the same name. */
+export interface Agreement extends Upstream {
+  readonly id: string
+}
+
 /** How the last call of one direction ended. */
 export interface UpstreamOutcome {
   readonly timeMs: number
@@ -29,7 +34,7 @@ export interface FollowOrder {
 
 export interface UpstreamRow {
   /** The exact upstream that the owner has agreed to call. */
-  readonly agreed?: Upstream
+  readonly agreed?: Agreement
   readonly follow?: FollowOrder
   readonly pulled?: UpstreamOutcome
   readonly pushed?: UpstreamOutcome
@@ -37,10 +42,10 @@ export interface UpstreamRow {
 
 /** What keeps this node from calling an upstream, or undefined when its owner has agreed to just that one. Pure. */
 export function lackOfConsent(
-  agreed: Upstream | undefined,
-  named: Upstream,
+  agreed: Agreement | undefined,
+  named: Agreement,
 ): 'never-asked' | 'changed' | undefined {
-  if (agreed === undefined) return 'never-asked'
+  if (agreed === undefined || agreed.id !== named.id) return 'never-asked'
   return agreed.url === named.url && agreed.branch === named.branch ? undefined : 'changed'
 }
 

@@ -3,8 +3,8 @@ import type { Members } from '../../federation/members.ts'
 import { branchOf, ownerOfBranch } from '../branches.ts'
 import type { PushWish } from '../git/remote.ts'
 import type { GroundTruths } from '../ground-truths.ts'
+import type { KnownDatasets } from '../known-datasets.ts'
 import type { Adoption } from '../own-branches.ts'
-import type { Policy } from '../policies.ts'
 import type { Shelf } from '../shelf.ts'
 import type { NamedUpstreams } from './named-upstreams.ts'
 import type { Upstream } from './upstream-address.ts'
@@ -16,8 +16,7 @@ export interface UpstreamTransfersParts {
   readonly self: string
   readonly members: Pick<Members, 'self' | 'list'>
   readonly named: NamedUpstreams
-  /** What this node is bound to, which may be stricter than the record. */
-  readonly policyOf: (dataset: string) => Policy
+  readonly known: Pick<KnownDatasets, 'need'>
   readonly shelf: Shelf
   readonly truths: Pick<GroundTruths, 'get' | 'settle'>
   readonly adopt: (adoption: Adoption) => Promise<void>
@@ -79,8 +78,9 @@ export class UpstreamTransfers {
 
   /** @throws NodeError NOT_FOUND, COMMIT_NOT_FOUND, DATASET_WITHHELD, and what `UpstreamCalls.push` throws. */
   async push({ dataset, upstream, signal }: Transfer, ownBranches: boolean): Promise<PushView> {
-    const { policyOf, shelf, calls } = this.#parts
-    const policy = policyOf(dataset)
+    const { known, shelf, calls } = this.#parts
+    // What this node has promised may be stricter than what the record says by now.
+    const { policy } = known.need(dataset)
     if (policy !== 'shared') {
       const message = `The dataset ${dataset} is ${policy}: its data do not leave, to an upstream neither`
       throw new NodeError('DATASET_WITHHELD', message, { dataset, policy })
@@ -97,9 +97,8 @@ export class UpstreamTransfers {
   /** A dataset of this node that holds nothing agreed begins with what came first. */
   async #begin(dataset: string, commit: string): Promise<boolean> {
     const { named, truths, self } = this.#parts
-    const { value, entry } = named.item(dataset)
-    if (entry.author !== self || (await truths.get(dataset)) !== undefined) return false
-    await named.write(dataset, { ...value, initial: commit })
+    if (named.author(dataset) !== self || (await truths.get(dataset)) !== undefined) return false
+    await named.write(dataset, { ...named.record(dataset), initial: commit })
     await truths.settle(dataset)
     return true
   }

@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises'
 import type { Pushed } from '../git/remote.ts'
 import type { HostKey } from './known-hosts.ts'
 import { hostOf, parseUpstreamUrl, type Upstream } from './upstream-address.ts'
-import { lackOfConsent, type UpstreamOutcome, type UpstreamRow } from './upstream-memory.ts'
+import { type Agreement, lackOfConsent, type UpstreamOutcome, type UpstreamRow } from './upstream-memory.ts'
 
 export interface UpstreamView {
   readonly url: string
@@ -55,7 +55,7 @@ export interface HostKeyView extends HostKey {
 }
 
 export interface Named {
-  readonly upstream: Upstream
+  readonly named: Agreement
   readonly row: UpstreamRow
   readonly namedBy: string
   readonly pullsTo: string
@@ -63,17 +63,20 @@ export interface Named {
 }
 
 /** Pure. */
-export function upstreamView({ upstream, row, namedBy, pullsTo, commit }: Named): UpstreamView {
-  const address = parseUpstreamUrl(upstream.url)
-  const lack = lackOfConsent(row.agreed, upstream)
-  const stopped = lack === undefined ? {} : { stopped: lackText(lack, upstream, row.agreed) }
+export function upstreamView({ named, row, namedBy, pullsTo, commit }: Named): UpstreamView {
+  const { url, branch } = named
+  const address = parseUpstreamUrl(url)
+  const lack = lackOfConsent(row.agreed, named)
+  const stopped = lack === undefined ? {} : { stopped: lackText(lack, named, row.agreed) }
   return {
-    ...upstream,
+    ...{ url, branch },
     protocol: address.protocol,
     host: hostOf(address),
     namedBy,
     agreed: lack === undefined,
-    ...(lack === 'changed' && row.agreed !== undefined ? { agreedTo: row.agreed } : {}),
+    ...(lack === 'changed' && row.agreed !== undefined
+      ? { agreedTo: { url: row.agreed.url, branch: row.agreed.branch } }
+      : {}),
     pullsTo,
     ...(commit === undefined ? {} : { commit }),
     ...(row.follow === undefined ? {} : { follow: { ...row.follow, ...stopped } }),

@@ -20,8 +20,8 @@ import type { Collection } from '../../registry/collection.ts'
 import type { DatasetEvent } from '../dataset-events.ts'
 import type { SharedRecord } from '../dataset-record.ts'
 import type { GroundTruths } from '../ground-truths.ts'
+import type { KnownDatasets } from '../known-datasets.ts'
 import type { Adoption } from '../own-branches.ts'
-import type { Policy } from '../policies.ts'
 import type { Shelf } from '../shelf.ts'
 import { NamedUpstreams } from './named-upstreams.ts'
 import { SshAccess } from './ssh-access.ts'
@@ -60,9 +60,8 @@ export interface UpstreamsParts {
   readonly self: string
   readonly settings: UpstreamSettings
   readonly members: Pick<Members, 'self' | 'list' | 'get'>
-  readonly records: Pick<Collection<SharedRecord>, 'get' | 'put'>
-  /** What this node is bound to, which may be stricter than the record. */
-  readonly policyOf: (dataset: string) => Policy
+  readonly known: Pick<KnownDatasets, 'need' | 'write'>
+  readonly records: Pick<Collection<SharedRecord>, 'get'>
   readonly shelf: Shelf
   readonly truths: Pick<GroundTruths, 'get' | 'settle'>
   readonly adopt: (adoption: Adoption) => Promise<void>
@@ -124,15 +123,15 @@ export class Upstreams implements Startable {
 
   /** @param options.resolve also says what the host's name stands for. @throws NodeError DATASET_NOT_FOUND, NOT_FOUND. */
   async show(dataset: string, options: { readonly resolve?: boolean } = {}): Promise<UpstreamView> {
-    const upstream = this.#named.upstream(dataset)
+    const named = this.#named.agreement(dataset)
     const view = upstreamView({
-      upstream,
+      named,
       row: this.#memory.get(dataset),
-      namedBy: this.#named.author(dataset),
+      namedBy: this.#named.authorName(dataset),
       pullsTo: this.#transfers.branch,
       commit: await this.#transfers.held(dataset),
     })
-    return options.resolve === true ? { ...view, addresses: await addressesOf(upstream.url) } : view
+    return options.resolve === true ? { ...view, addresses: await addressesOf(named.url) } : view
   }
 
   /**
@@ -141,7 +140,7 @@ export class Upstreams implements Startable {
    * @throws NodeError DATASET_NOT_FOUND, INVALID_INPUT, FORBIDDEN when the record is another member's.
    */
   async set(dataset: string, wanted: Upstream): Promise<UpstreamView> {
-    const { value } = this.#named.item(dataset)
+    const record = this.#named.record(dataset)
     const address = parseUpstreamUrl(wanted.url)
     checkSafeEnough(address, this.#parts.settings.allowHttp)
     const upstream = { url: address.url, branch: wanted.branch }
@@ -151,14 +150,14 @@ export class Upstreams implements Startable {
         `${JSON.stringify(wanted.branch)} cannot name a branch of an upstream`,
       )
     }
-    await this.#named.write(dataset, { ...value, upstream })
-    await this.#memory.change(dataset, { agreed: upstream })
+    await this.#named.write(dataset, { ...record, upstream })
+    await this.#memory.change(dataset, { agreed: this.#named.agreement(dataset) })
     return this.show(dataset)
   }
 
   /** @throws NodeError DATASET_NOT_FOUND, FORBIDDEN when the record is another member's. */
   async remove(dataset: string): Promise<void> {
-    const { upstream, ...rest } = this.#named.item(dataset).value
+    const { upstream, ...rest } = this.#named.record(dataset)
     if (upstream !== undefined) await this.#named.write(dataset, rest)
     await this.#memory.forget(dataset)
     this.#follows.arm(dataset)
@@ -317,7 +316,7 @@ export class Upstreams implements Startable {
 
   /** Keeps the owner's word, where there is one. @throws NodeError CONFLICT when the record names another upstream. */
   async #agree(dataset: string, { url }: Consent): Promise<void> {
-    const upstream = this.#named.upstream(dataset)
+    const upstream = this.#named.agreement(dataset)
     if (url === undefined) return
     const meant = parseUpstreamUrl(url).url
     if (meant !== upstream.url) {
@@ -331,7 +330,7 @@ export class Upstreams implements Startable {
 
   /** The upstream that may be called. @throws NodeError FORBIDDEN until the owner has agreed to just this one. */
   #consented(dataset: string, wanted?: AbortSignal): Transfer {
-    const upstream = this.#named.upstream(dataset)
+    const upstream = this.#named.agreement(dataset)
     const { agreed } = this.#memory.get(dataset)
     const lack = lackOfConsent(agreed, upstream)
     const stopping = this.#stopping.signal

@@ -3,10 +3,12 @@ import { test } from 'node:test'
 import { upstreamPauseMaxMs } from '../../../src/base/limits.ts'
 import { lackOfConsent, nextCall } from '../../../src/datasets/upstream/upstream-memory.ts'
 
-test('consent is to one address and one branch', () => {
-  const agreed = { url: 'https://a.org/x', branch: 'main' }
+test('consent is to one address and one branch for one dataset', () => {
+  const agreed = { url: 'https://a.org/x', branch: 'main', id: 'a'.repeat(32) }
   assert.equal(lackOfConsent(agreed, { ...agreed }), undefined)
   assert.equal(lackOfConsent(undefined, agreed), 'never-asked')
+  const other = { ...agreed, id: 'b'.repeat(32) }
+  assert.equal(lackOfConsent(agreed, other), 'never-asked', 'another dataset has the name')
   assert.equal(lackOfConsent(agreed, { ...agreed, url: 'https://a.org/x/' }), 'changed')
   assert.equal(lackOfConsent(agreed, { ...agreed, branch: 'Main' }), 'changed')
 })
