@@ -12,3 +12,12 @@ export const treeShapesKeptMax = 200_000
 export const gitAllocationMax = 640 * MIB
 /** Objects of one pack, and links between deltas, where both are kept in memory for want of the git program. */
 export const packInMemoryObjectsMax = 1_000_000
+/** Files of a directory that is stored: smaller ones are read whole and packed together, larger ones go one by one. */
+export const smallFileBytesMax = 32 * MIB
+/** Objects that are rather stored one by one: a pack of their own would only have to be joined again. */
+export const looseIngestMax = 16
+/** Bytes of one pack of such files before compression. Without git a pack has to fit memory when it is read. */
+export const ingestPackBytesMax = 192 * MIB
+/** Files that are read, hashed and compressed together. */
+export const filesReadAtOnceMax = 32
+export const filesReadBytesMax = 64 * MIB

@@ -6,7 +6,7 @@ import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, readlink, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NodeError } from '../../base/errors.ts'
-import { pathBytesMax, treeEntriesMax } from '../../base/limits.ts'
+import { filesLookedAtOnceMax, pathBytesMax, treeEntriesMax } from '../../base/limits.ts'
 import { checkLink, checkPath, unsafePath } from './path-rules.ts'
 import type { FileMode, TreeFile } from './repository.ts'
 
@@ -14,6 +14,8 @@ export interface FoundFile {
   /** From the top of the directory, parts joined by `/`. */
   readonly path: string
   readonly mode: FileMode
+  /** Bytes, of a link those of its target. */
+  readonly size: number
   /** Where a symbolic link points to. */
   readonly target?: string
 }
@@ -34,16 +36,21 @@ export async function findFiles(directory: string): Promise<FoundFile[]> {
   const found: FoundFile[] = []
   const pending = ['']
   for (let inner = pending.pop(); inner !== undefined; inner = pending.pop()) {
+    const files: string[] = []
     for (const entry of await entriesOf(directory, inner)) {
       const path = inner === '' ? entry.name : `${inner}/${entry.name}`
       checkPath(path)
       if (entry.isDirectory()) pending.push(path)
-      else found.push(await describe(directory, path))
-      if (found.length + pending.length > treeEntriesMax) {
-        throw new NodeError('TOO_LARGE', `${directory} holds more than ${treeEntriesMax} entries`, {
-          directory,
-        })
-      }
+      else files.push(path)
+    }
+    for (let at = 0; at < files.length; at += filesLookedAtOnceMax) {
+      const group = files.slice(at, at + filesLookedAtOnceMax)
+      found.push(...(await Promise.all(group.map((path) => describe(directory, path)))))
+    }
+    if (found.length + pending.length > treeEntriesMax) {
+      throw new NodeError('TOO_LARGE', `${directory} holds more than ${treeEntriesMax} entries`, {
+        directory,
+      })
     }
   }
   return found
@@ -61,11 +68,13 @@ async function entriesOf(directory: string, inner: string) {
 async function describe(directory: string, path: string): Promise<FoundFile> {
   const full = join(directory, path)
   const stats = await lstat(full)
-  if (stats.isFile()) return { path, mode: (stats.mode & 0o100) === 0 ? '100644' : '100755' }
+  if (stats.isFile()) {
+    return { path, mode: (stats.mode & 0o100) === 0 ? '100644' : '100755', size: stats.size }
+  }
   if (!stats.isSymbolicLink()) throw unsafePath(path, 'is neither a file nor a directory nor a link')
   const target = await readlink(full)
   checkLink(path, target)
-  return { path, mode: '120000', target }
+  return { path, mode: '120000', target, size: Buffer.byteLength(target) }
 }
 
 /**

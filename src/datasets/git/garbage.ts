@@ -12,9 +12,10 @@ import { IdTable } from './id-table.ts'
 import type { GarbageOptions, GarbageResult } from './repository.ts'
 import type { RepositoryGate } from './repository-gate.ts'
 import { type LooseFile, looseFiles, measureRepository, namesIn } from './repository-size.ts'
+import { UNREACHED_MARK } from './stored-ids.ts'
 
-/** Beside a pack of unreached objects: when they were found so, in ms since the epoch. git takes no notice of it. */
-const MARK = '.unreached'
+/** Holds when the objects were found unreached, in ms since the epoch. git takes no notice of it. */
+const MARK = UNREACHED_MARK
 /** Beside the main pack: a digest of what it was made from, by which the next collection sees that nothing changed. */
 const ROOTS = '.roots'
 

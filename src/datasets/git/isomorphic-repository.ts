@@ -7,7 +7,7 @@ import { blobBytesMax, storeQueueMax, treeEntriesMax } from '../../base/limits.t
 import { SerialQueue } from '../../base/serial-queue.ts'
 import { type AdmissionBounds, TreeShapes } from './admission.ts'
 import { conflict } from './browse-faults.ts'
-import { findFiles, writeFiles } from './directory-tree.ts'
+import { writeFiles } from './directory-tree.ts'
 import { collectGarbage } from './garbage.ts'
 import { checkBranch, makeQuarantine, prepareRepository, removeRef, replaceFile } from './git-directory.ts'
 import {
@@ -19,6 +19,7 @@ import {
   isOid,
   nestTrees,
 } from './git-objects.ts'
+import { ingestDirectory } from './ingest.ts'
 import { entryAt, fileSizes, listDirectory, openBlob, readFiles } from './isomorphic-browse.ts'
 import { failed, ObjectReader, writeLoose } from './isomorphic-objects.ts'
 import { IsomorphicPacker } from './isomorphic-packer.ts'
@@ -195,12 +196,17 @@ export class IsomorphicRepository implements PackRepository {
   }
 
   async writeTreeFromDirectory(directory: string): Promise<string> {
-    const files: TreeFile[] = []
-    for (const { path, mode, target } of await findFiles(directory)) {
-      const bytes = target === undefined ? await readWhole(join(directory, path)) : Buffer.from(target)
-      files.push({ path, mode, oid: await writeLoose(this.path, 'blob', bytes) })
+    const storeLarge = async (file: string, size: number) => {
+      if (size <= blobBytesMax) return writeLoose(this.path, 'blob', await readFile(file))
+      const message = `${file} has ${size} bytes; without the git program a file has at most ${blobBytesMax}: install git`
+      throw new NodeError('TOO_LARGE', message, { path: file, size })
     }
-    return this.writeTree(files)
+    const done = this.#gate.lend()
+    try {
+      return await ingestDirectory(this.path, absolute(directory), storeLarge)
+    } finally {
+      done()
+    }
   }
 
   async writeCommit(commit: NewCommit): Promise<string> {
@@ -341,13 +347,4 @@ export class IsomorphicRepository implements PackRepository {
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
   yield bytes
-}
-
-async function readWhole(path: string): Promise<Uint8Array> {
-  const { size } = await fs.promises.stat(path)
-  if (size > blobBytesMax) {
-    const message = `${path} has ${size} bytes; without the git program a file has at most ${blobBytesMax}`
-    throw new NodeError('TOO_LARGE', message, { path, size })
-  }
-  return readFile(path)
 }

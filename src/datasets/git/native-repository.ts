@@ -1,14 +1,15 @@
-import { resolve as absolute, join } from 'node:path'
+import { resolve as absolute } from 'node:path'
 import { isNodeError, NodeError } from '../../base/errors.ts'
 import { blobBytesMax, treeEntriesMax } from '../../base/limits.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
 import { type AdmissionBounds, TreeShapes } from './admission.ts'
 import { conflict, noCommit, noFile } from './browse-faults.ts'
-import { findFiles, writeFiles } from './directory-tree.ts'
+import { writeFiles } from './directory-tree.ts'
 import { collectGarbage } from './garbage.ts'
 import { checkBranch, makeQuarantine, NO_COMMIT, prepareRepository } from './git-directory.ts'
 import { checkOid, decodeCommit, encodeCommit, isOid, nestTrees } from './git-objects.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
+import { ingestDirectory } from './ingest.ts'
 import { NativeBrowse } from './native-browse.ts'
 import { lines, type OnObject, readKinds, readObjects } from './native-objects.ts'
 import { NativePacker } from './native-packer.ts'
@@ -227,25 +228,15 @@ export class NativeRepository implements PackRepository {
     const root = absolute(directory)
     if (root.includes('\n'))
       throw new NodeError('INVALID_INPUT', 'The name of the directory holds a line break')
-    const found = await findFiles(root)
-    const plain = found.filter((file) => file.target === undefined)
     // Filters and line endings of a checkout are none of our business: the bytes are stored as they are.
     const hash = ['hash-object', '-w', '--no-filters', '--stdin-paths']
-    const paths = plain.map((file) => `${join(root, file.path)}\n`).join('')
-    const oids = plain.length === 0 ? [] : lines(await this.#run(hash, paths))
-    if (oids.length !== plain.length) {
-      throw new NodeError(
-        'GIT_FAILED',
-        `git stored ${oids.length} of the ${plain.length} files in ${directory}`,
-      )
+    const storeLarge = async (file: string) => lines(await this.#run(hash, `${file}\n`))[0] as string
+    const done = this.#gate.lend()
+    try {
+      return await ingestDirectory(this.path, root, storeLarge)
+    } finally {
+      done()
     }
-    const files: TreeFile[] = plain.map(({ path, mode }, i) => ({ path, mode, oid: oids[i] as string }))
-    for (const { path, mode, target } of found) {
-      if (target === undefined) continue
-      const [oid] = lines(await this.#run(['hash-object', '-w', '--stdin'], target))
-      files.push({ path, mode, oid: oid as string })
-    }
-    return this.writeTree(files)
   }
 
   async writeCommit(commit: NewCommit): Promise<string> {
