@@ -67,6 +67,28 @@ suite('stock etcd clients', () => {
   })
 })
 
+suite('datasets', () => {
+  test('stock git clones from one node and pushes to it, and the other node tells which rows differ', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'mao-example-'))
+    try {
+      const script = join(import.meta.dirname, '..', 'examples', 'datasets', 'share-and-compare.sh')
+      const env = { ...process.env, TMPDIR: directory }
+      const { stdout } = await run('sh', [script], { env, timeout: demoTimeoutMs })
+      assert.match(stdout, /^The dataset stations holds 1 file, at commit [0-9a-f]{10}\.$/m)
+      assert.match(stdout, /^ +~ south: celsius 91\.0 → 9\.1$/m)
+      assert.match(stdout, /^station,celsius\nnorth,4\.1\nsouth,9\.1\nwest,7\.7$/m)
+      assert.match(
+        stdout,
+        /^fix-bob was at [0-9a-f]{10} and is at .* now; the members are told: the station is on fire$/m,
+      )
+      assert.deepEqual(await readdir(directory), [], 'files are left behind')
+      assert.deepEqual(await processesNaming(directory), [], 'processes are left behind')
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+})
+
 /** Command lines of running processes in which `text` occurs. */
 async function processesNaming(text: string): Promise<string[]> {
   const found: string[] = []

@@ -2,6 +2,8 @@ import { bytesText, spanText } from './output.ts'
 import type { Session } from './session.ts'
 
 const DRAW_INTERVAL_MS = 200
+/** What is over sooner needs no word. */
+const WORTH_TELLING_MS = 2_000
 
 /** One line on standard error that tells how far something is: drawn over and over on a terminal, once at the end elsewhere. */
 export class Progress {
@@ -30,7 +32,8 @@ export class Progress {
 
   end(): void {
     if (this.#isTerminal && this.#drawnMs > 0) this.#session.terminal.stderr.write('\r\u001b[K')
-    if (this.#bytes > 0) this.#session.out.note(this.#line(Date.now()))
+    const now = Date.now()
+    if (this.#bytes > 0 && now - this.#startedMs > WORTH_TELLING_MS) this.#session.out.note(this.#line(now))
   }
 
   /** The same bytes, counted as they pass. */
