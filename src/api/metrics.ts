@@ -3,7 +3,7 @@
  * without end (keys, peer ids, paths), so the number of series is bounded by this file.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { SECOND_MS } from '../base/limits.ts'
+import { datasetsMeasuredMax, SECOND_MS } from '../base/limits.ts'
 import { ALLOWED } from '../execution/run.ts'
 import { VERSION } from '../node.ts'
 import { EVERY_KEY } from '../registry/key-range.ts'
@@ -145,6 +145,33 @@ export class NodeMetrics {
   #ofWork(): void {
     this.#gauge('mao_datasets', 'Datasets of the federation', () =>
       this.#rooms(({ datasets }) => datasets.list().length),
+    )
+    this.#labelled(
+      'mao_dataset_bytes',
+      `Disk space of datasets as last measured, the ${datasetsMeasuredMax} largest`,
+      'dataset',
+      () =>
+        this.#rooms(({ datasets }) =>
+          datasets.upkeep
+            .measured()
+            .slice(0, datasetsMeasuredMax)
+            .map(({ dataset, bytes }) => [dataset, bytes] as const),
+        ),
+    )
+    this.#gauge('mao_datasets_bytes', 'Disk space of all datasets as last measured', () =>
+      this.#rooms(({ datasets }) => datasets.upkeep.measured().reduce((sum, { bytes }) => sum + bytes, 0)),
+    )
+    this.#gauge(
+      'mao_datasets_collected_timestamp_seconds',
+      'When garbage was last collected in a dataset',
+      () =>
+        this.#rooms(({ datasets }) => {
+          const lastMs = datasets.upkeep.lastCollectedMs()
+          return lastMs === undefined ? undefined : lastMs / SECOND_MS
+        }),
+    )
+    this.#gauge('mao_checkouts_bytes', 'Disk space of the trees that runs share as inputs', () =>
+      this.#rooms(({ datasets }) => datasets.upkeep.checkouts.usage().bytes),
     )
     this.#labelled('mao_runs', 'Runs that this node remembers, by state', 'state', () =>
       this.#rooms(({ execution }) => {

@@ -18,7 +18,9 @@ export const gcRetryMs = 1 * HOUR_MS
 export const verifyTimeoutMs = 1 * HOUR_MS
 /** The free disk space is looked at again when so much has come in. */
 export const freeLookBytes = 32 * MIB
-/** A dataset that has no room is tried again after this; sooner when room is made. */
-export const noRoomRetryMs = 10 * MINUTE_MS
+/** A dataset over its quota is tried again after this; sooner when a collection has made room. */
+export const quotaRetryMs = 10 * MINUTE_MS
+/** The same on a full disk: others may make room at any time, and to look costs nothing. */
+export const diskFullRetryMs = 1 * MINUTE_MS
 /** Datasets of which the metrics tell the size one by one, the largest. */
 export const datasetsMeasuredMax = 100

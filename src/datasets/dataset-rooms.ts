@@ -126,7 +126,12 @@ export async function startRooms(
   // What is on the disk, and whose it is.
   await known.load()
   const upkeep = new Upkeep({
-    ...{ directory, self, settings, database, registry, emit, clock, log },
+    ...{ directory, self, settings, database, registry, clock, log },
+    emit: (event) => {
+      emit(event)
+      // There may be room now for what had none.
+      if (event.type === 'garbage-collected') replicator.look(event.dataset)
+    },
     ...{ repository: asked.repository, show: asked.show, truth: asked.truth },
     copy: async (name) => {
       known.need(name)

@@ -10,7 +10,6 @@ import {
   fetchRetryFirstMs,
   fetchRetryLongestMs,
   followedHeadsMax,
-  noRoomRetryMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Members } from '../federation/members.ts'
@@ -22,7 +21,7 @@ import type { HeadWatch } from './head-watch.ts'
 import { foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Shelf } from './shelf.ts'
-import { isNoRoom } from './upkeep/room-left.ts'
+import { roomRetryMs } from './upkeep/room-left.ts'
 
 export interface ReplicatorParts {
   readonly self: string
@@ -189,11 +188,10 @@ export class Replicator implements Startable {
   /** @returns how long to wait before the next attempt, in ms. */
   #failed(job: Job, error: unknown): number {
     job.failures += 1
-    const pauseMs = isNoRoom(error)
-      ? noRoomRetryMs
-      : isRejection(error)
-        ? fetchRejectedRetryMs
-        : retryPauseMs(job.failures, fetchRetryFirstMs, fetchRetryLongestMs)
+    const soonestMs = isRejection(error)
+      ? fetchRejectedRetryMs
+      : retryPauseMs(job.failures, fetchRetryFirstMs, fetchRetryLongestMs)
+    const pauseMs = roomRetryMs(error) ?? soonestMs
     if (this.#stopping.signal.aborted) return pauseMs
     const { dataset, author } = job
     const code = error instanceof NodeError ? error.code : 'INTERNAL'

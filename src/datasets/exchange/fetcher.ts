@@ -5,6 +5,7 @@ import { delay } from '../../base/wait.ts'
 import type { Streams } from '../../network/network.ts'
 import type { PackRepository } from '../git/repository.ts'
 import { candidates } from '../heads.ts'
+import { isNoRoom } from '../upkeep/room-left.ts'
 import { FetchTurns } from './fetch-turns.ts'
 import { fetchCommits } from './pack-client.ts'
 import type { TransferProgress } from './progress.ts'
@@ -91,7 +92,8 @@ export class Fetcher {
         return await this.#fetchFrom(peer, dataset, place, wants, signal)
       } catch (error) {
         signal.throwIfAborted()
-        if (!(error instanceof NodeError)) throw error
+        // Where there is no room, nobody else's bytes fit either.
+        if (!(error instanceof NodeError) || isNoRoom(error)) throw error
         log.debug({ dataset, peer, error: error.message }, 'a member could not give what was asked')
         // What a peer's bytes were refused for tells more than that another peer has none.
         if (!isRejection(failure)) failure = error

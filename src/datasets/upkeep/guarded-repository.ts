@@ -3,7 +3,8 @@
  * does it through a repository, so this is the one place where quotas and the disk are looked at.
  */
 import { diskFull, isOutOfRoom, orDiskFull } from '../../base/disk-space.ts'
-import { isNodeError } from '../../base/errors.ts'
+import { isNodeError, NodeError } from '../../base/errors.ts'
+import { fileBytesMax } from '../../base/limits.ts'
 import type { PackRepository, Quarantine } from '../git/repository.ts'
 import { clearObjectRests, clearPackRests } from '../git/rests.ts'
 import type { Accounts, Claim } from './accounts.ts'
@@ -91,6 +92,11 @@ async function bytesToCome(
   fits: (bytes: number) => Promise<boolean>,
 ): Promise<number> {
   const content = await contentOf(directory)
+  const large = content.files.find((file) => file.bytes > fileBytesMax)
+  if (large !== undefined) {
+    const message = `The file ${JSON.stringify(large.path)} has ${large.bytes} bytes; datasets hold files of at most ${fileBytesMax}, since members take no larger ones from each other`
+    throw new NodeError('TOO_LARGE', message, { path: large.path })
+  }
   if (await fits(content.bytes)) return content.bytes
   const known = new Set<string>()
   for (const tip of new Set((await repository.branches()).values()))
@@ -111,6 +117,7 @@ function guardedQuarantine(
   }
   const own: Partial<Quarantine> = {
     receive: (pack, ...rest) => quarantine.receive(counting(pack, take), ...rest),
+    fetchRemote: (call, branch, signal) => quarantine.fetchRemote(call, branch, signal, take),
     admit: async (...args) => {
       // What came on other ways, and the indexes that were made of it.
       const bytes = (await quarantine.size()) - counted

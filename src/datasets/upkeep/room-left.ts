@@ -1,5 +1,6 @@
 /** How much a dataset may still take of this node's disk. Everything here is pure. */
 import { isNodeError, NodeError } from '../../base/errors.ts'
+import { diskFullRetryMs, quotaRetryMs } from '../../base/limits.ts'
 
 export interface Usage {
   /** What the dataset takes, and what all datasets of the node take together. */
@@ -62,7 +63,13 @@ export function noRoom(p: {
   )
 }
 
+/** When what failed for want of room may be tried again, in ms; undefined when that is not why. */
+export function roomRetryMs(error: unknown): number | undefined {
+  if (isNodeError(error, 'QUOTA_EXCEEDED')) return quotaRetryMs
+  return isNodeError(error, 'DISK_FULL') ? diskFullRetryMs : undefined
+}
+
 /** Whether something failed because there is no room for it here: nobody else can help with that. */
 export function isNoRoom(error: unknown): boolean {
-  return isNodeError(error, 'QUOTA_EXCEEDED') || isNodeError(error, 'DISK_FULL')
+  return roomRetryMs(error) !== undefined
 }

@@ -142,13 +142,19 @@ export class Upkeep implements Startable {
     }
   }
 
-  /** As far as it was measured, for metrics: by dataset, bytes and the last collection. */
-  measured(): { dataset: string; bytes: number; collected: Collected | undefined }[] {
-    return this.#accounts.datasets().map((dataset) => ({
-      dataset,
-      bytes: this.#accounts.known(dataset)?.bytes ?? 0,
-      collected: this.#collector.last(dataset),
-    }))
+  /** What each dataset takes, as far as it was measured, the largest first; measures nothing. */
+  measured(): { dataset: string; bytes: number }[] {
+    return this.#accounts
+      .datasets()
+      .map((dataset) => ({ dataset, bytes: this.#accounts.known(dataset)?.bytes ?? 0 }))
+      .sort((a, b) => b.bytes - a.bytes)
+  }
+
+  /** When the last collection of any dataset ended, ms since the epoch; undefined before the first. */
+  lastCollectedMs(): number | undefined {
+    const times = this.#accounts.datasets().map((dataset) => this.#collector.last(dataset)?.lastMs ?? 0)
+    const lastMs = Math.max(0, ...times)
+    return lastMs === 0 ? undefined : lastMs
   }
 
   /** A dataset's copy is about to be removed: no collection works in it when this returns. */
