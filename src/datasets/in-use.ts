@@ -37,6 +37,9 @@ export class Use {
   }
 }
 
+/** Calls that give an iteration at once; all others give a promise. */
+const ITERATIONS: ReadonlySet<string | symbol> = new Set<keyof PackRepository>(['packObjects', 'serveRead'])
+
 /** The same repository, with every call counted for as long as it, or what it gave, is at work. */
 export function counted(repository: PackRepository, use: Use): PackRepository {
   return new Proxy(repository, {
@@ -44,45 +47,35 @@ export function counted(repository: PackRepository, use: Use): PackRepository {
       // Private fields are reached from the repository itself alone.
       const member: unknown = Reflect.get(target, key, target)
       if (typeof member !== 'function') return member
-      return (...given: unknown[]) => {
-        use.enter()
-        let result: unknown
-        try {
-          result = Reflect.apply(member, target, given)
-        } catch (error) {
-          use.leave()
-          throw error
-        }
-        return held(result, use)
-      }
+      const call = (given: unknown[]): unknown => Reflect.apply(member, target, given)
+      if (ITERATIONS.has(key)) return (...given: unknown[]) => heldIteration(() => call(given), use)
+      return (...given: unknown[]) => heldCall(() => call(given), use)
     },
   })
 }
 
-/** Leaves when what a call gave has come to its end. */
-function held(result: unknown, use: Use): unknown {
-  if (result instanceof Promise) {
-    return result.then(
-      (value: unknown) => {
-        if (isQuarantine(value)) return heldQuarantine(value, use)
-        use.leave()
-        return isOpenBlob(value) ? { ...value, content: heldIteration(value.content, use) } : value
-      },
-      (error: unknown) => {
-        use.leave()
-        throw error
-      },
-    )
+async function heldCall(call: () => unknown, use: Use): Promise<unknown> {
+  use.enter()
+  let value: unknown
+  try {
+    value = await call()
+  } catch (error) {
+    use.leave()
+    throw error
   }
+  // It is at work until it is discarded.
+  if (isQuarantine(value)) return heldQuarantine(value, use)
   use.leave()
-  return isIteration(result) ? heldIteration(result, use) : result
+  if (!isOpenBlob(value)) return value
+  const { content } = value
+  return { ...value, content: heldIteration(() => content, use) }
 }
 
 /** At work from its first step to its end: one that nobody begins would hold the copy for ever. */
-async function* heldIteration(iteration: AsyncIterable<unknown>, use: Use): AsyncGenerator<unknown> {
+async function* heldIteration(begin: () => unknown, use: Use): AsyncGenerator<unknown> {
   use.enter()
   try {
-    yield* iteration
+    yield* begin() as AsyncIterable<unknown>
   } finally {
     use.leave()
   }
@@ -107,14 +100,11 @@ function heldQuarantine(quarantine: Quarantine, use: Use): Quarantine {
   })
 }
 
-function isIteration(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
-}
-
 function isQuarantine(value: unknown): value is Quarantine {
   return typeof value === 'object' && value !== null && 'admit' in value && 'discard' in value
 }
 
-function isOpenBlob(value: unknown): value is { content: AsyncIterable<unknown> } {
-  return typeof value === 'object' && value !== null && 'content' in value && isIteration(value.content)
+function isOpenBlob(value: unknown): value is { content: object } {
+  if (typeof value !== 'object' || value === null || !('content' in value)) return false
+  return typeof value.content === 'object' && value.content !== null && Symbol.asyncIterator in value.content
 }

@@ -211,11 +211,11 @@ export class Shelf {
   async #keep(dataset: string): Promise<Kept> {
     await this.#places.ready(dataset)
     const place = this.#places.placeOf(dataset)
-    const known = this.#kept.get(place)
-    if (known !== undefined) return known
     if (this.#uses.get(place)?.isClosed) {
       throw new NodeError('CONFLICT', `The copy of ${dataset} is being removed; try again`, { dataset })
     }
+    const known = this.#kept.get(place)
+    if (known !== undefined) return known
     const opening = this.#open(dataset, place)
     this.#kept.set(place, opening)
     // A disk that was full is asked again by the next caller.

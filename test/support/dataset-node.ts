@@ -28,6 +28,7 @@ export interface DatasetNodeOptions extends RegistryNodeOptions {
   readonly upstreams?: Partial<UpstreamSettings>
   /** How fast copies change hands, ms. */
   readonly pace?: Pace
+  readonly usedBy?: (dataset: string) => string | undefined
 }
 
 export async function startDatasetNode(
@@ -56,6 +57,7 @@ export async function startDatasetNode(
     streams: network,
     onConnect: (connected) => network.onConnect(connected),
     ...(options.pace === undefined ? {} : { pace: options.pace }),
+    ...(options.usedBy === undefined ? {} : { usedBy: options.usedBy }),
     clock: options.clock ?? systemClock,
     log: silentLogger,
   })
