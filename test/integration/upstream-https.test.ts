@@ -4,6 +4,7 @@ import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { isNodeError } from '../../src/base/errors.ts'
+import type { DatasetsSettings } from '../../src/datasets/settings.ts'
 import type { UpstreamSettings } from '../../src/datasets/upstream/upstreams.ts'
 import { type DatasetNode, startDatasetNode } from '../support/dataset-node.ts'
 import { type GitHttpServer, selfSigned, startGitHttpServer } from '../support/git-http-server.ts'
@@ -22,15 +23,19 @@ interface Story {
 }
 
 /** A git host over https with one account, and a node that has its credentials and trusts its certificate. */
-async function story(t: TestContext, settings: Partial<UpstreamSettings> = {}): Promise<Story> {
+async function story(
+  t: TestContext,
+  upstreamSettings: Partial<UpstreamSettings> = {},
+  settings: Partial<DatasetsSettings> = {},
+): Promise<Story> {
   const repository = await upstreamRepository(t)
   const account = { user: 'mao', password: PASSWORD }
   const server = await startGitHttpServer(t, { root: repository.root, account })
   const credentialsFile = join(await temporaryDirectory(t), 'credentials')
   const line = `https://mao:${encodeURIComponent(PASSWORD)}@127.0.0.1:${server.port}\n`
   await writeFile(credentialsFile, line, { mode: 0o600 })
-  const upstreams = { credentialsFile, caFile: server.caFile, ...settings }
-  const alice = await startDatasetNode(t, { gossip: false, upstreams })
+  const upstreams = { credentialsFile, caFile: server.caFile, ...upstreamSettings }
+  const alice = await startDatasetNode(t, { gossip: false, upstreams, settings })
   await alice.datasets.add('data')
   const url = `${server.url}/data.git`
   await alice.datasets.upstreams.set('data', { url, branch: 'main' })
@@ -159,6 +164,16 @@ test('a transfer that is cut moves nothing, and the next one does', async (t) =>
   await nothingLeft(alice)
   server.cutAfterBytes = undefined
   assert.equal((await alice.datasets.upstreams.pull('data')).commit, commit)
+})
+
+test('what comes from an upstream is counted against the quota of its dataset', async (t) => {
+  const { repository, alice } = await story(t, {}, { quotaBytes: 1_000_000, freeBytesMin: 0 })
+  const first = await repository.commit({ small: '1' })
+  await alice.datasets.upstreams.pull('data')
+  await repository.commit({ noise: randomBytes(3_000_000) })
+  await refuses(alice, 'QUOTA_EXCEEDED', /1000000 bytes/)
+  assert.equal((await alice.datasets.show('data')).branches[0]?.commit, first)
+  await nothingLeft(alice)
 })
 
 test('a server that hands out plain files, and could lead anywhere with them, is refused', async (t) => {

@@ -39,8 +39,14 @@ export class NativeQuarantine implements Quarantine {
     this.#release = parts.release
   }
 
-  async fetchRemote(call: RemoteCall, branch: string, signal: AbortSignal): Promise<string> {
-    const commit = await fetchRemote(this.#git, this.#place, { call, branch, signal })
+  async fetchRemote(
+    call: RemoteCall,
+    branch: string,
+    signal: AbortSignal,
+    onBytes: (bytes: number) => Promise<void> = async () => undefined,
+  ): Promise<string> {
+    const { bytesMax } = this.#bounds
+    const commit = await fetchRemote(this.#git, this.#place, { call, branch, signal, bytesMax, onBytes })
     this.#connected = true
     return commit
   }

@@ -6,7 +6,7 @@ import { open, readdir, stat } from 'node:fs/promises'
 import { devNull } from 'node:os'
 import { join } from 'node:path'
 import { NodeError } from '../../base/errors.ts'
-import { arrivalLookIntervalMs, packBytesMax } from '../../base/limits.ts'
+import { arrivalLookIntervalMs } from '../../base/limits.ts'
 import { delay } from '../../base/wait.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
 import { lines } from './native-objects.ts'
@@ -39,8 +39,9 @@ const SETTINGS = [
 export async function fetchRemote(
   git: GitProgram,
   place: string,
-  { call, branch, signal }: { call: RemoteCall; branch: string; signal: AbortSignal },
+  { call, branch, signal, bytesMax, onBytes }: RemoteFetch,
 ): Promise<string> {
+  const arrival = new Arrival(place, bytesMax, onBytes)
   const flags = [
     '--quiet',
     '--no-tags',
@@ -49,12 +50,23 @@ export async function fetchRemote(
     '--no-recurse-submodules',
   ]
   const words = ['fetch', ...flags, '--', call.url, `refs/heads/${branch}:${INCOMING}`]
-  await callRemote(git, { place, words, call, signal, bytesMax: packBytesMax })
-  await checkArrival(place, packBytesMax)
+  const { code, stderr } = await runRemote(git, { place, words, call, signal, arrival })
+  if (code !== 0) throw new GitExit('fetch', code, stderr)
+  await arrival.look()
   const args = [`--git-dir=${place}`, 'rev-parse', '--verify', '--end-of-options', INCOMING]
   const [commit = ''] = lines(await git.run(args, { signal }))
   await refuseSubmodules(git, place, commit, signal)
   return commit
+}
+
+export interface RemoteFetch {
+  readonly call: RemoteCall
+  readonly branch: string
+  readonly signal: AbortSignal
+  /** What may come at most. */
+  readonly bytesMax: number
+  /** Hears how many more have come, and may refuse them. */
+  readonly onBytes: (bytes: number) => Promise<void>
 }
 
 /** Brings commits to branches of another repository, each only forward. @throws GitExit when the call itself failed. */
@@ -92,18 +104,13 @@ interface Calling {
   readonly words: readonly string[]
   readonly call: RemoteCall
   readonly signal: AbortSignal
-  /** What may arrive at `place`; nothing arrives without it. */
-  readonly bytesMax?: number
-}
-
-async function callRemote(git: GitProgram, calling: Calling): Promise<void> {
-  const { code, stderr } = await runRemote(git, calling)
-  if (code !== 0) throw new GitExit(calling.words[0] as string, code, stderr)
+  /** Nothing arrives without it. */
+  readonly arrival?: Arrival
 }
 
 async function runRemote(
   git: GitProgram,
-  { place, words, call, signal, bytesMax }: Calling,
+  { place, words, call, signal, arrival }: Calling,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const settings = [...SETTINGS, ...call.settings].flatMap((setting) => ['-c', setting])
   const env = {
@@ -121,7 +128,7 @@ async function runRemote(
   })
   const over = new AbortController()
   let refusal: unknown
-  const watching = watchArrival(place, bytesMax, over.signal).catch((error: unknown) => {
+  const watching = watch(arrival, over.signal).catch((error: unknown) => {
     if (over.signal.aborted) return
     refusal = error
     child.kill()
@@ -137,32 +144,50 @@ async function runRemote(
   }
 }
 
-async function watchArrival(place: string, bytesMax: number | undefined, signal: AbortSignal): Promise<void> {
-  while (bytesMax !== undefined) {
+async function watch(arrival: Arrival | undefined, signal: AbortSignal): Promise<void> {
+  while (arrival !== undefined) {
     await delay(arrivalLookIntervalMs, signal)
-    await checkArrival(place, bytesMax)
+    await arrival.look()
   }
 }
 
-/** @throws NodeError PACK_REJECTED when more lies there than may, or in another form than a pack. */
-async function checkArrival(place: string, bytesMax: number): Promise<void> {
-  const objects = join(place, 'objects')
-  // Objects that come one by one come from a server that only hands out files; what they hold nobody has indexed.
-  const loose = (await readdir(objects)).find((name) => name !== 'pack' && name !== 'info')
-  if (loose !== undefined) {
-    const message =
-      'The upstream hands out plain files instead of speaking the protocol of git over http (git http-backend does)'
-    throw new NodeError('PACK_REJECTED', message)
+/** What has arrived in a quarantine, looked at from outside. */
+class Arrival {
+  readonly #objects: string
+  readonly #bytesMax: number
+  readonly #onBytes: (bytes: number) => Promise<void>
+  #told = 0
+
+  constructor(place: string, bytesMax: number, onBytes: (bytes: number) => Promise<void>) {
+    this.#objects = join(place, 'objects')
+    this.#bytesMax = bytesMax
+    this.#onBytes = onBytes
   }
-  let bytes = 0
-  for (const name of await readdir(join(objects, 'pack'))) {
-    const path = join(objects, 'pack', name)
-    const { size } = await stat(path).catch(() => ({ size: 0 }))
-    bytes += size
-    if (/^tmp_pack_|\.pack$/.test(name) && size >= HEADER_BYTES) await checkHeader(path)
+
+  /** @throws NodeError PACK_REJECTED when more lies there than may, or in another form than a pack; what `onBytes` throws. */
+  async look(): Promise<void> {
+    // Objects that come one by one come from a server that only hands out files; what they hold nobody has indexed.
+    const loose = (await readdir(this.#objects)).find((name) => name !== 'pack' && name !== 'info')
+    if (loose !== undefined) {
+      const message =
+        'The upstream hands out plain files instead of speaking the protocol of git over http (git http-backend does)'
+      throw new NodeError('PACK_REJECTED', message)
+    }
+    let bytes = 0
+    for (const name of await readdir(join(this.#objects, 'pack'))) {
+      const path = join(this.#objects, 'pack', name)
+      const { size } = await stat(path).catch(() => ({ size: 0 }))
+      bytes += size
+      if (/^tmp_pack_|\.pack$/.test(name) && size >= HEADER_BYTES) await checkHeader(path)
+    }
+    if (bytes > this.#bytesMax) {
+      throw new NodeError('PACK_REJECTED', `The upstream sends more than ${this.#bytesMax} bytes`, { bytes })
+    }
+    const more = bytes - this.#told
+    if (more <= 0) return
+    this.#told = bytes
+    await this.#onBytes(more)
   }
-  if (bytes <= bytesMax) return
-  throw new NodeError('PACK_REJECTED', `The upstream sends more than ${bytesMax} bytes`, { bytes })
 }
 
 async function checkHeader(path: string): Promise<void> {

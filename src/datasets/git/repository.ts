@@ -227,9 +227,16 @@ export interface Quarantine {
   /**
    * Fetches a branch of a repository that is no member's.
    *
-   * @returns where it is. @throws NodeError UNSUPPORTED, PACK_REJECTED, PATH_UNSAFE, GIT_FAILED when the call itself failed.
+   * @param onBytes hears how many more have come, and may refuse them.
+   * @returns where it is. @throws NodeError UNSUPPORTED, PACK_REJECTED, PATH_UNSAFE, GIT_FAILED when the call itself
+   * failed, and whatever `onBytes` throws.
    */
-  fetchRemote(call: RemoteCall, branch: string, signal: AbortSignal): Promise<string>
+  fetchRemote(
+    call: RemoteCall,
+    branch: string,
+    signal: AbortSignal,
+    onBytes?: (bytes: number) => Promise<void>,
+  ): Promise<string>
   /** Takes one pack. @throws NodeError PACK_REJECTED, and whatever `pack` throws. */
   receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: ReceiveOptions): Promise<void>
   /**
