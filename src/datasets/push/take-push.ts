@@ -57,7 +57,7 @@ export async function* takePush(
     }
     if (unpacked === undefined) await move(parts, push, taken, { isAtomic, refusals })
   }
-  // Who is refused has to have said all before it listens.
+  // [MUST] Who is refused has to have said all before it listens (stock-git.md S15).
   await drain(push.reader)
   const outcomes = push.commands.map(({ ref }): PushOutcome => {
     return { ref, refusal: refusals.get(ref) ?? (isAtomic && refusals.size > 0 ? ATOMIC : undefined) }
@@ -82,7 +82,7 @@ async function* unpack(
   const objects = readPackHeader(header)
   const quarantine = await parts.quarantine(dataset)
   try {
-    // git sends a pack of nothing along when all that it pushes is here already.
+    // git sends a pack of nothing along when all that it pushes is here already (S13).
     if (objects === 0) await reader.bytes(CHECKSUM_BYTES)
     else await quarantine.receive(packBehind(header, reader), signal)
     yield* voice.progress(objects === 0 ? 'Nothing new to check' : `Checking ${objects} objects`)
@@ -121,6 +121,7 @@ async function move(
   taken: readonly PushCommand[],
   { isAtomic, refusals }: { isAtomic: boolean; refusals: Map<string, string> },
 ): Promise<void> {
+  // [MUST] Each ref stands for itself unless the client wants all or none (S12).
   const groups = isAtomic ? [taken] : taken.map((command) => [command])
   for (const group of groups) {
     const moves = group.map((command) => {
