@@ -104,7 +104,9 @@ export class Execution implements Startable {
     this.#recovery = new Recovery({
       ...{ store, engine, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
     })
+    const freeBytesMin = () => datasets.upkeep.freeBytesMin
     const runner = new Runner({
+      freeBytesMin,
       ...{ store, engine, pins: this.#pins, staging, logs: this.#logs, secrets, datasets, imageOf },
       ...{ approvals: this.#approvals, monitor, settings, dockerSocketPath, self, newId, clock, log },
     })

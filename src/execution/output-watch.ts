@@ -22,7 +22,7 @@ export interface OutputBounds {
 }
 
 export interface OutputWatch {
-  /** Aborts with a NodeError TOO_LARGE that names the limit. */
+  /** Aborts with a NodeError TOO_LARGE or DISK_FULL that names the limit. */
   readonly signal: AbortSignal
   stop(): void
 }
@@ -73,8 +73,8 @@ export async function excessOf(bounds: OutputBounds, signal?: AbortSignal): Prom
 async function shortageOf(bounds: OutputBounds): Promise<NodeError | undefined> {
   const { directory, freeBytesMin = diskFreeBytesMin } = bounds
   if ((await freeBytesAt(directory)) >= freeBytesMin) return undefined
-  const message = `the disk has less than ${freeBytesMin} bytes left, which the node needs itself`
-  return new NodeError('TOO_LARGE', message, { freeBytesMin, directory })
+  const message = `the disk has less than ${freeBytesMin} bytes left, which the node needs itself (setting datasets.freeBytesMin); free some room, and run it again`
+  return new NodeError('DISK_FULL', message, { freeBytesMin, directory })
 }
 
 /** Of everything below a directory that a tool may be changing meanwhile, what it takes or would take in a commit. */

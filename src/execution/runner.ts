@@ -40,6 +40,8 @@ export interface RunnerParts {
   readonly imageOf: (tool: string) => string
   readonly monitor: Pick<Monitor, 'review'>
   readonly settings: ExecutionSettings
+  /** Disk space that steps leave to the node. */
+  readonly freeBytesMin: () => number
   readonly dockerSocketPath: string
   /** This member: its peer id labels the containers, its name ends its branches. */
   readonly self: () => { peer: string; name: string }
@@ -213,7 +215,9 @@ export class Runner {
         const patch = { granted, containerId, outputBranch: branch, ...from }
         await this.#move(id, (moved) => advance(moved, 'running', clock.now(), patch))
         const timeoutMs = settings.stepTimeoutMs
-        const watch = watchOutput({ directory: staged.data, bytesMax: settings.outputBytes }, log)
+        const { outputBytes: bytesMax } = settings
+        const bounds = { directory: staged.data, bytesMax, freeBytesMin: this.#parts.freeBytesMin() }
+        const watch = watchOutput(bounds, log)
         try {
           return await runContainer({ engine, containerId, stepLog, timeoutMs, limit: watch.signal, signal })
         } finally {

@@ -5,7 +5,7 @@ import { NodeError } from '../../src/base/errors.ts'
 import { StopStack } from '../../src/base/lifecycle.ts'
 import { type Logger, silentLogger } from '../../src/base/logger.ts'
 import { Datasets } from '../../src/datasets/datasets.ts'
-import { datasetsSettingsSchema } from '../../src/datasets/settings.ts'
+import { type DatasetsSettings, datasetsSettingsSchema } from '../../src/datasets/settings.ts'
 import { DockerEngine } from '../../src/execution/docker-engine.ts'
 import type { ContainerEngine } from '../../src/execution/engine.ts'
 import { Execution } from '../../src/execution/execution.ts'
@@ -45,6 +45,7 @@ export interface ExecutionRoom {
 
 export interface ExecutionRoomOptions {
   readonly settings?: Partial<ExecutionSettings>
+  readonly datasets?: Partial<DatasetsSettings>
   readonly socketPath?: string
   readonly environment?: Record<string, string>
   readonly log?: Logger
@@ -77,7 +78,7 @@ export async function openExecutionRoom(
   await running.start('registry', registry)
   const datasets = new Datasets({
     ...{ registry, members, database, clock, log, streams: nobody(identity.peerId) },
-    settings: datasetsSettingsSchema.parse({}),
+    settings: datasetsSettingsSchema.parse(options.datasets ?? {}),
     upstreams: { sshDirectory: `${directory}/ssh`, credentialsFile: '', caFile: '', allowHttp: false },
     directory: `${directory}/datasets`,
     backend: 'native',

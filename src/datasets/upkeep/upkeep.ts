@@ -84,6 +84,11 @@ export class Upkeep implements Startable {
     })
   }
 
+  /** Disk space that is left to the node (setting datasets.freeBytesMin). */
+  get freeBytesMin(): number {
+    return this.#parts.settings.freeBytesMin
+  }
+
   async start(): Promise<void> {
     await this.#running.start('checkouts', this.checkouts)
     await this.#running.start('collector', this.#collector)
