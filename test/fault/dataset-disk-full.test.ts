@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -11,7 +11,8 @@ import type { PackRepository } from '../../src/datasets/git/repository.ts'
 import { Accounts } from '../../src/datasets/upkeep/accounts.ts'
 import { Checkouts } from '../../src/datasets/upkeep/checkouts.ts'
 import { guarded } from '../../src/datasets/upkeep/guarded-repository.ts'
-import { directoryOf, noise } from '../support/dataset-node.ts'
+import { directoryOf, meet, noise, startDatasetNode } from '../support/dataset-node.ts'
+import { eventually } from '../support/eventually.ts'
 import { BACKENDS, type BackendKind, gitBackend, PERSON, TIME_MS } from '../support/git-backends.ts'
 import { type SmallDisk, smallDisk } from '../support/small-disk.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -119,3 +120,43 @@ for (const kind of BACKENDS) {
     assert.equal(stdout + stderr.replace(/^(?:notice|dangling).*\n?/gm, ''), '')
   })
 }
+
+test('a member whose disk is full reads what it has, and takes what it missed when there is room', async (t) => {
+  const disk = await smallDisk(t, 64)
+  const alice = await startDatasetNode(t)
+  await alice.datasets.importDirectory('air', await directoryOf(t, { 'a.txt': 'a\n' }))
+  const directory = join(disk.directory, 'bob')
+  await mkdir(directory)
+  const settings = { freeBytesMin: 24 * MIB }
+  const bob = await startDatasetNode(t, { genesis: alice.genesis, directory, settings })
+  await alice.members.admit(bob.identity.peerId, 'bob', 'member')
+  await meet(bob, alice)
+  const here = async (commit: string) => (await bob.datasets.repository('air')).hasCommit(commit)
+  const initial = (await alice.datasets.truth('air')) ?? ''
+  await eventually(() => here(initial), 'bob copies nothing')
+
+  const ballast = join(disk.directory, 'ballast')
+  await writeFile(ballast, noise(44 * MIB))
+  const commit = async (name: string) => {
+    const files = await directoryOf(t, { [name]: noise(10_000) })
+    return (
+      await alice.datasets.commitDirectory({ dataset: 'air', step: 's', directory: files, message: 'm\n' })
+    ).commit
+  }
+  const missed = await commit('missed')
+  const failed = () => bob.events.find((event) => event.type === 'fetch-failed')
+  await eventually(() => failed() !== undefined, 'the full disk is not noticed')
+  const failure = failed()
+  assert(failure?.type === 'fetch-failed' && failure.code === 'DISK_FULL', JSON.stringify(failure))
+  assert.equal(bob.events.filter(({ type }) => type === 'disk-low').length, 1)
+  await assert.rejects(bob.datasets.importDirectory('soil', await directoryOf(t, { a: 'a' })), DISK_FULL)
+  const repository = await bob.datasets.repository('air')
+  assert.equal((await repository.log(initial, 10)).length, 1)
+  assert.equal((await repository.listFiles(initial)).length, 1)
+  assert.equal(await here(missed), false)
+
+  await rm(ballast)
+  const next = await commit('next')
+  await eventually(async () => (await here(missed)) && (await here(next)), 'bob never caught up')
+  assert.deepEqual((await bob.datasets.upkeep.verify('air')).problems, [])
+})
