@@ -3,14 +3,15 @@ import { randomUUID } from 'node:crypto'
 import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { NodeError } from '../../base/errors.ts'
+import { CONFIG, disarm } from './disarm.ts'
 import { clearObjectRests, clearPackRests, clearTornPacks } from './rests.ts'
 
-const CONFIG = '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n'
 /** Beside the repositories, and so on the same file system: objects move by renaming. */
 const QUARANTINE = '.quarantine'
 const ZEROS = '0'.repeat(40)
 export const NO_COMMIT = ZEROS
 export const TRUTH_BRANCH = 'ground-truth'
+const HEAD = `ref: refs/heads/${TRUTH_BRANCH}\n`
 
 /** Branches are `<step>-<node>` and `ground-truth`: two names of ours with a dash between. */
 const BRANCH = /^[a-z0-9](?:[a-z0-9._-]{0,125}[a-z0-9])?$/
@@ -25,9 +26,13 @@ export function checkBranch(text: string): string {
   return text
 }
 
-/** Makes an empty bare repository at `path` unless one is there, and clears what a killed git has left locked. */
+/**
+ * Makes an empty bare repository at `path` unless one is there, puts right what is not ours in it, and clears what a
+ * killed git has left locked.
+ */
 export async function prepareRepository(path: string): Promise<void> {
   await layOut(path)
+  await disarm(path, HEAD)
   for (const directory of [path, join(path, 'refs', 'heads')]) {
     for (const name of await readdir(directory)) {
       // Nobody else works here: the store's lock keeps a second node away.
@@ -144,5 +149,5 @@ async function layOut(path: string): Promise<void> {
   }
   await writeFile(join(path, 'config'), CONFIG)
   // Last: a directory without it is no repository, and is laid out again.
-  await writeFile(join(path, 'HEAD'), `ref: refs/heads/${TRUTH_BRANCH}\n`)
+  await writeFile(join(path, 'HEAD'), HEAD)
 }

@@ -28,9 +28,9 @@ const SETTINGS = [
   'core.protectHFS=true',
   'core.protectNTFS=true',
   'core.logAllRefUpdates=false',
-  // Data of this size are rarely worth a delta, and without one git streams them instead of holding them.
-  'core.bigFileThreshold=32m',
-  'pack.windowMemory=128m',
+  // Nobody here writes these two; what they claim would be believed unseen.
+  'core.commitGraph=false',
+  'core.multiPackIndex=false',
   'gc.auto=0',
   'maintenance.auto=false',
   'protocol.allow=never',

@@ -201,7 +201,7 @@ export class IsomorphicRepository implements PackRepository {
       const message = `${file} has ${size} bytes; without the git program a file has at most ${blobBytesMax}: install git`
       throw new NodeError('TOO_LARGE', message, { path: file, size })
     }
-    const done = this.#gate.lend()
+    const done = await this.#gate.together(async () => this.#gate.lend())
     try {
       return await ingestDirectory(this.path, absolute(directory), storeLarge)
     } finally {

@@ -231,7 +231,7 @@ export class NativeRepository implements PackRepository {
     // Filters and line endings of a checkout are none of our business: the bytes are stored as they are.
     const hash = ['hash-object', '-w', '--no-filters', '--stdin-paths']
     const storeLarge = async (file: string) => lines(await this.#run(hash, `${file}\n`))[0] as string
-    const done = this.#gate.lend()
+    const done = await this.#gate.together(async () => this.#gate.lend())
     try {
       return await ingestDirectory(this.path, root, storeLarge)
     } finally {

@@ -87,7 +87,8 @@ export class PackFile {
   /** @param objects how many will be added. */
   static async create(path: string, objects: number, bytesMax: number): Promise<PackFile> {
     const directory = join(path, 'objects', 'pack')
-    const temporary = join(directory, `tmp_pack_${randomUUID()}`)
+    // A name of its own: what git leaves under its names is cleared while this may be in the making.
+    const temporary = join(directory, `making_${randomUUID()}`)
     const pack = new PackFile(directory, temporary, await open(temporary, 'wx'), bytesMax)
     await pack.#write(packHeader(objects))
     return pack

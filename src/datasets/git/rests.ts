@@ -4,6 +4,8 @@ import { join } from 'node:path'
 
 /** git's names for a pack in the making, and that of `replaceFile` for what stands beside one. */
 const PACK_REST = /^(?:tmp_|\.tmp-)|\.lock$/
+/** The name of pack-writer.ts for a pack in the making. */
+const MADE_BY_US = /^making_/
 /** A pack and what belongs to it. */
 const PACK_FILE = /^(pack-[0-9a-f]{40})\./
 /** Loose objects in the making: git's name, and that of `replaceFile`. */
@@ -19,6 +21,7 @@ export async function clearPackRests(path: string): Promise<void> {
 export async function clearTornPacks(path: string): Promise<void> {
   const directory = join(path, 'objects', 'pack')
   const names = new Set(await readdir(directory))
+  await clear(directory, MADE_BY_US)
   for (const name of names) {
     const pack = PACK_FILE.exec(name)?.[1]
     if (pack !== undefined && !(names.has(`${pack}.idx`) && names.has(`${pack}.pack`)))
