@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { orDiskFull } from '../base/disk-space.ts'
 import { isNodeError, NodeError } from '../base/errors.ts'
 import { removalWaitMs, storeQueueMax } from '../base/limits.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
@@ -227,7 +228,10 @@ export class Shelf {
     const use = new Use()
     this.#uses.set(place, use)
     await mkdir(dirname(this.#pathOf(place)), { recursive: true, mode: 0o700 })
-    const opened = await this.#backend.open(this.#pathOf(place))
+    const path = this.#pathOf(place)
+    const opened = await this.#backend.open(path).catch((error: unknown) => {
+      throw orDiskFull(error, path)
+    })
     const repository = counted(this.#guard(dataset, opened), use)
     const branches = new Map(await repository.branches())
     this.#branches.set(place, branches)
