@@ -6,6 +6,7 @@ import { datasetFollowCommands } from './dataset-follow.ts'
 import { datasetImportCommand } from './dataset-import.ts'
 import { datasetLocalCommands } from './dataset-local.ts'
 import { datasetPushCommand } from './dataset-push.ts'
+import { datasetResetCommand } from './dataset-reset.ts'
 import { datasetShelfCommands } from './dataset-shelf.ts'
 import { datasetUpkeepCommands } from './dataset-upkeep.ts'
 import { datasetUpstreamCommands } from './dataset-upstream.ts'
@@ -17,15 +18,21 @@ import { truthCommand } from './truth.ts'
 export function datasetCommands(program: Command, acting: Act): void {
   const act = withNearestDataset(acting)
   const dataset = program.command('dataset').description('the data that members share, as git repositories')
+  dataset.commandsGroup('The dataset itself:')
   datasetImportCommand(dataset, act)
   datasetShelfCommands(dataset, act)
+  datasetResetCommand(dataset, act)
+  dataset.commandsGroup('Look into:')
   datasetBrowseCommands(dataset, act)
   datasetDiffCommand(dataset, act)
+  truthCommand(dataset, act)
+  dataset.commandsGroup('Work in a clone:')
   datasetCloneCommands(dataset, act)
   datasetPushCommand(dataset, act)
+  dataset.commandsGroup('What this node copies:')
   datasetFollowCommands(dataset, act)
   datasetLocalCommands(dataset, act)
   datasetUpkeepCommands(dataset, act)
+  dataset.commandsGroup('Elsewhere:')
   datasetUpstreamCommands(dataset, act)
-  truthCommand(dataset, act)
 }
