@@ -7,7 +7,14 @@ import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promi
 import { isAbsolute, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { messageOf, NodeError } from '../../base/errors.ts'
-import { knownHostsBytesMax, SECOND_MS, sshConnectTimeoutMs, sshKeysMax } from '../../base/limits.ts'
+import {
+  knownHostsBytesMax,
+  SECOND_MS,
+  sshConnectTimeoutMs,
+  sshKeysMax,
+  storeQueueMax,
+} from '../../base/limits.ts'
+import { SerialQueue } from '../../base/serial-queue.ts'
 import { type HostKey, knownKeys, parseScan, withKey } from './known-hosts.ts'
 import { hostOf, type UpstreamAddress } from './upstream-address.ts'
 
@@ -19,6 +26,8 @@ const OTHERS_WRITE = 0o022
 
 export class SshAccess {
   readonly #directory: string
+  /** Nobody's word is lost between reading the file and writing it. */
+  readonly #writes = new SerialQueue(storeQueueMax)
 
   /** @param directory holds private keys and `known_hosts`; made when something is first put into it. */
   constructor(directory: string) {
@@ -109,7 +118,11 @@ export class SshAccess {
   }
 
   /** Trusts this key of the host from now on, and no other of its kind. */
-  async trust(address: UpstreamAddress, key: HostKey): Promise<void> {
+  trust(address: UpstreamAddress, key: HostKey): Promise<void> {
+    return this.#writes.run(() => this.#trust(address, key))
+  }
+
+  async #trust(address: UpstreamAddress, key: HostKey): Promise<void> {
     const file = withKey(await this.#knownHosts(), hostOf(address), key)
     await this.#makeDirectory()
     const path = join(this.#directory, KNOWN_HOSTS)
@@ -133,7 +146,9 @@ export class SshAccess {
 
   /** Names of the files that hold private keys, sorted. */
   async #privateKeys(): Promise<string[]> {
-    const names = await readdir(this.#directory).catch(ifAbsent([] as string[]))
+    const entries = await readdir(this.#directory, { withFileTypes: true }).catch(ifAbsent([]))
+    const files = entries.filter((entry) => entry.isFile() || entry.isSymbolicLink())
+    const names = files.map((entry) => entry.name)
     const keys: string[] = []
     for (const name of names.sort()) {
       if (name.endsWith('.pub') || name.startsWith(KNOWN_HOSTS)) continue

@@ -39,16 +39,16 @@ export class UpstreamCalls {
   /**
    * Brings the upstream's branch into the repository, proven as what a peer sends is.
    *
-   * @returns the commit that it is at. @throws NodeError UPSTREAM_FAILED, NOT_FOUND, PACK_REJECTED, PATH_UNSAFE,
-   * FORBIDDEN, UNSUPPORTED, TIMED_OUT.
+   * @param take gets the commit that it is at, and puts it where it is kept: until then nothing leads to it.
+   * @throws NodeError UPSTREAM_FAILED, NOT_FOUND, PACK_REJECTED, PATH_UNSAFE, FORBIDDEN, UNSUPPORTED, TIMED_OUT.
    */
-  fetch(repository: PackRepository, calling: Calling): Promise<string> {
+  fetch<T>(repository: PackRepository, calling: Calling, take: (commit: string) => Promise<T>): Promise<T> {
     return this.#call(calling, async (call, signal) => {
       const quarantine = await repository.quarantine()
       try {
         const commit = await quarantine.fetchRemote(call, calling.upstream.branch, signal)
         await quarantine.admit([commit], signal)
-        return commit
+        return await take(commit)
       } finally {
         await quarantine.discard()
       }
@@ -83,7 +83,7 @@ export class UpstreamCalls {
         const message = `${hostOf(address)} took longer than ${upstreamTimeoutMs / 60_000} minutes`
         throw new NodeError('TIMED_OUT', message, { url: address.url })
       }
-      if (!(error instanceof GitExit)) throw error
+      if (!(error instanceof GitExit) || !isOfTheCall(error)) throw error
       if (isHostKeyRefusal(error.stderr)) throw await this.#hostKeyRefusal(error.stderr, address, calling)
       throw diagnose(error.stderr, address, calling.upstream.branch)
     }
@@ -149,4 +149,10 @@ function refusalIn({ branches, said }: PushResult, { upstream, dataset }: Callin
 /** An error of whatever kind, as the reason that is kept of it. */
 export function reasonOf(error: unknown): string {
   return cleanWords(messageOf(error))
+}
+
+/** All other work of git is our own, and so is the disk, unless the server speaks of its own. */
+function isOfTheCall({ code, data, stderr }: GitExit): boolean {
+  if (data.command === 'push') return true
+  return data.command === 'fetch' && (code !== 'DISK_FULL' || /^remote: .*space/m.test(stderr))
 }

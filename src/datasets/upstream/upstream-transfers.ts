@@ -54,26 +54,14 @@ export class UpstreamTransfers {
 
   /** @throws NodeError NOT_FAST_FORWARD when the upstream was rewritten, and what `UpstreamCalls.fetch` throws. */
   async pull({ dataset, upstream, signal }: Transfer): Promise<PullResult> {
-    const { shelf, adopt, calls } = this.#parts
+    const { shelf, calls } = this.#parts
     const repository = await shelf.open(dataset)
-    const commit = await calls.fetch(repository, { dataset, upstream, signal })
-    const { branch } = this
-    const from = shelf.branches(dataset).get(branch)
-    try {
-      await adopt({ dataset, branch, commit, from })
-    } catch (cause) {
-      if (!isNodeError(cause, 'NOT_FAST_FORWARD')) throw cause
-      const wayOut = `maoctl dataset reset ${dataset} --step ${UPSTREAM_STEP} --to ${commit} --reason TEXT`
-      const message = `The history of ${upstream.url} was rewritten: its branch ${upstream.branch} is at ${commit}, which does not follow ${from} on ${branch}. Nothing has moved; to take the new history: "${wayOut}", then pull again`
-      throw new NodeError(
-        'NOT_FAST_FORWARD',
-        message,
-        { url: upstream.url, branch, commit, held: from },
-        { cause },
-      )
-    }
-    const initial = await this.#begin(dataset, commit)
-    return { url: upstream.url, branch, commit, changed: from !== commit, initial }
+    return calls.fetch(repository, { dataset, upstream, signal }, async (commit) => {
+      const from = shelf.branches(dataset).get(this.branch)
+      await this.#adopt(dataset, upstream, { commit, from })
+      const initial = await this.#begin(dataset, commit)
+      return { url: upstream.url, branch: this.branch, commit, changed: from !== commit, initial }
+    })
   }
 
   /** @throws NodeError NOT_FOUND, COMMIT_NOT_FOUND, DATASET_WITHHELD, and what `UpstreamCalls.push` throws. */
@@ -92,6 +80,23 @@ export class UpstreamTransfers {
     const pushed = await calls.push(repository, wishes, { dataset, upstream, signal })
     const rank = ({ branch }: PushWish) => wishes.findIndex((wish) => wish.branch === branch)
     return { url: upstream.url, branches: [...pushed].sort((a, b) => rank(a) - rank(b)) }
+  }
+
+  async #adopt(
+    dataset: string,
+    upstream: Upstream,
+    { commit, from }: { commit: string; from: string | undefined },
+  ): Promise<void> {
+    const { branch } = this
+    try {
+      await this.#parts.adopt({ dataset, branch, commit, from })
+    } catch (cause) {
+      if (!isNodeError(cause, 'NOT_FAST_FORWARD')) throw cause
+      const wayOut = `maoctl dataset reset ${dataset} --step ${UPSTREAM_STEP} --to ${commit} --reason TEXT`
+      const message = `The history of ${upstream.url} was rewritten: its branch ${upstream.branch} is at ${commit}, which does not follow ${from} on ${branch}. Nothing has moved; to take the new history: "${wayOut}", then pull again`
+      const data = { url: upstream.url, branch, commit, held: from }
+      throw new NodeError('NOT_FAST_FORWARD', message, data, { cause })
+    }
   }
 
   /** A dataset of this node that holds nothing agreed begins with what came first. */
