@@ -4,6 +4,7 @@ import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { isNodeError } from '../../src/base/errors.ts'
+import { packObjectsMax } from '../../src/base/limits.ts'
 import type { DatasetsSettings } from '../../src/datasets/settings.ts'
 import type { UpstreamSettings } from '../../src/datasets/upstream/upstreams.ts'
 import { type DatasetNode, startDatasetNode } from '../support/dataset-node.ts'
@@ -173,6 +174,39 @@ test('what comes from an upstream is counted against the quota of its dataset', 
   await repository.commit({ noise: randomBytes(3_000_000) })
   await refuses(alice, 'QUOTA_EXCEEDED', /1000000 bytes/)
   assert.equal((await alice.datasets.show('data')).branches[0]?.commit, first)
+  await nothingLeft(alice)
+})
+
+test('a pack that announces more objects than may come ends at once, with the server still talking', async (t) => {
+  const { alice, server } = await story(t)
+  const packet = (text: string) => (text.length + 4).toString(16).padStart(4, '0') + text
+  const header = Buffer.alloc(12)
+  header.write('PACK')
+  header.writeUInt32BE(2, 4)
+  header.writeUInt32BE(packObjectsMax + 1, 8)
+  server.instead = (request, response) => {
+    const answer = (kind: string, ...packets: string[]) => {
+      response.writeHead(200, { 'content-type': `application/x-git-upload-pack-${kind}` })
+      response.write(packets.join(''), 'latin1')
+    }
+    if (request.method === 'GET') {
+      answer('advertisement', packet('# service=git-upload-pack\n'), '0000')
+      response.end(`${packet('version 2\n')}${packet('ls-refs\n')}${packet('fetch\n')}0000`)
+      return
+    }
+    let asked = ''
+    request.on('data', (bytes) => {
+      asked += String(bytes)
+    })
+    request.on('end', () => {
+      if (asked.includes('command=ls-refs')) {
+        answer('result', packet(`${'a'.repeat(40)} refs/heads/main\n`))
+        response.end('0000')
+      } else answer('result', packet('packfile\n'), packet(`\x01${header.toString('latin1')}`))
+      // Of the pack nothing more comes, and no end either.
+    })
+  }
+  await refuses(alice, 'PACK_REJECTED', /announces 5000001 objects/)
   await nothingLeft(alice)
 })
 
