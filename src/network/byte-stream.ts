@@ -5,7 +5,7 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { NodeError } from '../base/errors.ts'
-import { streamChunkBytes, streamIdleMaxMs } from '../base/limits.ts'
+import { streamChunkBytes, streamIdleMaxMs, streamWindowBytesMax } from '../base/limits.ts'
 
 /** One direct stream to one proven peer. */
 export interface ByteStream {
@@ -38,6 +38,7 @@ export class Libp2pByteStream implements ByteStream {
     this.peer = peer
     this.#stream = stream
     stream.inactivityTimeout = streamIdleMaxMs
+    widenWindow(stream)
     stream.addEventListener('message', (event) => {
       const { data } = event
       // A list of what came: read piece by piece, it need not be copied into one.
@@ -158,6 +159,18 @@ export class Libp2pByteStream implements ByteStream {
       this.#stream.addEventListener('close', onClose)
     })
   }
+}
+
+/**
+ * yamux begins with a window of 256 KiB and widens it only while both event loops answer within a few round trips, which
+ * on a fast line and a busy machine they never do: such a stream keeps to a tenth of what the line could carry. Windows
+ * are the receiver's to grant (yamux specification, "Flow control"), but there is no setting for it; the field is the
+ * one that yamux widens by itself.
+ */
+function widenWindow(stream: Stream): void {
+  const muxed = stream as Stream & { recvWindow?: unknown }
+  if (typeof muxed.recvWindow === 'number')
+    muxed.recvWindow = Math.max(muxed.recvWindow, streamWindowBytesMax)
 }
 
 function closed(peer: string, cause: unknown): NodeError {

@@ -67,6 +67,14 @@ export class ChunkReader {
     return bytes
   }
 
+  /** At least one of the next `count` bytes and at most all of them, as they come; none is copied. */
+  async upTo(count: number): Promise<Buffer> {
+    if (await this.atEnd()) throw endedInside('what was announced')
+    const bytes = this.#rest.subarray(0, count)
+    this.#rest = this.#rest.subarray(bytes.length)
+    return bytes
+  }
+
   /** Whether the stream has ended; waits until that is known. */
   async atEnd(): Promise<boolean> {
     while (this.#rest.length === 0) {

@@ -13,7 +13,7 @@ import {
   DELIMITER,
   FLUSH,
   lineOf,
-  type Packet,
+  type Mark,
   PacketReader,
   packet,
 } from './pkt-line.ts'
@@ -77,16 +77,20 @@ export async function* readPack(chunks: ChunkReader): AsyncGenerator<Buffer, voi
   const reader = new PacketReader(chunks)
   await skipToPack(reader)
   for (let idle = 0; idle < IDLE_PACKETS_MAX; ) {
-    const read = await reader.next()
-    if (read === undefined) throw cutShort()
+    const begun = await reader.begin()
+    if (begun === undefined) throw cutShort()
     // [MUST] Only this mark ends a pack; a stream that merely ends was cut (dataset-fetch.md D6).
-    if (read === 'flush') return
-    if (typeof read === 'string') throw unexpected(read)
-    const content = read.subarray(1)
-    if (read[0] === BAND_ERROR) throw failed(content)
-    if (read[0] !== BAND_DATA && read[0] !== BAND_PROGRESS) throw unexpected(read)
-    if (read[0] === BAND_DATA && content.length > 0) yield content
-    else idle += 1
+    if (begun === 'flush') return
+    if (typeof begun === 'string' || begun === 0) throw unexpected(begun)
+    const [band] = await chunks.upTo(1)
+    if (band === BAND_ERROR) throw failed(await chunks.bytes(begun - 1))
+    if (band !== BAND_DATA && band !== BAND_PROGRESS) throw unexpected(band)
+    if (band === BAND_PROGRESS || begun === 1) idle += 1
+    for (let left = begun - 1; left > 0; ) {
+      const piece = await chunks.upTo(left)
+      left -= piece.length
+      if (band === BAND_DATA) yield piece
+    }
   }
   throw new NodeError('INVALID_INPUT', 'The other side talks and sends nothing')
 }
@@ -123,7 +127,7 @@ function failed(words: Buffer): NodeError {
   return new NodeError('GIT_FAILED', `The other side failed: ${strangersWords(words.toString('utf8'))}`)
 }
 
-function unexpected(read: Packet): NodeError {
-  const what = typeof read === 'string' ? `the mark ${read}` : `the band ${read[0] ?? 'of an empty packet'}`
-  return new NodeError('INVALID_INPUT', `The other side sends ${what} inside a pack`)
+function unexpected(what: Mark | number | undefined): NodeError {
+  const told = typeof what === 'string' ? `the mark ${what}` : `the band ${what}`
+  return new NodeError('INVALID_INPUT', `The other side sends ${told} inside a pack`)
 }

@@ -62,6 +62,16 @@ export class PacketReader {
    * @throws NodeError INVALID_INPUT for what is no packet, STREAM_CLOSED when the stream ends inside one.
    */
   async next(): Promise<Packet | undefined> {
+    const begun = await this.begin()
+    if (typeof begun !== 'number') return begun
+    return this.#reader.take(begun) ?? this.#reader.bytes(begun)
+  }
+
+  /**
+   * Like `next`, but of a packet with content only how many bytes of it are still to be read from the stream: bulk need
+   * not be put together first.
+   */
+  async begin(): Promise<number | Mark | undefined> {
     if (await this.#reader.atEnd()) return undefined
     const head = this.#reader.take(LENGTH_BYTES) ?? (await this.#reader.bytes(LENGTH_BYTES))
     const length = readLength(head)
@@ -70,8 +80,7 @@ export class PacketReader {
     if (length < LENGTH_BYTES || length > PACKET_BYTES_MAX) {
       throw new NodeError('INVALID_INPUT', `A packet of git cannot have the length ${length}`)
     }
-    const count = length - LENGTH_BYTES
-    return this.#reader.take(count) ?? this.#reader.bytes(count)
+    return length - LENGTH_BYTES
   }
 
   /**
