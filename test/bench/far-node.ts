@@ -31,6 +31,10 @@ export interface FarCommands {
   memoryBytes(): Promise<number>
   /** @returns the commits that together lead to all of it. */
   makeDataset(shape: DatasetShape): Promise<string[]>
+  /** Brings a dataset into one pack, as a node's own upkeep does after a while. */
+  tidy(name: string): Promise<void>
+  /** Commits a few changed files to a dataset that was made. @returns the commit. */
+  grow(name: string): Promise<string>
   /** Commits one small file to the dataset `small`. @returns when it was announced, ms since the epoch. */
   commitSmall(index: number): Promise<{ commit: string; announcedMs: number }>
 }
@@ -101,6 +105,8 @@ export async function startFarNode(work: Workplace): Promise<FarNode> {
     fill: told('fill'),
     memoryBytes: told('memoryBytes'),
     makeDataset: told('makeDataset'),
+    tidy: told('tidy'),
+    grow: told('grow'),
     commitSmall: told('commitSmall'),
   }
 }

@@ -2,6 +2,7 @@
  * A founder's node in a process of its own, with its data in the directory of the first argument; it does what its
  * parent asks (far-node.ts) and ends with it.
  */
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,6 +17,8 @@ import { callsPerSecond, Workplace } from './harness.ts'
 const CHANGED_FILES = 10
 const FILL_CALLERS = 64
 const RECORD_BYTES = 300
+const NOISE_BYTES = 4 * 1024 * 1024
+const TIDY_AGE_MS = 3_600_000
 
 const [directory = ''] = process.argv.slice(2)
 const work = new Workplace({
@@ -39,12 +42,58 @@ registry.watch('/heads/small/', ({ entry }) => {
   }
 })
 
+/** Where the files of each dataset that was made lie, and how many of its commits were made so far. */
+const made = new Map<string, DatasetShape & { at: string; rounds: number }>()
+
 async function writeNoise(at: string, from: number, to: number, bytes: number): Promise<void> {
   for (let index = from; index < to; index += 1) {
     const folder = join(at, String(index % 100))
     await mkdir(folder, { recursive: true })
-    await writeFile(join(folder, `${index}.bin`), randomBytes(bytes))
+    await writeFile(join(folder, `${index}.bin`), noise(bytes))
   }
+}
+
+/** Random bytes, a piece at a time. */
+function* noise(bytes: number): Generator<Buffer> {
+  for (let left = bytes; left > 0; left -= NOISE_BYTES) yield randomBytes(Math.min(left, NOISE_BYTES))
+}
+
+/** The next commit of a dataset that was made: a few of its files are others then. */
+async function grow(name: string): Promise<string> {
+  const shape = made.get(name)
+  if (shape === undefined) throw new Error(`The dataset ${name} was never made`)
+  const { at, files, fileBytes, rounds } = shape
+  const changed = Math.min(CHANGED_FILES, files)
+  const from = (rounds * changed) % files
+  await writeNoise(at, from, Math.min(from + changed, files), fileBytes)
+  shape.rounds += 1
+  const message = `Round ${shape.rounds}\n`
+  return (await datasets.commitDirectory({ dataset: name, step: 'grow', directory: at, message })).commit
+}
+
+/** A long history with few files, which git makes in a moment and a node would announce commit by commit. */
+async function importHistory(name: string, commits: number): Promise<string[]> {
+  const at = await work.directory()
+  const { truth = '' } = await datasets.importDirectory(name, at)
+  const { path } = await datasets.repository(name)
+  const branch = `refs/heads/grow-${members.self().name}`
+  const lines: string[] = []
+  for (let index = 0; index < commits; index += 1) {
+    const content = `${index},${randomBytes(32).toString('hex')}\n`
+    const message = `Commit ${index}\n`
+    lines.push(`commit ${branch}`, `committer far <far@example.invalid> ${1_700_000_000 + index} +0000`)
+    lines.push(`data ${message.length}`, message)
+    if (index === 0) lines.push(`from ${truth}`)
+    lines.push(`M 100644 inline ${index % 50}/${index % 10}.csv`, `data ${content.length}`, content)
+  }
+  const git = spawnSync('git', [`--git-dir=${path}`, 'fast-import', '--quiet'], {
+    input: `${lines.join('\n')}\n`,
+  })
+  if (git.status !== 0) throw new Error(`git fast-import: ${git.stderr}`)
+  const tip = spawnSync('git', [`--git-dir=${path}`, 'rev-parse', branch])
+    .stdout.toString()
+    .trim()
+  return [truth, tip]
 }
 
 const commands: FarCommands = {
@@ -62,19 +111,24 @@ const commands: FarCommands = {
     return process.memoryUsage().rss
   },
 
-  async makeDataset({ name, files, fileBytes, commits }: DatasetShape) {
+  async makeDataset(shape) {
+    const { name, files, fileBytes, commits } = shape
+    if (files === 0) return importHistory(name, commits)
     const at = await work.directory()
     await writeNoise(at, 0, files, fileBytes)
+    made.set(name, { ...shape, at, rounds: 0 })
     const { truth } = await datasets.importDirectory(name, at)
     let tip: string | undefined
-    for (let made = 1; made < commits; made += 1) {
-      const from = ((made - 1) * CHANGED_FILES) % files
-      await writeNoise(at, from, Math.min(from + CHANGED_FILES, files), fileBytes)
-      const message = `Round ${made}\n`
-      tip = (await datasets.commitDirectory({ dataset: name, step: 'grow', directory: at, message })).commit
-    }
+    for (let index = 1; index < commits; index += 1) tip = await grow(name)
     return [truth, tip].filter((commit) => commit !== undefined)
   },
+
+  async tidy(name) {
+    const repository = await datasets.repository(name)
+    await repository.collectGarbage({ pruneOlderThanMs: TIDY_AGE_MS, keep: [] })
+  },
+
+  grow,
 
   async commitSmall(index) {
     const at = await work.directory()
