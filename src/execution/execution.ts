@@ -94,7 +94,9 @@ export class Execution implements Startable {
     this.#logs = new RunLogs(join(directory, 'runs'))
     this.#pins = new ImagePins({ database })
     const checkouts = { use: (...of: [string, string]) => datasets.upkeep.checkouts.use(...of) }
-    const staging = new Staging({ datasets, checkouts, directory: join(directory, 'staging'), clock, log })
+    const freeBytesMin = () => datasets.upkeep.freeBytesMin
+    const place = join(directory, 'staging')
+    const staging = new Staging({ datasets, checkouts, freeBytesMin, directory: place, clock, log })
     const imageOf = (tool: string) => catalogue.tool(tool).image
     this.#approvals = new SecretApprovals({ database, engine, pins: this.#pins, imageOf, clock })
     const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
@@ -104,7 +106,6 @@ export class Execution implements Startable {
     this.#recovery = new Recovery({
       ...{ store, engine, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
     })
-    const freeBytesMin = () => datasets.upkeep.freeBytesMin
     const runner = new Runner({
       freeBytesMin,
       ...{ store, engine, pins: this.#pins, staging, logs: this.#logs, secrets, datasets, imageOf },

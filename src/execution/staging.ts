@@ -5,11 +5,12 @@
 import { chmod, lchown, mkdir, opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { orDiskFull } from '../base/disk-space.ts'
+import { checkFree, orDiskFull } from '../base/disk-space.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { beginAnew, removeTree } from '../base/remove-tree.ts'
 import type { Datasets } from '../datasets/datasets.ts'
+import { checkoutBytes } from '../datasets/upkeep/checkout-bytes.ts'
 import type { Checkout, Checkouts } from '../datasets/upkeep/checkouts.ts'
 import type { Run, StepRun } from './run.ts'
 
@@ -19,6 +20,8 @@ export interface StagingParts {
   readonly datasets: StagedDatasets
   /** Read-only trees for inputs. */
   readonly checkouts: Pick<Checkouts, 'use'>
+  /** Disk space that steps leave to the node. */
+  readonly freeBytesMin: () => number
   /** Emptied at start: what is found there then belongs to runs that were cut. */
   readonly directory: string
   readonly clock: Clock
@@ -96,6 +99,8 @@ export class Staging {
       const data = await emptyDirectory(place, 'data')
       const output = await datasets.repository(p.step.outputDataset)
       const head = (await output.resolve(p.branch)) ?? (await this.#announcedHead(p))
+      const wantedBytes = head === undefined ? 0 : await checkoutBytes(output, head)
+      await checkFree({ place: directory, reserveBytes: this.#parts.freeBytesMin(), wantedBytes })
       if (head !== undefined) await output.checkout(head, data)
       await openUp(data, p.user)
       if (p.input !== undefined && p.step.inputDataset !== undefined)

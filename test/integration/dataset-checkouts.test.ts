@@ -11,6 +11,7 @@ import { Checkouts, type CheckoutsParts } from '../../src/datasets/upkeep/checko
 import { directoryOf, noise } from '../support/dataset-node.ts'
 import { eventually } from '../support/eventually.ts'
 import { BACKENDS, type BackendKind, gitBackend, PERSON, TIME_MS } from '../support/git-backends.ts'
+import { smallDisk } from '../support/small-disk.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const FILES = { 'readme.txt': 'hello\n', 'deep/data.csv': 'a,b\n1,2\n' }
@@ -34,7 +35,9 @@ async function openRoom(
   const directory = join(base, 'checkouts')
   const repository = await (await gitBackend(t, kind)).open(join(base, 'air.git'))
   const made: string[] = []
-  const counted: Pick<Repository, 'readCommit' | 'checkout'> = {
+  const counted: Pick<Repository, 'readCommit' | 'checkout' | 'listFiles' | 'fileSizes'> = {
+    listFiles: (oid) => repository.listFiles(oid),
+    fileSizes: (oids) => repository.fileSizes(oids),
     readCommit: (oid) => repository.readCommit(oid),
     checkout: (oid, to) => {
       made.push(oid)
@@ -146,6 +149,19 @@ test('what cannot be made leaves nothing', async (t) => {
   await assert.rejects(full.checkouts.use('air', await full.commit(FILES)), { code: 'DISK_FULL' })
   assert.deepEqual([await names(), await full.names()], [[], []])
   assert.deepEqual([checkouts.usage().trees, full.checkouts.usage().trees], [0, 0])
+})
+
+test('what would not fit is not begun with, but what nobody uses makes room for it', async (t) => {
+  const disk = await smallDisk(t, 16)
+  const room = await openRoom(t, { directory: join(disk.directory, 'checkouts') })
+  const first = await room.checkouts.use('air', await room.commit({ 'noise.bin': noise(9_000_000) }))
+  const other = await room.commit({ 'noise.bin': noise(9_000_000) })
+  const refused = (error: Error) => /9[0-9]{6} bytes are wanted/.test(error.message)
+  await assert.rejects(room.checkouts.use('air', other), refused)
+  assert.equal(room.made.length, 1, 'it was begun with')
+  first.release()
+  const second = await room.checkouts.use('air', other)
+  assert.deepEqual(await readdir(join(disk.directory, 'checkouts')), [second.path.split('/').at(-1)])
 })
 
 test('what an earlier life of the node has left is gone with the next start', async (t) => {

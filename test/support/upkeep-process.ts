@@ -52,7 +52,7 @@ async function fetched(): Promise<string> {
 const datasets = { repository: async () => air, show: async () => ({ branches: [] }) }
 const staging = new Staging({
   ...{ datasets: datasets as unknown as StagedDatasets, checkouts, directory: join(directory, 'staging') },
-  ...{ clock: systemClock, log: silentLogger },
+  ...{ freeBytesMin: () => 0, clock: systemClock, log: silentLogger },
 })
 await staging.clear()
 

@@ -33,8 +33,8 @@ export async function clearTornPacks(path: string): Promise<void> {
 export async function clearObjectRests(path: string): Promise<void> {
   const objects = join(path, 'objects')
   await clear(objects, OBJECT_REST)
-  for (const name of await readdir(objects))
-    if (FAN_OUT.test(name)) await clear(join(objects, name), OBJECT_REST)
+  const fanOut = (await readdir(objects)).filter((name) => FAN_OUT.test(name))
+  await Promise.all(fanOut.map((name) => clear(join(objects, name), OBJECT_REST)))
 }
 
 async function clear(directory: string, rest: RegExp): Promise<void> {

@@ -16,13 +16,14 @@ import type { Logger } from '../../base/logger.ts'
 import { beginAnew, removeTree } from '../../base/remove-tree.ts'
 import { Semaphore } from '../../base/semaphore.ts'
 import type { Repository } from '../git/repository.ts'
+import { checkoutBytes, type Measurable } from './checkout-bytes.ts'
 import { type Seal, sealOf, shut } from './checkout-tree.ts'
 import { leastRecentlyUsed } from './eviction.ts'
 
 export interface CheckoutsParts {
   /** Emptied at start. */
   readonly directory: string
-  readonly repository: (dataset: string) => Promise<Pick<Repository, 'readCommit' | 'checkout'>>
+  readonly repository: (dataset: string) => Promise<Source & Pick<Repository, 'readCommit'>>
   /** All directories together; those in use may take more. */
   readonly bytesMax: number
   /** Disk space that is left to the node. */
@@ -57,7 +58,7 @@ interface Kept {
   retired: boolean
 }
 
-type Source = Pick<Repository, 'checkout'>
+type Source = Pick<Repository, 'checkout'> & Measurable
 
 export class Checkouts implements Startable {
   readonly #parts: CheckoutsParts
@@ -179,11 +180,11 @@ export class Checkouts implements Startable {
 
   async #make(kept: Kept, source: Source, commit: string): Promise<Seal> {
     const { directory, reserveBytes } = this.#parts
-    const place = directory
     try {
-      await checkFree({ place, reserveBytes }).catch(async (error) => {
+      const room = { place: directory, reserveBytes, wantedBytes: await checkoutBytes(source, commit) }
+      await checkFree(room).catch(async (error) => {
         if (!(await this.#makeRoom())) throw error
-        await checkFree({ place, reserveBytes })
+        await checkFree(room)
       })
       return await this.#write(kept.path, source, commit).catch(async (error) => {
         if (!isDiskFull(error) || !(await this.#makeRoom())) throw error

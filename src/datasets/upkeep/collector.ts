@@ -52,6 +52,7 @@ export class Collector implements Startable {
   #atWork: { readonly dataset: string; readonly ending: AbortController } | undefined
   #stopping = new AbortController()
   #interval: NodeJS.Timeout | undefined
+  #first: NodeJS.Timeout | undefined
   #quiet: NodeJS.Timeout | undefined
 
   constructor(parts: CollectorParts) {
@@ -64,10 +65,13 @@ export class Collector implements Startable {
     for await (const [dataset, note] of this.#parts.table.iterator()) this.#notes.set(dataset, note)
     this.#interval = setInterval(() => void this.look(), gcLookIntervalMs)
     this.#interval.unref()
+    this.#first = setTimeout(() => void this.look(), gcQuietMs)
+    this.#first.unref()
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#interval)
+    clearTimeout(this.#first)
     clearTimeout(this.#quiet)
     this.#interval = undefined
     this.#quiet = undefined
@@ -130,6 +134,8 @@ export class Collector implements Startable {
     const nowMs = clock.now()
     const turns: Promise<void>[] = []
     for (const dataset of accounts.datasets()) {
+      if (this.#stopping.signal.aborted) return
+      await this.#measure(dataset)
       if (nowMs < (this.#failedUntil.get(dataset) ?? 0)) continue
       const note = this.#notes.get(dataset)
       const place = placeOf(dataset, self)
@@ -138,6 +144,15 @@ export class Collector implements Startable {
         turns.push(this.#inBackground(dataset, async () => true))
     }
     await Promise.all(turns)
+  }
+
+  /** For those who ask what datasets take: only what has changed is measured anew. */
+  async #measure(dataset: string): Promise<void> {
+    try {
+      await this.#parts.accounts.size(dataset)
+    } catch (error) {
+      this.#parts.log.warn({ dataset, error: messageOf(error) }, 'a dataset is not to be measured')
+    }
   }
 
   /** The interval begins to run. @returns whether there is that much already that it should not be waited for. */

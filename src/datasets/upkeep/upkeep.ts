@@ -149,10 +149,11 @@ export class Upkeep implements Startable {
 
   /** What each dataset takes, as far as it was measured, the largest first; measures nothing. */
   measured(): { dataset: string; bytes: number }[] {
-    return this.#accounts
-      .datasets()
-      .map((dataset) => ({ dataset, bytes: this.#accounts.known(dataset)?.bytes ?? 0 }))
-      .sort((a, b) => b.bytes - a.bytes)
+    const found = this.#accounts.datasets().flatMap((dataset) => {
+      const size = this.#accounts.known(dataset)
+      return size === undefined ? [] : [{ dataset, bytes: size.bytes }]
+    })
+    return found.sort((a, b) => b.bytes - a.bytes)
   }
 
   /** When the last collection of any dataset ended, ms since the epoch; undefined before the first. */

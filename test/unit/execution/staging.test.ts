@@ -25,7 +25,9 @@ function datasetsOf(shelves: Record<string, Shelf>, fetched: string[] = []): Sta
     if (found === undefined) throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}`)
     return found
   }
-  const repository = (name: string): Pick<Repository, 'resolve' | 'checkout'> => ({
+  const repository = (name: string): Partial<Repository> => ({
+    listFiles: async () => [],
+    fileSizes: async () => new Map(),
     resolve: async (branch) => shelf(name).held?.[branch],
     checkout: async (commit, directory) => writeFile(join(directory, 'commit'), commit),
   })
@@ -62,7 +64,7 @@ function runOf(...steps: { name: string; input?: string; output: string }[]) {
 const checkouts = {
   use: async (): Promise<never> => assert.fail('no step here has an input'),
 }
-const around = { checkouts, clock: systemClock, log: silentLogger }
+const around = { checkouts, freeBytesMin: () => 0, clock: systemClock, log: silentLogger }
 const never = new AbortController().signal
 
 test('a step reads the ground truth, or what its own run has made of the dataset by then', async (t) => {

@@ -1,0 +1,13 @@
+import type { Repository } from '../git/repository.ts'
+
+/** The unit in which file systems give room away, as a rule. */
+const BLOCK_BYTES = 4_096
+
+export type Measurable = Pick<Repository, 'listFiles' | 'fileSizes'>
+
+/** What the files of a commit take on the disk once they are written out. @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE */
+export async function checkoutBytes(repository: Measurable, commit: string): Promise<number> {
+  const files = await repository.listFiles(commit)
+  const sizes = await repository.fileSizes(files.map(({ oid }) => oid))
+  return files.reduce((sum, { oid }) => sum + Math.ceil((sizes.get(oid) ?? 0) / BLOCK_BYTES) * BLOCK_BYTES, 0)
+}
