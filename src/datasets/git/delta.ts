@@ -8,23 +8,14 @@ import { blobBytesMax } from '../../base/limits.ts'
  * @throws NodeError PACK_REJECTED
  */
 export function applyDelta(base: Buffer, delta: Buffer): Buffer {
-  let at = 0
+  const { baseBytes, resultBytes, end } = sizesOf(delta)
+  if (baseBytes !== base.length || resultBytes > blobBytesMax) throw broken()
+  const result = Buffer.alloc(resultBytes)
+  let [at, filled] = [end, 0]
   const next = () => {
     if (at >= delta.length) throw broken()
     return delta[at++] as number
   }
-  const size = () => {
-    let [value, byte] = [0, 0x80]
-    for (let shift = 0; (byte & 0x80) !== 0; shift += 7) {
-      byte = next()
-      value += (byte & 0x7f) * 2 ** shift
-      if (value > blobBytesMax) throw broken()
-    }
-    return value
-  }
-  if (size() !== base.length) throw broken()
-  const result = Buffer.alloc(size())
-  let filled = 0
   while (at < delta.length) {
     const order = next()
     let [from, length] = [0, order]
@@ -45,6 +36,27 @@ export function applyDelta(base: Buffer, delta: Buffer): Buffer {
   }
   if (filled !== result.length) throw broken()
   return result
+}
+
+/** How much a delta makes. @throws NodeError PACK_REJECTED */
+export function deltaResultBytes(delta: Buffer): number {
+  return sizesOf(delta).resultBytes
+}
+
+/** A delta begins with the sizes of its base and of its result. */
+function sizesOf(delta: Buffer): { baseBytes: number; resultBytes: number; end: number } {
+  let at = 0
+  const size = () => {
+    let [value, byte] = [0, 0x80]
+    for (let shift = 0; (byte & 0x80) !== 0; shift += 7) {
+      if (at >= delta.length || !Number.isSafeInteger(value)) throw broken()
+      byte = delta[at++] as number
+      value += (byte & 0x7f) * 2 ** shift
+    }
+    return value
+  }
+  const [baseBytes, resultBytes] = [size(), size()]
+  return { baseBytes, resultBytes, end: at }
 }
 
 function broken(): NodeError {

@@ -33,17 +33,22 @@ export class IdTable {
   }
 
   has(oid: string): boolean {
+    return this.indexOf(oid) !== -1
+  }
+
+  /** -1 when it is not among them. */
+  indexOf(oid: string): number {
     return this.#find(Buffer.from(oid, 'hex'), 0)
   }
 
   /** The ids that are in none of the others. */
   *without(...others: readonly IdTable[]): Generator<string, void, undefined> {
     for (let i = 0; i < this.count; i += 1) {
-      if (!others.some((other) => other.#find(this.#ids, i * OID_BYTES))) yield this.at(i)
+      if (!others.some((other) => other.#find(this.#ids, i * OID_BYTES) !== -1)) yield this.at(i)
     }
   }
 
-  #find(bytes: Buffer, at: number): boolean {
+  #find(bytes: Buffer, at: number): number {
     const first = bytes[at] as number
     let low = first === 0 ? 0 : this.#fanout.readUInt32BE((first - 1) * 4)
     let high = this.#fanout.readUInt32BE(first * 4)
@@ -51,10 +56,10 @@ export class IdTable {
       const middle = (low + high) >>> 1
       const from = middle * OID_BYTES
       const order = this.#ids.compare(bytes, at, at + OID_BYTES, from, from + OID_BYTES)
-      if (order === 0) return true
+      if (order === 0) return middle
       if (order < 0) low = middle + 1
       else high = middle
     }
-    return false
+    return -1
   }
 }

@@ -1,6 +1,4 @@
 /** Looking at single directories and files of a repository without the git program. */
-import { NodeError } from '../../base/errors.ts'
-import { blobBytesMax } from '../../base/limits.ts'
 import { checkRange, noFile, notADirectory } from './browse-faults.ts'
 import { checkOid, DIRECTORY_MODE, decodeCommit, decodeTree, type TreeEntry } from './git-objects.ts'
 import type { ObjectReader } from './isomorphic-objects.ts'
@@ -38,10 +36,6 @@ export async function openBlob(reader: ObjectReader, oid: string, range?: ByteRa
   const found = await reader.find(oid)
   if (found?.type !== 'blob') throw noFile(oid)
   const { bytes } = found
-  if (bytes.length > blobBytesMax) {
-    const message = `${oid} has ${bytes.length} bytes; without the git program at most ${blobBytesMax} are read: install git`
-    throw new NodeError('TOO_LARGE', message, { oid })
-  }
   return { size: bytes.length, content: pieces(bytes.subarray(range?.start ?? 0, range?.end)) }
 }
 
@@ -51,8 +45,8 @@ export async function fileSizes(
 ): Promise<ReadonlyMap<string, number>> {
   const sizes = new Map<string, number>()
   for (const oid of new Set(oids.map(checkOid))) {
-    const found = await reader.find(oid)
-    if (found?.type === 'blob') sizes.set(oid, found.bytes.length)
+    const found = await reader.info(oid)
+    if (found?.type === 'blob') sizes.set(oid, found.size)
   }
   return sizes
 }
@@ -89,6 +83,6 @@ async function find(reader: ObjectReader, commit: string, path: string): Promise
 
 async function view(reader: ObjectReader, { mode, name, oid }: TreeEntry): Promise<TreeEntryView> {
   if (mode === DIRECTORY_MODE) return { name, mode: '040000', oid }
-  const found = await reader.find(oid)
-  return found === undefined ? { name, mode, oid } : { name, mode, oid, size: found.bytes.length }
+  const found = await reader.info(oid)
+  return found === undefined ? { name, mode, oid } : { name, mode, oid, size: found.size }
 }

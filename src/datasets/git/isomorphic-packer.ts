@@ -47,7 +47,7 @@ export class IsomorphicPacker implements Packer {
   async #tips(keep: readonly string[]): Promise<string[]> {
     const reader = new ObjectReader(this.#path)
     const tips = [...(await this.branches()).values()]
-    for (const oid of keep) if (isOid(oid) && (await reader.find(oid)) !== undefined) tips.push(oid)
+    for (const oid of keep) if (isOid(oid) && (await reader.info(oid)) !== undefined) tips.push(oid)
     return tips
   }
 

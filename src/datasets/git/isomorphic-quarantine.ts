@@ -62,7 +62,7 @@ export class IsomorphicQuarantine implements Quarantine {
     for (const oid of wants) this.#link([oid, 'commit'])
     for (const [oid, type] of this.#links) {
       signal.throwIfAborted()
-      const found = this.#types.get(oid) ?? (await reader.find(oid))?.type ?? 'missing object'
+      const found = this.#types.get(oid) ?? (await reader.info(oid))?.type ?? 'missing object'
       if (found === type) continue
       throw new NodeError('PACK_REJECTED', `A ${type} ${oid} is needed and did not come`, { oid })
     }

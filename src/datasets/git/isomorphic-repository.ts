@@ -2,8 +2,8 @@ import fs from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve as absolute, join } from 'node:path'
 import git from 'isomorphic-git'
-import { NodeError } from '../../base/errors.ts'
-import { blobBytesMax, storeQueueMax, treeEntriesMax } from '../../base/limits.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { blobBytesMax, packInMemoryBytesMax, storeQueueMax, treeEntriesMax } from '../../base/limits.ts'
 import { SerialQueue } from '../../base/serial-queue.ts'
 import { type AdmissionBounds, TreeShapes } from './admission.ts'
 import { conflict } from './browse-faults.ts'
@@ -21,7 +21,8 @@ import {
 } from './git-objects.ts'
 import { ingestDirectory } from './ingest.ts'
 import { entryAt, fileSizes, listDirectory, openBlob, readFiles } from './isomorphic-browse.ts'
-import { failed, ObjectReader, writeLoose } from './isomorphic-objects.ts'
+import { between, history, isAncestor } from './isomorphic-history.ts'
+import { ObjectReader, writeLoose } from './isomorphic-objects.ts'
 import { IsomorphicPacker } from './isomorphic-packer.ts'
 import { IsomorphicQuarantine } from './isomorphic-quarantine.ts'
 import { verify } from './isomorphic-verify.ts'
@@ -72,7 +73,10 @@ export class IsomorphicRepository implements PackRepository {
   readonly #gate: RepositoryGate
   readonly #shapes = new TreeShapes()
 
+  readonly #objects: ObjectReader
+
   constructor(path: string, gate: RepositoryGate = new RepositoryGate()) {
+    this.#objects = new ObjectReader(path)
     this.#gate = gate
     this.path = path
   }
@@ -92,13 +96,13 @@ export class IsomorphicRepository implements PackRepository {
   }
 
   async hasCommit(oid: string): Promise<boolean> {
-    return isOid(oid) && (await this.#reader().find(oid))?.type === 'commit'
+    return isOid(oid) && (await this.#objects.info(oid))?.type === 'commit'
   }
 
   async moveBranch(branch: string, to: string, from: string | undefined): Promise<void> {
     checkBranch(branch)
     if (from !== undefined) checkOid(from)
-    await this.#reader().read(to, 'commit')
+    await this.#objects.check(to, 'commit')
     await this.#moves.run(async () => {
       const found = await this.#resolve(branch)
       if (found !== from) throw conflict(branch, found, from)
@@ -118,12 +122,12 @@ export class IsomorphicRepository implements PackRepository {
   }
 
   async readCommit(oid: string): Promise<CommitInfo> {
-    return decodeCommit(oid, await this.#reader().read(oid, 'commit'))
+    return decodeCommit(oid, await this.#objects.read(oid, 'commit'))
   }
 
   async log(oid: string, limit: number): Promise<CommitInfo[]> {
     const commits: CommitInfo[] = []
-    for await (const commit of this.#history(oid)) {
+    for await (const commit of history(this.#objects, oid)) {
       if (commits.length >= limit) break
       commits.push(commit)
     }
@@ -131,13 +135,12 @@ export class IsomorphicRepository implements PackRepository {
   }
 
   async isAncestor(ancestor: string, descendant: string): Promise<boolean> {
-    await this.#reader().read(ancestor, 'commit')
-    for await (const commit of this.#history(descendant)) if (commit.oid === ancestor) return true
-    return false
+    for (const oid of [ancestor, descendant]) await this.#objects.check(oid, 'commit')
+    return isAncestor(this.#objects, ancestor, descendant)
   }
 
   async listFiles(commit: string): Promise<TreeFile[]> {
-    const reader = this.#reader()
+    const reader = this.#objects
     const { tree } = decodeCommit(commit, await reader.read(commit, 'commit'))
     const files: TreeFile[] = []
     const walk = async (oid: string, prefix: string): Promise<void> => {
@@ -158,27 +161,27 @@ export class IsomorphicRepository implements PackRepository {
   }
 
   async listDirectory(commit: string, path: string): Promise<TreeEntryView[]> {
-    return listDirectory(this.#reader(), commit, path)
+    return listDirectory(this.#objects, commit, path)
   }
 
   async entryAt(commit: string, path: string): Promise<TreeEntryView | undefined> {
-    return entryAt(this.#reader(), commit, path)
+    return entryAt(this.#objects, commit, path)
   }
 
   async openBlob(oid: string, range?: ByteRange): Promise<OpenBlob> {
-    return openBlob(this.#reader(), oid, range)
+    return openBlob(this.#objects, oid, range)
   }
 
   async fileSizes(oids: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    return fileSizes(this.#reader(), oids)
+    return fileSizes(this.#objects, oids)
   }
 
   async readFiles(oids: readonly string[], onFile: OnFile, signal?: AbortSignal): Promise<void> {
-    await readFiles(this.#reader(), oids, onFile, signal)
+    await readFiles(this.#objects, oids, onFile, signal)
   }
 
   async readBlob(oid: string): Promise<Uint8Array> {
-    const bytes = await this.#reader().read(checkOid(oid), 'blob')
+    const bytes = await this.#objects.read(checkOid(oid), 'blob')
     if (bytes.length <= blobBytesMax) return bytes
     throw new NodeError(
       'TOO_LARGE',
@@ -188,8 +191,8 @@ export class IsomorphicRepository implements PackRepository {
 
   async writeTree(files: readonly TreeFile[]): Promise<string> {
     checkPaths(files.map((file) => file.path))
-    const reader = this.#reader()
-    for (const oid of new Set(files.map((file) => checkOid(file.oid)))) await reader.read(oid, 'blob')
+    const reader = this.#objects
+    for (const oid of new Set(files.map((file) => checkOid(file.oid)))) await reader.check(oid, 'blob')
     const { trees, root } = nestTrees(files)
     for (const tree of trees) await writeLoose(this.path, 'tree', tree.bytes)
     return root
@@ -211,14 +214,14 @@ export class IsomorphicRepository implements PackRepository {
 
   async writeCommit(commit: NewCommit): Promise<string> {
     const bytes = encodeCommit(commit)
-    const reader = this.#reader()
-    await reader.read(commit.tree, 'tree')
-    for (const parent of commit.parents) await reader.read(parent, 'commit')
+    const reader = this.#objects
+    await reader.check(commit.tree, 'tree')
+    for (const parent of commit.parents) await reader.check(parent, 'commit')
     return writeLoose(this.path, 'commit', bytes)
   }
 
   async checkout(commit: string, directory: string): Promise<void> {
-    const reader = this.#reader()
+    const reader = this.#objects
     await writeFiles(await this.listFiles(commit), directory, async (oids, onBlob) => {
       for (const [index, oid] of oids.entries()) {
         const bytes = await reader.read(oid, 'blob')
@@ -246,7 +249,20 @@ export class IsomorphicRepository implements PackRepository {
     haves: readonly string[],
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    yield* encodePack(this.#reader(), await this.#missing(wants, haves, signal))
+    const oids = await this.#missing(wants, haves, signal)
+    let bytes = 0
+    for (const oid of oids) {
+      signal.throwIfAborted()
+      bytes += await this.#objects.storedBytes(oid)
+      if (bytes > packInMemoryBytesMax) throw tooMuch()
+    }
+    // Where there are deltas it takes more than it does on disk; then it is cut when it is too much.
+    let sent = 0
+    for await (const part of encodePack(this.#objects, oids)) {
+      sent += part.length
+      if (sent > packInMemoryBytesMax) throw tooMuch()
+      yield part
+    }
   }
 
   async uploadPack(): Promise<void> {
@@ -272,53 +288,26 @@ export class IsomorphicRepository implements PackRepository {
     throw withoutGit()
   }
 
-  #reader(): ObjectReader {
-    return new ObjectReader(this.path)
-  }
-
   async #resolve(branch: string): Promise<string | undefined> {
     try {
       return await git.resolveRef({ fs, gitdir: this.path, ref: `refs/heads/${branch}` })
     } catch (error) {
       if (error instanceof git.Errors.NotFoundError) return undefined
-      throw failed(`read the branch ${branch}`, error)
-    }
-  }
-
-  /** In the order of `git rev-list`: the newest of the commits known so far comes next. */
-  async *#history(start: string): AsyncGenerator<CommitInfo, void, undefined> {
-    const reader = this.#reader()
-    const read = async (oid: string) => decodeCommit(oid, await reader.read(oid, 'commit'))
-    const queue = [await read(start)]
-    const seen = new Set([start])
-    for (let commit = queue.shift(); commit !== undefined; commit = queue.shift()) {
-      yield commit
-      for (const parent of commit.parents) {
-        if (seen.has(parent)) continue
-        seen.add(parent)
-        const found = await read(parent)
-        const behind = queue.findIndex((other) => other.timeMs < found.timeMs)
-        queue.splice(behind === -1 ? queue.length : behind, 0, found)
-      }
+      const message = `isomorphic-git could not read the branch ${branch}: ${messageOf(error)}`
+      throw new NodeError('GIT_FAILED', message, {}, { cause: error })
     }
   }
 
   async #missing(wants: readonly string[], haves: readonly string[], signal: AbortSignal): Promise<string[]> {
-    const reader = this.#reader()
-    const known = new Set<string>()
-    for (const have of haves) {
-      if (!(await this.hasCommit(have))) continue
-      for await (const commit of this.#history(have)) known.add(commit.oid)
-      await this.#addTree(reader, decodeCommit(have, await reader.read(have, 'commit')).tree, known, signal)
-    }
-    const wanted = new Set<string>()
-    for (const want of wants) {
-      for await (const commit of this.#history(want)) {
-        signal.throwIfAborted()
-        if (known.has(commit.oid) || wanted.has(commit.oid)) continue
-        wanted.add(commit.oid)
-        await this.#addTree(reader, commit.tree, wanted, signal, known)
-      }
+    for (const want of wants) await this.#objects.check(want, 'commit')
+    const here: string[] = []
+    for (const have of haves) if (await this.hasCommit(have)) here.push(have)
+    const { fresh, known } = await between(this.#objects, wants, here)
+    const [wanted, held] = [new Set<string>(), new Set<string>()]
+    for (const commit of known) await this.#addTree(this.#objects, commit.tree, held, signal)
+    for (const commit of fresh) {
+      wanted.add(commit.oid)
+      await this.#addTree(this.#objects, commit.tree, wanted, signal, held)
     }
     return [...wanted]
   }
@@ -343,6 +332,11 @@ export class IsomorphicRepository implements PackRepository {
       }
     }
   }
+}
+
+function tooMuch(): NodeError {
+  const message = `This node serves packs of at most ${packInMemoryBytesMax} bytes while it has no git program; ask another member, or have git installed on it`
+  return new NodeError('TOO_LARGE', message, { bytesMax: packInMemoryBytesMax })
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
