@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { deflateSync } from 'node:zlib'
 import { table } from '../../src/base/database.ts'
-import { DAY_MS, gcLooseObjectsMax, HOUR_MS } from '../../src/base/limits.ts'
+import { DAY_MS, fileBytesMax, gcLooseObjectsMax, HOUR_MS } from '../../src/base/limits.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
 import type { PackRepository, TreeFile } from '../../src/datasets/git/repository.ts'
@@ -84,6 +84,15 @@ for (const backend of BACKENDS) {
     assert((await datasets.upkeep.usage('air')).bytes < bytes + MIB / 4)
   })
 }
+
+test('a file that no other member would take is no part of a dataset', async (t) => {
+  const { datasets } = await startDatasetNode(t)
+  const directory = await directoryOf(t, { 'huge.bin': '' })
+  await truncate(join(directory, 'huge.bin'), fileBytesMax + 1)
+  await assert.rejects(datasets.importDirectory('air', directory), (error: Error & { code?: string }) => {
+    return error.code === 'TOO_LARGE' && /huge\.bin.*at most/.test(error.message)
+  })
+})
 
 interface Around {
   readonly accounts: Accounts
