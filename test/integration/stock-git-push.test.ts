@@ -6,13 +6,15 @@ import { request } from 'node:http'
 import { dirname, join } from 'node:path'
 import { suite, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { withDeadline } from '../../src/base/wait.ts'
 import { NO_COMMIT } from '../../src/datasets/git/git-directory.ts'
 import { FLUSH, packet } from '../../src/datasets/git/pkt-line.ts'
 import { askRaw } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { BACKENDS } from '../support/git-backends.ts'
 import { bytesKept } from '../support/memory.ts'
-import { type GitApi, outcomeOf, startGitApi, type Worktree, worktree } from '../support/stock-git.ts'
+import { type GitApi, git, outcomeOf, startGitApi, type Worktree, worktree } from '../support/stock-git.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const WAY_OUT = 'push to <step>-alice, for example: git push origin HEAD:'
 
@@ -147,21 +149,22 @@ for (const backend of BACKENDS) {
     test('a push that is cut leaves nothing, and of two at once one wins', async (t) => {
       const api = await startGitApi(t, backend)
       const work = await worktree(t, api.address('data'))
-      const before = await leftOver(api)
+      let before = await leftOver(api)
       const commit = await work.commit('big', randomBytes(300_000))
-      const body = pushBody(work, commit, 'refs/heads/main-alice', 'report-status side-band-64k')
-      const { hostname, port } = new URL(api.url)
-      const headers = { authorization: `Bearer ${api.token}` }
-      const sending = request({
-        hostname,
-        port,
-        path: '/git/data.git/git-receive-pack',
-        method: 'POST',
-        headers,
-      })
-      sending.on('error', () => undefined)
-      sending.write(body.subarray(0, 200_000))
-      await eventually(async () => (await leftOver(api)).length > before.length, 'the push never arrived')
+      const bodyFor = (branch: string) => {
+        return pushBody(work, commit, `refs/heads/${branch}`, 'report-status side-band-64k')
+      }
+      const sendHalf = async (body: Buffer) => {
+        const { hostname, port } = new URL(api.url)
+        const headers = { authorization: `Bearer ${api.token}` }
+        const path = '/git/data.git/git-receive-pack'
+        const sending = request({ hostname, port, path, method: 'POST', headers })
+        sending.on('error', () => undefined)
+        sending.write(body.subarray(0, 200_000))
+        await eventually(async () => (await leftOver(api)).length > before.length, 'the push never arrived')
+        return sending
+      }
+      const sending = await sendHalf(bodyFor('main-alice'))
       sending.destroy()
       await eventually(
         async () => (await leftOver(api)).length === before.length,
@@ -183,13 +186,32 @@ for (const backend of BACKENDS) {
       )
       const winner = said[0]?.exit === 0 ? left : right
       assert.deepEqual(await announced(api), { 'main-alice': winner })
+
+      before = await leftOver(api)
+      await sendHalf(bodyFor('late-alice'))
+      await withDeadline(api.api.stop(), 10_000, 'The end of the API beside a push that does not go on')
+      await eventually(
+        async () => (await leftOver(api)).length === before.length,
+        'a push that the end of the API cut left something behind',
+      )
     })
   })
 }
 
-test('a large push goes out in pieces or in one, and is not kept in memory', async (t) => {
+test('a push that does not fit is told why', async (t) => {
+  const api = await startGitApi(t, 'native', { datasets: { quotaBytes: 200_000 } })
+  const work = await worktree(t, api.address('data'))
+  await work.commit('big', randomBytes(400_000))
+  const said = await work.try('push', 'origin', 'HEAD:main-alice')
+  assert.match(said.stderr, /remote unpack failed: .*quota/i)
+  assert.deepEqual(await announced(api), {})
+})
+
+test('large pushes and clones go out in pieces or in one, and are not kept in memory', async (t) => {
   const api = await startGitApi(t, 'native')
   const work = await worktree(t, api.address('data'))
+  // What is random does not shrink, however long git tries.
+  await work.run('config', 'core.compression', '0')
   await work.commit('big', randomBytes(48_000_000))
   let most = 0
   const before = bytesKept()
@@ -201,8 +223,10 @@ test('a large push goes out in pieces or in one, and is not kept in memory', asy
   const said = await work.try('push', '--progress', 'origin', 'HEAD:chunked-alice')
   assert.match(said.stderr, /remote: Checking 6 objects/)
   assert.match(said.stderr, /remote: chunked-alice is announced at [0-9a-f]{12}/)
+  const into = join(await temporaryDirectory(t), 'clone')
+  await git(['clone', '--quiet', '-b', 'chunked-alice', api.address('data'), into])
   clearInterval(look)
-  assert.ok(most < 24_000_000, `${most} bytes were held for a push of 48 MB`)
+  assert.ok(most < 24_000_000, `${most} bytes were held for a push and a clone of 48 MB`)
   await work.commit('small', randomBytes(2_000_000))
   await work.run('-c', 'http.postBuffer=100000000', 'push', 'origin', 'HEAD:whole-alice')
   await work.run('-c', 'http.postBuffer=65536', 'push', 'origin', 'HEAD:pieces-alice')

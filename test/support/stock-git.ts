@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type DatasetView, datasetSchema } from '../../src/api/dataset-views.ts'
+import type { ConfigInput } from '../../src/config.ts'
 import { startTestApi, type TestApi } from './api.ts'
 import type { BackendKind } from './git-backends.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -57,8 +58,12 @@ export interface GitApi extends TestApi {
 }
 
 /** A node alone in the federation `lab`, with the empty dataset `data`. */
-export async function startGitApi(t: TestContext, backend: BackendKind): Promise<GitApi> {
-  const api = await startTestApi(t, 'alice', { git: { backend } })
+export async function startGitApi(
+  t: TestContext,
+  backend: BackendKind,
+  more: ConfigInput = {},
+): Promise<GitApi> {
+  const api = await startTestApi(t, 'alice', { git: { backend }, ...more })
   await api.node.createFederation({ name: 'lab' })
   await api.node.federation.datasets.add('data')
   const address = (dataset: string, token = api.token) => {
