@@ -9,7 +9,7 @@ import { receiveBundle } from '../datasets/founding/bundle.ts'
 import { decompressed } from '../datasets/founding/decompress.ts'
 import { unpack } from '../datasets/founding/unpack.ts'
 import type { ApiNode } from './api-node.ts'
-import { descriptionSchema } from './dataset-routes.ts'
+import { checkReplicas, descriptionSchema } from './dataset-routes.ts'
 import { committedSchema, importedSchema, policySchema } from './dataset-views.ts'
 import { makes, namedParam, newRoutes, withoutUndefined } from './routing.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -64,6 +64,7 @@ export function datasetImportRoutes(node: ApiNode): OpenAPIHono {
     const { name, ...options } = c.req.valid('query')
     const { datasets } = node.federation
     const founding = withoutUndefined(options)
+    checkReplicas(name, founding)
     // Said before the body is read, which may take long; the datasets themselves ask again.
     if (datasets.list().some((dataset) => dataset.name === name)) {
       throw new NodeError('ALREADY_EXISTS', `There is a dataset named ${name} already`, { name })

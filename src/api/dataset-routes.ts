@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { descriptionCharactersMax, replicasWantedMax } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
@@ -74,6 +75,7 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
 
   routes.openapi(add, async (c) => {
     const { name, ...founding } = c.req.valid('json')
+    checkReplicas(name, founding)
     return c.json(await node.federation.datasets.add(name, withoutUndefined(founding)), 201)
   })
 
@@ -88,7 +90,19 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
 
   routes.openapi(edit, async (c) => {
     const change = withoutUndefined(c.req.valid('json'))
-    return c.json(await node.federation.datasets.edit(c.req.valid('param').name, change), 200)
+    const { name } = c.req.valid('param')
+    const { datasets } = node.federation
+    checkReplicas(name, {
+      replicas: change.replicas ?? undefined,
+      policy: (await datasets.show(name)).policy,
+    })
+    try {
+      return c.json(await datasets.edit(name, change), 200)
+    } catch (cause) {
+      if (!isNodeError(cause, 'CONFLICT')) throw cause
+      const message = `The dataset ${name} was founded by another member; it or an operator may change what is said of it`
+      throw new NodeError('FORBIDDEN', message, { name }, { cause })
+    }
   })
 
   routes.openapi(remove, async (c) => {
@@ -101,4 +115,17 @@ export function datasetRoutes(node: ApiNode): OpenAPIHono {
     return c.json({ name, copies: isHere ? [node.name, ...others] : others }, 200)
   })
   return routes
+}
+
+/** @throws NodeError INVALID_INPUT for a number of copies where nobody else may hold one. */
+export function checkReplicas(
+  name: string,
+  {
+    replicas,
+    policy = 'shared',
+  }: { readonly replicas?: number | undefined; readonly policy?: string | undefined },
+): void {
+  if (replicas === undefined || policy === 'shared') return
+  const message = `The dataset ${name} is ${policy}, so that no other member copies it; a number of copies is for shared ones`
+  throw new NodeError('INVALID_INPUT', message, { name, policy })
 }

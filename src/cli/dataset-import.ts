@@ -155,6 +155,6 @@ async function checkThere(client: ApiClient, name: string, wanted: boolean): Pro
     throw error
   }
   if (wanted) return
-  const message = `There is a dataset named ${name} already; choose another name, or add to it with --into ${name}`
+  const message = `There is a dataset named ${name} already; choose another name, or add to it: maoctl dataset import … --into ${name}`
   throw new NodeError('ALREADY_EXISTS', message, { name })
 }

@@ -46,13 +46,15 @@ async function remove(session: Session, name: string, { force }: { force?: boole
   const own = copies.filter((copy) => copy.name === name)
   if (own.length === 0) throw new NodeError('NOT_FOUND', `There is no copy of ${name} on this disk`, { name })
   const bytes = own.reduce((sum, copy) => sum + copy.bytes, 0)
-  const others = await othersThatHold(client, name)
+  const { current: others, late } = await othersThatHold(client, name)
   const where =
-    others.length === 0
-      ? 'No other member is known to hold all of it.'
-      : `${others.join(', ')} hold${others.length === 1 ? 's' : ''} all of it.`
+    others.length === 0 ? 'No other member is known to hold all of it.' : `${namesText(others)} all of it.`
   if (others.length === 0 && force !== true) {
-    const message = `${where} What is only here would be lost; --force removes this copy of ${name} all the same`
+    const soon =
+      late.length === 0
+        ? ''
+        : ` ${namesText(late)} all that there was a while ago; members tell at most once a minute, so try again soon.`
+    const message = `${where}${soon} What is only here would be lost; --force removes this copy of ${name} all the same`
     throw new NodeError('CONFLICT', message, { name })
   }
   await session.confirm(`Delete this node's copy of ${name} (${bytesText(bytes)})? ${where}`)
@@ -63,17 +65,28 @@ async function remove(session: Session, name: string, { force }: { force?: boole
   })
 }
 
-/** Names of the other members that say that they hold all of a dataset as it is now. */
-async function othersThatHold(client: ApiClient, name: string): Promise<string[]> {
+interface Holders {
+  readonly current: readonly string[]
+  /** They held all that there was when they last said so. */
+  readonly late: readonly string[]
+}
+
+/** Names of the other members that say that they hold all of a dataset. */
+async function othersThatHold(client: ApiClient, name: string): Promise<Holders> {
   const { node } = await client.get('/federation', z.object({ node: z.object({ name: z.string() }) }))
   try {
     const { replicas } = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
-    return replicas.members
-      .filter(({ member, current }) => current && member !== node.name)
-      .map(({ member }) => member)
+    const others = replicas.members.filter(({ member, complete }) => complete && member !== node.name)
+    const named = (isCurrent: boolean) =>
+      others.filter(({ current }) => current === isCurrent).map(({ member }) => member)
+    return { current: named(true), late: named(false) }
   } catch (error) {
     // A copy may outlive its dataset.
-    if (isNodeError(error, 'DATASET_NOT_FOUND')) return []
+    if (isNodeError(error, 'DATASET_NOT_FOUND')) return { current: [], late: [] }
     throw error
   }
+}
+
+function namesText(members: readonly string[]): string {
+  return `${members.join(', ')} ${members.length === 1 ? 'holds' : 'hold'}`
 }

@@ -38,7 +38,7 @@ async function reset(
   const query = { branch, limit: RESET_COMMITS_LOOKED_AT }
   const commits = await client.get(`${path}/log`, z.array(commitSchema), query)
   const to = commitMeant(
-    wanted.toLowerCase(),
+    wanted,
     commits.map(({ oid }) => oid),
     branch,
   )
@@ -56,12 +56,13 @@ async function reset(
 }
 
 /** A commit by its id, or by how its id begins. Pure. @throws NodeError INVALID_INPUT, COMMIT_NOT_FOUND. */
-export function commitMeant(wanted: string, known: readonly string[], branch: string): string {
+export function commitMeant(typed: string, known: readonly string[], branch: string): string {
+  const wanted = typed.toLowerCase()
   if (/^[0-9a-f]{40}$/.test(wanted)) return wanted
   if (!/^[0-9a-f]{4,39}$/.test(wanted)) {
     throw new NodeError(
       'INVALID_INPUT',
-      `"${wanted}" is no id of a commit; those are 40 hexadecimal digits, of which the first 4 may do`,
+      `"${typed}" is no id of a commit; those are 40 hexadecimal digits, of which the first 4 may do`,
     )
   }
   const meant = [...new Set(known.filter((oid) => oid.startsWith(wanted)))]

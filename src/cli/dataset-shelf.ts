@@ -27,9 +27,9 @@ interface Changes {
 /** Which datasets there are: `add`, `list`, `show`, `edit`, `remove`. */
 export function datasetShelfCommands(dataset: Command, act: Act): void {
   dataset
-    .command('add')
+    .command('add [name]')
     .description('make a new, empty dataset')
-    .requiredOption('--name <name>', 'name of the dataset')
+    .option('--name <name>', 'the same')
     .option('--description <text>', 'what is in it')
     .addOption(policyOption())
     .option(
@@ -40,9 +40,12 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
     .option('--upstream <url>', 'a git repository elsewhere that it is pulled from and pushed to')
     .option('--upstream-branch <branch>', 'the branch there', 'main')
     .action(
-      act(async (session, options: NewOptions) => {
+      act(async (session, named: string | undefined, options: NewOptions) => {
         const client = await session.connect()
-        const { upstream, upstreamBranch, ...founding } = options
+        const { upstream, upstreamBranch, ...founding } = { ...options, name: options.name ?? named }
+        if (founding.name === undefined || (named !== undefined && founding.name !== named)) {
+          throw new NodeError('INVALID_INPUT', 'A dataset has one name: maoctl dataset add NAME')
+        }
         const added = await client.post('/datasets', datasetSchema, founding)
         if (upstream !== undefined) await nameUpstream(session, client, added.name, upstream, upstreamBranch)
         session.out.result(added, () => {

@@ -92,9 +92,12 @@ test('files come from a directory, an archive of any packing, standard input, or
   const before = await readdir(alice.repositories)
   const taken = await alice.type('dataset', 'import', 'git@nowhere.invalid:x', '--name', 'one')
   assert.equal(taken.exit, 4, 'a name that is taken is told before anything is cloned or sent')
-  assert.match(taken.stderr, /already; choose another name, or add to it with --into one/)
+  assert.match(
+    taken.stderr,
+    /already; choose another name, or add to it: maoctl dataset import … --into one \(ALREADY_EXISTS\)/,
+  )
   const wrong: [string[], number, RegExp][] = [
-    [['/nonexistent', '--name', 'x'], 2, /it does not exist/],
+    [[join(archives, 'absent'), '--name', 'x'], 2, /it does not exist/],
     [[directory], 2, /Where to\?/],
     [[directory, '--name', 'x', '--into', 'one'], 2, /Only one of the two/],
     [[directory, '--name', 'Bad Name'], 2, /name/],
@@ -200,7 +203,7 @@ test('what a dataset cannot hold of a repository is refused by its path', async 
   const branches = await alice.type('dataset', 'import', source, '--name', 'refused', '--branch', 'mian')
   assert.equal(branches.exit, 3)
   assert.match(branches.stderr, /no branch mian; it has beside, large, main, nested/)
-  const gone = await alice.type('dataset', 'import', 'git+file:///nonexistent', '--name', 'refused')
+  const gone = await alice.type('dataset', 'import', `git+file://${source}/absent`, '--name', 'refused')
   assert.equal(gone.exit, 6)
   assert.match(gone.stderr, /does not appear to be a git repository[\s\S]*git clone ended with 128/)
 

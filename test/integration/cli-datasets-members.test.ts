@@ -122,6 +122,11 @@ test('what must not leave is told apart, and the others learn why they get nothi
   const heard = async () => (await bob.show('open')).description === 'for everybody'
   await eventually(heard, 'the new description was never heard of')
   assert.equal((await alice.type('dataset', 'edit', 'open')).exit, 2)
+  const others = await bob.type('dataset', 'edit', 'open', '--description', 'mine')
+  assert.equal(others.exit, 5)
+  assert.match(others.stderr, /open was founded by another member; it or an operator may change/)
+  const senseless = await alice.type('dataset', 'edit', 'secret', '--replicas', '2')
+  assert.match(senseless.stderr, /secret is compute-only, so that no other member copies it/)
 })
 
 test('a branch that was wrong is reset for everybody, with the reason', async (t) => {
