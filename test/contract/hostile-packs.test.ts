@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { suite, type TestContext, test } from 'node:test'
+import { after, before, suite, type TestContext, test } from 'node:test'
 import { deflateSync } from 'node:zlib'
 import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
 import { packObjectsMax, pathDepthMax } from '../../src/base/limits.ts'
@@ -36,7 +36,7 @@ interface Offer {
   readonly bounds?: Partial<AdmissionBounds>
 }
 
-async function node(t: TestContext, kind: BackendKind) {
+async function node(t: Pick<TestContext, 'after'>, kind: BackendKind) {
   const place = await temporaryDirectory(t)
   return { place, repository: await (await gitBackend(t, kind)).open(join(place, 'data.git')) }
 }
@@ -257,25 +257,69 @@ const PACKS: Readonly<Record<string, Offer>> = {
   })(),
 }
 
+type Entries = readonly (readonly [mode: string, name: string, inner: Made])[]
+const folder = tree(['100644', 'file', evil.oid])
+const link = (name: string, target: string) => ['120000', name, blob(target)] as const
+
+/** Links are let in, since what they point to is content; they end where a tree is written out. */
+const LINKS: Readonly<Record<string, Entries>> = {
+  'to a file of the system': [link('passwd', '/etc/passwd')],
+  'to what lies beside the tree': [['100644', 'a', evil], link('b', '../../secret')],
+  'that climbs behind a link': [link('a', 'd'), link('b', 'a/../../../secret'), ['40000', 'd', folder]],
+  'at the end of a chain of links': [link('a', 'b'), link('b', 'c'), link('c', '..')],
+  'into the directory of git': [link('a', '.git/hooks')],
+  'to a device': [link('a', 'nul')],
+  'whose target has a NUL in it': [link('a', 'file\0/../../secret')],
+  'whose target is longer than any path': [link('a', 'x/'.repeat(700))],
+  'to nothing': [link('a', '')],
+}
+
 for (const kind of BACKENDS) {
   suite(`hostile packs before the ${kind} backend`, () => {
+    // One repository for all of them: whatever one of them leaves, it is still empty before the next.
+    let shared: Awaited<ReturnType<typeof node>>
+    const ends: (() => unknown)[] = []
+    before(async () => {
+      shared = await node({ after: (end: () => unknown) => ends.push(end) }, kind)
+    })
+    after(async () => {
+      for (const end of ends.reverse()) await end()
+    })
+
     for (const [offers, code] of [
       [PATHS, 'PATH_UNSAFE'],
       [PACKS, 'PACK_REJECTED'],
     ] as const) {
       for (const [what, offer] of Object.entries<Offer>(offers)) {
-        test(`one with ${what} is ${code}, and nothing of it stays`, async (t) => {
-          const { place, repository } = await node(t, kind)
-          const before = await filesOf(place)
+        test(`one with ${what} is ${code}, and nothing of it stays`, async () => {
+          const { place, repository } = shared
+          const found = await filesOf(place)
+          const residentBytes = process.memoryUsage.rss()
           await assert.rejects(take(repository, offer), (error) => {
             assert.ok(isNodeError(error, code as ErrorCode), String((error as Error).stack))
             return true
           })
+          assert.ok(process.memoryUsage.rss() - residentBytes < 200 * MIB, 'it took memory')
           assert.equal(await repository.hasCommit(offer.want), false)
-          assert.deepEqual(await filesOf(place), before)
+          assert.deepEqual(await filesOf(place), found)
           assert.deepEqual(await readdir(join(place, '.quarantine')), [])
         })
       }
+    }
+
+    for (const [what, entries] of Object.entries<Entries>(LINKS)) {
+      test(`a link ${what} is not written out, and nothing through it`, async (t) => {
+        const { place, repository } = await node(t, kind)
+        const outside = join(place, 'outside')
+        await mkdir(outside)
+        const others = entries.map(([, , inner]) => inner)
+        const top = tree(...entries.map(([mode, name, inner]) => [mode, name, inner.oid] as const))
+        const offer = packFor(top, [...new Set([...others, ...(others.includes(folder) ? [evil] : [])])])
+        await take(repository, offer)
+        const checkout = repository.checkout(offer.want, join(outside, 'in/out'))
+        await assert.rejects(checkout, (error) => isNodeError(error, 'PATH_UNSAFE'))
+        assert.deepEqual(await readdir(outside, { recursive: true }), [])
+      })
     }
 
     test('what keeps to the rules to the last byte is taken', async (t) => {

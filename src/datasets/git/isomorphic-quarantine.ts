@@ -1,6 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { isNodeError, NodeError } from '../../base/errors.ts'
-import { blobBytesMax, packInMemoryBytesMax, packInMemoryObjectsMax } from '../../base/limits.ts'
+import {
+  blobBytesMax,
+  commitBytesMax,
+  packInMemoryBytesMax,
+  packInMemoryObjectsMax,
+  treeBytesMax,
+} from '../../base/limits.ts'
 import { ADMISSION_BOUNDS, Admission, type AdmissionBounds, type QuarantineParts } from './admission.ts'
 import { movePacks } from './git-directory.ts'
 import { ObjectReader } from './isomorphic-objects.ts'
@@ -43,7 +49,7 @@ export class IsomorphicQuarantine implements Quarantine {
     const objects = openPack(received)
     const made = await PackFile.create(this.#parts.place, objects, packInMemoryBytesMax)
     try {
-      for await (const { oid, type, bytes, packed } of unpack(received)) {
+      for await (const { oid, type, bytes, packed } of unpack(received, this.#objectBytesMax())) {
         signal.throwIfAborted()
         this.#judge(oid, type, bytes)
         await made.add(oid, packed ?? (await encodeEntry(type, bytes)))
@@ -100,6 +106,10 @@ export class IsomorphicQuarantine implements Quarantine {
       throw new NodeError('PACK_REJECTED', message, cause.data, { cause })
     }
     return Buffer.concat(chunks)
+  }
+
+  #objectBytesMax(): number {
+    return Math.max(this.#bounds.fileBytesMax, treeBytesMax, commitBytesMax)
   }
 
   #judge(oid: string, type: string, bytes: Buffer): void {

@@ -8,7 +8,7 @@ import { inflateSync } from 'node:zlib'
 import { NodeError } from '../../base/errors.ts'
 import { blobBytesMax, packInMemoryBytesMax, packInMemoryObjectsMax } from '../../base/limits.ts'
 import { MIB } from '../../base/units.ts'
-import { applyDelta } from './delta.ts'
+import { applyDelta, deltaResultBytes } from './delta.ts'
 import { objectId } from './git-objects.ts'
 import { readPackHeader } from './pack-meter.ts'
 
@@ -57,13 +57,20 @@ export function openPack(pack: Buffer): number {
   return objects
 }
 
-/** Every object of a pack, each once, bases before deltas. @throws NodeError PACK_REJECTED */
-export async function* unpack(pack: Buffer): AsyncGenerator<UnpackedObject, void, undefined> {
+/**
+ * Every object of a pack, each once, bases before deltas; none may have more than `objectBytesMax`.
+ *
+ * @throws NodeError PACK_REJECTED
+ */
+export async function* unpack(
+  pack: Buffer,
+  objectBytesMax: number = blobBytesMax,
+): AsyncGenerator<UnpackedObject, void, undefined> {
   const objects = openPack(pack)
   const end = pack.length - SUM_BYTES
   const [waiting, bases]: [Waiting, [Entry, oid: string][]] = [new Map(), []]
   const seen = new Set<string>()
-  const budget = new Budget()
+  const budget = new Budget(objectBytesMax)
   const once = (oid: string) => {
     if (seen.has(oid)) throw broken(`holds the object ${oid} twice`)
     seen.add(oid)
@@ -71,6 +78,7 @@ export async function* unpack(pack: Buffer): AsyncGenerator<UnpackedObject, void
   let [at, deltas] = [HEADER_BYTES, 0]
   for (let i = 0; i < objects; i += 1) {
     const entry = readEntry(pack, at, end)
+    budget.check(entry.size)
     const base = baseOf(pack, entry, end)
     const data = entry.data + base.bytes
     const { bytes, used } = inflate(pack, data, end, entry.size)
@@ -124,6 +132,7 @@ async function* climb(
       continue
     }
     const delta = inflate(pack, entry.data, end, entry.size).bytes
+    budget.check(deltaResultBytes(delta))
     const bytes = applyDelta(top.bytes, delta)
     await budget.spend(bytes.length)
     const oid = objectId(top.type as 'blob', bytes)
@@ -140,6 +149,17 @@ class Budget {
   #unpacked = 0
   #held = 0
   #sinceBreath = 0
+  readonly #objectBytesMax: number
+
+  constructor(objectBytesMax: number) {
+    this.#objectBytesMax = objectBytesMax
+  }
+
+  /** Before any memory is given to it. */
+  check(bytes: number): void {
+    if (bytes <= this.#objectBytesMax) return
+    throw new NodeError('PACK_REJECTED', `An object of ${bytes} bytes is more than is taken here`, { bytes })
+  }
 
   async spend(bytes: number): Promise<void> {
     this.#unpacked += bytes
