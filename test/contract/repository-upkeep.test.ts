@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
@@ -149,11 +150,48 @@ for (const kind of BACKENDS) {
       assertSound(repository)
     })
 
+    test('who is being sent a pack gets all of it, although the packs behind it are joined', async (t) => {
+      const repository = await open(t, kind)
+      const other = await open(t, 'native')
+      const tips: string[] = []
+      for (let i = 0; i < 3; i += 1) {
+        const parents = tips.slice(-1)
+        const tip = await commit(repository, randomBytes(400_000).toString('base64'), parents)
+        await repository.moveBranch(`b${i}`, tip, undefined)
+        execFileSync('git', ['-C', repository.path, 'repack', '-q', '-d'])
+        tips.push(tip)
+      }
+      const signal = AbortSignal.timeout(20_000)
+      const pack = async function* () {
+        let first = true
+        for await (const chunk of repository.packObjects(tips, [], signal)) {
+          if (first) await repository.collectGarbage(AT_ONCE)
+          first = false
+          yield chunk
+        }
+      }
+      const quarantine = await other.quarantine()
+      await quarantine.receive(pack(), signal)
+      await quarantine.admit(tips, signal)
+      await quarantine.discard()
+      assert.equal((await repository.size()).packs, 1)
+      assert.deepEqual(await other.verify(), { objects: 9, problems: [] })
+    })
+
     test('a collection that is called off has lost nothing', async (t) => {
       const repository = await open(t, kind)
       await repository.moveBranch('a', await commit(repository, 'x'), undefined)
       const calledOff = AbortSignal.abort(new Error('called off'))
       await assert.rejects(repository.collectGarbage({ ...AT_ONCE, signal: calledOff }), /called off/)
+      for (let i = 0; i < 5; i += 1) {
+        const tip = await commit(repository, `${i}`)
+        await repository.moveBranch(`b${i}`, tip, undefined)
+        const ending = new AbortController()
+        const collecting = repository.collectGarbage({ ...AT_ONCE, signal: ending.signal })
+        setTimeout(() => ending.abort(new Error('called off')), i * 4)
+        await collecting.catch((error: Error) => assert.match(error.message, /called off/))
+        assert.equal((await repository.listFiles(tip)).length, 1)
+      }
       assertSound(repository)
     })
 

@@ -67,17 +67,6 @@ export async function clearQuarantine(directory: string): Promise<void> {
   await rm(join(directory, QUARANTINE), { recursive: true, force: true })
 }
 
-/** The ids in the index of a pack (gitformat-pack, version 2). @throws NodeError PACK_REJECTED */
-export function packedIds(index: Buffer): string[] {
-  const [header, fanout] = [8, 256 * 4]
-  if (index.length < header + fanout || index.readUInt32BE(0) !== 0xff744f63 || index.readUInt32BE(4) !== 2) {
-    throw new NodeError('PACK_REJECTED', 'The index of the received pack cannot be read')
-  }
-  const count = index.readUInt32BE(header + fanout - 4)
-  const first = header + fanout
-  return Array.from({ length: count }, (_, i) => index.toString('hex', first + i * 20, first + i * 20 + 20))
-}
-
 /**
  * Moves the packs of a quarantine into the repository. git finds a pack by its index, which goes last: a node that is
  * killed in between has either all of a pack or nothing of it.

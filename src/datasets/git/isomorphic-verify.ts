@@ -1,10 +1,9 @@
 /** Checking a repository without the git program. */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isNodeError, messageOf } from '../../base/errors.ts'
 import { problemsMax } from '../../base/limits.ts'
-import { packedIds } from './git-directory.ts'
 import { objectId } from './git-objects.ts'
+import { IdTable } from './id-table.ts'
 import { ObjectReader, type ObjectType } from './isomorphic-objects.ts'
 import { referred } from './object-links.ts'
 import type { Problem, Verification } from './repository.ts'
@@ -34,7 +33,8 @@ export async function allIds(path: string): Promise<Set<string>> {
   const ids = new Set((await looseFiles(path)).map((file) => file.oid))
   for (const name of await namesIn(join(path, 'objects', 'pack'))) {
     if (!name.endsWith('.idx')) continue
-    for (const oid of packedIds(await readFile(join(path, 'objects', 'pack', name)))) ids.add(oid)
+    const table = await IdTable.read(join(path, 'objects', 'pack', name))
+    for (const oid of table.without()) ids.add(oid)
   }
   return ids
 }
