@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type DiffView, diffSchema, type FileDiffView } from '../../src/api/dataset-views-diff.ts'
-import { problemIn } from '../support/api.ts'
+import { problemIn, startTestApi } from '../support/api.ts'
 import { commitFiles, startBrowsing } from '../support/browse.ts'
+import { eventually } from '../support/eventually.ts'
+import { maoctlHere } from '../support/maoctl.ts'
 
 const rows = (count: number) =>
   Array.from({ length: count }, (_, id) => `package-${id},1.${id},${id * 2}\n`).join('')
@@ -115,4 +117,29 @@ test('what is too large to be compared by rows is compared as a whole, and says 
     ['rows', 'whole'],
   )
   assert.match(files[1]?.comparison?.note ?? '', /too large to compare by lines: 9000001 bytes/)
+})
+
+test('a member is compared by its name, and where its data are not here it is said how to get them', async (t) => {
+  const { get, node: alice } = await startBrowsing(t, { 'packages.csv': PACKAGES })
+  const bob = await startTestApi(t, 'bob', { datasets: { follow: 'chosen' } })
+  await bob.node.join((await alice.invite()).token)
+  const ownView = async () => (await bob.ask('GET', '/api/v1/datasets/packages')).status === 200
+  await eventually(ownView, 'bob never heard of the dataset')
+  const away = problemIn(await bob.ask('GET', '/api/v1/datasets/packages/tree'))
+  assert.equal(away.code, 'COMMIT_NOT_FOUND')
+  assert.match(away.detail, /is not here; alice had it last: "maoctl dataset follow packages" brings it$/)
+  const bobs = ['--data', bob.node.config.dataDirectory, 'dataset']
+  const table = await maoctlHere([...bobs, 'diff', 'packages'])
+  assert.match(table.stdout, /alice +import-alice +[0-9a-f]{10} +not here yet\n/)
+
+  assert.equal((await maoctlHere([...bobs, 'follow', 'packages'])).exit, 0)
+  const here = async () => (await bob.ask('GET', '/api/v1/datasets/packages/tree')).status === 200
+  await eventually(here, 'what alice has never came to bob')
+  const mine = PACKAGES.replace('package-9,1.9', 'package-9,2.0')
+  const commit = await commitFiles(t, bob.node, 'packages', 'assess', { 'packages.csv': mine })
+  const arrived = async () => (await get(`/datasets/packages/tree?at=${commit}`)).status === 200
+  await eventually(arrived, 'what bob made never came to alice')
+  const answer = await get('/datasets/packages/diff?from=alice&to=bob')
+  const { summary } = diffSchema.parse(JSON.parse(answer.body))
+  assert.equal(summary, 'bob differs from alice: 1 of 270 rows in packages.csv (1 changed: version)')
 })
