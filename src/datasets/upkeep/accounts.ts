@@ -19,19 +19,25 @@ export interface AccountsParts {
 interface Account {
   readonly measure: () => Promise<RepositorySize>
   size: RepositorySize | undefined
-  /** What has come since is not in `size`. */
+  /** `size` is not the whole truth any more; `unknown`: nor is it with what has grown. */
   stale: boolean
+  unknown: boolean
+  /** Bytes that have come since, or tried to. */
+  grown: number
   measuring: Promise<RepositorySize> | undefined
   /** Bytes on their way in. */
   claimed: number
 }
+
+/** Of a bound: below this share nobody measures anew. */
+const FAR = 0.9
 
 /** Room that is being taken. */
 export interface Claim {
   /** Counts bytes before they are written. @throws NodeError QUOTA_EXCEEDED, DISK_FULL. */
   take(bytes: number): Promise<void>
   /** What was taken is now part of the dataset, or gone. */
-  settle(): Promise<void>
+  settle(): void
 }
 
 export class Accounts {
@@ -50,7 +56,7 @@ export class Accounts {
 
   open(dataset: string, measure: () => Promise<RepositorySize>): void {
     this.#accounts.set(dataset, {
-      ...{ measure, size: undefined, stale: true, measuring: undefined, claimed: 0 },
+      ...{ measure, size: undefined, stale: true, unknown: true, grown: 0, measuring: undefined, claimed: 0 },
     })
   }
 
@@ -77,17 +83,34 @@ export class Accounts {
     return account.measuring
   }
 
-  /** Something has come or gone. */
+  /** Something has come or gone that was not counted. */
   changed(dataset: string): void {
     const account = this.#accounts.get(dataset)
-    if (account !== undefined) account.stale = true
+    if (account === undefined) return
+    account.stale = true
+    account.unknown = true
   }
 
+  /** As it is, measured where something has changed. */
   async usage(dataset: string): Promise<Usage> {
     const { directory, settings } = this.#parts
     const measured = settings.totalBytes > 0 ? this.datasets() : [dataset]
     for (const name of measured) await this.size(name)
     return this.#usage(dataset, await freeBytesAt(directory))
+  }
+
+  /**
+   * The same for who is about to bring something: while the bounds are far away, what came since the last measuring is
+   * only added up, so that a small commit does not wait for a walk through its repository.
+   */
+  async #usageNearly(dataset: string): Promise<Usage> {
+    const { directory, settings } = this.#parts
+    const measured = settings.totalBytes > 0 ? this.datasets() : [dataset]
+    for (const name of measured) if (this.#accounts.get(name)?.unknown === true) await this.size(name)
+    const usage = this.#usage(dataset, await freeBytesAt(directory))
+    const { quotaBytes, totalBytes, bytes, bytesOfAll } = usage
+    const isFar = (taken: number, bound: number) => bound === 0 || taken < FAR * bound
+    return isFar(bytes, quotaBytes) && isFar(bytesOfAll, totalBytes) ? usage : this.usage(dataset)
   }
 
   async room(dataset: string): Promise<Room> {
@@ -96,7 +119,7 @@ export class Accounts {
 
   /** @throws NodeError QUOTA_EXCEEDED, DISK_FULL when there is no room at all. */
   async claim(dataset: string): Promise<Claim> {
-    const usage = await this.usage(dataset)
+    const usage = await this.#usageNearly(dataset)
     const room = roomLeft(usage)
     if (room.bytes === 0) throw this.#refuse(dataset, usage, room.bound)
     for (const told of [`quota ${dataset}`, `total ${dataset}`, 'disk']) this.#told.delete(told)
@@ -115,13 +138,13 @@ export class Accounts {
       const account = this.#accounts.get(dataset)
       if (account !== undefined) account.claimed += bytes
     }
-    const settle = async () => {
+    const settle = () => {
       const account = this.#accounts.get(dataset)
-      if (account === undefined || taken === 0) return
-      account.stale = true
-      // Measured first, so that nothing is missing from both at once.
-      await this.size(dataset).catch(() => undefined)
-      account.claimed -= taken
+      if (account !== undefined && taken > 0) {
+        account.stale = true
+        account.claimed -= taken
+        account.grown += taken
+      }
       taken = 0
     }
     return { take, settle }
@@ -129,9 +152,11 @@ export class Accounts {
 
   #usage(dataset: string, freeBytes: number): Usage {
     const { quotaBytes, totalBytes, freeBytesMin } = this.#parts.settings
-    const bytesOf = ({ size, claimed }: Account) => (size?.bytes ?? 0) + claimed
+    const bytesOf = ({ size, grown, claimed }: Account) => (size?.bytes ?? 0) + grown + claimed
     const account = this.#accounts.get(dataset)
-    const bytesOfAll = [...this.#accounts.values()].reduce((sum, one) => sum + bytesOf(one), 0)
+    let bytesOfAll = 0
+    // Asked with each chunk that comes, and of no use without the bound.
+    if (totalBytes > 0) for (const one of this.#accounts.values()) bytesOfAll += bytesOf(one)
     const bytes = account === undefined ? 0 : bytesOf(account)
     return { bytes, bytesOfAll, quotaBytes, totalBytes, freeBytes, freeBytesMin }
   }
@@ -139,11 +164,15 @@ export class Accounts {
   async #measure(account: Account): Promise<RepositorySize> {
     // What changes from here on may be missed.
     account.stale = false
+    account.unknown = false
+    const { grown } = account
     try {
       account.size = await account.measure()
+      account.grown -= grown
       return account.size
     } catch (error) {
       account.stale = true
+      account.unknown = true
       throw error
     } finally {
       account.measuring = undefined

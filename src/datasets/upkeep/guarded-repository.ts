@@ -37,7 +37,7 @@ export function guarded(
         await claim.take(await bytesToCome(directory, repository, fits))
         return await writers.run(() => repository.writeTreeFromDirectory(directory))
       } finally {
-        await claim.settle()
+        claim.settle()
         ingested(dataset)
       }
     },
@@ -129,7 +129,7 @@ function guardedQuarantine(
       try {
         await quarantine.discard()
       } finally {
-        await claim.settle()
+        claim.settle()
       }
     },
   }

@@ -70,11 +70,32 @@ test('two that come at once do not take the same room twice', async (t) => {
   await assert.rejects(b.take(30), (error) => isNodeError(error, 'QUOTA_EXCEEDED'))
   assert.equal((await accounts.room('air')).bytes, 10)
   // One came to nothing, the other is in the repository now.
-  await b.settle()
+  b.settle()
   sizes.air = 60
-  await a.settle()
+  a.settle()
   assert.equal((await accounts.room('air')).bytes, 40)
   assert.equal((await accounts.room('soil')).bytes, 100)
+})
+
+test('what comes is added up while the bound is far, and measured when it is near', async (t) => {
+  let [bytes, measured] = [0, 0]
+  const { accounts } = await accountsOf(t)
+  accounts.open('ice', async () => {
+    measured += 1
+    return { bytes, looseObjects: 0, packs: 0, objects: 0 }
+  })
+  for (let n = 0; n < 9; n += 1) {
+    const claim = await accounts.claim('ice')
+    await claim.take(10)
+    claim.settle()
+  }
+  assert.equal(measured, 1)
+  // Half of it was never admitted.
+  bytes = 45
+  const claim = await accounts.claim('ice')
+  assert.equal(measured, 2)
+  await claim.take(50)
+  await assert.rejects(claim.take(5), { code: 'QUOTA_EXCEEDED' })
 })
 
 test('all datasets together have a bound of their own', async (t) => {
@@ -96,7 +117,8 @@ test('that there is no room is told once, and again when there had been some', a
   assert.equal(events.length, 1)
   sizes.air = 0
   accounts.changed('air')
-  await (await accounts.claim('air')).settle()
+  const claim = await accounts.claim('air')
+  claim.settle()
   sizes.air = 100
   accounts.changed('air')
   await assert.rejects(accounts.claim('air'), { code: 'QUOTA_EXCEEDED' })
