@@ -85,7 +85,7 @@ export function datasetBrowseRoutes(node: ApiNode, parts: ContentParts): OpenAPI
     const wanted = words ?? branch
     // Where nothing is agreed on yet, there is nothing to tell, which is no error.
     const { datasets } = node.federation
-    if (wanted === undefined) return c.json(await datasets.log(name, undefined, limit), 200)
+    if (wanted === undefined && (await datasets.show(name)).truth === undefined) return c.json([], 200)
     const { at: found, repository } = await find(name, wanted)
     return c.json(await repository.log(found.commit, limit), 200)
   })

@@ -72,7 +72,7 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
             shortId(each.truth),
             String(each.branches.length),
             sizeText(each.size),
-            replicasText(each.replicas),
+            each.policy === 'shared' ? replicasText(each.replicas) : '-',
             hereText(each),
             each.description,
           ])

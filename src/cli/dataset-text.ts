@@ -41,9 +41,10 @@ function facts(dataset: DatasetDetail): Pair[] {
     ...optional('lives at', livesAt),
     ['created by', createdBy],
     ['truth', truth ?? 'none yet'],
-    ['copied here', `${followed ? 'yes' : 'no'}: ${why}`],
-    ...(followed ? [['replicated', copied] as Pair] : []),
-    ['copies', copiesText(dataset)],
+    ...(policy === 'local-only' ? [] : [['copied here', `${followed ? 'yes' : 'no'}: ${why}`] as Pair]),
+    ...(policy === 'shared' && followed ? [['replicated', copied] as Pair] : []),
+    // What nobody else may have has no copies to count.
+    ...(policy === 'shared' ? [['copies', copiesText(dataset)] as Pair] : []),
     ...optional('size', size === undefined ? '' : sizeText(size)),
     ...optional('on this disk', usageText(usage)),
     ...optional('packed', packedText(usage)),

@@ -3,10 +3,11 @@ import { z } from 'zod'
 import {
   collectedSchema,
   type DatasetVerification,
-  datasetSchema,
+  localCopySchema,
   verificationSchema,
 } from '../api/dataset-views.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
+import type { ApiClient } from './client.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
 import { bytesText, countText, type Output, shortId, spanText } from './output.ts'
 import type { Act, Session } from './session.ts'
@@ -49,7 +50,7 @@ function verificationText(out: Output, { dataset, objects, sound, problems }: Da
 
 async function collect(session: Session, name: string | undefined): Promise<void> {
   const client = await session.connect()
-  const names = name === undefined ? await namesOf(client.get('/datasets', z.array(datasetSchema))) : [name]
+  const names = name === undefined ? await namesHere(client) : [name]
   const results: Record<string, unknown>[] = []
   for (const dataset of names) {
     try {
@@ -71,10 +72,12 @@ async function collect(session: Session, name: string | undefined): Promise<void
     }
   }
   session.out.result(name === undefined ? results : results[0], () =>
-    names.length === 0 ? 'There is no dataset.' : '',
+    names.length === 0 ? 'There is no copy of a dataset on this disk.' : '',
   )
 }
 
-async function namesOf(datasets: Promise<{ name: string }[]>): Promise<string[]> {
-  return (await datasets).map(({ name }) => name)
+/** The datasets that this node has a copy of. */
+async function namesHere(client: ApiClient): Promise<string[]> {
+  const copies = await client.get('/local-datasets', z.array(localCopySchema))
+  return copies.filter(({ former }) => !former).map(({ name }) => name)
 }

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, rmSync } from 'node:fs'
 import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
@@ -7,6 +7,7 @@ import { NodeError } from '../base/errors.ts'
 import { sourceHeadBytes } from '../base/limits.ts'
 import { archiveOf } from './archive.ts'
 import { download } from './download.ts'
+import { EXIT } from './exit-codes.ts'
 import { reasonOf } from './files.ts'
 import { cloneForImport, filesOf, hasUncommitted, historyOf, isRepository } from './git-source.ts'
 import { countText } from './output.ts'
@@ -44,9 +45,16 @@ export async function withSource<T>(
   use: (opened: ImportSource) => Promise<T>,
 ): Promise<T> {
   const temporary = await mkdtemp(join(tmpdir(), 'maoctl-'))
+  // Ctrl-C ends the program before anything below is reached.
+  const interrupted = () => {
+    rmSync(temporary, { recursive: true, force: true })
+    process.exit(EXIT.INTERRUPTED)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted)
   try {
     return await use(await opened(session, source, options, temporary))
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted)
     await rm(temporary, { recursive: true, force: true })
   }
 }
