@@ -254,7 +254,7 @@ test('an archive is the same bytes each time, and holds what the commit holds', 
 
 test('a large file flows by, and its git ends with a client that hangs up', async (t) => {
   const bytes = randomBytes(24 * 1024 * 1024)
-  const { url, token, node } = await startBrowsing(t, { 'big.bin': bytes })
+  const { url, token, node } = await startBrowsing(t, { 'big.bin': bytes, 'small.csv': CSV })
   const { dataDirectory } = node.config
   const headers = { authorization: `Bearer ${token}` }
   for (const path of ['files/big.bin', 'archive']) {
@@ -284,4 +284,8 @@ test('a large file flows by, and its git ends with a client that hangs up', asyn
   const hash = createHash('sha256')
   await pipeline(Readable.fromWeb(response.body as never), hash)
   assert.equal(hash.digest('hex'), createHash('sha256').update(bytes).digest('hex'))
+  const archived = await fetch(`${url}/api/v1/datasets/packages/archive`, { headers })
+  const tar = Buffer.from(await archived.arrayBuffer())
+  assert.ok(tar.subarray(512, 512 + bytes.length).equals(bytes))
+  assert.equal(tar.toString('latin1', 512 + bytes.length, 512 + bytes.length + 9), 'small.csv')
 })

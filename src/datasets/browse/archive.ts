@@ -5,8 +5,16 @@ import { NodeError } from '../../base/errors.ts'
 import type { Repository, TreeFile } from '../git/repository.ts'
 import { filesBelow } from './listing.ts'
 
-/** Files whose sizes are asked for, and which are read, in one go. */
+/** Files whose sizes are asked for in one go. */
 const FILES_AT_ONCE = 1_000
+/** Bytes of files that are read by one process of git, which has little time. */
+const BATCH_BYTES = 16 * 1024 * 1024
+
+type Contents = Pick<Repository, 'fileSizes' | 'readFiles' | 'openBlob'>
+
+interface SizedFile extends TreeFile {
+  readonly size: number
+}
 
 export interface ArchiveOptions {
   readonly path: string
@@ -23,7 +31,7 @@ export interface ArchiveOptions {
  * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE; from the stream NOT_FOUND, TOO_LARGE.
  */
 export async function archive(
-  repository: Pick<Repository, 'listFiles' | 'fileSizes' | 'readFiles'>,
+  repository: Contents & Pick<Repository, 'listFiles'>,
   commit: string,
   { path, timeMs, signal }: ArchiveOptions,
 ): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
@@ -32,7 +40,7 @@ export async function archive(
 }
 
 async function* chunksOf(
-  repository: Pick<Repository, 'fileSizes' | 'readFiles'>,
+  repository: Contents,
   files: readonly TreeFile[],
   mtime: Date,
   signal: AbortSignal,
@@ -47,19 +55,32 @@ async function* chunksOf(
   async function fill(until: AbortSignal): Promise<void> {
     for (let at = 0; at < files.length; at += FILES_AT_ONCE) {
       const some = files.slice(at, at + FILES_AT_ONCE)
-      const oids = some.map(({ oid }) => oid)
-      const sizes = await repository.fileSizes(oids)
-      const write = async (index: number, content: AsyncIterable<Uint8Array>) => {
-        const file = some[index] as TreeFile
-        const size = sizes.get(file.oid)
-        if (size === undefined) throw new NodeError('NOT_FOUND', `There is no file content ${file.oid} here`)
-        await writeEntry(file, size, content)
+      const sizes = await repository.fileSizes(some.map(({ oid }) => oid))
+      for (const batch of batchesOf(some, sizes)) {
+        const [first] = batch
+        if (batch.length === 1 && first !== undefined && first.size > BATCH_BYTES)
+          await writeLarge(first, until)
+        else await writeBatch(batch, until)
       }
-      await repository.readFiles(oids, write, until)
     }
   }
 
-  async function writeEntry(file: TreeFile, size: number, content: AsyncIterable<Uint8Array>): Promise<void> {
+  /** For as long as its reader goes on reading: one large file may take hours. */
+  async function writeLarge(file: SizedFile, until: AbortSignal): Promise<void> {
+    const { content } = await repository.openBlob(file.oid, undefined, until)
+    await writeEntry(file, content)
+  }
+
+  async function writeBatch(batch: readonly SizedFile[], until: AbortSignal): Promise<void> {
+    const oids = batch.map(({ oid }) => oid)
+    await repository.readFiles(
+      oids,
+      (index, content) => writeEntry(batch[index] as SizedFile, content),
+      until,
+    )
+  }
+
+  async function writeEntry(file: SizedFile, content: AsyncIterable<Uint8Array>): Promise<void> {
     const header = { name: file.path, mtime, uid: 0, gid: 0, uname: '', gname: '' }
     if (file.mode === '120000') {
       const linkname = await textOf(content)
@@ -74,7 +95,7 @@ async function* chunksOf(
       })
       return
     }
-    const sink = tar.entry({ ...header, size, mode: file.mode === '100755' ? 0o755 : 0o644 })
+    const sink = tar.entry({ ...header, size: file.size, mode: file.mode === '100755' ? 0o755 : 0o644 })
     await pipeline(Readable.from(content, { objectMode: false }), sink, { signal })
   }
 
@@ -86,6 +107,23 @@ async function* chunksOf(
     gone.abort()
     tar.destroy()
   }
+}
+
+/** Neighbours that are small together, and each large file alone. @throws NodeError NOT_FOUND */
+function batchesOf(files: readonly TreeFile[], sizes: ReadonlyMap<string, number>): SizedFile[][] {
+  const batches: SizedFile[][] = []
+  let room = 0
+  for (const file of files) {
+    const size = sizes.get(file.oid)
+    if (size === undefined) throw new NodeError('NOT_FOUND', `There is no file content ${file.oid} here`)
+    if (batches.length === 0 || size > room) {
+      batches.push([])
+      room = BATCH_BYTES
+    }
+    batches.at(-1)?.push({ ...file, size })
+    room -= size
+  }
+  return batches
 }
 
 async function textOf(content: AsyncIterable<Uint8Array>): Promise<string> {
