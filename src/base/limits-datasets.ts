@@ -106,7 +106,7 @@ export const diffRowBytesMax = MIB
 export const diffDepthMax = 256
 /** Text that is compared by lines: its characters, the lines that differ, and how long it may take. */
 export const diffTextBytesMax = 8 * MIB
-export const diffEditsMax = 4_000
+export const diffEditsMax = 2_000
 export const diffLinesTimeoutMs = 5 * SECOND_MS
 /** The thread that compares: its memory, and the time for all files of one diff. */
 export const diffHeapMib = 1_536
