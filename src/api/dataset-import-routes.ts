@@ -140,7 +140,8 @@ async function fromArchive<T>(
   try {
     const compression = COMPRESSED[type as keyof typeof COMPRESSED]
     const archive = compression === undefined ? stream : decompressed(stream, compression, archiveBytesMax)
-    const { files } = await unpack(archive, directory)
+    const { freeBytesMin } = node.federation.datasets.upkeep
+    const { files } = await unpack(archive, directory, { freeBytesMin })
     if (files === 0) throw new NodeError('INVALID_INPUT', 'The archive holds no file to import')
     return await take(directory, files)
   } finally {

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { z } from 'zod'
+import { orDiskFull } from '../base/disk-space.ts'
 import { type ErrorCode, type ErrorData, NodeError } from '../base/errors.ts'
 import { problemsToldMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
@@ -122,7 +123,9 @@ function challengeFor(path: string): string {
   return path.startsWith('/git/') ? 'Basic realm="mao"' : 'Bearer realm="mao"'
 }
 
-function toProblem(error: unknown, c: Context, log: Logger): Problem {
+function toProblem(failure: unknown, c: Context, log: Logger): Problem {
+  // A full disk that a room has not met itself is no defect either.
+  const error = failure instanceof NodeError ? failure : orDiskFull(failure, 'this node')
   if (error instanceof NodeError && error.code !== 'INTERNAL') {
     const status = STATUS_OF[error.code]
     if (status >= 500) log.warn({ path: c.req.path, code: error.code, err: error }, 'a request failed')

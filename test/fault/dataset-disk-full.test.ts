@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
+import { unpack } from '../../src/datasets/founding/unpack.ts'
 import type { PackRepository } from '../../src/datasets/git/repository.ts'
 import { Accounts } from '../../src/datasets/upkeep/accounts.ts'
 import { Checkouts } from '../../src/datasets/upkeep/checkouts.ts'
@@ -167,4 +168,27 @@ test('a member whose disk is full reads what it has, and takes what it missed wh
   const isReplicated = () => bob.datasets.list().every(({ replicated }) => replicated)
   await eventually(async () => (await here(missed)) && isReplicated(), 'bob never caught up')
   assert.deepEqual((await bob.datasets.upkeep.verify('air')).problems, [])
+})
+
+test('an archive for which there is no room is refused before it has taken all of it, or says what stopped it', async (t) => {
+  const disk = await smallDisk(t, 16)
+  const source = await directoryOf(t, {
+    'a.bin': noise(4 * MIB),
+    'b.bin': noise(40 * MIB),
+    'c.bin': noise(MIB),
+  })
+  const archive = () =>
+    spawn('tar', ['-C', source, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'ignore'] }).stdout
+  for (const freeBytesMin of [0, 8 * MIB, 20 * MIB]) {
+    const place = join(disk.directory, `${freeBytesMin}`)
+    await mkdir(place)
+    await assert.rejects(unpack(archive(), place, { freeBytesMin }), DISK_FULL)
+    await rm(place, { recursive: true })
+  }
+  await fillBut(disk, MIB)
+  const place = join(disk.directory, 'full')
+  await mkdir(place)
+  const small = await directoryOf(t, { 'a.bin': noise(MIB / 2), 'b.bin': noise(MIB) })
+  const { stdout } = spawn('tar', ['-C', small, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  await assert.rejects(unpack(stdout, place), DISK_FULL)
 })

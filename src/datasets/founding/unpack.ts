@@ -4,15 +4,24 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { extract, type Header } from 'tar-stream'
+import { checkFree, diskFull, isDiskFull } from '../../base/disk-space.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
-import { importBytesMax, importEntriesMax, pathBytesMax, pathDepthMax } from '../../base/limits.ts'
+import {
+  freeLookBytes,
+  importBytesMax,
+  importEntriesMax,
+  pathBytesMax,
+  pathDepthMax,
+} from '../../base/limits.ts'
 
 export interface UnpackLimits {
   bytesMax: number
   entriesMax: number
+  /** Disk space that is left to the node. */
+  freeBytesMin: number
 }
 
-const LIMITS: UnpackLimits = { bytesMax: importBytesMax, entriesMax: importEntriesMax }
+const LIMITS: UnpackLimits = { bytesMax: importBytesMax, entriesMax: importEntriesMax, freeBytesMin: 0 }
 
 /** What an archive may not write: git's own directory, in the spellings that file systems take for it. */
 const GIT_DIRECTORY = /^(?:\.git|git~\d+)[ .]*$/i
@@ -24,14 +33,16 @@ const GIT_DIRECTORY = /^(?:\.git|git~\d+)[ .]*$/i
  * nothing is ever written through one, and every file is created anew, so that no entry overwrites another.
  *
  * @throws NodeError INVALID_INPUT when it is not a whole tar archive, PATH_UNSAFE when an entry may not be, TOO_LARGE
- * beyond the limits.
+ * beyond the limits, DISK_FULL.
  */
 export async function unpack(
   archive: AsyncIterable<Uint8Array>,
   directory: string,
-  limits: UnpackLimits = LIMITS,
+  wanted: Partial<UnpackLimits> = {},
 ): Promise<{ files: number; bytes: number }> {
+  const limits = { ...LIMITS, ...wanted }
   const links: { path: string; target: string }[] = []
+  let unseen = 0
   let entries = 0
   let bytes = 0
   let files = 0
@@ -48,6 +59,11 @@ export async function unpack(
       entries += 1
       bytes += header.size
       if (entries > limits.entriesMax || bytes > limits.bytesMax) throw tooLarge(limits)
+      unseen += header.size
+      if (unseen >= freeLookBytes || entries === 1) {
+        await checkFree({ place: directory, reserveBytes: limits.freeBytesMin, wantedBytes: header.size })
+        unseen = 0
+      }
       const path = safePath(header)
       if (path !== '') {
         if (header.type === 'symlink') links.push({ path, target: header.linkname })
@@ -74,6 +90,7 @@ export async function unpack(
     await Promise.allSettled([reading, writing])
     if (cause instanceof NodeError) throw cause
     const reason = cause instanceof Error && cause.name === 'AbortError' ? broken.signal.reason : cause
+    if (isDiskFull(reason)) throw diskFull(directory, cause)
     const message = `The archive cannot be unpacked: ${messageOf(reason)}`
     throw new NodeError('INVALID_INPUT', message, {}, { cause })
   }
