@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { datasetDetailSchema, datasetSchema, removedSchema } from '../api/dataset-views.ts'
-import { upstreamSchema } from '../api/upstream-views.ts'
+import { type UpstreamView, upstreamSchema } from '../api/upstream-views.ts'
 import { NodeError } from '../base/errors.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
@@ -91,7 +91,9 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
       act(async (session, name: string) => {
         const client = await session.connect()
         const shown = await client.get(pathOf(name), datasetDetailSchema)
-        session.out.result(shown, () => datasetText(session.out, shown))
+        const upstream =
+          session.out.json || shown.upstream === undefined ? undefined : await upstreamOf(client, name)
+        session.out.result(shown, () => datasetText(session.out, shown, upstream))
       }),
     )
 
@@ -121,6 +123,10 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
 }
 
 const pathOf = (name: string) => `/datasets/${encodeURIComponent(name)}`
+
+function upstreamOf(client: ApiClient, name: string): Promise<UpstreamView> {
+  return client.get(`${pathOf(name)}/upstream`, upstreamSchema)
+}
 
 async function nameUpstream(session: Session, client: ApiClient, name: string, url: string, branch: string) {
   try {

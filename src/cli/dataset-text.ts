@@ -1,5 +1,7 @@
 import type { DatasetDetail } from '../api/dataset-views.ts'
-import { bytesText, countText, type Output, type Pair, shortId, timeText } from './output.ts'
+import type { UpstreamView } from '../api/upstream-views.ts'
+import { upstreamFacts } from './dataset-upstream.ts'
+import { bytesText, countText, type Output, type Pair, printable, shortId, timeText } from './output.ts'
 
 const POLICIES: Readonly<Record<DatasetDetail['policy'], string>> = {
   shared: 'shared: members may copy it',
@@ -8,9 +10,9 @@ const POLICIES: Readonly<Record<DatasetDetail['policy'], string>> = {
 }
 
 /** Everything that is known of one dataset, for people. */
-export function datasetText(out: Output, dataset: DatasetDetail): string {
+export function datasetText(out: Output, dataset: DatasetDetail, upstream?: UpstreamView): string {
   const parts = [
-    out.pairs(facts(dataset)),
+    out.pairs([...facts(dataset), ...(upstream === undefined ? [] : upstreamFacts(upstream))]),
     branchTable(out, dataset),
     replicaTable(out, dataset),
     oddities(out, dataset),
@@ -19,20 +21,8 @@ export function datasetText(out: Output, dataset: DatasetDetail): string {
 }
 
 function facts(dataset: DatasetDetail): Pair[] {
-  const {
-    name,
-    description,
-    policy,
-    createdBy,
-    livesAt,
-    truth,
-    followed,
-    why,
-    replicated,
-    size,
-    usage,
-    upstream,
-  } = dataset
+  const { name, description, policy, createdBy, livesAt, truth, followed, why, replicated, size, usage } =
+    dataset
   const copied = replicated ? 'all that was announced is here' : 'not all that was announced is here yet'
   return [
     ['name', name],
@@ -48,7 +38,6 @@ function facts(dataset: DatasetDetail): Pair[] {
     ...optional('size', size === undefined ? '' : sizeText(size)),
     ...optional('on this disk', usageText(usage)),
     ...optional('packed', packedText(usage)),
-    ...optional('upstream', upstream === undefined ? '' : `${upstream.branch} of ${upstream.url}`),
   ]
 }
 
@@ -102,7 +91,7 @@ function oddities(out: Output, { resets, equivocations, ignored }: DatasetDetail
   const lines = [
     ...resets.map(({ member, branch, from, to, count, reason }) => {
       const often = count > 1 ? `, ${count} times so far` : ''
-      return `${out.style('yellow', 'rewritten')}: ${member} moved ${branch} from ${shortId(from)} to ${shortId(to)}${often}: ${reason}`
+      return `${out.style('yellow', 'rewritten')}: ${member} moved ${branch} from ${shortId(from)} to ${shortId(to)}${often}: ${printable(reason, '')}`
     }),
     ...equivocations.map(({ member, sequence, heads }) => {
       const told = heads.map(({ branches }) => commitsText(branches)).join(' and ')

@@ -220,6 +220,18 @@ function render(out: Output, upstream: UpstreamView): string {
   return out.pairs(pairs)
 }
 
+/** What stands beside the other facts of a dataset. */
+export function upstreamFacts(upstream: UpstreamView): Pair[] {
+  const { url, branch, agreed, follow, pulled, pushed } = upstream
+  const consent = agreed ? '' : '; this node has not agreed to it'
+  return [
+    ['upstream', `${branch} of ${url}${consent}`],
+    ...(follow === undefined ? [] : [['pulled', followText(follow)] as Pair]),
+    ...(pulled === undefined ? [] : [['last pull', outcomeText(pulled)] as Pair]),
+    ...(pushed === undefined ? [] : [['last push', outcomeText(pushed)] as Pair]),
+  ]
+}
+
 function followText(follow: UpstreamView['follow']): string {
   if (follow === undefined) return 'no'
   const { everyMs, push, nextMs, failures, stopped } = follow

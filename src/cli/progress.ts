@@ -12,6 +12,8 @@ export class Progress {
   readonly #isTerminal: boolean
   readonly #startedMs = Date.now()
   #drawnMs = 0
+  /** When the last bytes passed: what comes of them afterwards is not their speed. */
+  #lastMs = Date.now()
   #bytes = 0
 
   /** @param verb what happens to the bytes, such as `sent`. */
@@ -25,6 +27,7 @@ export class Progress {
   add(bytes: number): void {
     this.#bytes += bytes
     const now = Date.now()
+    this.#lastMs = now
     if (!this.#isTerminal || now - this.#drawnMs < DRAW_INTERVAL_MS) return
     this.#drawnMs = now
     this.#session.terminal.stderr.write(`\r\u001b[K${this.#line(now)}`)
@@ -32,8 +35,8 @@ export class Progress {
 
   end(): void {
     if (this.#isTerminal && this.#drawnMs > 0) this.#session.terminal.stderr.write('\r\u001b[K')
-    const now = Date.now()
-    if (this.#bytes > 0 && now - this.#startedMs > WORTH_TELLING_MS) this.#session.out.note(this.#line(now))
+    const isLong = Date.now() - this.#startedMs > WORTH_TELLING_MS
+    if (this.#bytes > 0 && isLong) this.#session.out.note(this.#line(this.#lastMs))
   }
 
   /** The same bytes, counted as they pass. */
