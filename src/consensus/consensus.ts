@@ -15,7 +15,7 @@ import {
 import type { Logger } from '../base/logger.ts'
 import { parseName } from '../base/names.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
-import { datasetSchema } from '../datasets/dataset-record.ts'
+import type { DatasetEvent } from '../datasets/dataset-events.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import { headSchema } from '../datasets/heads.ts'
 import type { Members } from '../federation/members.ts'
@@ -28,6 +28,7 @@ import { Duties } from './duties.ts'
 import { GroundTruth } from './ground-truth.ts'
 import { openRecordsOf } from './open-record.ts'
 import { openingOf } from './opening.ts'
+import { openingSchema } from './records.ts'
 import {
   ballotsPrefix,
   formatRoundId,
@@ -48,7 +49,19 @@ export interface ConsensusParts {
   readonly self: string
   readonly registry: Pick<Registry, 'federation' | 'get' | 'list' | 'claims' | 'put' | 'envelope' | 'watch'>
   readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
-  readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit' | 'truth' | 'moveTruth' | 'onEvent'>
+  readonly datasets: Pick<
+    Datasets,
+    | 'repository'
+    | 'ensureCommit'
+    | 'truth'
+    | 'truthHere'
+    | 'moveTruth'
+    | 'noteTruth'
+    | 'follows'
+    | 'holds'
+    | 'find'
+    | 'onEvent'
+  >
   readonly runs: RunSource
   readonly clock: Clock
   readonly log: Logger
@@ -74,6 +87,8 @@ export class Consensus implements Startable {
   readonly #duties: Duties
   readonly #truth: GroundTruth
   readonly #datasets = new Map<string, DatasetRounds>()
+  /** Id of the dataset that each of these is about. */
+  readonly #ids = new Map<string, string>()
   readonly #listeners = new Set<(event: ConsensusEvent) => void>()
   /** Requests come one after the other, so that each sees the round that the one before it opened. */
   readonly #openings = new SerialQueue(openingsWaitingMax)
@@ -107,9 +122,7 @@ export class Consensus implements Startable {
       registry.watch(datasetsPrefix, ({ key }) => this.#datasetChanged(key.slice(datasetsPrefix.length))),
       registry.watch(truthPrefix, ({ key }) => this.#datasets.get(key.slice(truthPrefix.length))?.revisit()),
       registry.watch(headsPrefix, ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.touch()),
-      datasets.onEvent(({ type, dataset }) => {
-        if (type === 'replicated') this.#datasets.get(dataset)?.arrived()
-      }),
+      datasets.onEvent((event) => this.#happened(event)),
       // What is in order depends on who the members are.
       members.onChange(() => this.#revisitAll()),
       runs.onRun((run) => this.#wish(run)),
@@ -182,6 +195,7 @@ export class Consensus implements Startable {
       throw new NodeError('INVALID_INPUT', `${slot} is no slot: whole milliseconds since the epoch`, { slot })
     }
     const truth = await this.#truth.truth(dataset)
+    this.#checkVotable(dataset)
     const rounds = this.#datasets.get(dataset)
     if (rounds === undefined) {
       throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${dataset}`, { name: dataset })
@@ -199,6 +213,30 @@ export class Consensus implements Startable {
     await registry.put(openingKey(round), encodeJson(opening), { expiresMs: now + roundRecordsLifeMs })
     rounds.add(round, self)
     return this.round(round)
+  }
+
+  /** @throws NodeError DATASET_WITHHELD where nobody else could look into a ballot. */
+  #checkVotable(dataset: string): void {
+    const known = this.#parts.datasets.find(dataset)
+    if (known === undefined || known.policy === 'shared') return
+    const { policy } = known
+    const why =
+      policy === 'local-only'
+        ? 'it is local-only, so there is nobody to agree with; its ground truth is the newest commit of this node'
+        : `it is compute-only, so nobody but ${this.#nameOf(known.owner)} could look into a ballot; let results go into a shared dataset, and vote on that`
+    throw new NodeError('DATASET_WITHHELD', `There are no rounds on ${dataset}: ${why}`, { dataset, policy })
+  }
+
+  #happened(event: DatasetEvent): void {
+    if (!('dataset' in event)) return
+    const { type, dataset } = event
+    if (type === 'replicated') this.#datasets.get(dataset)?.arrived()
+    if (type === 'founded' || type === 'removed') this.#datasetChanged(dataset)
+    if (type === 'followed' && event.followed) {
+      // What was only noted is wanted here now.
+      this.#truth.forget(dataset)
+      this.#datasets.get(dataset)?.touch()
+    }
   }
 
   /** A record of a round came, changed or went. */
@@ -223,28 +261,37 @@ export class Consensus implements Startable {
 
   /** Whoever claims to have opened the round: one of them is enough for it to be followed. */
   #follow(rounds: DatasetRounds, round: string, quiet = false): void {
-    for (const { author } of this.#parts.registry.claims(openingKey(round))) rounds.add(round, author, quiet)
+    const { registry, datasets } = this.#parts
+    const foundedMs = datasets.find(datasetOf(round))?.foundedMs ?? 0
+    for (const { author, value } of registry.claims(openingKey(round))) {
+      // What was opened before the dataset was founded is about another one that had its name.
+      const openedMs = openingSchema.safeParse(decodeJson(value)).data?.openedMs ?? foundedMs
+      if (openedMs >= foundedMs) rounds.add(round, author, quiet)
+    }
   }
 
   #datasetChanged(dataset: string): void {
     const rounds = this.#datasets.get(dataset)
-    if (this.#isDataset(dataset)) {
-      if (rounds === undefined) this.#take(dataset)
+    const now = this.#parts.datasets.find(dataset)
+    if (rounds !== undefined && now?.policy === 'shared' && this.#ids.get(dataset) === now.id) return
+    this.#datasets.delete(dataset)
+    this.#truth.forget(dataset)
+    if (rounds === undefined) {
+      this.#take(dataset)
       return
     }
-    this.#datasets.delete(dataset)
-    void rounds?.discard()
-  }
-
-  #isDataset(dataset: string): boolean {
-    const entry = this.#parts.registry.get(datasetsPrefix + dataset)
-    return entry !== undefined && datasetSchema.safeParse(decodeJson(entry.value)).success
+    // What has the name now may be another dataset, whose rounds begin anew.
+    void rounds.discard().then(() => {
+      if (this.#unwatch.length > 0 && !this.#datasets.has(dataset)) this.#take(dataset)
+    })
   }
 
   /** Takes up the rounds of a dataset. */
   #take(dataset: string, quiet = false): void {
-    if (!this.#isDataset(dataset)) return
-    const { registry, runs } = this.#parts
+    const { registry, runs, datasets } = this.#parts
+    const known = datasets.find(dataset)
+    if (known?.policy !== 'shared') return
+    this.#ids.set(dataset, known.id)
     const rounds = this.#newRounds(dataset)
     this.#datasets.set(dataset, rounds)
     for (const { key } of registry.list(`${roundsPrefix}${dataset}/`)) {
@@ -277,6 +324,7 @@ export class Consensus implements Startable {
       duties: this.#duties,
       counting: this.#counting,
       truth: this.#truth,
+      follows: () => this.#parts.datasets.follows(dataset),
       head: (step) => this.#head(dataset, step),
       emit: (event) => this.#emit(event),
       clock,

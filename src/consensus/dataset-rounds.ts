@@ -34,6 +34,8 @@ export interface DatasetRoundsParts {
   readonly duties: Duties
   readonly counting: Counting
   readonly truth: GroundTruth
+  /** Whether this node copies the dataset. */
+  readonly follows: () => boolean
   /** This node's present head of branch `<step>-<node>`. */
   readonly head: (step: string) => string | undefined
   readonly emit: (event: ConsensusEvent) => void
@@ -245,9 +247,13 @@ export class DatasetRounds {
     return undefined
   }
 
-  /** Nothing is fetched for a round whose opening is out of order. */
+  /** Nothing is fetched for a round whose opening is out of order; nor, of what nobody here wants, without a vote. */
   #takesPart(id: RoundId): boolean {
-    return this.#status(id)?.refusal === undefined
+    const { self, follows } = this.#parts
+    const status = this.#status(id)
+    if (status === undefined || status.refusal !== undefined) return status === undefined
+    const votes = status.state !== 'decided' && status.opening.value.electorate.includes(self)
+    return votes || follows()
   }
 
   async #situation(id: RoundId, truth: Truth, field: Field): Promise<Situation> {

@@ -23,7 +23,18 @@ import type { MemberAgreement, NamedPeer, TruthView, Verification } from './view
 
 export interface GroundTruthParts {
   readonly registry: Pick<Registry, 'get'>
-  readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit' | 'truth' | 'moveTruth'>
+  readonly datasets: Pick<
+    Datasets,
+    | 'repository'
+    | 'ensureCommit'
+    | 'truth'
+    | 'truthHere'
+    | 'moveTruth'
+    | 'noteTruth'
+    | 'follows'
+    | 'holds'
+    | 'find'
+  >
   readonly counting: Counting
   readonly members: () => readonly Voter[]
   readonly nameOf: (peer: string) => string
@@ -46,8 +57,18 @@ export class GroundTruth {
     this.#parts = parts
   }
 
-  /** The certificate that the registry holds. It was verified when it entered, and is again before the branch moves. */
+  /**
+   * The certificate that the registry holds. It was verified when it entered, and is again before the branch moves. One
+   * from before the dataset was founded is about another one that had its name.
+   */
   certified(dataset: string): ReadCertificate | undefined {
+    const known = this.#parts.datasets.find(dataset)
+    if (known?.policy !== 'shared') return undefined
+    const read = this.#certified(dataset)
+    return read === undefined || read.opening.value.openedMs < known.foundedMs ? undefined : read
+  }
+
+  #certified(dataset: string): ReadCertificate | undefined {
     const value = this.#parts.registry.get(truthKey(dataset))?.value
     if (value === undefined) return undefined
     const known = this.#read.get(value)
@@ -60,6 +81,7 @@ export class GroundTruth {
 
   /** True when there is nothing to adopt: no certificate, or the one whose commit the branch was seen to follow. */
   isAdopted(dataset: string): boolean {
+    if (this.certified(dataset) === undefined) return true
     const value = this.#parts.registry.get(truthKey(dataset))?.value
     return value === undefined || this.#adopted.get(dataset) === value
   }
@@ -74,13 +96,22 @@ export class GroundTruth {
   async truth(dataset: string): Promise<Truth> {
     const read = this.certified(dataset)
     if (read !== undefined) return rankOfRead(read)
-    return { commit: (await this.#parts.datasets.truth(dataset)) ?? null, height: 0, openedMs: 0 }
+    const { datasets } = this.#parts
+    const commit = (await datasets.truth(dataset)) ?? null
+    // What was opened before the dataset was founded is about another one that had its name.
+    return { commit, height: 0, openedMs: datasets.find(dataset)?.foundedMs ?? 0 }
+  }
+
+  /** The next look finds out anew whether the branch follows the certificate. */
+  forget(dataset: string): void {
+    this.#adopted.delete(dataset)
   }
 
   /**
-   * Makes the branch `ground-truth` follow the certificate, fetching or computing its commit.
+   * Makes the branch `ground-truth` follow the certificate, fetching or computing its commit; where nobody wants the
+   * dataset, what was agreed on is only noted.
    *
-   * @returns true when the branch moved.
+   * @returns true when the branch moved, or the note.
    * @throws NodeError CERTIFICATE_INVALID, or why the commit cannot be had now.
    */
   async adopt(dataset: string, signal: AbortSignal): Promise<boolean> {
@@ -88,8 +119,13 @@ export class GroundTruth {
     const value = registry.get(truthKey(dataset))?.value
     const commit = this.certified(dataset)?.certificate.commit
     if (value === undefined || commit === undefined) return false
-    const moves = (await datasets.truth(dataset)) !== commit
-    if (moves) await this.#move(dataset, value, commit, signal)
+    const wanted = datasets.follows(dataset) || (await datasets.holds(dataset, commit))
+    const at = wanted ? await datasets.truthHere(dataset) : await datasets.truth(dataset)
+    const moves = at !== commit
+    if (moves) await this.#check(dataset, value)
+    if (moves && wanted) await this.#move(dataset, commit, signal)
+    // Also when it is the truth already: a note ends what was noted before.
+    if (!wanted) datasets.noteTruth(dataset, commit)
     this.#adopted.set(dataset, value)
     return moves
   }
@@ -103,19 +139,15 @@ export class GroundTruth {
       return { dataset, commit: held ?? null, height: 0, adopted: held !== undefined, ...nobody }
     }
     const { certificate } = read
-    const tally = await this.#tally(dataset, read, signal).catch((error: unknown) => {
-      // The commits of members may be out of reach; the truth itself is known without them.
-      this.#parts.log.info(
-        { dataset, error: messageOf(error) },
-        'the ballots behind the truth are not all here',
-      )
-      return undefined
-    })
+    const { datasets } = this.#parts
+    // Nothing is fetched to show what nobody here wants.
+    const wanted = datasets.follows(dataset)
+    const tally = wanted ? await this.#talliedIfHere(dataset, read, signal) : undefined
     return {
       dataset,
       commit: certificate.commit,
       height: certificate.height,
-      adopted: held === certificate.commit,
+      adopted: (await datasets.truthHere(dataset)) === certificate.commit,
       round: certificate.round,
       signers: this.#signers(read),
       certificate,
@@ -143,10 +175,15 @@ export class GroundTruth {
     return { ...found, ok: false, reason: 'Its ballots result in another commit', recomputed }
   }
 
-  async #move(dataset: string, value: Uint8Array, commit: string, signal: AbortSignal): Promise<void> {
-    const { datasets, members, open } = this.#parts
+  /** @throws NodeError CERTIFICATE_INVALID */
+  async #check(dataset: string, value: Uint8Array): Promise<void> {
+    const { members, open } = this.#parts
     const check = await verifyCertificate(value, { dataset, members: members(), open })
     if (!check.ok) throw new NodeError('CERTIFICATE_INVALID', check.reason, { dataset })
+  }
+
+  async #move(dataset: string, commit: string, signal: AbortSignal): Promise<void> {
+    const { datasets } = this.#parts
     await this.#obtain(dataset, commit, signal)
     await datasets.moveTruth(dataset, commit)
   }
@@ -165,6 +202,21 @@ export class GroundTruth {
       if (read === undefined) throw error
       await counting.count(read.round, read.opening.value, read.closing.value, signal)
       if (!(await repository.hasCommit(commit))) throw error
+    }
+  }
+
+  async #talliedIfHere(
+    dataset: string,
+    read: ReadCertificate,
+    signal: AbortSignal,
+  ): Promise<Tally | undefined> {
+    try {
+      return await this.#tally(dataset, read, signal)
+    } catch (error) {
+      // The commits of members may be out of reach; the truth itself is known without them.
+      const what = { dataset, error: messageOf(error) }
+      this.#parts.log.info(what, 'the ballots behind the truth are not all here')
+      return undefined
     }
   }
 

@@ -135,8 +135,7 @@ export function viewOf(name: string, seen: Seen): DatasetView {
     ...(truth === undefined ? {} : { truth }),
     followed: seen.followed,
     why: seen.why,
-    // What nobody gives away is nobody's to copy, and claims no copy.
-    replicated: (policy === 'shared' || seen.isHome) && branches.every((branch) => branch.present),
+    replicated: isReplicated(branches, seen),
     replicas,
     ...(size === undefined ? {} : { size }),
     branches,
@@ -145,6 +144,14 @@ export function viewOf(name: string, seen: Seen): DatasetView {
     ignored: seen.ignored,
     ...(record.upstream === undefined ? {} : { upstream: record.upstream }),
   }
+}
+
+function isReplicated(branches: readonly BranchView[], { policy, isHome, record }: Seen): boolean {
+  // What nobody gives away is nobody's to copy, and claims no copy.
+  if (policy !== 'shared' && !isHome) return false
+  // Where there is a beginning, the head that announces it may be on its way.
+  if (branches.length === 0 && record.initial !== undefined) return false
+  return branches.every((branch) => branch.present)
 }
 
 function branchesOf(name: string, { heads, held, members }: Seen): BranchView[] {

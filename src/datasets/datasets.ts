@@ -16,9 +16,8 @@ import type { DatasetChange, Founding } from './foundings.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
 import type { CommitInfo, GitBackend, PackRepository, Quarantine, Repository } from './git/repository.ts'
 import { headSchema, type Reset } from './heads.ts'
-import { KnownDatasets } from './known-datasets.ts'
+import { type Known, KnownDatasets } from './known-datasets.ts'
 import type { Adoption, CommittedDirectory, DirectoryCommit } from './own-branches.ts'
-import type { Policy } from './policies.ts'
 import type { StockGit } from './push/stock-git.ts'
 import type { LocalCopy } from './removals.ts'
 import { REPLICAS_PREFIX, replicaSchema } from './replicas.ts'
@@ -184,19 +183,20 @@ export class Datasets implements Startable {
     return this.#inside.showing.view(this.#known.need(name))
   }
 
-  /** What counts here. @throws NodeError DATASET_NOT_FOUND */
-  policy(name: string): Policy {
-    return this.#known.need(name).policy
-  }
-
-  /** When the dataset was founded, ms since the epoch; 0 where nobody said so. @throws NodeError DATASET_NOT_FOUND */
-  foundedMs(name: string): number {
-    return this.#known.need(name).record.foundedMs ?? 0
+  /** A dataset as this node knows it, if it does. */
+  find(name: string): Known | undefined {
+    return this.#known.get(name)
   }
 
   /** Whether this node copies what members announce. */
   follows(name: string): boolean {
     return this.#inside.followed.follows(name)
+  }
+
+  /** Whether a commit is here; asks nobody. */
+  async holds(name: string, commit: string): Promise<boolean> {
+    this.#known.need(name)
+    return (await (await this.#inside.shelf.openIfHere(name))?.hasCommit(commit)) ?? false
   }
 
   /** Copies a dataset from now on, whatever the rule. @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD. */
@@ -315,6 +315,12 @@ export class Datasets implements Startable {
     }
     await this.#inside.truths.move(dataset, commit)
     if (policy === 'compute-only') await this.#inside.own.announceTruth(dataset)
+  }
+
+  /** Where the branch `ground-truth` is here. @throws NodeError DATASET_NOT_FOUND */
+  async truthHere(name: string): Promise<string | undefined> {
+    this.#known.need(name)
+    return (await this.#inside.shelf.openIfHere(name))?.resolve(TRUTH_BRANCH)
   }
 
   /** Remembers what was agreed on of a dataset that this node does not copy. @throws NodeError DATASET_NOT_FOUND */

@@ -28,6 +28,8 @@ export interface DatasetChange {
   readonly description?: string
   readonly replicas?: number | null
   readonly upstream?: DatasetRecord['upstream'] | null
+  /** Only for the owner, on its own node. */
+  readonly policy?: Exclude<Policy, 'local-only'>
 }
 
 export interface FoundingsParts {
@@ -86,20 +88,34 @@ export class Foundings {
   }
 
   /** Changes what is said of a dataset. @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, CONFLICT (another's claim). */
-  async edit(name: string, { description, replicas, upstream }: DatasetChange): Promise<void> {
+  async edit(name: string, { description, replicas, upstream, policy }: DatasetChange): Promise<void> {
     const { known } = this.#parts
     const { record } = known.need(name)
     const { replicas: wanted, upstream: source, ...rest } = record
-    const changed = {
-      ...{ wanted: replicas === undefined ? wanted : (replicas ?? undefined) },
-      ...{ source: upstream === undefined ? source : (upstream ?? undefined) },
-    }
+    const [copies, from] = [
+      replicas === undefined ? wanted : replicas,
+      upstream === undefined ? source : upstream,
+    ]
+    if (policy !== undefined) await this.#promise(name, policy)
     await known.write(name, {
       ...rest,
+      ...(policy === undefined ? {} : { policy }),
       ...(description === undefined ? {} : { description }),
-      ...(changed.wanted === undefined ? {} : { replicas: changed.wanted }),
-      ...(changed.source === undefined ? {} : { upstream: changed.source }),
+      ...(copies == null ? {} : { replicas: copies }),
+      ...(from == null ? {} : { upstream: from }),
     })
+  }
+
+  /** [MUST] What a node promised of its objects is its own to take back (dataset-heads.md H13). */
+  async #promise(name: string, policy: Policy): Promise<void> {
+    const { known, copies, self } = this.#parts
+    const { id, owner, policy: before } = known.need(name)
+    if (owner !== self || before === 'local-only') {
+      const message = `The policy of ${name} is not this node's to change: ${before === 'local-only' ? 'it is local-only; found a shared dataset with its files' : 'another member founded it'}`
+      throw new NodeError('FORBIDDEN', message, { name, policy })
+    }
+    await copies.ready(name)
+    await known.setCopy(placeOf(name, false), { id, policy, owner })
   }
 
   /** Removes what a crash has left of foundings that did not come to their end. */

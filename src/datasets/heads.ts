@@ -97,7 +97,7 @@ export function nextHead(
   }
 }
 
-/** [MUST] The branches of a head that are not its author's to move: they stay where they are, the others move (D15). */
+/** [MUST] The branches of a head that are not its author's to move: they stay where they are, the others move (H7). */
 export function foreignBranches(head: HeadRecord, author: string, memberNames: readonly string[]): string[] {
   return Object.keys(head.branches).filter((branch) => ownerOfBranch(branch, memberNames) !== author)
 }
@@ -132,7 +132,7 @@ export function retryPauseMs(failures: number, firstMs: number, longestMs: numbe
 
 /**
  * Whom to ask for an author's commits, and in which order: the author, then the others, rotated by how often all of
- * this was tried, so that no member is always the second ([SHOULD] D18).
+ * this was tried, so that no member is always the second ([SHOULD] H10).
  */
 export function candidates(
   author: string | undefined,

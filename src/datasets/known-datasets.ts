@@ -22,6 +22,8 @@ export interface Known {
   readonly policy: Policy
   /** Peer id of the member whose promise the policy is; the founder's, as a rule. */
   readonly owner: string
+  /** When it was founded, ms since the epoch; 0 where nobody said so. */
+  readonly foundedMs: number
 }
 
 /** What this node remembers of its copy of a dataset, whatever becomes of the record. */
@@ -82,7 +84,7 @@ export class KnownDatasets {
     const { self, records } = this.#parts
     const local = this.#local.get(name)
     if (local !== undefined) {
-      return { name, id: idOf(name, local), record: local, policy: 'local-only', owner: self }
+      return { name, id: idOf(name, local), record: local, policy: 'local-only', owner: self, foundedMs: 0 }
     }
     const item = records.get(name)
     if (item === undefined) return undefined
@@ -92,7 +94,9 @@ export class KnownDatasets {
     const ids = claims.map((claim) => claim.id)
     const kept = row && belongs(row, id, record.former ?? [], ids) ? row : undefined
     const commitment = commitmentOf(kept, shown, claims, self)
-    return { name, id, record, ...commitment }
+    // Nobody is believed that it was founded after its record was written.
+    const foundedMs = Math.min(record.foundedMs ?? 0, entry.timeMs)
+    return { name, id, record, foundedMs, ...commitment }
   }
 
   /** Sorted by name. */

@@ -1,7 +1,7 @@
 /**
  * Follows the heads that members announce: every head that this node does not have is fetched, from whoever has it,
  * until it is here. What there is to do is read from the registry each time, so a node that was away has the same work
- * before it as one that heard every word (dataset-fetch.md D17).
+ * before it as one that heard every word (dataset-heads.md H9).
  */
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'

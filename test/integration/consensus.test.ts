@@ -95,11 +95,13 @@ test('a member that was away adopts the truth when it is back, and nobody writes
   for (const node of nodes) await commitResult(t, node, FOUND)
   await alice.consensus.open('data', 'collect', { windowMs: 2_000 })
   await truthIs(nodes, 1)
-  const written = alice.registry.index.size
+  // What a member holds it says itself; of the round nothing is written any more.
+  const written = () => alice.registry.list('/').filter(({ key }) => !key.startsWith('/replicas/')).length
+  const before = written()
   const back = await restartVoter(t, dave)
   await meet(back, alice)
   await truthIs([...nodes, back], 1)
-  assert.equal(alice.registry.index.size, written)
+  assert.equal(written(), before)
   assert.deepEqual(back.heard.filter(({ type }) => type === 'vote' || type === 'refused').length, 3)
 })
 
@@ -162,7 +164,7 @@ test('a member that opens an endless round for itself alone stops nobody: rounds
     trigger: 'request',
     openedBy: bob.identity.peerId,
   }
-  const times = { openedMs: 1, cutoffMs: endless, votesUntilMs: endless + 1 }
+  const times = { openedMs: Date.now(), cutoffMs: endless, votesUntilMs: endless + 1 }
   const opening = { ...alone, parent: null, height: 999_999, ...times }
   await bob.registry.put('/rounds/data/spam/1/opening', encodeJson(opening))
   const spam = () => nodes.every((node) => node.consensus.rounds('data')[0]?.reason === 'refused')
@@ -183,7 +185,9 @@ test('a member that opens an endless round for itself alone stops nobody: rounds
 test('rounds of what is no dataset are left alone until it is one', async (t) => {
   const [alice] = (await startVoters(t, [])) as [ConsensusNode]
   const electorate = [alice.identity.peerId]
-  const times = { openedMs: Date.now(), cutoffMs: Date.now() + 20_000, votesUntilMs: Date.now() + 80_000 }
+  // Its record may come after its rounds; what was opened before it was founded is about another of its name.
+  const openedMs = Date.now() + 5_000
+  const times = { openedMs, cutoffMs: openedMs + 20_000, votesUntilMs: openedMs + 80_000 }
   const shape = { method: 'identical', trigger: 'request', parent: null, height: 1, openedBy: electorate[0] }
   await alice.registry.put('/rounds/data/collect/5/opening', encodeJson({ electorate, ...shape, ...times }))
   assert.deepEqual(alice.consensus.rounds(), [])

@@ -172,3 +172,21 @@ test('a record in another’s name does not make a node give away what it founde
   const again = await restartDatasetNode(t, bob)
   assert.equal((await again.datasets.show('scans')).policy, 'compute-only')
 })
+
+test('the owner of a compute-only dataset may share it later, and nobody else may', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob')
+  await bob.datasets.importDirectory('scans', await directoryOf(t, { a: '1' }), { policy: 'compute-only' })
+  await bob.datasets.importDirectory('diary', await directoryOf(t, { a: '1' }), { policy: 'local-only' })
+  await eventually(knows(alice, 'scans'), 'alice never heard of it')
+  await assert.rejects(alice.datasets.edit('scans', { policy: 'shared' }), coded('FORBIDDEN'))
+  await assert.rejects(bob.datasets.edit('diary', { policy: 'shared' }), coded('FORBIDDEN'))
+  assert.equal((await bob.datasets.edit('scans', { policy: 'shared' })).policy, 'shared')
+  await eventually(async () => (await alice.datasets.show('scans')).replicated, 'it was never copied')
+  assert.equal((await alice.datasets.show('scans')).policy, 'shared')
+  assert.equal((await bob.datasets.edit('scans', { policy: 'compute-only' })).policy, 'compute-only')
+  await eventually(
+    async () => (await alice.datasets.show('scans')).policy === 'compute-only',
+    'that it is shut again was never heard',
+  )
+})

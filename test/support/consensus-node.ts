@@ -8,6 +8,7 @@ import type { ScheduledRun } from '../../src/consensus/scheduled-outputs.ts'
 import type { ConsensusEvent } from '../../src/consensus/views.ts'
 import {
   type DatasetNode,
+  type DatasetNodeOptions,
   directoryOf,
   joinDatasetNode,
   restartDatasetNode,
@@ -26,6 +27,8 @@ export interface ConsensusNodeOptions {
   /** Runs from before the start. */
   readonly runs?: readonly ScheduledRun[]
   readonly windowMs?: number
+  /** Of the node below. */
+  readonly node?: DatasetNodeOptions
 }
 
 async function withConsensus(
@@ -90,13 +93,23 @@ export async function startVoters(
   return voters
 }
 
+/** A newcomer that is admitted by the founder and connected to it. */
+export async function joinVoter(
+  test: TestContext,
+  founder: ConsensusNode,
+  name: string,
+  options: ConsensusNodeOptions = {},
+): Promise<ConsensusNode> {
+  return withConsensus(test, await joinDatasetNode(test, founder, name, options.node), options)
+}
+
 /** The same node again, on the disk of one that was stopped. */
 export async function restartVoter(
   test: TestContext,
   node: ConsensusNode,
   options: ConsensusNodeOptions = {},
 ): Promise<ConsensusNode> {
-  return withConsensus(test, await restartDatasetNode(test, node), options)
+  return withConsensus(test, await restartDatasetNode(test, node, options.node), options)
 }
 
 /** Commits these files as the node's result of `step`. */

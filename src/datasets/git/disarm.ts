@@ -58,7 +58,7 @@ async function dropReplacements(file: string): Promise<void> {
 
 /**
  * A branch is a file with an id in it. One that points to another name, or is a link, or was torn by a power cut, is as
- * good as lost, and a lost branch is fetched from others or begun anew (dataset-fetch.md D19).
+ * good as lost, and a lost branch is fetched from others or begun anew (dataset-heads.md H11).
  */
 async function dropCrookedBranches(directory: string): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true })) {

@@ -44,7 +44,7 @@ const SETTINGS = [
 ]
 
 /**
- * What is announced to other members must survive a power cut here (dataset-fetch.md D19). Before 2.36 git knew another
+ * What is announced to other members must survive a power cut here (dataset-heads.md H11). Before 2.36 git knew another
  * setting, for loose objects, and always made packs durable; the newer versions complain when they are given that one.
  */
 export function durability([major, minor]: readonly [number, number]): string {
