@@ -4,15 +4,15 @@ import { KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 /** One fetch of a dataset: what a peer may send us before we hang up. */
 export const packBytesMax = 4 * 1024 * MIB
 export const packObjectsMax = 5_000_000
-/** One fetch from first byte to moved refs. */
-export const fetchTimeoutMs = 30 * MINUTE_MS
+/** One fetch from first byte to moved refs: the largest pack at 300 KB/s. One that is slower than slow ends sooner. */
+export const fetchTimeoutMs = 240 * MINUTE_MS
 /** Attempts at one head, each at another member where one has it. */
 export const fetchAttemptsMax = 5
 /** Transfers that this node serves at once, to all and to one member; a member that is refused tries another. */
 export const transfersServedMax = 16
 export const transfersPerPeerMax = 4
 /** Fetches of this node's own at once. */
-export const fetchesMax = 6
+export const fetchesMax = 8
 /** Commits that a client without git names as known to it; more would only make a smaller pack. */
 export const fetchHavesMax = 1_024
 /** A line of the fetch protocol: all wants and haves. */
@@ -70,7 +70,7 @@ export const checkoutsWaitingMax = 1_000
 export const upstreamUrlCharactersMax = 1_000
 export const upstreamBranchCharactersMax = 200
 /** One pull or push, from the first byte to the moved branch. */
-export const upstreamTimeoutMs = fetchTimeoutMs
+export const upstreamTimeoutMs = 30 * MINUTE_MS
 /** Pulls and pushes of this node at once, and those that wait for them; of one dataset one after another. */
 export const upstreamCallsMax = 2
 export const upstreamCallsWaitingMax = 64

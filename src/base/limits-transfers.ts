@@ -11,8 +11,8 @@ export const fetchAliveIntervalMs = 5 * SECOND_MS
  */
 export const transferWindowMs = 60 * SECOND_MS
 export const transferWindowBytesMin = 512 * KIB
-/** Fetches of this node's own from one member at once; what it serves one member at once is one more. */
-export const fetchesPerMemberMax = 3
+/** Fetches of this node's own from one member at once: one that brings much and one that brings little. */
+export const fetchesPerMemberMax = 2
 /** Between two words about the progress of one transfer. */
 export const progressIntervalMs = 500
 /** How long a fetch waits for another one of the same dataset, which brings most of what it wants, as a rule. */
