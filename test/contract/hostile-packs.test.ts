@@ -181,6 +181,10 @@ const PACKS: Readonly<Record<string, Offer>> = {
     return { pack: packOf([tip, config, evil], packObjectsMax + 1), want: tip.oid }
   })(),
   'a delta whose base did not come': simple(refDelta(MISSING, exchange)),
+  'all that it needs, and a delta whose base did not come': packFor(tree(['100644', 'file', evil.oid]), [
+    evil,
+    refDelta(MISSING, exchange),
+  ]),
   'deltas that stand on each other': packFor(tree(['100644', 'x', one.oid], ['100644', 'y', other.oid]), [
     refDelta(other.oid, exchange),
     refDelta(one.oid, exchange),
@@ -188,11 +192,14 @@ const PACKS: Readonly<Record<string, Offer>> = {
   'a delta on itself': simple(offsetDelta(0, exchange)),
   'a delta on something before the beginning': simple(offsetDelta(100_000, exchange)),
   'a delta for a base of another size': deltified(delta(999, 2_000, twice), 'a'.repeat(2_000)),
-  'a delta that makes less than it says': deltified(delta(1_000, 3_000, twice), 'a'.repeat(3_000)),
+  'a delta that makes less than it says': deltified(
+    delta(1_000, 3_000, twice),
+    'a'.repeat(2_000) + '\0'.repeat(1_000),
+  ),
   'a delta that makes more than it says': deltified(delta(1_000, 1_500, twice), 'a'.repeat(1_500)),
   'a delta that copies from beyond its base': deltified(
     delta(1_000, 100, [{ from: 950, length: 100 }]),
-    'a'.repeat(100),
+    'a'.repeat(50) + '\0'.repeat(50),
   ),
   'a delta that wants more memory than there is': deltified(delta(1_000, 2 ** 40, twice), 'a'),
   'a delta that wants more memory than it is given': deltified(delta(1_000, 2 ** 30, twice), 'a'),
@@ -273,6 +280,12 @@ const LINKS: Readonly<Record<string, Entries>> = {
   'whose target is longer than any path': [link('a', 'x/'.repeat(700))],
   'to nothing': [link('a', '')],
 }
+
+test('git is given no more memory than a file may need, whatever a delta asks for', async (t) => {
+  const { repository } = await node(t, 'native')
+  const greedy = deltified(delta(1_000, 2 ** 30, twice), 'a')
+  await assert.rejects(take(repository, greedy), /over limit/)
+})
 
 for (const kind of BACKENDS) {
   suite(`hostile packs before the ${kind} backend`, () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { smallFileBytesMax } from '../../src/base/limits.ts'
@@ -47,10 +47,16 @@ for (const kind of BACKENDS) {
       const tree = await repository.writeTreeFromDirectory(directory)
       const aged = { pruneOlderThanMs: 3_600_000, keep: [] }
       await repository.collectGarbage(aged)
-      const marked = async () =>
-        (await readdir(join(repository.path, 'objects/pack'))).filter((name) => name.endsWith('.unreached'))
-      assert.equal((await marked()).length, 1)
+      const packs = join(repository.path, 'objects/pack')
+      const marked = (await readdir(packs)).filter((name) => /^pack-.*\.(?:pack|unreached)$/.test(name))
+      assert.equal(marked.length, 2)
+      const before = Date.now() - 100 * aged.pruneOlderThanMs
+      for (const name of marked) {
+        if (name.endsWith('.unreached')) await writeFile(join(packs, name), `${before}\n`)
+        await utimes(join(packs, name), before / 1_000, before / 1_000)
+      }
       assert.equal(await repository.writeTreeFromDirectory(directory), tree)
+      await repository.collectGarbage(aged)
       await repository.moveBranch('a', await commit(repository, tree), undefined)
       await repository.collectGarbage(aged)
       assert.equal((await repository.listFiles(await commit(repository, tree))).length, 20)
