@@ -36,7 +36,7 @@ import type { Tool, ToolInput } from './tool.ts'
 export interface ExecutionParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
   readonly members: Pick<Members, 'self'>
-  readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'upkeep'>
+  readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'find' | 'upkeep'>
   readonly engine: ContainerEngine
   readonly database: Database
   /** The node's data directory. */
@@ -102,7 +102,8 @@ export class Execution implements Startable {
     const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
     const self = () => ({ peer, name: members.self().name })
     const { repeatLost, concurrency } = settings
-    const monitor = new Monitor({ registry, self, clock, log })
+    const mayTell = (dataset: string) => datasets.find(dataset)?.policy === 'shared'
+    const monitor = new Monitor({ registry, self, mayTell, clock, log })
     this.#recovery = new Recovery({
       ...{ store, engine, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
     })

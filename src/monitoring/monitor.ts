@@ -49,6 +49,8 @@ export interface MonitorParts {
   readonly registry: { put(key: string, value: Uint8Array): Promise<unknown> }
   /** This member: its peer id ends the keys, its name is for people. */
   readonly self: () => { readonly peer: string; readonly name: string }
+  /** Whether others may learn what is in a dataset: of one that stays here, nothing is told. */
+  readonly mayTell: (dataset: string) => boolean
   readonly clock: Clock
   readonly log: Logger
 }
@@ -62,15 +64,16 @@ export class Monitor {
 
   /** Judges and publishes; undefined when the tree holds neither control files nor insights. Never throws. */
   async review(step: CommittedStep): Promise<Report | undefined> {
-    const { log } = this.#parts
+    const { log, mayTell } = this.#parts
     try {
       const files = await step.repository.listFiles(step.commit)
       const readable = files.map(({ path, oid }) => ({ path, read: () => step.repository.readBlob(oid) }))
       const { snapshots, problems } = await readSnapshots(readable)
       const report = reportOn(snapshots, problems)
-      if (report.verdict === 'spike') await this.#attempt(report, () => this.#notify(step, report))
+      const told = mayTell(step.dataset)
+      if (told && report.verdict === 'spike') await this.#attempt(report, () => this.#notify(step, report))
       const insights = files.find(({ path }) => path === INSIGHTS)
-      if (insights !== undefined) await this.#attempt(report, () => this.#publish(step, insights.oid))
+      if (told && insights !== undefined) await this.#attempt(report, () => this.#publish(step, insights.oid))
       if (snapshots.length === 0 && report.problems.length === 0) return undefined
       log.info({ run: step.run, step: step.step, tool: step.tool }, describeReport(report))
       return report

@@ -4,7 +4,7 @@ import { silentLogger } from '../../../src/base/logger.ts'
 import { Monitor, notificationSchema } from '../../../src/monitoring/monitor.ts'
 
 /** A registry that remembers what was put, and a tree of files held in memory. */
-function desk(files: Record<string, string>) {
+function desk(files: Record<string, string>, dataset = 'd') {
   const puts = new Map<string, unknown>()
   const registry = {
     async put(key: string, value: Uint8Array) {
@@ -16,13 +16,19 @@ function desk(files: Record<string, string>) {
     readBlob: async (oid: string) => new TextEncoder().encode(files[oid]),
   }
   const self = () => ({ peer: 'peer-a', name: 'alice' })
-  const monitor = new Monitor({ registry, self, clock: { now: () => 42 }, log: silentLogger })
+  const monitor = new Monitor({
+    registry,
+    self,
+    mayTell: (dataset) => dataset === 'd',
+    clock: { now: () => 42 },
+    log: silentLogger,
+  })
   const step = {
     run: 'r1',
     pipeline: 'p',
     step: 'assess',
     tool: 'quality',
-    dataset: 'd',
+    dataset,
     commit: 'c',
     repository,
   }
@@ -100,4 +106,19 @@ test('insights are published as they are; bad ones only make a problem', async (
   assert.equal(bad.puts.size, 0)
   const large = desk({ 'insights.json': JSON.stringify('x'.repeat(60_000)) })
   assert.match((await large.review())?.problems[0] ?? '', /at most 49152 are published/)
+})
+
+test('what a run makes of a dataset that stays here is judged and told to nobody else', async () => {
+  const files = {
+    'insights.json': '{}',
+    'control-1.csv': '100\n',
+    'control-2.csv': '101\n',
+    'control-3.csv': '900\n',
+  }
+  const shared = desk(files)
+  assert.equal((await shared.review())?.verdict, 'spike')
+  assert.equal(shared.puts.size, 2)
+  const diary = desk(files, 'diary')
+  assert.equal((await diary.review())?.verdict, 'spike')
+  assert.equal(diary.puts.size, 0)
 })
