@@ -96,6 +96,8 @@ export const downloadSilenceMs = 1 * MINUTE_MS
 export const sourceHeadBytes = 160 * KIB
 /** One side of a file that is compared by rows or values; larger ones are compared as a whole. */
 export const diffFileBytesMax = 64 * MIB
+/** The same of JSON, which takes many times its size in memory. */
+export const diffJsonBytesMax = 32 * MIB
 /** Rows, columns of a list of objects, and cells of one side that is compared by rows. */
 export const diffRowsMax = 1_000_000
 export const diffColumnsMax = 1_000

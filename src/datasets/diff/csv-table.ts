@@ -52,10 +52,15 @@ export function splitPlain(
   onRecord: OnRecord,
 ): string[][] {
   const records: string[][] = []
-  for (const line of text.split(/\r\n|\n|\r/)) {
-    if (line === '') continue
-    if (records.length >= recordsMax) break
-    records.push(onRecord(line.split(delimiter)))
+  const lines = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
+  // Line by line: a file of nothing but line breaks must not become a list of as many.
+  for (let start = 0; start < lines.length && records.length < recordsMax; ) {
+    const found = lines.indexOf('\n', start)
+    const end = found === -1 ? lines.length : found
+    if (end - start > diffRowBytesMax)
+      throw new Unreadable(`has a row of more than ${diffRowBytesMax} characters`)
+    if (end > start) records.push(onRecord(lines.slice(start, end).split(delimiter)))
+    start = end + 1
   }
   return records
 }

@@ -4,6 +4,7 @@ import {
   diffFileBytesMax,
   diffFilesComparedMax,
   diffFilesToldMax,
+  diffJsonBytesMax,
   diffLargeBytes,
   diffTextBytesMax,
   diffTimeoutMs,
@@ -13,7 +14,7 @@ import { filesBelow } from '../browse/listing.ts'
 import type { Repository, TreeFile } from '../git/repository.ts'
 import { Comparer } from './comparer.ts'
 import type { DatasetDiff, DiffSide, FileDiff, FileSide } from './differences.ts'
-import { type Comparison, kindOf, sameContent } from './file-comparison.ts'
+import { type Comparison, type FileKind, kindOf, sameContent } from './file-comparison.ts'
 import { describeFile, summaryOf } from './summary.ts'
 import { diffTrees, type FileDifference, pathOf } from './tree-diff.ts'
 import { countTold, trimmed } from './trimmed.ts'
@@ -28,6 +29,15 @@ export interface DatasetDiffOptions {
   /** Large files take much memory, so all diffs of a node share one place for them. */
   readonly large: Semaphore
   readonly signal?: AbortSignal
+}
+
+/** One side of a file that is looked into. */
+const BYTES_MAX: Readonly<Record<FileKind, number>> = {
+  csv: diffFileBytesMax,
+  tsv: diffFileBytesMax,
+  json: diffJsonBytesMax,
+  'json-lines': diffJsonBytesMax,
+  other: diffTextBytesMax,
 }
 
 type Tree = Pick<Repository, 'listFiles' | 'fileSizes' | 'readFiles'>
@@ -120,9 +130,9 @@ async function compareAll(
 /** Why a file is compared by id and size alone, as far as that is known before it is read. */
 function whyWhole(path: string, from: FileSide, to: FileSide): string | undefined {
   if (from.mode === '120000' || to.mode === '120000') return 'is a link'
-  const [largest, isText] = [Math.max(from.size, to.size), kindOf(path) === 'other']
-  if (largest <= (isText ? diffTextBytesMax : diffFileBytesMax)) return undefined
-  return `is too large to compare by ${isText ? 'lines' : 'rows'}: ${largest} bytes`
+  const [bytes, kind] = [Math.max(from.size, to.size), kindOf(path)]
+  if (bytes <= BYTES_MAX[kind]) return undefined
+  return `is too large to compare by ${kind === 'other' ? 'lines' : 'rows'}: ${bytes} bytes`
 }
 
 function exhausted(
