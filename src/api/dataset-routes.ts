@@ -54,6 +54,10 @@ const edit = createRoute({
     body: body(
       z.strictObject({
         description: descriptionSchema.optional(),
+        policy: z
+          .enum(['shared', 'compute-only'])
+          .optional()
+          .describe('for who founded it, on its own node: what was promised of its objects'),
         replicas: replicasSchema.nullable().optional().describe('null: every member may keep a copy'),
       }),
     ),

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { datasetDetailSchema, datasetSchema, removedSchema } from '../api/dataset-views.ts'
 import { type UpstreamView, upstreamSchema } from '../api/upstream-views.ts'
@@ -21,6 +21,7 @@ interface NewOptions {
 
 interface Changes {
   description?: string
+  policy?: string
   replicas?: number | 'all'
 }
 
@@ -104,13 +105,25 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
     .option('--replicas <count>', 'how many members are to keep a copy, or "all"', (text: string) => {
       return text === 'all' ? text : parseCount(text)
     })
+    .addOption(
+      new Option(
+        '--policy <policy>',
+        'for who founded it, on its own node: whether members may copy its objects',
+      ).choices(['shared', 'compute-only']),
+    )
     .action(
-      act(async (session, name: string, { description, replicas }: Changes) => {
-        if (description === undefined && replicas === undefined) {
-          throw new NodeError('INVALID_INPUT', 'Nothing is to be changed; name --description or --replicas')
+      act(async (session, name: string, { description, replicas, policy }: Changes) => {
+        if (description === undefined && replicas === undefined && policy === undefined) {
+          const message = 'Nothing is to be changed; name --description, --policy or --replicas'
+          throw new NodeError('INVALID_INPUT', message)
+        }
+        if (policy === 'shared') {
+          await session.confirm(
+            `Every member may copy the objects of ${name} then, which nobody can take back. Go on?`,
+          )
         }
         const client = await session.connect()
-        const change = { description, replicas: replicas === 'all' ? null : replicas }
+        const change = { description, policy, replicas: replicas === 'all' ? null : replicas }
         const edited = await client.patch(pathOf(name), datasetSchema, change)
         session.out.result(edited, () => `The record of ${name} is changed, and the members hear of it.`)
       }),

@@ -125,8 +125,17 @@ test('what must not leave is told apart, and the others learn why they get nothi
   const others = await bob.type('dataset', 'edit', 'open', '--description', 'mine')
   assert.equal(others.exit, 5)
   assert.match(others.stderr, /open was founded by another member; it or an operator may change/)
+  assert.match(
+    (await alice.type('dataset', 'edit', 'secret', '--policy', 'shared')).stderr,
+    /nobody can take back\. Go on\?/,
+  )
+  assert.equal((await bob.type('--yes', 'dataset', 'edit', 'secret', '--policy', 'shared')).exit, 5)
   const senseless = await alice.type('dataset', 'edit', 'secret', '--replicas', '2')
   assert.match(senseless.stderr, /secret is compute-only, so that no other member copies it/)
+  const opened = await alice.type('--yes', 'dataset', 'edit', 'secret', '--policy', 'shared')
+  assert.equal(opened.exit, 0, opened.stderr)
+  const free = async () => (await bob.type('dataset', 'fetch', 'secret')).exit === 0
+  await eventually(free, 'bob never got what is shared now')
 })
 
 test('a branch that was wrong is reset for everybody, with the reason', async (t) => {
