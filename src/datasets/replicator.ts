@@ -16,7 +16,7 @@ import type { Members } from '../federation/members.ts'
 import type { Streams } from '../network/network.ts'
 import type { Collection, Item } from '../registry/collection.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import { Fetcher, isRejection } from './exchange/fetcher.ts'
+import { Fetcher, type FetchOptions, isRejection } from './exchange/fetcher.ts'
 import type { HeadWatch } from './head-watch.ts'
 import { foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
@@ -103,11 +103,7 @@ export class Replicator implements Startable {
    * @param author the member to ask first, if any.
    * @throws NodeError PEER_UNREACHABLE when nobody is connected, else what the last member that was asked failed with.
    */
-  async fetch(
-    dataset: string,
-    wants: readonly string[],
-    options: { author?: string; round?: number; signal?: AbortSignal; urgent?: boolean } = {},
-  ): Promise<void> {
+  async fetch(dataset: string, wants: readonly string[], options: Partial<FetchOptions> = {}): Promise<void> {
     const stopping = this.#stopping.signal
     const signal = options.signal === undefined ? stopping : AbortSignal.any([options.signal, stopping])
     await this.#fetcher.fetch(dataset, wants, { ...options, signal })
@@ -253,7 +249,7 @@ export class Replicator implements Startable {
     if (missing.length > 0) {
       const { urgent, signal } = asked ?? {}
       const options = { ...(urgent && { urgent }), ...(signal && { signal }) }
-      await this.fetch(dataset, missing, { author, round: failures, ...options })
+      await this.fetch(dataset, missing, { author, round: failures, missing: true, ...options })
     }
     for (const [branch, commit] of behind) await this.#move(known, item, branch, commit)
     for (const branch of Object.keys(item.value.resets ?? {})) {

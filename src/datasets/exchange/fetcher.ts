@@ -31,6 +31,8 @@ export interface FetchOptions {
   readonly signal: AbortSignal
   /** Waits for nobody. */
   readonly urgent?: boolean
+  /** The caller has just seen that all of it is missing. */
+  readonly missing?: boolean
 }
 
 /** Brings commits here from whichever connected member has them. */
@@ -53,7 +55,10 @@ export class Fetcher {
   async fetch(dataset: string, wants: readonly string[], options: FetchOptions): Promise<void> {
     if (options.urgent === true) return this.#ask(dataset, wants, options)
     const before = this.#last.get(dataset)
-    const fetched = this.#after(before, options.signal).then(() => this.#ask(dataset, wants, options))
+    // Another fetch may bring them while this one waits.
+    const missing = options.missing === true && before === undefined
+    const ask = () => this.#ask(dataset, wants, { ...options, missing })
+    const fetched = this.#after(before, options.signal).then(ask)
     const end = fetched.catch(() => undefined)
     this.#last.set(dataset, end)
     try {
@@ -84,12 +89,16 @@ export class Fetcher {
     const connected = streams.connectedPeers().filter((peer) => peer !== self && isMember(peer))
     let failure = new NodeError('PEER_UNREACHABLE', 'No member is connected', { dataset, wants })
     let left: readonly string[] = candidates(author, connected, round, fetchAttemptsMax)
+    let missing = options.missing === true
     while (left[0] !== undefined) {
       const turn = urgent ? { peer: left[0], release: () => undefined } : await this.#turns.take(left, signal)
       const { peer } = turn
       left = left.filter((other) => other !== peer)
       try {
-        return await this.#fetchFrom(peer, dataset, place, wants, signal)
+        const still = missing ? wants : await missingOf(place, wants)
+        missing = false
+        if (still.length > 0) await this.#fetchFrom(peer, dataset, place, still, signal)
+        return
       } catch (error) {
         signal.throwIfAborted()
         // Where there is no room, nobody else's bytes fit either.
@@ -111,21 +120,21 @@ export class Fetcher {
     wants: readonly string[],
     signal: AbortSignal,
   ): Promise<void> {
-    const asked = [...new Set(wants)]
-    // Another fetch may have brought them while this one waited.
-    const here = await Promise.all(asked.map((oid) => repository.hasCommit(oid)))
-    const missing = asked.filter((_, index) => here[index] === false)
-    if (missing.length === 0) return
     await fetchCommits(this.#parts.streams, {
       dataset,
       repository,
       peer,
-      wants: missing,
+      wants: [...new Set(wants)],
       haves: [...new Set(this.#parts.tips(dataset))],
       signal,
       onProgress: (progress) => this.#parts.onProgress(dataset, peer, progress),
     })
   }
+}
+
+async function missingOf(repository: PackRepository, wants: readonly string[]): Promise<string[]> {
+  const here = await Promise.all(wants.map((oid) => repository.hasCommit(oid)))
+  return wants.filter((_, index) => here[index] === false)
 }
 
 /** What was sent does not hold, or is not given away: asking again soon would only end the same. */
