@@ -86,7 +86,7 @@ for (const backend of BACKENDS) {
       await work.run('push', 'origin', `${first}:refs/heads/old-alice`)
       assert.equal((await announced(api))['old-alice'], first)
       const gone = await work.try('push', 'origin', ':main-alice')
-      assert.match(gone.stderr, /main-alice \(branches stay, .*maoctl dataset reset/)
+      assert.match(gone.stderr, /main-alice \(branches stay, .*"maoctl dataset reset"/)
       const mirrored = await work.try('push', '--mirror', 'origin')
       assert.match(mirrored.stderr, /rejected\] main -> main \(the branch main is not yours/)
       assert.deepEqual(await announced(api), {
@@ -104,8 +104,9 @@ for (const backend of BACKENDS) {
       await work.run('commit', '--quiet', '--amend', '-m', 'rewritten')
       assert.match((await work.try('push', 'origin', 'HEAD:main-alice')).stderr, /non-fast-forward/)
       const forced = await work.try('push', 'origin', '+HEAD:main-alice', 'HEAD:good-alice')
-      assert.match(outcomeOf(forced, 'main-alice'), /only moves forward: .*maoctl dataset reset\)$/)
       const rewritten = await work.run('rev-parse', 'HEAD')
+      const reset = `maoctl dataset reset data --step main --to ${rewritten} --reason`
+      assert.match(outcomeOf(forced, 'main-alice'), new RegExp(`only moves forward: .*${reset}`))
       assert.deepEqual(await announced(api), { 'good-alice': rewritten, 'main-alice': commit })
 
       for (const other of ['x-bob', '+HEAD:main-alice']) {
@@ -120,6 +121,14 @@ for (const backend of BACKENDS) {
         'one-alice',
         'two-alice',
       ])
+
+      // The way out leads somewhere: what was pushed by force is here, and only has to be told.
+      await work.run('commit', '--quiet', '--amend', '-m', 'rewritten again')
+      assert.equal((await work.try('push', '--force', 'origin', 'HEAD:main-alice')).exit, 1)
+      const to = await work.run('rev-parse', 'HEAD')
+      await api.node.federation.datasets.reset({ dataset: 'data', step: 'main', to, reason: 'a mistake' })
+      assert.equal((await announced(api))['main-alice'], to)
+      assert.match((await work.try('push', 'origin', 'HEAD:main-alice')).stderr, /Everything up-to-date/)
     })
 
     test('what a peer could not send cannot be pushed either, and leaves nothing', async (t) => {

@@ -126,7 +126,7 @@ export function refusalOf(command: PushCommand, { self, members, held }: PushPla
     return `the step "${step}" is no name (lower-case letters, digits, dots, dashes, underscores): ${wayOut}`
   }
   if (command.to === undefined) {
-    return `branches stay, since other members hold copies: maoctl dataset reset puts ${branch} elsewhere`
+    return `branches stay, since other members hold copies: "maoctl dataset reset" puts ${branch} elsewhere`
   }
   const at = held.get(branch)
   if (at !== command.from) {

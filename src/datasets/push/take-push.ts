@@ -117,7 +117,7 @@ async function* aliveWhile(
 
 async function move(
   parts: PushParts,
-  { dataset }: Push,
+  { dataset, place: { self } }: Push,
   taken: readonly PushCommand[],
   { isAtomic, refusals }: { isAtomic: boolean; refusals: Map<string, string> },
 ): Promise<void> {
@@ -132,18 +132,26 @@ async function move(
     } catch (error) {
       const branch = error instanceof NodeError ? error.data.branch : undefined
       const guilty = group.filter((command) => branchIn(command) === branch)
-      for (const { ref } of guilty.length > 0 ? guilty : group) refusals.set(ref, reasonOf(error, parts.log))
+      const isRewrite = error instanceof NodeError && error.code === 'NOT_FAST_FORWARD'
+      for (const command of guilty.length > 0 ? guilty : group) {
+        const reason = isRewrite ? rewriteRefusal(dataset, self, command) : reasonOf(error, parts.log)
+        refusals.set(command.ref, reason)
+      }
     }
   }
+}
+
+/** [MUST] Force is of no use; what came is here all the same, for a reset that everybody sees (stock-git.md S11). */
+function rewriteRefusal(dataset: string, self: string, command: PushCommand): string {
+  const step = branchIn(command)?.slice(0, -(self.length + 1))
+  const reset = `maoctl dataset reset ${dataset} --step ${step} --to ${command.to} --reason "..."`
+  return `a branch only moves forward: merge or rebase onto what is there, or rewrite it for all to see: ${reset}`
 }
 
 function reasonOf(error: unknown, log: Logger): string {
   if (!(error instanceof NodeError) || error.code === 'INTERNAL') {
     log.error({ error: messageOf(error) }, 'a push met a defect')
     return 'the node met a defect of its own; its log tells more'
-  }
-  if (error.code === 'NOT_FAST_FORWARD') {
-    return 'a branch only moves forward: merge or rebase onto what is there, or put it elsewhere with maoctl dataset reset'
   }
   if (error.code === 'CONFLICT' && 'from' in error.data) {
     return `the branch ${error.data.branch} has moved meanwhile: fetch, then push again`
