@@ -146,7 +146,7 @@ export async function startRooms(
   await marks.load()
   await equivocations.load()
   const copies = new Copies({ known, disk: shelf, forget: (id) => marks.forget(id) })
-  shelf.useFor(copies)
+  shelf.useFor(copies, upkeep)
 
   // What members say, and what of it is copied.
   const watch = new HeadWatch({ registry, members, known, marks, equivocations, emit })

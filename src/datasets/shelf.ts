@@ -36,6 +36,14 @@ export interface Places {
   ready(dataset: string): Promise<void>
 }
 
+/** Who works with copies of its own accord, and has to know when one is taken away. */
+export interface Custodian {
+  /** Nothing of its is at work in the copy when this returns. */
+  leave(dataset: string): Promise<void>
+  /** The copy is gone. */
+  forget(dataset: string): Promise<void>
+}
+
 interface Kept {
   readonly repository: PackRepository
   /** Where the branches are: all moves pass this room, so nobody has to ask git. */
@@ -71,6 +79,7 @@ export class Shelf {
   readonly #branches = new Map<string, Map<string, string>>()
   readonly #uses = new Map<string, Use>()
   #places: Places = { placeOf: (dataset) => dataset, ready: async () => undefined }
+  #custodian: Custodian | undefined
 
   constructor(directory: string, backend: GitBackend, guard: Guard = (_, repository) => repository) {
     this.#directory = directory
@@ -79,8 +88,9 @@ export class Shelf {
   }
 
   /** To be called before anything is opened. */
-  useFor(places: Places): void {
+  useFor(places: Places, custodian?: Custodian): void {
     this.#places = places
+    this.#custodian = custodian
   }
 
   get backend(): GitBackend['kind'] {
@@ -191,7 +201,10 @@ export class Shelf {
   async #take(place: string, to: string): Promise<void> {
     const use = this.#uses.get(place) ?? new Use()
     this.#uses.set(place, use)
+    const dataset = place.slice(place.lastIndexOf('/') + 1)
+    const isOpen = this.#kept.has(place)
     try {
+      if (isOpen) await this.#custodian?.leave(dataset)
       await withDeadline(use.close(), removalWaitMs, 'What uses this copy')
       if (await exists(this.#pathOf(place))) {
         await mkdir(dirname(to), { recursive: true, mode: 0o700 })
@@ -201,6 +214,7 @@ export class Shelf {
       this.#kept.delete(place)
       this.#branches.delete(place)
       this.#uses.delete(place)
+      if (isOpen) await this.#custodian?.forget(dataset)
     } catch (cause) {
       use.reopen()
       if (!isNodeError(cause, 'TIMED_OUT')) throw cause
