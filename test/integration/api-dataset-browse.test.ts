@@ -8,7 +8,7 @@ import { extract } from 'tar-stream'
 import { type ListingView, listingSchema } from '../../src/api/dataset-views-browse.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import { problemIn } from '../support/api.ts'
-import { commitFiles, gitReaders, startBrowsing } from '../support/browse.ts'
+import { commitFiles, directoryOf, gitReaders, startBrowsing } from '../support/browse.ts'
 import { eventually } from '../support/eventually.ts'
 
 const CSV = 'name,version\nalpha,1.0\nbeta,2.0\n'
@@ -207,6 +207,10 @@ test('a branch, a member and a commit are told apart, and what no branch reaches
   const log = JSON.parse((await get('/datasets/packages/log?at=assess-alice')).body) as { oid: string }[]
   assert.equal(log[0]?.oid, assessed)
   assert.deepEqual(JSON.parse((await get('/datasets/packages/log?branch=assess-alice')).body), log)
+
+  const secret = await directoryOf(t, { 'mine.csv': CSV })
+  await node.federation.datasets.importDirectory('secret', secret, { policy: 'local-only' })
+  assert.equal((await get('/datasets/secret/files/mine.csv')).body, CSV)
 
   await node.federation.datasets.add('hollow')
   assert.deepEqual(JSON.parse((await get('/datasets/hollow/log')).body), [])

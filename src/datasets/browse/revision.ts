@@ -26,7 +26,7 @@ export interface Revision {
 type Viewed = Pick<DatasetView, 'name' | 'policy' | 'livesAt' | 'truth' | 'followed' | 'replicas'> & {
   readonly branches: readonly Pick<BranchView, 'branch' | 'commit' | 'member'>[]
 }
-type Commits = Pick<Repository, 'branches' | 'hasCommit' | 'isAncestor' | 'log'>
+export type Commits = Pick<Repository, 'branches' | 'hasCommit' | 'isAncestor' | 'log'>
 
 /**
  * @param words what was asked for; the ground truth when nothing was.
@@ -129,7 +129,8 @@ async function resolvePrefix(
   }
   const [only, ...others] = [...found].sort()
   if (only === undefined) throw unknown(prefix, view, held)
-  if (others.length === 0) return resolveId(only, view, held, repository)
+  // Another commit may come to begin alike.
+  if (others.length === 0) return { ...(await resolveId(only, view, held, repository)), fixed: false }
   const message = `${prefix} begins several commits of ${view.name}: ${[only, ...others].join(', ')}`
   throw new NodeError('INVALID_INPUT', message, { name: view.name, commits: [only, ...others] })
 }

@@ -40,7 +40,7 @@ test('words lead to the ground truth, a branch, a member or a commit, with what 
   assert.deepEqual(await at('assess-bob'), branch)
   assert.deepEqual(await at('bob'), { ...branch, name: 'bob' })
   assert.deepEqual(await at(second), { name: second.slice(0, 10), commit: second, fixed: true })
-  assert.equal((await at(first.slice(0, 7))).commit, first)
+  assert.deepEqual(await at(first.slice(0, 7)), { name: first.slice(0, 10), commit: first, fixed: false })
   // It is in the store, and no branch leads to it.
   await assert.rejects(at(third), (error) => isNodeError(error, 'COMMIT_NOT_FOUND'))
   await assert.rejects(at(third.slice(0, 9)), (error) => isNodeError(error, 'NOT_FOUND'))
