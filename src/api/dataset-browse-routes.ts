@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { archivesAtOnceMax, archivesWaitingMax, listedEntriesMax } from '../base/limits.ts'
 import { Semaphore } from '../base/semaphore.ts'
 import { list } from '../datasets/browse/listing.ts'
-import { type Revision, resolveRevision } from '../datasets/browse/revision.ts'
+import { type Commits, type Revision, resolveRevision } from '../datasets/browse/revision.ts'
 import type { ApiNode } from './api-node.ts'
 import { type ContentParts, type Place, sendArchive, sendFile, TAR } from './dataset-content.ts'
 import { commitSchema } from './dataset-views.ts'
@@ -118,10 +118,20 @@ export function datasetBrowseRoutes(node: ApiNode, parts: ContentParts): OpenAPI
   return routes
 }
 
+const NOTHING: Commits = {
+  branches: async () => new Map(),
+  hasCommit: async () => false,
+  isAncestor: async () => false,
+  log: async () => [],
+}
+
 /** The commit that is meant. @throws NodeError DATASET_NOT_FOUND, and as resolveRevision. */
 export async function placeOf(node: ApiNode, name: string, words: string | undefined): Promise<Place> {
   const { datasets } = node.federation
   const view = await datasets.show(name)
+  const isHere = view.followed || view.branches.some(({ present }) => present)
+  // Who only looks lays out no repository for what is not copied here, and learns why there is nothing to see.
+  if (!isHere) await resolveRevision(words, view, NOTHING)
   const repository = await datasets.repository(name)
   return { name, at: await resolveRevision(words, view, repository), repository }
 }

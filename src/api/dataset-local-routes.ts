@@ -66,7 +66,7 @@ async function viewOf(node: ApiNode, copy: LocalCopy): Promise<LocalCopyView> {
 function whyOf(node: ApiNode, { name, former, followed }: LocalCopy): string {
   if (former) return 'left over: its dataset is no more'
   const why = node.federation.datasets.list().find((dataset) => dataset.name === name)?.why ?? ''
-  return followed ? why : `no longer copied (${why}), kept until it is removed`
+  return followed ? why : `not kept up to date (${why}), stays until it is removed`
 }
 
 /** How many files the agreed state holds; undefined where there is none here. */

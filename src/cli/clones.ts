@@ -23,7 +23,7 @@ export async function cloneAt(
   directory: string | undefined,
 ): Promise<{ readonly path: string; readonly dataset: string }> {
   const at = resolve(directory ?? '.')
-  const top = await askGit(session, ['-C', at, 'rev-parse', '--show-toplevel'])
+  const top = await askGit(session, ['-C', at, 'rev-parse', '--show-toplevel'], { isSilent: true })
   if (top.code !== 0) {
     throw new NodeError('INVALID_INPUT', `${at} is no clone; "maoctl dataset clone NAME" makes one`, {
       directory: at,

@@ -2,12 +2,13 @@ import { access, constants } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { datasetSchema } from '../api/dataset-views.ts'
+import { type DatasetView, datasetSchema, fetchedSchema } from '../api/dataset-views.ts'
 import { statusSchema } from '../api/views.ts'
 import { NodeError } from '../base/errors.ts'
 import { TOKEN_FILE } from '../identity/access-token.ts'
 import type { ApiClient } from './client.ts'
 import { addressOf, cloneAt, DATASET_KEY } from './clones.ts'
+import { FetchProgress } from './fetch-progress.ts'
 import { countText, shortId } from './output.ts'
 import type { Act, Session } from './session.ts'
 import { runGit } from './stock-git.ts'
@@ -32,8 +33,8 @@ export function datasetCloneCommands(dataset: Command, act: Act): void {
 
 async function clone(session: Session, name: string, directory: string | undefined): Promise<void> {
   const client = await session.connect()
-  const { truth } = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
   const target = resolve(directory ?? name)
+  const { truth } = await bringHere(session, client, name)
   const { url, note } = await originFor(session, client, name)
   // Of all nodes this one, wherever git's helper would look for it.
   const environment = { MAO_URL: client.url, MAO_TOKEN: client.token }
@@ -43,6 +44,21 @@ async function clone(session: Session, name: string, directory: string | undefin
     return `${name} is cloned to ${target}.`
   })
   session.out.note(`In there: "maoctl dataset pull", "maoctl dataset push --step STEP". ${note}`)
+}
+
+/** What a node does not copy, it fetches first: git can only be given what is there. @throws NodeError DATASET_WITHHELD. */
+async function bringHere(session: Session, client: ApiClient, name: string): Promise<DatasetView> {
+  const path = `/datasets/${encodeURIComponent(name)}`
+  const shown = await client.get(path, datasetSchema)
+  const announced = shown.branches.filter((branch) => branch.announced)
+  if (announced.length === 0 || announced.some(({ present }) => present)) return shown
+  session.out.note(`${name} is not here yet (${shown.why}); it is fetched first.`)
+  const progress = new FetchProgress(session, client, name)
+  try {
+    return (await client.work(`${path}/fetch`, fetchedSchema)).dataset
+  } finally {
+    await progress.end()
+  }
 }
 
 /** The address that stays in a clone: one that plain git can go on with, where its helper for mao:// is installed. */

@@ -20,11 +20,11 @@ const ELSEWHERE = new Set([
  * The git of whoever sits at the command line: their settings, their keys, their keyring, and git may ask them. What it
  * says goes to standard error.
  */
-function start(session: Session, words: readonly string[]): ChildProcess {
+function start(session: Session, words: readonly string[], isSilent = false): ChildProcess {
   const { environment, stderr } = session.terminal
   const env = Object.fromEntries(Object.entries(environment).filter(([name]) => !ELSEWHERE.has(name)))
   const child = spawn('git', [...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  child.stderr?.on('data', (bytes: Buffer) => stderr.write(bytes))
+  child.stderr?.on('data', (bytes: Buffer) => isSilent || stderr.write(bytes))
   return child
 }
 
@@ -53,8 +53,12 @@ export async function* streamGit(session: Session, words: readonly string[]): As
 export async function askGit(
   session: Session,
   words: readonly string[],
+  options: {
+    /** What git says of a no is not worth showing. */
+    readonly isSilent?: boolean
+  } = {},
 ): Promise<{ readonly code: number | null; readonly text: string }> {
-  const child = start(session, words)
+  const child = start(session, words, options.isSilent)
   try {
     const [written, [code]] = await Promise.all([
       child.stdout === null ? Buffer.alloc(0) : buffer(child.stdout),

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { LocalCopyView } from '../../src/api/dataset-views.ts'
 import { directoryOf } from '../support/dataset-node.ts'
 import { type Person, startPerson } from '../support/dataset-people.ts'
 import { eventually } from '../support/eventually.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 /** Alice, who founds, and bob, who copies what he chooses. */
 async function laboratory(t: TestContext): Promise<[alice: Person, bob: Person]> {
@@ -36,6 +38,13 @@ test('a member chooses what to copy, fetches it, and gives it up again', async (
   )
   await hears(bob, 'data', 'data')
   assert.match((await bob.type('dataset', 'list')).stdout, /^data .* 0\/2 .*no: not chosen/m)
+
+  assert.match(
+    (await bob.type('dataset', 'ls', 'data')).stderr,
+    /is not here; alice had it last: "maoctl dataset follow data"/,
+  )
+  assert.match((await bob.type('dataset', 'verify', 'data')).stderr, /has no copy of data/)
+  assert.deepEqual(await bob.told('dataset', 'list-local'), [], 'who looks lays out no repository')
 
   const fetched = await bob.type('dataset', 'fetch', 'data')
   assert.equal(fetched.exit, 0, fetched.stderr)
@@ -145,6 +154,9 @@ test('a branch that was wrong is reset for everybody, with the reason', async (t
   const good = (await alice.show('data')).truth as string
   await alice.told('dataset', 'import', await directoryOf(t, { 'a.csv': 'wrong\n' }), '--into', 'data')
   await hears(bob, 'data', 'data')
+  const cloned = await bob.type('dataset', 'clone', 'data', join(await temporaryDirectory(t), 'clone'))
+  assert.equal(cloned.exit, 0, cloned.stderr)
+  assert.match(cloned.stderr, /data is not here yet \(not chosen\); it is fetched first/)
   await bob.told('dataset', 'follow', 'data')
 
   const words = ['dataset', 'reset', 'data', '--step', 'import', '--reason', 'wrong unit']
