@@ -55,7 +55,7 @@ export class Copies {
     if (known === undefined) return true
     const row = this.#parts.known.copy(this.placeOf(name))
     if (row === undefined || row.removed || row.id !== known.id) return false
-    return row.policy === known.policy && row.owner === known.owner
+    return row.policy === known.policy && row.owner === known.promisedBy
   }
 
   async #settle(name: string): Promise<void> {
@@ -71,7 +71,7 @@ export class Copies {
       await disk.setAside(place, held.id)
       await this.#forget(held.id, place)
     }
-    const { id, policy, owner } = shown
+    const { id, policy, promisedBy: owner } = shown
     await known.setCopy(place, { id, policy, owner })
   }
 

@@ -1,3 +1,4 @@
+import { followedHeadsMax } from '../base/limits.ts'
 import type { Members } from '../federation/members.ts'
 import type { Item } from '../registry/collection.ts'
 import type { SealedRecord } from '../registry/record.ts'
@@ -159,6 +160,7 @@ export class HeadWatch {
   ): false {
     const { sequence = 0 } = value
     if (this.#told.get(entry.key) !== `${hash} ${reason}`) {
+      if (this.#told.size >= followedHeadsMax) this.#told.clear()
       this.#told.set(entry.key, `${hash} ${reason}`)
       const member = this.#nameOf(entry.author)
       this.#parts.emit({ type: 'head-ignored', dataset: name, member, reason, sequence })

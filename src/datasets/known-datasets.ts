@@ -20,7 +20,9 @@ export interface Known {
   readonly record: DatasetRecord
   /** What counts here: the record's, or stricter because of what was promised before. */
   readonly policy: Policy
-  /** Peer id of the member whose promise the policy is; the founder's, as a rule. */
+  /** Peer id of the member whose promise the policy is, and who may take it back. */
+  readonly promisedBy: string
+  /** Peer id of the member that founded it, where its objects are unless they are shared. */
   readonly owner: string
   /** When it was founded, ms since the epoch; 0 where nobody said so. */
   readonly foundedMs: number
@@ -41,6 +43,8 @@ export interface Claimed {
   readonly author: string
   readonly policy: Policy
   readonly initial: string | undefined
+  /** When the author first claimed the name, ms since the epoch. */
+  readonly sinceMs: number
 }
 
 export interface KnownDatasetsParts {
@@ -84,7 +88,8 @@ export class KnownDatasets {
     const { self, records } = this.#parts
     const local = this.#local.get(name)
     if (local !== undefined) {
-      return { name, id: idOf(name, local), record: local, policy: 'local-only', owner: self, foundedMs: 0 }
+      const own = { policy: 'local-only', promisedBy: self, owner: self } as const
+      return { name, id: idOf(name, local), record: local, foundedMs: 0, ...own }
     }
     const item = records.get(name)
     if (item === undefined) return undefined
@@ -92,11 +97,18 @@ export class KnownDatasets {
     const shown = { policy: record.policy, author: entry.author }
     const [id, claims, row] = [idOf(name, record), this.claims(name), this.#copies.get(name)]
     const ids = claims.map((claim) => claim.id)
+    // Whoever claims the name later, as an operator that changes what is said of it, has not founded it.
+    const [founder = shown] = claims.filter((claim) => claim.id === id).sort(compareClaims)
     const kept = row && belongs(row, id, record.former ?? [], ids) ? row : undefined
-    const commitment = commitmentOf(kept, shown, claims, self)
+    const said = { policy: founder.policy, author: founder.author }
+    const promised = kept ?? { policy: said.policy, owner: said.author }
+    // The founder's claim may come after another's that is shown.
+    const first = commitmentOf(promised, said, claims, self)
+    const { policy, owner: promisedBy } = commitmentOf(first, shown, claims, self)
+    const owner = promisedBy === self && policy !== 'shared' ? self : founder.author
     // Nobody is believed that it was founded after its record was written.
     const foundedMs = Math.min(record.foundedMs ?? 0, entry.timeMs)
-    return { name, id, record, foundedMs, ...commitment }
+    return { name, id, record, foundedMs, policy, promisedBy, owner }
   }
 
   /** Sorted by name. */
@@ -126,11 +138,11 @@ export class KnownDatasets {
   /** What members claim of a shared name, the claim that is shown first; what was deleted with it included. */
   claims(name: string): Claimed[] {
     const claimed: Claimed[] = []
-    for (const { value, author } of this.#parts.registry.claims(DATASET_PREFIX + name)) {
+    for (const { value, author, sinceMs } of this.#parts.registry.claims(DATASET_PREFIX + name)) {
       const parsed = datasetSchema.safeParse(decodeJson(value))
       if (!parsed.success) continue
       const { policy, initial } = parsed.data
-      claimed.push({ id: idOf(name, parsed.data), author, policy, initial })
+      claimed.push({ id: idOf(name, parsed.data), author, policy, initial, sinceMs })
     }
     return claimed
   }
@@ -252,4 +264,8 @@ export function belongs(
 ): boolean {
   if (kept.id === shown) return true
   return kept.removed !== true && !former.includes(kept.id) && claimed.includes(kept.id)
+}
+
+function compareClaims(a: Claimed, b: Claimed): number {
+  return a.sinceMs - b.sinceMs || (a.author < b.author ? -1 : 1)
 }

@@ -27,17 +27,16 @@ export function strictest(...policies: readonly Policy[]): Policy {
  * shown, and looser by its owner's alone; by this node's own claim only where it says so itself, not by a record that
  * came back to it. Pure.
  *
- * @param kept what this node was committed to before, if it knew the dataset.
- * @param shown the claim that the registry shows, which names the dataset's owner where nothing is kept.
+ * @param kept what this node was committed to before; what the founder claims, where it knew nothing of the dataset.
+ * @param shown the claim that the registry shows.
  * @param claims all claims to the name.
  */
 export function commitmentOf(
-  kept: Commitment | undefined,
+  kept: Commitment,
   shown: PolicyClaim,
   claims: readonly PolicyClaim[],
   self: string,
 ): Commitment {
-  if (kept === undefined) return { policy: shown.policy, owner: shown.author }
   const own = kept.owner === self ? undefined : claims.find(({ author }) => author === kept.owner)
   const floor = own?.policy ?? kept.policy
   if (strictest(floor, shown.policy) === floor) return { policy: floor, owner: kept.owner }

@@ -68,6 +68,20 @@ test('a reset is signed with its reason, followed by all, shown, and done once',
   assert.equal(await (await bob.datasets.repository('data')).resolve('collect-alice'), third.commit)
 })
 
+test('a reset that does not lead to what is announced excuses nothing', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob')
+  await alice.datasets.add('data')
+  const first = await commit(t, alice, { a: '1' })
+  const second = await commit(t, alice, { a: '2' })
+  await eventually(() => holds(bob, 'collect-alice', second.commit), 'the commits did not arrive')
+  const reset = { count: 1, from: second.commit, to: second.commit, reason: 'back, and not to where I say' }
+  const branches = { 'collect-alice': first.commit }
+  await forgeHead(alice, 'data', { branches, resets: { 'collect-alice': reset } })
+  await eventually(() => told(bob, 'rollback-refused').length === 1, 'the way back was not refused')
+  assert.equal(await (await bob.datasets.repository('data')).resolve('collect-alice'), second.commit)
+})
+
 test('a member that was away follows a reset all the same, and a newcomer is told of it', async (t) => {
   const alice = await startDatasetNode(t)
   const bob = await joinDatasetNode(t, alice, 'bob')

@@ -168,6 +168,11 @@ test('a record in another’s name does not make a node give away what it founde
   await assert.rejects(demand(alice, 'scans', bob, founded.truth ?? ''), coded('DATASET_WITHHELD'))
   // Alice knew it as compute-only as well, and it is bob's to open.
   assert.equal((await alice.datasets.show('scans')).policy, 'compute-only')
+  // Who hears of it only now is told whose it is all the same.
+  const carol = await joinDatasetNode(t, alice, 'carol')
+  await eventually(knows(carol, 'scans'), 'carol never heard of it')
+  const { policy, livesAt } = await carol.datasets.show('scans')
+  assert.deepEqual([policy, livesAt], ['compute-only', 'bob'])
   await bob.stop()
   const again = await restartDatasetNode(t, bob)
   assert.equal((await again.datasets.show('scans')).policy, 'compute-only')
