@@ -9,7 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gitReadsServedMax } from '../../src/base/limits.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import { DELIMITER, FLUSH, packet } from '../../src/datasets/git/pkt-line.ts'
-import { askRaw, problemIn } from '../support/api.ts'
+import { askRaw, problemIn, startTestApi } from '../support/api.ts'
+import { eventually } from '../support/eventually.ts'
 import { git, startGitApi, tryGit, worktree } from '../support/stock-git.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
@@ -157,6 +158,36 @@ test('what a node keeps to itself is its owner’s to clone and to push to', asy
   await node.federation.datasets.unfollow('unwanted')
   const said = await tryGit(['ls-remote', address('unwanted')])
   assert.match(said.stderr, /remote: This node holds no copy of unwanted \(.*maoctl dataset follow unwanted/)
+})
+
+test('what another member keeps to itself is not here, and what is pushed here comes to the others', async (t) => {
+  const alice = await startGitApi(t, 'native')
+  const { datasets } = alice.node.federation
+  await datasets.add('closed', { policy: 'compute-only' })
+  await datasets.add('private', { policy: 'local-only' })
+  const bob = await startTestApi(t, 'bob')
+  await bob.node.join((await alice.node.invite()).token)
+  await eventually(
+    () => bob.node.federation.datasets.list().some(({ name }) => name === 'closed'),
+    'bob never heard of the dataset',
+  )
+  const at = (dataset: string) => `${bob.url.replace('http://', `http://x:${bob.token}@`)}/git/${dataset}.git`
+  const work = await worktree(t, at('closed'))
+  for (const words of [['fetch'], ['push', 'origin', 'HEAD:main-bob']]) {
+    const said = await work.try(...words)
+    assert.match(said.stderr, /remote: The dataset closed is compute-only: its objects stay with alice; /)
+    assert.match(said.stderr, /403/)
+  }
+  assert.match((await tryGit(['ls-remote', at('private')])).stderr, /remote: No dataset is named private/)
+
+  const commit = await work.run('rev-parse', 'HEAD')
+  await work.run('push', '--quiet', at('data'), 'HEAD:refs/heads/main-bob')
+  await eventually(async () => {
+    const { branches } = await alice.shown()
+    return branches.some((one) => one.branch === 'main-bob' && one.commit === commit && one.present)
+  }, 'what bob pushed never came to alice')
+  const shown = await tryGit(['ls-remote', alice.address('data')])
+  assert.match(shown.stdout, new RegExp(`${commit}\trefs/heads/main-bob`))
 })
 
 test('places are given back by clients that go away in the middle', async (t) => {
