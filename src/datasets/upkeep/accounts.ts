@@ -122,8 +122,7 @@ export class Accounts {
     const usage = await this.#usageNearly(dataset)
     const room = roomLeft(usage)
     if (room.bytes === 0) throw this.#refuse(dataset, usage, room.bound)
-    for (const told of [`quota ${dataset}`, `total ${dataset}`, 'disk']) this.#told.delete(told)
-    let [taken, unseen, freeBytes] = [0, 0, usage.freeBytes]
+    let [taken, unseen, freeBytes, refused] = [0, 0, usage.freeBytes, false]
     const take = async (bytes: number) => {
       if (unseen >= freeLookBytes) {
         freeBytes = await freeBytesAt(this.#parts.directory)
@@ -132,7 +131,10 @@ export class Accounts {
       // What has been written meanwhile is missing from the free space already.
       const now = this.#usage(dataset, freeBytes - unseen)
       const left = roomLeft(now)
-      if (bytes >= left.bytes) throw this.#refuse(dataset, now, left.bound, bytes)
+      if (bytes >= left.bytes) {
+        refused = true
+        throw this.#refuse(dataset, now, left.bound, bytes)
+      }
       taken += bytes
       unseen += bytes
       const account = this.#accounts.get(dataset)
@@ -145,9 +147,15 @@ export class Accounts {
         account.claimed -= taken
         account.grown += taken
       }
+      if (taken > 0 && !refused) this.#foundRoom(dataset)
       taken = 0
     }
     return { take, settle }
+  }
+
+  /** Something has come in: should there be no room another time, that is news. */
+  #foundRoom(dataset: string): void {
+    for (const told of [`quota ${dataset}`, `total ${dataset}`, 'disk']) this.#told.delete(told)
   }
 
   #usage(dataset: string, freeBytes: number): Usage {

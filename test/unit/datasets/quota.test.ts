@@ -117,7 +117,15 @@ test('that there is no room is told once, and again when there had been some', a
   assert.equal(events.length, 1)
   sizes.air = 0
   accounts.changed('air')
+  // To have begun is not enough.
+  const larger = await accounts.claim('air')
+  await larger.take(50)
+  await assert.rejects(larger.take(100), { code: 'QUOTA_EXCEEDED' })
+  larger.settle()
+  assert.equal(events.length, 1)
+  accounts.changed('air')
   const claim = await accounts.claim('air')
+  await claim.take(50)
   claim.settle()
   sizes.air = 100
   accounts.changed('air')
