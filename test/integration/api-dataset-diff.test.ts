@@ -101,6 +101,14 @@ test('two branches are compared file by file, and inside the files by rows, valu
   assert.ok(byStars.files[0]?.comparison?.as === 'rows')
   assert.deepEqual(byStars.files[0].comparison.key, ['stars'])
 
+  const few = await ask('to=assess-alice&limit=2')
+  const toldOf = (path: string) => {
+    const found = few.files.find((one) => one.path === path)?.comparison
+    return found?.as === 'lines' ? found.hunks.length : found?.as === 'whole' ? 0 : found?.told.length
+  }
+  assert.deepEqual(['config.json', 'notes.md', 'packages.csv'].map(toldOf), [2, 0, 0])
+  assert.equal(few.summary, diff.summary)
+
   const same = await ask('from=import-alice&to=ground-truth')
   assert.equal(same.summary, 'the ground truth does not differ from import-alice')
   assert.equal((await ask('to=assess-alice&path=nothing')).files.length, 0)
