@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { descriptionCharactersMax, formerIdsMax, replicasWantedMax } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
@@ -8,12 +9,16 @@ import { upstreamSchema } from './upstream/upstream-address.ts'
 /** Where the records of datasets are, by name. */
 export const DATASET_PREFIX = '/dataset/'
 
+const hexSchema = z.string().regex(/^[0-9a-f]{32}$/)
+
 /** What tells two datasets of one name apart; the name itself, where a record is from before there were ids. */
-export const datasetIdSchema = z.union([z.string().regex(/^[0-9a-f]{32}$/), nameSchema])
+export const datasetIdSchema = z.union([hexSchema, nameSchema])
 
 const shape = {
-  /** Random; absent in records from before there were ids. */
+  /** See `datasetId`; absent in records from before there were ids. */
   id: datasetIdSchema.optional(),
+  /** Random; with it, everybody sees who founded the dataset. */
+  seed: hexSchema.optional(),
   /** When it was founded, ms since the epoch by the founder's clock; what was agreed on before is about another one. */
   foundedMs: z.number().int().nonnegative().optional(),
   /** Ids of the datasets that had this name before and were removed. */
@@ -39,6 +44,11 @@ export type SharedRecord = z.infer<typeof datasetSchema>
 export type LocalRecord = z.infer<typeof localDatasetSchema>
 export interface DatasetRecord extends Omit<SharedRecord, 'policy'> {
   readonly policy: Policy
+}
+
+/** The id of a dataset that `founder` (a peer id) founds with a seed of its own: nobody else can claim to have. */
+export function datasetId(founder: string, seed: string): string {
+  return createHash('sha256').update(`${founder}\n${seed}`).digest('hex').slice(0, 32)
 }
 
 /** What binds heads and copies to one dataset, whatever else had its name before. */

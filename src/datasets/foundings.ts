@@ -6,7 +6,7 @@ import { parseName } from '../base/names.ts'
 import type { Members } from '../federation/members.ts'
 import { branchOf } from './branches.ts'
 import type { Copies } from './copies.ts'
-import type { DatasetRecord } from './dataset-record.ts'
+import { type DatasetRecord, datasetId } from './dataset-record.ts'
 import { receiveBundle } from './founding/bundle.ts'
 import type { GroundTruths } from './ground-truths.ts'
 import { type KnownDatasets, placeOf } from './known-datasets.ts'
@@ -152,13 +152,15 @@ export class Foundings {
       const before = [...known.claims(name).map((claim) => claim.id), known.copy(place)?.id]
       const former = [...new Set(before.filter((id) => id !== undefined))]
       await copies.clear(place)
-      const id = randomBytes(16).toString('hex')
+      const seed = randomBytes(16).toString('hex')
+      const id = datasetId(self, seed)
       await known.begin(name, { id, policy, owner: self })
       try {
         const initial = await begin(createdBy)
         await known.complete(name, {
           ...{
             id,
+            seed,
             foundedMs: clock.now(),
             former: former.slice(0, formerIdsMax),
             description,

@@ -5,6 +5,7 @@ import type { Registry } from '../registry/registry.ts'
 import {
   DATASET_PREFIX,
   type DatasetRecord,
+  datasetId,
   datasetSchema,
   idOf,
   type LocalRecord,
@@ -45,6 +46,8 @@ export interface Claimed {
   readonly initial: string | undefined
   /** When the author first claimed the name, ms since the epoch. */
   readonly sinceMs: number
+  /** The id proves that the author founded the dataset. */
+  readonly isFounder: boolean
 }
 
 export interface KnownDatasetsParts {
@@ -98,7 +101,7 @@ export class KnownDatasets {
     const [id, claims, row] = [idOf(name, record), this.claims(name), this.#copies.get(name)]
     const ids = claims.map((claim) => claim.id)
     // Whoever claims the name later, as an operator that changes what is said of it, has not founded it.
-    const [founder = shown] = claims.filter((claim) => claim.id === id).sort(compareClaims)
+    const [founder = shown] = claims.filter((claim) => claim.id === id).sort(compareFoundings)
     const kept = row && belongs(row, id, record.former ?? [], ids) ? row : undefined
     const said = { policy: founder.policy, author: founder.author }
     const promised = kept ?? { policy: said.policy, owner: said.author }
@@ -141,8 +144,10 @@ export class KnownDatasets {
     for (const { value, author, sinceMs } of this.#parts.registry.claims(DATASET_PREFIX + name)) {
       const parsed = datasetSchema.safeParse(decodeJson(value))
       if (!parsed.success) continue
-      const { policy, initial } = parsed.data
-      claimed.push({ id: idOf(name, parsed.data), author, policy, initial, sinceMs })
+      const { policy, initial, seed } = parsed.data
+      const id = idOf(name, parsed.data)
+      const isFounder = seed !== undefined && id === datasetId(author, seed)
+      claimed.push({ id, author, policy, initial, sinceMs, isFounder })
     }
     return claimed
   }
@@ -266,6 +271,8 @@ export function belongs(
   return kept.removed !== true && !former.includes(kept.id) && claimed.includes(kept.id)
 }
 
-function compareClaims(a: Claimed, b: Claimed): number {
+/** Who can prove it first; of others, who claimed the name first. */
+function compareFoundings(a: Claimed, b: Claimed): number {
+  if (a.isFounder !== b.isFounder) return a.isFounder ? -1 : 1
   return a.sinceMs - b.sinceMs || (a.author < b.author ? -1 : 1)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { openDatabase } from '../../../src/base/database.ts'
 import { silentLogger } from '../../../src/base/logger.ts'
-import { datasetSchema } from '../../../src/datasets/dataset-record.ts'
+import { datasetId, datasetSchema } from '../../../src/datasets/dataset-record.ts'
 import { KnownDatasets } from '../../../src/datasets/known-datasets.ts'
 import { Collection, encodeJson } from '../../../src/registry/collection.ts'
 import type { Entry } from '../../../src/registry/watchers.ts'
@@ -50,6 +50,15 @@ test('who founded a dataset is who claimed it first, in whatever order the claim
   assert.deepEqual([known.need('data').owner, known.need('data').policy], ['bob', 'compute-only'])
   hear(operator, claim('bob', 'shared', 10))
   assert.equal(known.need('data').policy, 'shared')
+})
+
+test('nobody becomes the founder of a dataset by claiming its name and its id earlier', async (t) => {
+  const { known, claim, hear } = await knowing(t)
+  const seed = 'b'.repeat(32)
+  const id = datasetId('bob', seed)
+  const bob = claim('bob', 'compute-only', 20, { id, seed })
+  hear(claim('eve', 'shared', 10, { id, seed }), bob)
+  assert.deepEqual([known.need('data').owner, known.need('data').policy], ['bob', 'compute-only'])
 })
 
 test('an operator shuts a dataset and opens it again, and its founder stays its founder', async (t) => {
