@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
-import { datasetDetailSchema, datasetSchema, removedSchema } from '../api/dataset-views.ts'
+import { type DatasetView, datasetDetailSchema, datasetSchema, removedSchema } from '../api/dataset-views.ts'
 import { type UpstreamView, upstreamSchema } from '../api/upstream-views.ts'
 import { NodeError } from '../base/errors.ts'
 import { parseCount } from './arguments.ts'
@@ -177,15 +177,8 @@ function replicasText({ wanted, actual }: { wanted?: number | undefined; actual:
   return wanted === undefined ? String(actual) : `${actual}/${wanted}`
 }
 
-function hereText({
-  followed,
-  replicated,
-  why,
-}: {
-  followed: boolean
-  replicated: boolean
-  why: string
-}): string {
-  if (!followed) return `no: ${why}`
-  return replicated ? `yes: ${why}` : `not yet: ${why}`
+function hereText({ followed, replicated, why, branches }: DatasetView): string {
+  if (followed) return replicated ? `yes: ${why}` : `not yet: ${why}`
+  // Brought once by "dataset fetch" or a clone, and not kept up to date.
+  return branches.some(({ present }) => present) ? `as fetched: ${why}` : `no: ${why}`
 }
