@@ -1,6 +1,6 @@
 /**
  * Data of the kind that people publish: the npm packages that this project stands on, with their sources, declarations,
- * licences and notes. One whole node imports them in several commits, another one copies them over libp2p, and stock git
+ * licences and notes, and, where these are too few, what this machine's own packages share. One whole node imports them in several commits, another one copies them over libp2p, and stock git
  * clones them from the second one's HTTP address and checks every object.
  */
 import { copyFile, lstat, mkdir, opendir } from 'node:fs/promises'
@@ -13,9 +13,14 @@ import { git, MIB } from './datasets-side.ts'
 import { type Row, row } from './figures.ts'
 import { secondsOf, type Workplace } from './harness.ts'
 
-const PACKAGES = join(import.meta.dirname, '..', '..', 'node_modules')
+/** Where it is taken from, under which name it stands in the dataset. */
+const SOURCES: readonly (readonly [name: string, place: string])[] = [
+  ['npm', join(import.meta.dirname, '..', '..', 'node_modules')],
+  ['share', '/usr/share'],
+]
 const NAME = 'packages'
 const COMMITS = 4
+const FILE_BYTES_MAX = 10 * MIB
 const REPLICATION_TIMEOUT_MS = 300_000
 
 export async function publicData(work: Workplace): Promise<Row[]> {
@@ -32,9 +37,9 @@ export async function publicData(work: Workplace): Promise<Row[]> {
   let copied = 0
   let [files, copiedBytes] = [0, 0]
   for (const [index, part] of parts.entries()) {
-    for (const { path, size } of part) {
+    for (const { path, from, size } of part) {
       await mkdir(dirname(join(at, path)), { recursive: true })
-      await copyFile(join(PACKAGES, path), join(at, path))
+      await copyFile(from, join(at, path))
       files += 1
       copiedBytes += size
     }
@@ -54,7 +59,7 @@ export async function publicData(work: Workplace): Promise<Row[]> {
   if (faults !== '') throw new Error(`git fsck: ${faults}`)
   const tip = (await git('-C', to, 'rev-list', '--all', '--max-count=1')).slice(0, 12)
   work.say(`public data: ${files} files, clone from the follower at ${tip}, git fsck --full --strict clean`)
-  const what = `${files} files of npm packages, ${Math.round(copiedBytes / MIB)} MB, ${COMMITS} commits`
+  const what = `${files} files of public packages, ${Math.round(copiedBytes / MIB)} MB, ${COMMITS} commits`
   return [
     row({ name: `replicated over libp2p, ${what}`, ours: copied, anchor: null, unit: 's', aim: 'whole' }),
     row({
@@ -82,32 +87,42 @@ async function isReplicated(datasets: Datasets, commit: string): Promise<boolean
   return (await datasets.repository(NAME)).hasCommit(commit)
 }
 
-/** Files that a dataset may hold, in the order of their names, in as many parts as there are commits. */
-async function gather(partBytes: number): Promise<{ path: string; size: number }[][]> {
-  const parts: { path: string; size: number }[][] = []
-  let [part, bytes]: [{ path: string; size: number }[], number] = [[], 0]
-  for await (const path of walk('')) {
-    const { size } = await lstat(join(PACKAGES, path))
-    // Programs and libraries are no text, and one of them would be half of all.
-    if (size > MIB || pathFault(path) !== undefined) continue
-    part.push({ path, size })
-    bytes += size
-    if (bytes < partBytes) continue
-    parts.push(part)
-    if (parts.length === COMMITS) return parts
-    part = []
-    bytes = 0
-  }
-  throw new Error('The packages below node_modules are fewer than they should be')
+interface Found {
+  /** In the dataset. */
+  readonly path: string
+  readonly from: string
+  readonly size: number
 }
 
-async function* walk(below: string): AsyncGenerator<string, void, undefined> {
+/** Files that a dataset may hold, in the order of their names, in as many parts as there are commits. */
+async function gather(partBytes: number): Promise<Found[][]> {
+  const parts: Found[][] = []
+  let [part, bytes]: [Found[], number] = [[], 0]
+  for (const [name, place] of SOURCES) {
+    for await (const below of walk(place, '')) {
+      const [path, from] = [`${name}/${below}`, join(place, below)]
+      const { size } = await lstat(from)
+      // A program would be half of all by itself.
+      if (size > FILE_BYTES_MAX || pathFault(path) !== undefined) continue
+      part.push({ path, from, size })
+      bytes += size
+      if (bytes < partBytes) continue
+      parts.push(part)
+      if (parts.length === COMMITS) return parts
+      part = []
+      bytes = 0
+    }
+  }
+  throw new Error('The packages of this machine are fewer than they should be')
+}
+
+async function* walk(place: string, below: string): AsyncGenerator<string, void, undefined> {
   const entries = []
-  for await (const entry of await opendir(join(PACKAGES, below))) entries.push(entry)
+  for await (const entry of await opendir(join(place, below))) entries.push(entry)
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith('.')) continue
     const path = below === '' ? entry.name : `${below}/${entry.name}`
-    if (entry.isDirectory()) yield* walk(path)
+    if (entry.isDirectory()) yield* walk(place, path)
     else if (entry.isFile()) yield path
   }
 }

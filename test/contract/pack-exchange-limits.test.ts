@@ -212,6 +212,27 @@ async function readAll(stream: ByteStream): Promise<void> {
   while ((await stream.read()) !== undefined);
 }
 
+test('a client takes nothing that leads to a rest of what was here', async (t) => {
+  const from = await repositoryOf(t, 'isomorphic')
+  const commit = await commitOf(from, 'content that is lost here')
+  const { tree } = await from.readCommit(commit)
+  const repository = await repositoryOf(t, 'native')
+  // A collector that was killed has left a directory without its file.
+  const whole = await new ObjectReader(from.path).find(tree)
+  assert.equal(await writeLoose(repository.path, 'tree', whole?.bytes ?? Buffer.alloc(0)), tree)
+  const exchange = new StreamExchange()
+  await exchange.of('server').handle(PACK_PROTOCOL, async (stream) => {
+    await stream.read()
+    await stream.write(Buffer.from('{"dialect":"pack"}\n'))
+    await stream.read()
+    await stream.write(Buffer.from('{"pack":true}\n'))
+    for await (const chunk of encodePack(new ObjectReader(from.path), [commit])) await stream.write(chunk)
+    await stream.closeWrite()
+  })
+  await assert.rejects(fetching(exchange, { repository, wants: [commit] }), { code: 'PACK_REJECTED' })
+  assert.equal(await repository.hasCommit(commit), false)
+})
+
 test('a line more in a large file costs a line, not the file', async (t) => {
   const from = await repositoryOf(t, 'native')
   const lines = Array.from({ length: 40_000 }, (_, i) => `${i},${randomBytes(20).toString('hex')}\n`).join('')

@@ -43,6 +43,25 @@ test('a slow reader gets every byte, and neither side piles them up', { timeout:
   assert(most < 128 * MIB, `memory grew by ${Math.round(most / MIB)} MiB`)
 })
 
+test('a reader that stops and goes on, again and again, stops the other side each time', async (t) => {
+  const total = 96 * MIB
+  const chunk = randomBytes(MIB)
+  let sent = 0
+  const stream = await streamTo(t, async (other) => {
+    for (; sent < total; sent += MIB) await other.write(chunk)
+    await other.closeWrite()
+  })
+  let [received, ahead] = [0, 0]
+  for (let part = await stream.read(); part !== undefined; part = await stream.read()) {
+    received += part.length
+    ahead = Math.max(ahead, sent - received)
+    // Long enough for what is under way to come, and for a pause that was forgotten to let in more.
+    if (received % (MIB / 2) < part.length) await sleep(3)
+  }
+  assert.equal(received, total)
+  assert(ahead < 16 * MIB, `${Math.round(ahead / MIB)} MiB were under way`)
+})
+
 test('a stream that is cut never looks like one that has ended', async (t) => {
   const stream = await streamTo(t, async (other) => {
     await other.write(new Uint8Array(1_000))
