@@ -150,6 +150,17 @@ test('of a compute-only dataset members know where it lives and how large it is,
     bob.events.filter(({ type }) => type === 'fetch-failed'),
     [],
   )
+  // What bob's tools make of it stays with bob in turn, and alice does not ask for it.
+  const own = await commit(t, bob, 'scans', { of: 'bob' })
+  const scans = () => alice.datasets.list().find(({ name }) => name === 'scans')
+  const branch = () => scans()?.branches.find(({ commit: oid }) => oid === own.commit)
+  await eventually(() => branch() !== undefined, 'bob’s head was never heard of')
+  assert.equal(branch()?.present, false)
+  await assert.rejects(demand(alice, 'scans', bob, own.commit), coded('DATASET_WITHHELD'))
+  assert.deepEqual(
+    alice.events.filter(({ type }) => type === 'fetch-failed'),
+    [],
+  )
 })
 
 test('a record in another’s name does not make a node give away what it founded as compute-only', async (t) => {
