@@ -350,6 +350,23 @@ for (const kind of BACKENDS) {
       assert.deepEqual((await repository.verify()).problems, [])
     })
 
+    test('what is here already may come again, as when an older head is replayed, and changes nothing', async (t) => {
+      const { repository } = await node(t, kind)
+      const first = simple()
+      const next = commit(tree(['100644', 'file', content.oid]).oid, [first.want], 'next\n')
+      const second = { pack: packOf([next]), want: next.oid }
+      await take(repository, first)
+      await repository.moveBranch('a', first.want, undefined)
+      await take(repository, second)
+      await repository.moveBranch('a', second.want, first.want)
+      for (const offer of [first, second, first]) await take(repository, offer)
+      assert.deepEqual([...(await repository.branches())], [['a', second.want]])
+      await repository.collectGarbage({ pruneOlderThanMs: 0, keep: [] })
+      const { packs, objects } = await repository.size()
+      assert.deepEqual({ packs, objects }, { packs: 1, objects: 4 })
+      assert.deepEqual(await repository.verify(), { objects: 4, problems: [] })
+    })
+
     test('a chain of thousands of deltas is no trouble', async (t) => {
       const { repository } = await node(t, kind)
       const entries: (Made | Buffer)[] = [content]
