@@ -136,13 +136,22 @@ test('a dataset that was removed leaves its copies; one that is founded under it
   }
 })
 
-test('an operator removes what others founded', async (t) => {
+test('an operator removes what others founded, and what it founds there is another one', async (t) => {
   const alice = await startDatasetNode(t)
   const bob = await joinDatasetNode(t, alice, 'bob')
-  await bob.datasets.add('data')
-  await eventually(() => viewAt(alice) !== undefined, 'alice never heard of it')
+  const first = await bob.datasets.importDirectory('data', await directoryOf(t, { a: 'first' }))
+  await eventually(() => viewAt(alice)?.replicated === true, 'alice never copied it')
   await alice.datasets.remove('data')
   await eventually(() => viewAt(bob) === undefined, 'it is still there')
+  // Bob's claim is no longer buried once the operator claims the name itself; it is about the old one all the same.
+  const second = await alice.datasets.importDirectory('data', await directoryOf(t, { a: 'second' }))
+  assert.equal(alice.registry.claims('/dataset/data').length, 2)
+  await eventually(() => viewAt(bob)?.replicated === true, 'bob never copied the second one')
+  for (const node of [alice, bob]) {
+    const { id, branches } = await node.datasets.show('data')
+    assert.deepEqual([id, branches.map(({ branch }) => branch)], [second.id, ['import-alice']])
+    assert.equal(await node.datasets.holds('data', first.truth ?? ''), false)
+  }
 })
 
 test('what a crash has left half founded or half removed is gone after the next start', async (t) => {
