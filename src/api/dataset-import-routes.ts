@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
-import { archiveBytesMax, replicasWantedMax } from '../base/limits.ts'
+import { archiveBytesMax, packBytesMax, replicasWantedMax } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import { branchOf } from '../datasets/branches.ts'
 import { receiveBundle } from '../datasets/founding/bundle.ts'
@@ -75,7 +75,9 @@ export function datasetImportRoutes(node: ApiNode): OpenAPIHono {
       },
       history: (bundle, signal) => datasets.importBundle(name, bundle, { ...founding, signal }),
     })
-    return c.json(founded, 201)
+    const { bytes } = await datasets.upkeep.usage(name)
+    const warning = sizeWarning(founded, bytes)
+    return c.json({ ...founded, ...(warning === undefined ? {} : { warning }) }, 201)
   })
 
   routes.openapi(commit, async (c) => {
@@ -101,6 +103,15 @@ export function datasetImportRoutes(node: ApiNode): OpenAPIHono {
     return c.json({ branch, commit, changed, ...(parent === undefined ? {} : { parent }) }, 201)
   })
   return routes
+}
+
+/** What is founded in one piece is fetched in one piece. Pure. */
+export function sizeWarning(
+  { policy, name }: { readonly policy: string; readonly name: string },
+  bytes: number,
+): string | undefined {
+  if (policy !== 'shared' || bytes <= packBytesMax) return undefined
+  return `${name} takes ${bytes} bytes, and members fetch at most ${packBytesMax} at once, so that they cannot copy it: found several datasets instead, or a compute-only one`
 }
 
 interface Takers<T> {

@@ -120,7 +120,10 @@ export const verificationSchema = z
 export const collectedSchema = usageSchema.shape.collected.unwrap().meta({ id: 'Collected' })
 
 export const importedSchema = datasetSchema
-  .extend({ files: z.int().optional().describe('in the archive') })
+  .extend({
+    files: z.int().optional().describe('in the archive'),
+    warning: z.string().optional().describe('why members will not be able to copy it'),
+  })
   .meta({ id: 'ImportedDataset' })
 
 /** A dataset that was ended, and where copies of it still are. */

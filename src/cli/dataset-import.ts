@@ -97,6 +97,7 @@ async function found(session: Session, client: ApiClient, options: Founding, sen
   const { name, description, policy, replicas } = options
   const query = { name, description, policy, replicas }
   const imported = await client.send('/datasets/import', importedSchema, { ...sent, query })
+  if (imported.warning !== undefined) session.out.note(`Mind: ${imported.warning}.`)
   const what = told() ?? filesText(imported)
   session.out.result(imported, () => {
     return `The dataset ${imported.name} holds ${what}, at commit ${shortId(imported.truth)}.`

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { sizeWarning } from '../../src/api/dataset-import-routes.ts'
+import { packBytesMax } from '../../src/base/limits.ts'
 import { archiveOf } from '../../src/cli/archive.ts'
 import { askRaw, problemIn, startTestApi } from '../support/api.ts'
 import { directoryOf, noise } from '../support/dataset-node.ts'
@@ -106,6 +108,13 @@ test('an upload that breaks off leaves nothing, whatever it was', async (t) => {
     await eventually(isTidy, `a broken upload of ${type} left something behind`)
   }
   assert.deepEqual(JSON.parse((await ask('GET', '/api/v1/datasets')).body), [])
+})
+
+test('what is too large to be fetched in one go is said to be so', () => {
+  const shared = { name: 'data', policy: 'shared' }
+  assert.equal(sizeWarning(shared, packBytesMax), undefined)
+  assert.match(sizeWarning(shared, packBytesMax + 1) ?? '', /cannot copy it: found several datasets/)
+  assert.equal(sizeWarning({ ...shared, policy: 'local-only' }, packBytesMax + 1), undefined)
 })
 
 test('what nobody can import is refused with a code', async (t) => {
