@@ -8,6 +8,7 @@ import { table } from '../../src/base/database.ts'
 import { DAY_MS, fileBytesMax, gcLooseObjectsMax, HOUR_MS } from '../../src/base/limits.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
+import { PACK_PROTOCOL } from '../../src/datasets/exchange/pack-protocol.ts'
 import type { PackRepository, TreeFile } from '../../src/datasets/git/repository.ts'
 import { Accounts } from '../../src/datasets/upkeep/accounts.ts'
 import { Collector, type CollectorParts } from '../../src/datasets/upkeep/collector.ts'
@@ -21,29 +22,65 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const MIB = 1024 ** 2
 
-async function joined(t: TestContext, founder: DatasetNode, quotaBytes: number): Promise<DatasetNode> {
+async function joined(
+  t: TestContext,
+  founder: DatasetNode,
+  name: string,
+  quotaBytes: number,
+): Promise<DatasetNode> {
   const bob = await startDatasetNode(t, {
     genesis: founder.genesis,
     settings: { quotaBytes, freeBytesMin: 0 },
   })
-  await founder.members.admit(bob.identity.peerId, 'bob', 'member')
-  await meet(bob, founder)
+  await admitted(founder, bob, name)
   return bob
+}
+
+async function admitted(founder: DatasetNode, node: DatasetNode, name: string): Promise<void> {
+  await founder.members.admit(node.identity.peerId, name, 'member')
+  await meet(node, founder)
+}
+
+/** The members that a node asks for objects from now on. */
+function asksOf({ network }: DatasetNode): string[] {
+  const asked: string[] = []
+  const open = network.open.bind(network)
+  network.open = (peer, protocol, ...rest) => {
+    if (protocol === PACK_PROTOCOL) asked.push(peer)
+    return open(peer, protocol, ...rest)
+  }
+  return asked
+}
+
+function isHere({ datasets }: DatasetNode, dataset: string): boolean {
+  return datasets.list().find(({ name }) => name === dataset)?.replicated === true
 }
 
 test('a follower over its quota takes no more of that dataset, says so once, and goes on with the others', async (t) => {
   const alice = await startDatasetNode(t)
   await alice.datasets.importDirectory('big', await directoryOf(t, { 'noise.bin': noise(3 * MIB) }))
-  const bob = await joined(t, alice, MIB)
+  const carol = await joined(t, alice, 'carol', 0)
+  await eventually(() => isHere(carol, 'big'), 'carol copies nothing')
+  const bob = await startDatasetNode(t, {
+    genesis: alice.genesis,
+    settings: { quotaBytes: MIB, freeBytesMin: 0 },
+  })
+  await bob.network.dial(carol.network.addresses())
+  const asked = asksOf(bob)
+  let askedAtFirst: number | undefined
+  bob.datasets.onEvent(({ type }) => {
+    if (type === 'fetch-failed') askedAtFirst ??= asked.length
+  })
+  await admitted(alice, bob, 'bob')
   const failed = () => bob.events.find((event) => event.type === 'fetch-failed' && event.dataset === 'big')
   await eventually(() => failed() !== undefined, 'bob does not mind his quota')
   const failure = failed()
   assert(failure?.type === 'fetch-failed')
   assert.deepEqual([failure.code, failure.nextAttemptMs >= 60_000], ['QUOTA_EXCEEDED', true])
   assert.match(failure.reason, /of the 1048576 bytes.*datasets\.quotaBytes/)
+  assert.equal(askedAtFirst, 1, 'others were asked for what does not fit')
   await alice.datasets.importDirectory('little', await directoryOf(t, { 'a.txt': 'a' }))
-  const here = () => bob.datasets.list().find(({ name }) => name === 'little')?.replicated === true
-  await eventually(here, 'other datasets wait for the one that is full')
+  await eventually(() => isHere(bob, 'little'), 'other datasets wait for the one that is full')
   const told = bob.events.filter(({ type }) => type === 'quota-exceeded')
   assert.equal(told.length, 1)
   const quarantines = () => readdir(join(bob.directory, 'datasets', '.quarantine'))

@@ -122,6 +122,7 @@ test('that there is no room is told once, and again when there had been some', a
   await larger.take(50)
   await assert.rejects(larger.take(100), { code: 'QUOTA_EXCEEDED' })
   larger.settle()
+  await assert.rejects((await accounts.claim('air')).take(100), { code: 'QUOTA_EXCEEDED' })
   assert.equal(events.length, 1)
   accounts.changed('air')
   const claim = await accounts.claim('air')
