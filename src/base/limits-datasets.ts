@@ -40,7 +40,7 @@ export const pathNameBytesMax = 255
 export const treeEntriesMax = 1_000_000
 /** A file that is read as a whole into memory; larger ones are written straight to the disk. */
 export const blobBytesMax = 256 * MIB
-/** Packs that isomorphic-git makes or indexes, which it does in memory. */
+/** Packs that a node without git makes or takes; one that is taken is held in memory until it is taken apart. */
 export const packInMemoryBytesMax = 256 * MIB
 /** What one fetch may hold once it is unpacked: a pack of zeros is a thousand times smaller than its files. */
 export const unpackedBytesMax = 64 * 1024 * MIB

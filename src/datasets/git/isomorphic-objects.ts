@@ -122,10 +122,7 @@ export class ObjectReader {
   }
 }
 
-/**
- * Stores an object as a loose one. isomorphic-git would write it under its name at once, and a node killed halfway
- * would keep a torn object for ever; here the name comes last.
- */
+/** Stores an object as a loose one. Its name comes last: a node killed halfway must not keep a torn one for ever. */
 export async function writeLoose(gitdir: string, type: ObjectType, bytes: Uint8Array): Promise<string> {
   const oid = objectId(type, bytes)
   const directory = join(gitdir, 'objects', oid.slice(0, 2))

@@ -7,7 +7,7 @@ import { referred } from './object-links.ts'
 import { writePack } from './pack-writer.ts'
 import { looseFiles } from './repository-size.ts'
 
-/** Makes packs of whole objects, no larger than isomorphic-git can read them. */
+/** Makes packs of whole objects, no larger than nodes without git take from each other. */
 export class IsomorphicPacker implements Packer {
   readonly #path: string
   readonly branches: Packer['branches']
