@@ -85,6 +85,7 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
 
   dataset
     .command('show <name>')
+    .alias('get')
     .description(
       'show one dataset: policy, copies, members and their branches, what it takes here, what is odd',
     )

@@ -3,15 +3,18 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { LocalCopyView } from '../../src/api/dataset-views.ts'
-import { directoryOf } from '../support/dataset-node.ts'
+import { directoryOf, noise } from '../support/dataset-node.ts'
 import { type Person, startPerson } from '../support/dataset-people.ts'
 import { eventually } from '../support/eventually.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 /** Alice, who founds, and bob, who copies what he chooses. */
-async function laboratory(t: TestContext): Promise<[alice: Person, bob: Person]> {
+async function laboratory(
+  t: TestContext,
+  bobs: { quotaBytes?: number } = {},
+): Promise<[alice: Person, bob: Person]> {
   const alice = await startPerson(t, 'alice')
-  const bob = await startPerson(t, 'bob', { datasets: { follow: 'chosen' } })
+  const bob = await startPerson(t, 'bob', { datasets: { follow: 'chosen', ...bobs } })
   await alice.node.createFederation({ name: 'lab' })
   const { token } = await alice.told<{ token: string }>('federation', 'invite')
   await bob.told('federation', 'join', token)
@@ -147,8 +150,8 @@ test('what must not leave is told apart, and the others learn why they get nothi
   await eventually(free, 'bob never got what is shared now')
 })
 
-test('a branch that was wrong is reset for everybody, with the reason', async (t) => {
-  const [alice, bob] = await laboratory(t)
+test('a branch that was wrong is reset for everybody, and what does not fit is told as such', async (t) => {
+  const [alice, bob] = await laboratory(t, { quotaBytes: 200_000 })
   const first = await directoryOf(t, { 'a.csv': '1\n' })
   await alice.told('dataset', 'import', first, '--name', 'data')
   const good = (await alice.show('data')).truth as string
@@ -181,5 +184,14 @@ test('a branch that was wrong is reset for everybody, with the reason', async (t
   assert.match(
     (await bob.type('dataset', 'show', 'data')).stdout,
     /rewritten: alice moved import-alice from .*: wrong unit/,
+  )
+
+  await alice.told('dataset', 'import', await directoryOf(t, { 'a.bin': noise(400_000) }), '--name', 'big')
+  await hears(bob, 'big', 'big')
+  const full = await bob.type('dataset', 'fetch', 'big')
+  assert.equal(full.exit, 7, full.stderr)
+  assert.match(
+    full.stdout,
+    /^0 branches of big came, 1 did not:\n\n.*\nimport-alice +alice +[0-9a-f]{10} .*QUOTA_EXCEEDED/m,
   )
 })
