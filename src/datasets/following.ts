@@ -1,5 +1,5 @@
 /**
- * Which datasets a node copies (protocols/dataset-heads.md, §6). Everything here is pure; followed.ts asks it.
+ * Which datasets a node copies (protocols/dataset-heads.md §5). Everything here is pure; followed.ts asks it.
  */
 import { createHash } from 'node:crypto'
 import type { Policy } from './policies.ts'

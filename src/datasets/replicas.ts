@@ -1,4 +1,4 @@
-/** What members say that they hold of a dataset (protocols/dataset-heads.md, §7). */
+/** What members say that they hold of a dataset (protocols/dataset-heads.md §6). */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Members } from '../federation/members.ts'
