@@ -171,7 +171,7 @@ export class Foundings {
           ...(replicas === undefined ? {} : { replicas }),
         })
       } catch (error) {
-        if (known.get(name)?.id !== id) {
+        if (!known.isWritten(name, id)) {
           await shelf.remove(place)
           await known.abandon(name)
         }

@@ -87,7 +87,9 @@ export class KnownDatasets {
     for await (const [place, row] of this.#copyTable.iterator()) this.#copies.set(place, row)
   }
 
+  /** Undefined as well while this node founds a dataset of that name: what lies in its place is nobody's yet. */
   get(name: string): Known | undefined {
+    if (this.#founding.has(name)) return undefined
     const { self, records } = this.#parts
     const local = this.#local.get(name)
     if (local !== undefined) {
@@ -132,10 +134,6 @@ export class KnownDatasets {
 
   isLocal(name: string): boolean {
     return this.#founding.get(name) ?? this.#local.has(name)
-  }
-
-  isFounding(name: string): boolean {
-    return this.#founding.has(name)
   }
 
   /** What members claim of a shared name, the claim that is shown first; what was deleted with it included. */
@@ -204,13 +202,21 @@ export class KnownDatasets {
     const { founding, ...row } = this.#copies.get(place) as CopyRow
     await this.setCopy(place, row)
     this.#founding.delete(name)
+    this.#tell(name)
+  }
+
+  /** Whether the record of a dataset that is being founded is there already. */
+  isWritten(name: string, id: string): boolean {
+    if (this.isLocal(name)) return this.#local.get(name)?.id === id
+    return this.claims(name).some((claim) => claim.id === id)
   }
 
   /** Forgets a founding that did not come to its end. */
   async abandon(name: string): Promise<void> {
     const place = placeOf(name, this.isLocal(name))
-    this.#founding.delete(name)
     if (this.#copies.get(place)?.founding === true) await this.forgetCopy(place)
+    this.#founding.delete(name)
+    this.#tell(name)
   }
 
   async write(name: string, record: DatasetRecord): Promise<void> {

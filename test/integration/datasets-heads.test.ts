@@ -266,3 +266,23 @@ test('a commit that is here is adopted on an own branch, forward only, and annou
   await quarantine.discard()
   await assert.rejects(alice.datasets.quarantine('nothing'), coded('DATASET_NOT_FOUND'))
 })
+
+test('a name that another member takes while a long import is at work is that member’s, and its copy is whole', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob')
+  // An import that goes on until it is let go on.
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  async function* stuck(): AsyncGenerator<Uint8Array> {
+    await gate
+    yield new TextEncoder().encode('no bundle')
+  }
+  const importing = assert.rejects(bob.datasets.importBundle('data', stuck()), coded('INVALID_INPUT'))
+  await assert.rejects(bob.datasets.add('data'), coded('ALREADY_EXISTS'))
+  const { id } = await alice.datasets.importDirectory('data', await directoryOf(t, { from: 'alice' }))
+  await eventually(() => bob.registry.get('/dataset/data') !== undefined, 'bob never heard of it')
+  assert.equal(bob.datasets.find('data'), undefined)
+  open()
+  await importing
+  await eventually(() => bob.datasets.list()[0]?.replicated === true, 'bob never copied it')
+  assert.equal((await bob.datasets.show('data')).id, id)
+})
