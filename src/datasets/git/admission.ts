@@ -80,11 +80,29 @@ export class TreeShapes {
   }
 }
 
+/** The way to a directory, from the last name to the first. */
+interface Above {
+  readonly depth: number
+  readonly name: string
+  readonly above: Above | undefined
+}
+
+const TOP: Above = { depth: 0, name: '', above: undefined }
+const inside = (above: Above, name: string): Above => ({ depth: above.depth + 1, name, above })
+
+function pathOf(way: Above): string {
+  const names: string[] = []
+  for (let at: Above | undefined = way; at !== undefined && at !== TOP; at = at.above) names.unshift(at.name)
+  return names.join('/')
+}
+
 export class Admission {
   readonly #bounds: AdmissionBounds
   readonly #known: TreeShapes
   readonly #open = new Map<string, OpenShape>()
   readonly #shapes = new Map<string, Shape>()
+  /** Directories that others lead to, each once, until `needed` has looked at them. */
+  readonly #named = new Set<string>()
   #objects = 0
   #bytes = 0
 
@@ -121,8 +139,10 @@ export class Admission {
     try {
       scanTree(oid, bytes, (mode, start, end) => {
         if (mode === '40000') {
+          const inner = oidBehind(bytes, end)
+          this.#named.add(inner)
           subtrees.push({
-            oid: oidBehind(bytes, end),
+            oid: inner,
             name: nameOf(bytes, start, end),
             nameBytes: end - start,
           })
@@ -143,17 +163,16 @@ export class Admission {
 
   /** Directories that those told of lead to and that are not known yet: they have to be here already. */
   needed(): string[] {
-    const found = new Set<string>()
-    for (const { subtrees } of this.#open.values()) {
-      for (const { oid } of subtrees) {
-        if (this.#open.has(oid) || this.#shapes.has(oid)) continue
-        const known = this.#known.get(oid)
-        // Taken over at once: it may be forgotten by the time that it is needed.
-        if (known === undefined) found.add(oid)
-        else this.#shapes.set(oid, known)
-      }
+    const found: string[] = []
+    for (const oid of this.#named) {
+      if (this.#open.has(oid) || this.#shapes.has(oid)) continue
+      const known = this.#known.get(oid)
+      // Taken over at once: it may be forgotten by the time that it is needed.
+      if (known === undefined) found.push(oid)
+      else this.#shapes.set(oid, known)
     }
-    return [...found]
+    this.#named.clear()
+    return found
   }
 
   /**
@@ -162,33 +181,39 @@ export class Admission {
    * @throws NodeError PATH_UNSAFE naming the path.
    */
   shapes(): void {
-    for (const oid of this.#open.keys()) this.#shape(oid, [])
+    for (const oid of this.#open.keys()) this.#shape(oid, TOP)
     for (const [oid, shape] of this.#shapes) this.#known.set(oid, shape)
   }
 
-  #shape(oid: string, above: readonly string[]): Shape {
+  #shape(oid: string, above: Above): Shape {
     const known = this.#shapes.get(oid)
     if (known !== undefined) return known
     const open = this.#open.get(oid)
     if (open === undefined) throw rejected(`The directory ${oid} is needed and did not come`, { oid })
-    if (above.length >= pathDepthMax) {
-      throw unsafePath(above.join('/'), `is deeper than ${pathDepthMax} directories`)
+    if (above.depth >= pathDepthMax) {
+      throw unsafePath(pathOf(above), `is deeper than ${pathDepthMax} directories`)
     }
     let [depth, pathBytes, files] = [open.files > 0 ? 1 : 0, open.nameBytes, open.files]
     for (const subtree of open.subtrees) {
-      const path = [...above, subtree.name]
-      const below = this.#shape(subtree.oid, path)
+      // A directory is told of by many others as a rule, and its way there is needed only if it is at fault.
+      const below = this.#shapes.get(subtree.oid) ?? this.#shape(subtree.oid, inside(above, subtree.name))
       depth = Math.max(depth, 1 + below.depth)
       pathBytes = Math.max(pathBytes, subtree.nameBytes + (below.pathBytes > 0 ? 1 + below.pathBytes : 0))
       files += below.files
       if (depth > pathDepthMax) {
-        throw unsafePath(path.join('/'), `leads deeper than ${pathDepthMax} directories`)
+        throw unsafePath(pathOf(inside(above, subtree.name)), `leads deeper than ${pathDepthMax} directories`)
       }
       if (pathBytes > pathBytesMax) {
-        throw unsafePath(path.join('/'), `leads to a path of more than ${pathBytesMax} bytes`)
+        throw unsafePath(
+          pathOf(inside(above, subtree.name)),
+          `leads to a path of more than ${pathBytesMax} bytes`,
+        )
       }
       if (files > treeEntriesMax) {
-        throw unsafePath(path.join('/'), `is in a tree of more than ${treeEntriesMax} files`)
+        throw unsafePath(
+          pathOf(inside(above, subtree.name)),
+          `is in a tree of more than ${treeEntriesMax} files`,
+        )
       }
     }
     const shape = { depth, pathBytes, files }
