@@ -73,7 +73,7 @@ function fetchedText(out: Output, name: string, { dataset, came, missing }: Fetc
     ...missing.map(({ branch, member, commit, code, reason }) => {
       const why =
         reason === undefined
-          ? 'its member is not to be followed there; "maoctl dataset show" tells more'
+          ? 'refused: it goes back, or leaves its own history, and was not reset'
           : `${reason} (${code})`
       return [branch, member, shortId(commit), why]
     }),
