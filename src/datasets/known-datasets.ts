@@ -66,6 +66,8 @@ export class KnownDatasets {
   readonly #localTable: Table<LocalRecord>
   readonly #copyTable: Table<CopyRow>
   readonly #local = new Map<string, LocalRecord>()
+  /** By the bytes that they were read from. */
+  readonly #records = new WeakMap<Uint8Array, SharedRecord | undefined>()
   /** By place, see `placeOf`. */
   readonly #copies = new Map<string, CopyRow>()
   /** Names that are being founded, and whether as local-only. */
@@ -90,15 +92,15 @@ export class KnownDatasets {
   /** Undefined as well while this node founds a dataset of that name: what lies in its place is nobody's yet. */
   get(name: string): Known | undefined {
     if (this.#founding.has(name)) return undefined
-    const { self, records } = this.#parts
+    const { self, registry } = this.#parts
     const local = this.#local.get(name)
     if (local !== undefined) {
       const own = { policy: 'local-only', promisedBy: self, owner: self } as const
       return { name, id: idOf(name, local), record: local, foundedMs: 0, ...own }
     }
-    const item = records.get(name)
-    if (item === undefined) return undefined
-    const { value: record, entry } = item
+    const entry = registry.get(DATASET_PREFIX + name)
+    const record = entry && this.#read(entry.value)
+    if (entry === undefined || record === undefined) return undefined
     const shown = { policy: record.policy, author: entry.author }
     const [id, claims, row] = [idOf(name, record), this.claims(name), this.#copies.get(name)]
     const ids = claims.map((claim) => claim.id)
@@ -140,14 +142,20 @@ export class KnownDatasets {
   claims(name: string): Claimed[] {
     const claimed: Claimed[] = []
     for (const { value, author, sinceMs } of this.#parts.registry.claims(DATASET_PREFIX + name)) {
-      const parsed = datasetSchema.safeParse(decodeJson(value))
-      if (!parsed.success) continue
-      const { policy, initial, seed } = parsed.data
-      const id = idOf(name, parsed.data)
+      const record = this.#read(value)
+      if (record === undefined) continue
+      const { policy, initial, seed } = record
+      const id = idOf(name, record)
       const isFounder = seed !== undefined && id === datasetId(author, seed)
       claimed.push({ id, author, policy, initial, sinceMs, isFounder })
     }
     return claimed
+  }
+
+  /** Datasets are asked for many times between two changes of their records. */
+  #read(value: Uint8Array): SharedRecord | undefined {
+    if (!this.#records.has(value)) this.#records.set(value, datasetSchema.safeParse(decodeJson(value)).data)
+    return this.#records.get(value)
   }
 
   /** What was founded with, of all who claim the name; the chosen one first. */
