@@ -204,8 +204,8 @@ export class Shelf {
     const dataset = place.slice(place.lastIndexOf('/') + 1)
     const isOpen = this.#kept.has(place)
     try {
-      if (isOpen) await this.#custodian?.leave(dataset)
-      await withDeadline(use.close(), removalWaitMs, 'What uses this copy')
+      const left = isOpen ? this.#custodian?.leave(dataset) : undefined
+      await withDeadline(Promise.all([left, use.close()]), removalWaitMs, 'What uses this copy')
       if (await exists(this.#pathOf(place))) {
         await mkdir(dirname(to), { recursive: true, mode: 0o700 })
         await rename(this.#pathOf(place), to)
