@@ -5,6 +5,7 @@
 import type { Writable } from 'node:stream'
 import { NodeError } from '../../base/errors.ts'
 import { packBytesMax, SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
+import { KIB } from '../../base/units.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
 import { namesRefused } from './fsck-words.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
@@ -13,6 +14,8 @@ import { meterPack } from './pack-meter.ts'
 /** What index-pack says once it is done; anything behind it are bytes beyond the pack's end, which it hands back. */
 const PACK_KEPT = /^pack\t[0-9a-f]{40}\n$/
 const SAID_BYTES_MAX = 200
+/** What may wait for index-pack to read it. */
+const PACK_BYTES_AHEAD = 512 * KIB
 
 /** Serves one fetch. A refusal by upload-pack reaches the other side as git's own message. */
 export async function serveUploadPack(
@@ -71,7 +74,8 @@ export async function indexPack(
     for await (const chunk of meterPack(pack, bytesMax)) {
       // A git that has ended reads no more; why it ended is told by its exit.
       if (child.stdin.destroyed) break
-      if (!child.stdin.write(chunk)) await roomIn(child.stdin)
+      gathered(child.stdin).write(chunk)
+      if (child.stdin.writableLength > PACK_BYTES_AHEAD) await roomIn(child.stdin)
     }
     child.stdin.end()
     const { code, stderr } = await child.ended
@@ -93,6 +97,15 @@ export async function pourInto(sink: Writable, stream: ByteStream): Promise<void
     if (!sink.write(chunk)) await roomIn(sink)
   }
   sink.end()
+}
+
+/** The sink, which hands on in one piece what is written to it in one turn: git's side band cuts a pack into crumbs. */
+function gathered(sink: Writable): Writable {
+  if (sink.writableCorked === 0) {
+    sink.cork()
+    process.nextTick(() => sink.uncork())
+  }
+  return sink
 }
 
 function roomIn(sink: Writable): Promise<void> {
