@@ -56,6 +56,8 @@ export function scanTree(oid: string, bytes: Buffer, onEntry: OnEntry): void {
 }
 
 export function nameOf(bytes: Buffer, start: number, end: number): string {
+  // ASCII is UTF-8, and most names are; a decoder costs far more for a few bytes.
+  if (isAscii(bytes, start, end)) return bytes.toString('latin1', start, end)
   try {
     return utf8.decode(bytes.subarray(start, end))
   } catch {
@@ -70,10 +72,19 @@ export function oidBehind(bytes: Buffer, nameEnd: number): string {
 
 function modeAt(bytes: Buffer, at: number): EntryMode | undefined {
   for (const mode of MODES) {
-    if (bytes[at + mode.length] === SPACE && bytes.toString('latin1', at, at + mode.length) === mode)
-      return mode
+    if (bytes[at + mode.length] === SPACE && reads(bytes, at, mode)) return mode
   }
   return undefined
+}
+
+function reads(bytes: Buffer, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (bytes[at + i] !== text.charCodeAt(i)) return false
+  return true
+}
+
+function isAscii(bytes: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i += 1) if ((bytes[i] as number) > 0x7f) return false
+  return true
 }
 
 /** True for a name that can break no rule; of any other it says nothing. */
