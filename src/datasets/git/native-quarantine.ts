@@ -60,8 +60,9 @@ export class NativeQuarantine implements Quarantine {
     const ended = new AbortController()
     const both = AbortSignal.any([signal, ended.signal])
     // Side by side, since each is mostly a process of its own; both have ended before anything is moved or removed.
+    const isWalked = !this.#connected && (await hasObjects(this.#path))
     const checks = [this.#judge(wants, both)]
-    if (!this.#connected && (await hasObjects(this.#path))) checks.push(this.#checkConnected(wants, both))
+    if (isWalked) checks.push(this.#checkConnected(wants, both))
     for (const check of checks) check.catch((error: unknown) => ended.abort(error))
     await Promise.allSettled(checks)
     await Promise.all(checks)
