@@ -15,12 +15,12 @@ import {
 const oid = (digit: string) => digit.repeat(40)
 
 const ID = 'd'.repeat(32)
-const valueOf = (head: unknown) => new TextEncoder().encode(JSON.stringify(head))
+const bytesOf = (head: unknown) => new TextEncoder().encode(JSON.stringify(head))
 
 test('a head names its dataset, its predecessor and its place, and keeps the other branches', () => {
   const first = nextHead(undefined, ID, 0, { branches: { 'a-alice': oid('1') } })
   assert.deepEqual(first, { dataset: ID, sequence: 1, branches: { 'a-alice': oid('1') }, previous: null })
-  const value = valueOf(first)
+  const value = bytesOf(first)
   const second = nextHead({ head: first, value }, ID, 1, { branches: { 'b-alice': oid('2') } })
   assert.deepEqual(second.branches, { 'a-alice': oid('1'), 'b-alice': oid('2') })
   assert.deepEqual([second.sequence, second.previous], [2, headHash(value)])
@@ -32,7 +32,9 @@ test('a head keeps the last reset of each branch, and no word on size or truth t
   const reset = { count: 1, from: oid('1'), to: oid('2'), reason: 'wrong column' }
   const [branches, size] = [{ 'a-alice': oid('2') }, { bytes: 9, files: 1 }]
   const first = nextHead(undefined, ID, 3, { branches, resets: { 'a-alice': reset }, truth: oid('2'), size })
-  const second = nextHead({ head: first, value: valueOf(first) }, ID, 4, { branches: { 'b-alice': oid('3') } })
+  const second = nextHead({ head: first, value: bytesOf(first) }, ID, 4, {
+    branches: { 'b-alice': oid('3') },
+  })
   assert.deepEqual(second.resets, { 'a-alice': reset })
   assert.deepEqual([second.truth, second.size], [undefined, undefined])
 })
