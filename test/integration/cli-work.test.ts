@@ -94,7 +94,10 @@ test('from a directory to a certified truth by typed commands', { timeout: 240_0
     shown.branches.map(({ branch }) => branch),
     ['count-alice'],
   )
-  assert.match((await maoctl(['--data', data, 'dataset', 'list'])).stdout, /^counts +shared +[0-9a-f]{10} +1 .*yes: follows all/m)
+  assert.match(
+    (await maoctl(['--data', data, 'dataset', 'list'])).stdout,
+    /^counts +shared +[0-9a-f]{10} +1 .*yes: follows all/m,
+  )
   assert.match((await maoctl(['--data', data, 'dataset', 'log', 'counts'])).stdout, /MAO consensus/)
 })
 
