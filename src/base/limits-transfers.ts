@@ -5,6 +5,11 @@ import { KIB, MINUTE_MS, SECOND_MS } from './units.ts'
 export const fetchPreparationMaxMs = 10 * MINUTE_MS
 /** A word meanwhile, so that a stream on which nothing else moves is not taken for dead. */
 export const fetchAliveIntervalMs = 5 * SECOND_MS
+/** Such words that one wait listens to. */
+export const fetchAliveWordsMax = 1_000
+/** What is still heard of a peer that was refused, until it hangs up: its bytes, and how long. */
+export const refusedBytesMax = 64 * KIB
+export const refusedPartingMs = 2 * SECOND_MS
 /**
  * The least that has to move in each window of waiting for the other side, about 8 KiB/s: below it a member is not slow
  * but in the way.

@@ -222,6 +222,7 @@ export async function startRooms(
   await running.start('records', settling)
   const server = new PackServer({
     ...{ streams, log, repository: (name) => shelf.open(name) },
+    isMember: (peer) => members.isMember(peer),
     mayRead: (peer, name) => mayRead(known, members.isMember(peer), name),
     onChange: (changed) => {
       const unwatch = [members.onChange(changed), known.watch(changed)]
@@ -231,8 +232,8 @@ export async function startRooms(
     },
   })
   await running.start('pack server', server)
-  await running.start('replicator', replicator)
   await running.start('followed datasets', followed)
+  await running.start('replicator', replicator)
   await running.start('upstreams', upstreams)
 }
 

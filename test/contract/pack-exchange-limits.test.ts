@@ -43,7 +43,8 @@ async function commitOf(
 
 async function serving(t: TestContext, repository: PackRepository, more: Partial<PackServerParts> = {}) {
   const exchange = new StreamExchange()
-  const parts = { streams: exchange.of('server'), mayRead: () => true, log: silentLogger }
+  const always = { isMember: () => true, mayRead: () => true }
+  const parts = { streams: exchange.of('server'), ...always, log: silentLogger }
   const server = new PackServer({ ...parts, repository: async () => repository, ...more })
   await server.start()
   t.after(() => server.stop())

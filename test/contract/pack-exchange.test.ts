@@ -42,6 +42,7 @@ async function twoNodes(t: TestContext, server: BackendKind, client: BackendKind
   const allowed = new Set(['client'])
   const serving = new PackServer({
     streams: exchange.of('server'),
+    isMember: (peer) => allowed.has(peer),
     mayRead: (peer, dataset) => allowed.has(peer) && dataset === 'data',
     repository: async () => from,
     log: silentLogger,

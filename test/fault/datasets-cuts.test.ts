@@ -95,6 +95,7 @@ async function serve(network: Network, repository: PackRepository) {
           ),
         ),
     },
+    isMember: () => true,
     mayRead: () => true,
     repository: async () => repository,
     log: silentLogger,

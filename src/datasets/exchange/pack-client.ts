@@ -1,5 +1,11 @@
 import { messageOf, NodeError } from '../../base/errors.ts'
-import { fetchHavesMax, fetchPreparationMaxMs, fetchTimeoutMs, SECOND_MS } from '../../base/limits.ts'
+import {
+  fetchAliveWordsMax,
+  fetchHavesMax,
+  fetchPreparationMaxMs,
+  fetchTimeoutMs,
+  SECOND_MS,
+} from '../../base/limits.ts'
 import { withDeadline } from '../../base/wait.ts'
 import type { Streams } from '../../network/network.ts'
 import { fetchRequest, readAdvertisement, readPack } from '../git/fetch-dialogue.ts'
@@ -123,7 +129,7 @@ async function askPack(
   await talk.say({ wants, haves: known })
   await stream.closeWrite()
   // The other side may have to walk a long history before the first byte.
-  await talk.hear(packSchema, fetchPreparationMaxMs)
+  await talk.hear(packSchema, { deadlineMs: fetchPreparationMaxMs, wordsMax: fetchAliveWordsMax })
   return chunksOf(talk.rest())
 }
 

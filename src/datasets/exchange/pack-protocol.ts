@@ -3,8 +3,15 @@
  * schema, on a stream whose rest belongs to the dialect that they agree on.
  */
 import { z } from 'zod'
-import { type ErrorCode, NodeError } from '../../base/errors.ts'
-import { branchesPerHeadMax, dialTimeoutMs, fetchHavesMax, fetchLineBytesMax } from '../../base/limits.ts'
+import { type ErrorCode, isNodeError, NodeError } from '../../base/errors.ts'
+import {
+  branchesPerHeadMax,
+  dialTimeoutMs,
+  fetchHavesMax,
+  fetchLineBytesMax,
+  refusedBytesMax,
+  refusedPartingMs,
+} from '../../base/limits.ts'
 import { nameSchema } from '../../base/names.ts'
 import { strangersWords } from '../../base/strangers-words.ts'
 import { withDeadline } from '../../base/wait.ts'
@@ -60,7 +67,7 @@ export class Conversation {
     await this.#stream.write(Buffer.from('\n'))
   }
 
-  /** Tells the other side why it gets nothing. */
+  /** Tells the other side why it gets nothing, and parts from it. */
   async refuse(error: unknown): Promise<void> {
     const known = error instanceof NodeError && SHARED_CODES.includes(error.code)
     // What went wrong inside is for our log, not for a peer.
@@ -69,16 +76,40 @@ export class Conversation {
       : { code: 'GIT_FAILED', message: 'failed' }
     await this.say({ error: shown })
     await this.#stream.closeWrite()
+    await this.#part()
+  }
+
+  /** A cut at once might overtake the words; but whoever talks on instead of hanging up is not listened to. */
+  async #part(): Promise<void> {
+    const ends = async () => {
+      let bytes = 0
+      for (let chunk = await this.#stream.read(); chunk !== undefined; chunk = await this.#stream.read()) {
+        bytes += chunk.length
+        if (bytes > refusedBytesMax) throw new NodeError('TOO_LARGE', 'Nothing follows a refusal')
+      }
+    }
+    try {
+      await withDeadline(ends(), refusedPartingMs, 'The end of a refused stream')
+    } catch {
+      this.#stream.abort(new Error('The other side was refused'))
+    }
   }
 
   /**
-   * The next line, in its schema.
+   * The next line, in its schema. At the deadline the stream is cut, so that nothing is read on behind it.
    *
+   * @param wordsMax empty lines that may come before it, each to say that the other side is at work.
    * @throws NodeError with the code of the other side's refusal, INVALID_INPUT when it says something else, TIMED_OUT.
    */
-  async hear<T>(schema: z.ZodType<T>, deadlineMs: number = dialTimeoutMs): Promise<T> {
+  async hear<T>(
+    schema: z.ZodType<T>,
+    { deadlineMs = dialTimeoutMs, wordsMax = 0 }: { deadlineMs?: number; wordsMax?: number } = {},
+  ): Promise<T> {
     const what = `The next word of ${this.#stream.peer}`
-    const line = await withDeadline(this.#line(), deadlineMs, what)
+    const line = await withDeadline(this.#line(wordsMax), deadlineMs, what).catch((error: unknown) => {
+      if (isNodeError(error, 'TIMED_OUT')) this.#stream.abort(error)
+      throw error
+    })
     const value = parseJson(line ?? '')
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
@@ -102,11 +133,12 @@ export class Conversation {
   }
 
   /** The next line that says something: empty ones only show that the other side is at work. */
-  async #line(): Promise<string | undefined> {
-    for (;;) {
+  async #line(wordsMax: number): Promise<string | undefined> {
+    for (let words = 0; words < wordsMax; words += 1) {
       const line = await this.reader.line(fetchLineBytesMax)
       if (line !== '') return line
     }
+    return this.reader.line(fetchLineBytesMax)
   }
 
   #refusal({ code, message }: { code: string; message: string }): NodeError {

@@ -15,6 +15,8 @@ import { askSchema, Conversation, helloSchema, PACK_PROTOCOL } from './pack-prot
 
 export interface PackServerParts {
   readonly streams: Pick<Streams, 'handle'>
+  /** Whether a peer may ask at all; who may not is not even listened to. */
+  readonly isMember: (peer: string) => boolean
   /** Whether a peer may have a dataset at all, or throws why not; asked before a byte of it is read. */
   readonly mayRead: (peer: string, dataset: string) => boolean
   /** Hears that the answers of `mayRead` may have changed. @returns how to stop hearing. */
@@ -64,6 +66,7 @@ export class PackServer implements Startable {
     const talk = new Conversation(stream)
     let dataset: string | undefined
     try {
+      if (!this.#parts.isMember(stream.peer)) throw forbidden(stream.peer)
       const hello = await talk.hear(helloSchema)
       dataset = hello.dataset
       const repository = await this.#admit(stream.peer, dataset)
@@ -90,8 +93,7 @@ export class PackServer implements Startable {
   }
 
   #demand(peer: string, dataset: string): void {
-    if (this.#parts.mayRead(peer, dataset)) return
-    throw new NodeError('FORBIDDEN', `You may not have the dataset ${dataset}`, { peer, dataset })
+    if (!this.#parts.mayRead(peer, dataset)) throw forbidden(peer)
   }
 
   /** [MUST] Who may no longer have a dataset gets no more of it (dataset-fetch.md D1). */
@@ -162,12 +164,19 @@ export class PackServer implements Startable {
     signal.addEventListener('abort', cut, { once: true })
     stream.watch('write')
     try {
+      // What has changed while the repository was being opened was told to nobody.
+      this.#demand(peer, dataset)
       await serve(signal)
     } finally {
       signal.removeEventListener('abort', cut)
       this.#transfers.delete(transfer)
     }
   }
+}
+
+/** The same words for everybody who may not, whatever there is (dataset-fetch.md D1). */
+function forbidden(peer: string): NodeError {
+  return new NodeError('FORBIDDEN', 'You may not have this dataset', { peer })
 }
 
 /** Says that we are at work for as long as something takes, so that the stream is not taken for dead. */

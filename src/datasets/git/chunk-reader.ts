@@ -15,24 +15,28 @@ export class ChunkReader {
    * @throws NodeError TOO_LARGE above `bytesMax`, STREAM_CLOSED when the stream ends inside a line.
    */
   async line(bytesMax: number): Promise<string | undefined> {
-    let searched = 0
+    const before: Buffer[] = []
+    let bytes = 0
     for (;;) {
-      const end = this.#rest.indexOf(0x0a, searched)
-      if (end > bytesMax || (end === -1 && this.#rest.length > bytesMax)) {
-        throw new NodeError('TOO_LARGE', `A line has at most ${bytesMax} bytes`)
-      }
+      const end = this.#rest.indexOf(0x0a)
+      const piece = end === -1 ? this.#rest : this.#rest.subarray(0, end)
+      bytes += piece.length
+      if (bytes > bytesMax) throw new NodeError('TOO_LARGE', `A line has at most ${bytesMax} bytes`)
       if (end !== -1) {
-        const line = this.#rest.toString('utf8', 0, end)
         this.#rest = this.#rest.subarray(end + 1)
-        return line
+        return before.length === 0
+          ? piece.toString('utf8')
+          : Buffer.concat([...before, piece]).toString('utf8')
       }
-      searched = this.#rest.length
+      // Put together once, at its end: a line may come byte by byte.
+      if (piece.length > 0) before.push(piece)
+      this.#rest = Buffer.alloc(0)
       const next = await this.#source.next()
       if (next.done === true) {
-        if (this.#rest.length === 0) return undefined
+        if (bytes === 0) return undefined
         throw endedInside('a line')
       }
-      this.#rest = Buffer.concat([this.#rest, next.value])
+      this.#rest = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.length)
     }
   }
 
