@@ -3,6 +3,10 @@ import { MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** Datasets of one name, one after the other, that a record remembers. */
 export const formerIdsMax = 16
+/** Datasets of one founder that a node follows unless they are chosen: each is a repository on its disk. */
+export const datasetsPerMemberMax = 1_000
+/** Datasets that are brought in step with their records side by side; each may ask git. */
+export const datasetsSettledAtOnceMax = 16
 /** Copies of a dataset that may be asked for: no federation votes with more members. */
 export const replicasWantedMax = 64
 /** Why a branch was reset is a sentence, in a record that every member holds. */

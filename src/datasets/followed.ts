@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../base/database.ts'
 import type { Startable } from '../base/lifecycle.ts'
+import { datasetsPerMemberMax } from '../base/limits.ts'
 import type { Members } from '../federation/members.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import {
@@ -13,13 +14,14 @@ import {
   seatOf,
 } from './following.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
+import { NamesByOwner } from './names-by-owner.ts'
 import type { DatasetsSettings } from './settings.ts'
 
 export interface FollowedParts {
   readonly self: string
   readonly rule: DatasetsSettings['follow']
   readonly database: Database
-  readonly known: KnownDatasets
+  readonly known: Pick<KnownDatasets, 'get' | 'need' | 'list'>
   readonly members: Pick<Members, 'list' | 'onChange'>
   /** Peer ids of the members that are there, as far as anybody knows. */
   readonly live: () => readonly string[]
@@ -30,23 +32,34 @@ export interface FollowedParts {
   readonly onChange: (dataset: string) => void
   readonly emit: (event: DatasetEvent) => void
   readonly clock: Clock
+  /** How many datasets of one founder are followed without being chosen; `datasetsPerMemberMax` by default. */
+  readonly perMemberMax?: number
+}
+
+/** What was decided last of a name, so that a change is told. */
+interface Told {
+  readonly id: string
+  readonly owner: string
+  readonly followed: boolean
 }
 
 /** Which datasets this node copies, and why. */
 export class Followed implements Startable {
   readonly #parts: FollowedParts
   readonly #table: Table<Choice>
-  /** By id of the dataset, as all that follows. */
+  /** By id of the dataset, as the next two. */
   readonly #choices = new Map<string, Choice>()
   readonly #standings = new Map<string, Standing>()
   readonly #lines = new Map<string, readonly string[]>()
-  /** What was decided last, so that a change is told. */
-  readonly #told = new Map<string, boolean>()
+  /** By name. */
+  readonly #told = new Map<string, Told>()
+  readonly #owned: NamesByOwner
   #timer: NodeJS.Timeout | undefined
   #unwatch: (() => void) | undefined
 
   constructor(parts: FollowedParts) {
     this.#parts = parts
+    this.#owned = new NamesByOwner(parts.perMemberMax ?? datasetsPerMemberMax)
     this.#table = table(parts.database, 'dataset-follow')
   }
 
@@ -63,7 +76,7 @@ export class Followed implements Startable {
     })
     this.#timer = setInterval(() => this.look(), this.#parts.lookMs)
     this.#timer.unref()
-    for (const known of this.#parts.known.list()) this.#told.set(known.id, this.decide(known).followed)
+    this.look()
   }
 
   async stop(): Promise<void> {
@@ -73,6 +86,7 @@ export class Followed implements Startable {
     this.#lines.clear()
     this.#standings.clear()
     this.#told.clear()
+    this.#owned.clear()
   }
 
   follows(name: string): boolean {
@@ -89,7 +103,8 @@ export class Followed implements Startable {
     const inLine =
       policy === 'shared' && rule === 'all' && choice === undefined && wanted !== undefined && !isOwner
     const copies = inLine && this.#standing(known, wanted).copies
-    return decideFollow({ policy, isOwner, rule, choice, wanted, copies })
+    const isBeyond = !isOwner && this.#owned.isBeyond(owner, known.name)
+    return decideFollow({ policy, isOwner, rule, choice, wanted, copies, isBeyond })
   }
 
   /** Remembers what somebody wants of this node, and begins or ends to copy. */
@@ -97,25 +112,47 @@ export class Followed implements Startable {
     const { id } = this.#parts.known.need(name)
     this.#choices.set(id, choice)
     await this.#table.put(id, choice, DURABLE)
-    this.look()
+    this.lookAt(name)
   }
 
   /** Looks who is there, and which decisions have changed with it. */
   look(): void {
-    const { known, onChange, emit } = this.#parts
-    const present = new Set<string>()
-    for (const one of known.list()) {
-      present.add(one.id)
-      const decision = this.decide(one)
-      const before = this.#told.get(one.id)
-      this.#told.set(one.id, decision.followed)
-      if (before === undefined || before === decision.followed) continue
-      emit({ type: 'followed', dataset: one.name, ...decision })
-      onChange(one.name)
+    const all = this.#parts.known.list()
+    const present = new Set(all.map(({ name }) => name))
+    // Whose datasets they are first: a decision counts them.
+    for (const known of all) this.#owned.add(known.owner, known.name)
+    for (const known of all) this.#decideAnew(known)
+    for (const name of this.#told.keys()) if (!present.has(name)) this.lookAt(name)
+  }
+
+  /** The same for one name whose record has changed, or is gone; the work does not grow with the other datasets. */
+  lookAt(name: string): void {
+    const before = this.#told.get(name)
+    const now = this.#parts.known.get(name)
+    const moved = now === undefined ? [] : this.#owned.add(now.owner, name)
+    if (before !== undefined && before.owner !== now?.owner)
+      moved.push(...this.#owned.remove(before.owner, name))
+    if (before !== undefined && before.id !== now?.id) {
+      this.#standings.delete(before.id)
+      this.#lines.delete(before.id)
     }
-    for (const kept of [this.#standings, this.#lines, this.#told]) {
-      for (const id of kept.keys()) if (!present.has(id)) kept.delete(id)
+    if (now === undefined) this.#told.delete(name)
+    else this.#decideAnew(now)
+    for (const other of moved) {
+      const known = other === name ? undefined : this.#parts.known.get(other)
+      if (known !== undefined) this.#decideAnew(known)
     }
+  }
+
+  #decideAnew(known: Known): void {
+    const { onChange, emit } = this.#parts
+    const { name, id, owner } = known
+    const decision = this.decide(known)
+    const before = this.#told.get(name)
+    this.#told.set(name, { id, owner, followed: decision.followed })
+    if (before?.id !== id || before.followed === decision.followed) return
+    emit({ type: 'followed', dataset: name, ...decision })
+    onChange(name)
   }
 
   #standing({ id, owner }: Known, wanted: number): Standing {

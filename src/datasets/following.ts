@@ -32,6 +32,8 @@ export interface FollowQuestion {
   /** How many copies are asked for, where a number is. */
   readonly wanted: number | undefined
   readonly copies: boolean
+  /** Its founder has so many datasets that this one is not followed unless it is chosen. */
+  readonly isBeyond: boolean
 }
 
 export interface FollowDecision {
@@ -48,6 +50,7 @@ export function decideFollow({
   choice,
   wanted,
   copies,
+  isBeyond,
 }: FollowQuestion): FollowDecision {
   if (policy === 'local-only') return { followed: true, why: 'local-only' }
   if (policy === 'compute-only') {
@@ -56,6 +59,7 @@ export function decideFollow({
   if (choice !== undefined)
     return { followed: choice === 'follow', why: choice === 'follow' ? 'chosen' : 'not wanted here' }
   if (rule !== 'all') return { followed: false, why: rule === 'none' ? 'follows none' : 'not chosen' }
+  if (isBeyond) return { followed: false, why: 'its founder has more than are followed unless chosen' }
   if (wanted === undefined) return { followed: true, why: 'follows all' }
   if (isOwner) return { followed: true, why: 'founded here' }
   const replicas = wanted === 1 ? 'replica' : 'replicas'

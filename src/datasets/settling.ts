@@ -1,5 +1,6 @@
 import { messageOf } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
+import { datasetsSettledAtOnceMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Copies } from './copies.ts'
 import type { DatasetEvent } from './dataset-events.ts'
@@ -27,8 +28,9 @@ export class Settling implements Startable {
   readonly #parts: SettlingParts
   /** Id of the dataset that each name was last seen to have. */
   readonly #seen = new Map<string, string>()
+  /** Names that have changed; one that is at work already is looked at again once that is done. */
+  readonly #due = new Set<string>()
   readonly #running = new Map<string, Promise<void>>()
-  readonly #again = new Set<string>()
   #unwatch: (() => void) | undefined
 
   constructor(parts: SettlingParts) {
@@ -40,10 +42,13 @@ export class Settling implements Startable {
     if (this.#unwatch !== undefined) return
     const { known } = this.#parts
     this.#unwatch = known.watch((name) => this.#soon(name))
-    for (const { name, id } of known.list()) {
-      this.#seen.set(name, id)
-      await this.#settle(name)
+    const all = known.list()
+    for (const { name, id } of all) this.#seen.set(name, id)
+    const names = all.values()
+    const work = async () => {
+      for (const { name } of names) await this.#settle(name)
     }
+    await Promise.all(Array.from({ length: datasetsSettledAtOnceMax }, work))
     for (const place of [...known.copies().keys()]) {
       if (known.isGone(place)) await this.#parts.copies.removed(place)
     }
@@ -52,24 +57,34 @@ export class Settling implements Startable {
   async stop(): Promise<void> {
     this.#unwatch?.()
     this.#unwatch = undefined
-    this.#again.clear()
+    this.#due.clear()
     await Promise.all(this.#running.values())
     this.#seen.clear()
   }
 
   #soon(name: string): void {
     if (this.#unwatch === undefined) return
-    if (this.#running.has(name)) {
-      this.#again.add(name)
-      return
-    }
-    const running = this.#tell(name)
-      .then(() => this.#settle(name))
-      .finally(() => {
+    this.#due.add(name)
+    this.#proceed()
+  }
+
+  #proceed(): void {
+    for (const name of this.#due) {
+      if (this.#running.size >= datasetsSettledAtOnceMax) return
+      if (this.#running.has(name)) continue
+      this.#due.delete(name)
+      const running = this.#follow(name).finally(() => {
         this.#running.delete(name)
-        if (this.#again.delete(name)) this.#soon(name)
+        this.#proceed()
       })
-    this.#running.set(name, running)
+      this.#running.set(name, running)
+    }
+  }
+
+  async #follow(name: string): Promise<void> {
+    await this.#tell(name)
+    await this.#settle(name)
+    this.#parts.followed.lookAt(name)
   }
 
   async #tell(name: string): Promise<void> {
@@ -90,8 +105,8 @@ export class Settling implements Startable {
 
   /** One repository that does not open must not keep the node from its other work. */
   async #settle(name: string): Promise<void> {
-    const { known, copies, truths, own, followed, replicator, reports } = this.#parts
-    if (known.get(name) === undefined) return followed.look()
+    const { known, copies, truths, own, replicator, reports } = this.#parts
+    if (known.get(name) === undefined) return
     try {
       await copies.ready(name)
       await truths.settle(name)
@@ -100,7 +115,6 @@ export class Settling implements Startable {
     } catch (error) {
       this.#failed(name, error)
     }
-    followed.look()
     replicator.look(name)
     reports.touch(name)
   }

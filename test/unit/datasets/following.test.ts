@@ -17,6 +17,7 @@ const question: FollowQuestion = {
   choice: undefined,
   wanted: undefined,
   copies: false,
+  isBeyond: false,
 }
 
 test('what is copied follows from the policy, then from what was chosen, then from the rule', () => {
@@ -34,6 +35,13 @@ test('what is copied follows from the policy, then from what was chosen, then fr
     [{ wanted: 1, copies: true }, true, 'one of 1 wanted replica'],
     [{ wanted: 3, choice: 'follow' }, true, 'chosen'],
     [{ wanted: 3, isOwner: true }, true, 'founded here'],
+    [{ isBeyond: true }, false, 'its founder has more than are followed unless chosen'],
+    [
+      { isBeyond: true, wanted: 3, copies: true },
+      false,
+      'its founder has more than are followed unless chosen',
+    ],
+    [{ isBeyond: true, choice: 'follow' }, true, 'chosen'],
     [{ wanted: 3, copies: true, rule: 'chosen' }, false, 'not chosen'],
   ]
   for (const [change, followed, why] of cases) {
