@@ -23,5 +23,9 @@ export const equivocationsMax = 1_000
 export const equivocationsPerMemberMax = 8
 /** Heads that are remembered, one for each dataset and member, so that none is taken for new when it comes again. */
 export const headMarksMax = 200_000
+/** The same of one member, so that none takes up all of them. */
+export const headMarksPerMemberMax = 10_000
+/** Branches of one member in one dataset whose followed resets are remembered, the latest ones. */
+export const resetsRememberedMax = 256
 /** How long the removal of a copy waits for those who use it. */
 export const removalWaitMs = 10 * SECOND_MS

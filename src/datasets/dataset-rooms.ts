@@ -21,7 +21,7 @@ import { Foundings } from './foundings.ts'
 import type { PackRepository, Quarantine } from './git/repository.ts'
 import { GroundTruths } from './ground-truths.ts'
 import { HeadMarks } from './head-marks.ts'
-import { HeadWatch } from './head-watch.ts'
+import { HEADS_PREFIX, HeadWatch } from './head-watch.ts'
 import type { HeadRecord } from './heads.ts'
 import type { KnownDatasets } from './known-datasets.ts'
 import { Obtaining } from './obtaining.ts'
@@ -142,8 +142,8 @@ export async function startRooms(
   const shelf = new Shelf(directory, await chooseBackend(parts.backend), upkeep.guard)
   running.push('repositories', () => shelf.close())
   await shelf.tidy()
-  const [marks, equivocations] = [new HeadMarks(database), new Equivocations(database)]
-  await marks.load()
+  const [marks, equivocations] = [new HeadMarks({ database, self }), new Equivocations(database)]
+  await marks.load((name) => heads.get(name) === undefined && registry.knows(HEADS_PREFIX + name))
   await equivocations.load()
   const copies = new Copies({ known, disk: shelf, forget: (id) => marks.forget(id) })
   shelf.useFor(copies, upkeep)
@@ -154,6 +154,13 @@ export async function startRooms(
     'evidence',
     registry.onEvidence((record) => {
       watch.contradicted(record).catch((error: unknown) => log.error({ error }, 'a proof was not kept'))
+    }),
+  )
+  running.push(
+    'heads that are taken back',
+    heads.watch((name, item) => {
+      if (item === undefined)
+        watch.gone(name).catch((error: unknown) => log.error({ error }, 'a head was not forgotten'))
     }),
   )
   const followed = new Followed({

@@ -1,5 +1,5 @@
-import { type Database, type Table, table } from '../base/database.ts'
-import { headMarksMax } from '../base/limits.ts'
+import { bytesTable, type Database, type Table, table } from '../base/database.ts'
+import { headMarksMax, headMarksPerMemberMax, resetsRememberedMax } from '../base/limits.ts'
 import type { HeadRecord } from './heads.ts'
 
 /** The latest head of one member in one dataset that this node has seen. */
@@ -7,9 +7,6 @@ export interface HeadMark {
   readonly sequence: number
   /** SHA-256 of its value, hex. */
   readonly hash: string
-  /** The sealed original, base64: half of a proof, should another head claim its place. */
-  readonly envelope: string
-  readonly branches: Readonly<Record<string, string>>
   /** Of each branch, the count of the last reset that was followed. */
   readonly resets: Readonly<Record<string, number>>
 }
@@ -42,20 +39,45 @@ export function judgeHead(
   return hash === mark.hash || sequence === 0 ? 'follow' : 'equivocal'
 }
 
+export interface HeadMarksParts {
+  readonly database: Database
+  /** Peer id of this node, whose own numbers are remembered in any case. */
+  readonly self: string
+  /** How many marks of one member are kept; `headMarksPerMemberMax` by default. */
+  readonly perMemberMax?: number
+}
+
 /**
  * Remembers the latest head of every member in every dataset, whatever becomes of the registry: a head that is replayed
- * must not look new.
+ * must not look new. What a mark takes in memory does not depend on what its author wrote.
  */
 export class HeadMarks {
   readonly #table: Table<HeadMark>
+  /**
+   * The sealed original of each head that stands, half of a proof should another one claim its place: by
+   * `<dataset>/<author>` as in the registry, which bounds how many there are. On the disk alone.
+   */
+  readonly #envelopes: Table<Uint8Array>
   readonly #marks = new Map<string, HeadMark>()
+  /** How many marks each member has. */
+  readonly #counts = new Map<string, number>()
+  readonly #self: string
+  readonly #perMemberMax: number
 
-  constructor(database: Database) {
+  constructor({ database, self, perMemberMax = headMarksPerMemberMax }: HeadMarksParts) {
     this.#table = table(database, 'dataset-head-marks')
+    this.#envelopes = bytesTable(database, 'dataset-head-envelopes')
+    this.#self = self
+    this.#perMemberMax = perMemberMax
   }
 
-  async load(): Promise<void> {
-    for await (const [key, mark] of this.#table.iterator()) this.#marks.set(key, mark)
+  /** @param isGone whether the head of `<dataset>/<author>` was taken back. */
+  async load(isGone: (name: string) => boolean): Promise<void> {
+    for (const kept of [this.#marks, this.#counts]) kept.clear()
+    for await (const [key, { sequence, hash, resets }] of this.#table.iterator()) {
+      this.#keep(key, { sequence, hash, resets })
+    }
+    for await (const name of this.#envelopes.keys()) if (isGone(name)) await this.dropEnvelope(name)
   }
 
   /** @param id of the dataset. */
@@ -63,19 +85,51 @@ export class HeadMarks {
     return this.#marks.get(keyOf(id, author))
   }
 
-  /** Beyond the bound, datasets and members that are new are not remembered. */
-  async put(id: string, author: string, mark: HeadMark): Promise<void> {
+  /** Beyond the bounds, datasets and members that are new are not remembered. */
+  async put(id: string, author: string, { sequence, hash, resets }: HeadMark): Promise<void> {
     const key = keyOf(id, author)
-    if (!this.#marks.has(key) && this.#marks.size >= headMarksMax) return
-    this.#marks.set(key, mark)
+    if (!this.#marks.has(key) && author !== this.#self) {
+      const ofAuthor = this.#counts.get(author) ?? 0
+      if (this.#marks.size >= headMarksMax || ofAuthor >= this.#perMemberMax) return
+    }
+    const latest = Object.fromEntries(Object.entries(resets).slice(-resetsRememberedMax))
+    const mark = { sequence, hash, resets: latest }
+    this.#keep(key, mark)
     await this.#table.put(key, mark)
+  }
+
+  /** The sealed head of `<dataset>/<author>` that was seen last. */
+  envelope(name: string): Promise<Uint8Array | undefined> {
+    return this.#envelopes.get(name)
+  }
+
+  async putEnvelope(name: string, envelope: Uint8Array): Promise<void> {
+    await this.#envelopes.put(name, envelope)
+  }
+
+  /** Its author has taken the head back; the mark stays. */
+  async dropEnvelope(name: string): Promise<void> {
+    await this.#envelopes.del(name)
   }
 
   /** Forgets a dataset that is no more. */
   async forget(id: string): Promise<void> {
     const gone = [...this.#marks.keys()].filter((key) => key.startsWith(`${id}/`))
-    for (const key of gone) this.#marks.delete(key)
+    for (const key of gone) {
+      this.#marks.delete(key)
+      this.#count(key, -1)
+    }
     await this.#table.batch(gone.map((key) => ({ type: 'del' as const, key })))
+  }
+
+  #keep(key: string, mark: HeadMark): void {
+    if (!this.#marks.has(key)) this.#count(key, 1)
+    this.#marks.set(key, mark)
+  }
+
+  #count(key: string, by: 1 | -1): void {
+    const author = key.slice(key.indexOf('/') + 1)
+    this.#counts.set(author, (this.#counts.get(author) ?? 0) + by)
   }
 }
 

@@ -5,14 +5,7 @@ import type { SealedRecord } from '../registry/record.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import type { EquivocationView, IgnoredHeadView } from './dataset-view.ts'
-import {
-  contradiction,
-  type Equivocation,
-  type Equivocations,
-  fromBase64,
-  sealedHead,
-  toBase64,
-} from './equivocations.ts'
+import { contradiction, type Equivocation, type Equivocations, sealedHead } from './equivocations.ts'
 import type { PackRepository } from './git/repository.ts'
 import { type HeadMark, type HeadMarks, type HeadVerdict, judgeHead } from './head-marks.ts'
 import { type Excuse, type HeadRecord, headHash, isOf } from './heads.ts'
@@ -52,17 +45,26 @@ export class HeadWatch {
     const envelope = registry.envelope(item.entry.key, author)
     // It has changed since: the next look is at what it is now.
     if (envelope === undefined || sealedHead(envelope)?.hash !== hash) return false
-    if (verdict === 'equivocal' && mark !== undefined) {
-      const proof = contradiction(known.id, author, envelope, fromBase64(mark.envelope))
+    const kept = verdict === 'equivocal' ? await marks.envelope(item.name) : undefined
+    if (mark !== undefined && kept !== undefined) {
+      const proof = contradiction(known.id, author, envelope, kept)
       if (proof !== undefined) await this.#proven(known.name, proof)
       // [MUST] Of two heads in one place all nodes follow the same, whichever came first (H5).
       if (proof?.heads[0].hash === mark.hash) return false
     }
     if (mark?.hash === hash) return true
-    const { branches, sequence = 0 } = item.value
-    const resets = mark?.resets ?? {}
-    await marks.put(known.id, author, { sequence, hash, envelope: toBase64(envelope), branches, resets })
+    const { sequence = 0 } = item.value
+    await marks.putEnvelope(item.name, envelope)
+    await marks.put(known.id, author, { sequence, hash, resets: mark?.resets ?? {} })
+    const now = registry.envelope(item.entry.key, author)
+    // It was taken back meanwhile.
+    if (now === undefined || sealedHead(now) === undefined) await marks.dropEnvelope(item.name)
     return true
+  }
+
+  /** A member has taken a head back: with it goes what a proof would need of it. */
+  async gone(name: string): Promise<void> {
+    await this.#parts.marks.dropEnvelope(name)
   }
 
   /** The registry was given a second head with the version of the first; it shows one, and this is the other. */
@@ -111,7 +113,8 @@ export class HeadWatch {
     const mark = marks.get(id, entry.author)
     const count = value.resets?.[branch]?.count
     if (mark === undefined || count === undefined || count <= (mark.resets[branch] ?? 0)) return
-    await marks.put(id, entry.author, { ...mark, resets: { ...mark.resets, [branch]: count } })
+    const { [branch]: _, ...others } = mark.resets
+    await marks.put(id, entry.author, { ...mark, resets: { ...others, [branch]: count } })
   }
 
   /** Heads of a dataset that are followed, of those that stand in the registry. */

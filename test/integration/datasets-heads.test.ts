@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { bytesTable, table } from '../../src/base/database.ts'
 import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
 import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
@@ -164,6 +165,35 @@ test('a head that is replayed after the registry was lost moves nothing back, an
   )
   const third = await commit(t, alice, { a: '3' })
   await eventually(() => holds(bare, 'collect-alice', third.commit), 'the next commit did not arrive')
+})
+
+test('of a head that was taken back a node keeps what is needed to know it again, and no more', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob', { settings: { follow: 'none' } })
+  await alice.datasets.add('data')
+  const [id, key] = [(await alice.datasets.show('data')).id, `/heads/data/${alice.identity.peerId}`]
+  const rows = async (name: string) => {
+    const found: { key: string; row: object }[] = []
+    for await (const [at, row] of table<object>(bob.database, name).iterator()) found.push({ key: at, row })
+    return found
+  }
+  const envelopes = () => bytesTable(bob.database, 'dataset-head-envelopes').keys().all()
+  const reset = { count: 1, from: 'a'.repeat(40), to: 'b'.repeat(40), reason: 'r'.repeat(500) }
+  const head = { branches: { 'collect-alice': 'b'.repeat(40) }, resets: { 'collect-alice': reset } }
+  await forgeHead(alice, 'data', { ...head, sequence: 5 })
+  await eventually(async () => (await envelopes()).length === 1, 'the head was not kept')
+  await alice.registry.delete(key)
+  await eventually(async () => (await envelopes()).length === 0, 'the head was kept for ever')
+  const [mark, ...more] = await rows('dataset-head-marks')
+  assert.deepEqual([mark?.key, more], [`${id}/${alice.identity.peerId}`, []])
+  assert.deepEqual(Object.keys(mark?.row ?? {}).sort(), ['hash', 'resets', 'sequence'])
+  // A lower number is a replay all the same.
+  await forgeHead(alice, 'data', { ...head, sequence: 4 })
+  await eventually(() => told(bob, 'head-ignored').length === 1, 'the old number was not told')
+  assert.deepEqual(
+    (await bob.datasets.show('data')).ignored.map(({ reason }) => reason),
+    ['replayed'],
+  )
 })
 
 test('a head about another dataset is ignored and shown', async (t) => {

@@ -10,7 +10,7 @@ const head = (sequence?: number): HeadRecord => {
   return { branches: {}, previous: null, ...(sequence === undefined ? {} : { sequence }) }
 }
 const mark = (sequence: number, hash: string): HeadMark => {
-  return { sequence, hash, envelope: '', branches: {}, resets: {} }
+  return { sequence, hash, resets: {} }
 }
 
 test('a head is followed when it is new, or is the one that was followed last', () => {
