@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
-import { fetchAliveWordsMax, fetchLineBytesMax } from '../../src/base/limits.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fetchAliveWordsMax, fetchLineBytesMax, gitRequestBytesMax } from '../../src/base/limits.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { fetchCommits } from '../../src/datasets/exchange/pack-client.ts'
 import { PACK_PROTOCOL } from '../../src/datasets/exchange/pack-protocol.ts'
 import { PackServer, type PackServerParts } from '../../src/datasets/exchange/pack-server.ts'
 import { writeLoose } from '../../src/datasets/git/isomorphic-objects.ts'
+import { DELIMITER, packet } from '../../src/datasets/git/pkt-line.ts'
 import type { PackRepository } from '../../src/datasets/git/repository.ts'
 import type { ByteStream } from '../../src/network/byte-stream.ts'
 import { StreamExchange } from '../support/byte-stream-pair.ts'
@@ -46,9 +48,13 @@ async function serving(
 }
 
 /** Says the same without end. @returns how many bytes were taken before the stream was cut. */
-async function sayForEver(stream: ByteStream, bytes: Uint8Array): Promise<number> {
+async function sayForEver(
+  stream: ByteStream,
+  bytes: Uint8Array,
+  bytesMax: number = 4 * HEARD_MAX,
+): Promise<number> {
   let taken = 0
-  for (; taken < 4 * HEARD_MAX; taken += bytes.length) {
+  for (; taken < bytesMax; taken += bytes.length) {
     try {
       await stream.write(bytes)
     } catch {
@@ -84,6 +90,41 @@ suite('a server of packs', () => {
     const server = await serving(t, { repository: async () => assert.fail('it was opened') })
     const stream = await server.open('stranger')
     assert.match(await heard(stream), /"FORBIDDEN"/)
+  })
+
+  async function asking(t: TestContext, pace: Partial<PackServerParts> = {}) {
+    const { repository, commit } = await dataset(t)
+    const server = await serving(t, { repository: async () => repository, ...pace })
+    const stream = await server.open('member')
+    await stream.write(Buffer.from('{"dataset":"data","dialects":["upload-pack"]}\n'))
+    await stream.write(
+      Buffer.concat([
+        packet('command=fetch\n'),
+        DELIMITER,
+        packet(`want ${commit}\n`),
+        packet('thin-pack\n'),
+      ]),
+    )
+    return { stream, have: packet(`have ${commit}\n`) }
+  }
+
+  test('ends a question that does not end', async (t) => {
+    const { stream, have } = await asking(t)
+    const part = Buffer.concat(Array.from({ length: 10_000 }, () => have))
+    const [, taken] = await Promise.all([heard(stream), sayForEver(stream, part, 4 * gitRequestBytesMax)])
+    assert.ok(taken < gitRequestBytesMax + HEARD_MAX, `${taken} bytes of a question were taken`)
+  })
+
+  test('gives up a member that dribbles its question', async (t) => {
+    const { stream, have } = await asking(t, { pace: { windowMs: 150, bytesMin: 10_000 } })
+    const dribbled = (async () => {
+      for (let said = 0; said < 1_000; said += 1) {
+        await stream.write(have)
+        await sleep(5)
+      }
+    })()
+    void heard(stream)
+    await assert.rejects(dribbled, { code: 'STREAM_CLOSED' })
   })
 
   test('gives nothing of a dataset that is withdrawn while its repository is being opened', async (t) => {

@@ -330,7 +330,7 @@ test('a peer that sends faster than git reads waits for it', async () => {
       void busy.then(() => done())
     },
   })
-  const pouring = pourInto(git, ours)
+  const pouring = pourInto(git, ours, chunk.length * count)
   await sleep(100)
   assert.ok(sent < 10, `${sent} of ${count} chunks left the peer although nobody reads`)
   resume()

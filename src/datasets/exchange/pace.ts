@@ -38,6 +38,11 @@ export class Pace {
     this.#bytes += bytes
   }
 
+  /** Bytes have moved the other way. */
+  passed(bytes: number): void {
+    this.#bytes += bytes
+  }
+
   /** True once a whole window of waiting has moved too little. */
   isTooSlow(nowMs: number): boolean {
     const { windowMs, bytesMin } = this.#limits
@@ -56,10 +61,9 @@ export class PacedStream implements ByteStream {
   readonly peer: string
   readonly #stream: ByteStream
   readonly #limits: PaceLimits
-  #pace: Pace | undefined
+  readonly #paces = new Map<'read' | 'write', Pace>()
   #timer: NodeJS.Timeout | undefined
   #slow: NodeError | undefined
-  #direction: 'read' | 'write' | undefined
 
   constructor(stream: ByteStream, limits: PaceLimits = PACE) {
     this.peer = stream.peer
@@ -67,15 +71,14 @@ export class PacedStream implements ByteStream {
     this.#limits = limits
   }
 
-  /** Bytes in one direction have to move from now on until `unwatch`. */
+  /** Bytes have to move while we wait for the other side in one direction, from now on until `unwatch`. */
   watch(direction: 'read' | 'write'): void {
-    if (this.#pace !== undefined) return
-    this.#direction = direction
+    if (this.#paces.has(direction)) return
     const { windowMs, bytesMin } = this.#limits
-    const pace = new Pace(this.#limits)
-    this.#pace = pace
-    this.#timer = setInterval(() => {
-      if (!pace.isTooSlow(performance.now())) return
+    this.#paces.set(direction, new Pace(this.#limits))
+    this.#timer ??= setInterval(() => {
+      const nowMs = performance.now()
+      if (![...this.#paces.values()].some((pace) => pace.isTooSlow(nowMs))) return
       const message = `${this.peer} moved fewer than ${bytesMin} bytes in ${windowMs} ms; the transfer is given up`
       this.#slow = new NodeError('TIMED_OUT', message, { peer: this.peer })
       this.unwatch()
@@ -86,7 +89,8 @@ export class PacedStream implements ByteStream {
 
   unwatch(): void {
     clearInterval(this.#timer)
-    this.#pace = undefined
+    this.#timer = undefined
+    this.#paces.clear()
   }
 
   read(): Promise<Uint8Array | undefined> {
@@ -118,11 +122,13 @@ export class PacedStream implements ByteStream {
     move: () => Promise<T>,
     bytesOf: (moved: T) => number,
   ): Promise<T> {
-    const pace = direction === this.#direction ? this.#pace : undefined
+    const pace = this.#paces.get(direction)
     pace?.wait(performance.now())
     try {
       const moved = await move()
       pace?.moved(bytesOf(moved), performance.now())
+      // Who takes what we send need not say anything meanwhile.
+      if (direction === 'write') this.#paces.get('read')?.passed(bytesOf(moved))
       return moved
     } catch (cause) {
       throw this.#slow ?? cause

@@ -163,6 +163,7 @@ export class PackServer implements Startable {
     const cut = () => stream.abort(new Error(messageOf(signal.reason)))
     signal.addEventListener('abort', cut, { once: true })
     stream.watch('write')
+    stream.watch('read')
     try {
       // What has changed while the repository was being opened was told to nobody.
       this.#demand(peer, dataset)

@@ -4,7 +4,7 @@
  */
 import type { Writable } from 'node:stream'
 import { NodeError } from '../../base/errors.ts'
-import { packBytesMax, SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
+import { gitRequestBytesMax, packBytesMax, SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
 import { KIB } from '../../base/units.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
 import { namesRefused } from './fsck-words.ts'
@@ -27,17 +27,20 @@ export async function serveUploadPack(
   const idleSeconds = Math.ceil(streamIdleMaxMs / SECOND_MS)
   const args = ['upload-pack', '--strict', `--timeout=${idleSeconds}`, path]
   const child = git.spawn(args, { signal, env: { GIT_PROTOCOL: 'version=2' } })
-  const heard = pourInto(child.stdin, stream).catch((error: unknown) => {
+  let unheard: unknown
+  // git keeps all that it is told until the question is whole.
+  pourInto(child.stdin, stream, gitRequestBytesMax).catch((error: unknown) => {
+    unheard = error
     child.kill()
-    throw error
   })
-  // The client may hang up as soon as it has all: that it does is no failure of what it was sent.
-  heard.catch(() => undefined)
   try {
     for await (const chunk of child.stdout) await stream.write(chunk as Buffer)
     await child.ended
     signal.throwIfAborted()
+    if (unheard !== undefined) throw unheard
     await stream.closeWrite()
+  } catch (error) {
+    throw unheard ?? error
   } finally {
     child.kill()
   }
@@ -89,9 +92,12 @@ export async function indexPack(
   }
 }
 
-/** From a stream into a writable, at the writable's pace. */
-export async function pourInto(sink: Writable, stream: ByteStream): Promise<void> {
+/** From a stream into a writable, at the writable's pace. @throws NodeError TOO_LARGE above `bytesMax`. */
+export async function pourInto(sink: Writable, stream: ByteStream, bytesMax: number): Promise<void> {
+  let bytes = 0
   for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read()) {
+    bytes += chunk.length
+    if (bytes > bytesMax) throw new NodeError('TOO_LARGE', `A question has at most ${bytesMax} bytes`)
     // A git that has ended reads no more; why it ended is told by its exit.
     if (sink.destroyed || sink.writableEnded) return
     if (!sink.write(chunk)) await roomIn(sink)
