@@ -13,7 +13,7 @@ const PATH = /^\/git\/.*\/git-(upload|receive)-pack$/
 /**
  * A failure in the form that stock git shows to people, or undefined for another client. To the request with which a
  * conversation begins that is a plain text beside the status; to any later one it is only git's own words, in an answer
- * that otherwise succeeds (gitprotocol-pack(5), "error-line"; stock-git.md S17).
+ * that otherwise succeeds (gitprotocol-pack(5), "error-line"; stock-git.md P17).
  */
 export function gitProblem(
   { method, path, agent }: { method: string; path: string; agent: string | undefined },

@@ -61,7 +61,7 @@ export function gitRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
       const refs = await stockGit.advertisePush(dataset)
       return c.body(new Uint8Array(Buffer.concat([opening(service), refs])), 200, headers)
     }
-    // [MUST] No file of a repository is handed out as it lies on the disk (stock-git.md S1).
+    // [MUST] No file of a repository is handed out as it lies on the disk (stock-git.md P1).
     if (service !== READ) {
       throw new NodeError(
         'FORBIDDEN',

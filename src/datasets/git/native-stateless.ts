@@ -18,7 +18,7 @@ const SETTINGS = [
   'uploadpack.allowFilter=true',
   // Whatever is in a dataset's repository is the dataset's, and members may ask for any of it (dataset-fetch.md D2).
   // Version 2 of the protocol hands it out by id anyway; here the older ones are made to do the same, without which a
-  // partial clone could not fetch its files from them later (stock-git.md S8).
+  // partial clone could not fetch its files from them later (stock-git.md P8).
   'uploadpack.allowAnySHA1InWant=true',
   // Branches are what a dataset has; whatever else refs may be for, it is this node's own affair (S7).
   'uploadpack.hideRefs=refs/',

@@ -92,7 +92,7 @@ export function branchIn({ ref }: PushCommand): string | undefined {
   return ref.startsWith(BRANCHES) ? ref.slice(BRANCHES.length) : undefined
 }
 
-/** Which refs of a push cannot move, and why (stock-git.md S10 to S12). */
+/** Which refs of a push cannot move, and why (stock-git.md P10 to P12). */
 export function refusalsOf(commands: readonly PushCommand[], place: PushPlace): Map<string, string> {
   const { self, members, held } = place
   let own = [...held.keys()].filter((branch) => ownerOfBranch(branch, members) === self).length

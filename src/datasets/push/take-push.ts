@@ -57,7 +57,7 @@ export async function* takePush(
     }
     if (unpacked === undefined) await move(parts, push, taken, { isAtomic, refusals })
   }
-  // [MUST] Who is refused has to have said all before it listens (stock-git.md S15).
+  // [MUST] Who is refused has to have said all before it listens (stock-git.md P15).
   await drain(push.reader)
   const outcomes = push.commands.map(({ ref }): PushOutcome => {
     return { ref, refusal: refusals.get(ref) ?? (isAtomic && refusals.size > 0 ? ATOMIC : undefined) }
@@ -141,7 +141,7 @@ async function move(
   }
 }
 
-/** [MUST] Force is of no use; what came is here all the same, for a reset that everybody sees (stock-git.md S11). */
+/** [MUST] Force is of no use; what came is here all the same, for a reset that everybody sees (stock-git.md P11). */
 function rewriteRefusal(dataset: string, self: string, command: PushCommand): string {
   const step = branchIn(command)?.slice(0, -(self.length + 1))
   const reset = `maoctl dataset reset ${dataset} --step ${step} --to ${command.to} --reason "..."`
