@@ -20,5 +20,10 @@ export const transferWindowBytesMin = 512 * KIB
 export const fetchesPerMemberMax = 2
 /** Between two words about the progress of one transfer. */
 export const progressIntervalMs = 500
-/** How long a fetch waits for another one of the same dataset, which brings most of what it wants, as a rule. */
-export const fetchSameDatasetWaitMs = 2 * MINUTE_MS
+/**
+ * How long a fetch waits for another author's of the same dataset, which brings most of what it wants, as a rule; while
+ * nothing of the dataset is here, where both would bring all of it; and when one is taken for stalled.
+ */
+export const fetchSameDatasetWaitMs = 1.5 * SECOND_MS
+export const fetchFirstCopyWaitMs = 2 * MINUTE_MS
+export const fetchStallMs = 1.5 * SECOND_MS

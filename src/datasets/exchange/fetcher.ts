@@ -1,7 +1,6 @@
 import { type ErrorCode, NodeError } from '../../base/errors.ts'
-import { fetchAttemptsMax, fetchSameDatasetWaitMs } from '../../base/limits.ts'
+import { fetchAttemptsMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import { delay } from '../../base/wait.ts'
 import type { Streams } from '../../network/network.ts'
 import type { PackRepository } from '../git/repository.ts'
 import { candidates } from '../heads.ts'
@@ -9,6 +8,7 @@ import { isNoRoom } from '../upkeep/room-left.ts'
 import { FetchTurns } from './fetch-turns.ts'
 import { fetchCommits } from './pack-client.ts'
 import type { TransferProgress } from './progress.ts'
+import { type Passage, UnderWay } from './under-way.ts'
 
 const REJECTIONS: readonly ErrorCode[] = ['PACK_REJECTED', 'PATH_UNSAFE', 'DATASET_WITHHELD']
 
@@ -29,7 +29,7 @@ export interface FetchOptions {
   /** How often this was tried before: whom it begins with changes each time. */
   readonly round?: number
   readonly signal: AbortSignal
-  /** Waits for nobody. */
+  /** Waits for nobody but for one that brings the same. */
   readonly urgent?: boolean
   /** The caller has just seen that all of it is missing. */
   readonly missing?: boolean
@@ -39,8 +39,7 @@ export interface FetchOptions {
 export class Fetcher {
   readonly #parts: FetcherParts
   readonly #turns = new FetchTurns()
-  /** The end of the last fetch of each dataset. */
-  readonly #last = new Map<string, Promise<void>>()
+  readonly #underWay = new UnderWay()
 
   constructor(parts: FetcherParts) {
     this.#parts = parts
@@ -53,36 +52,25 @@ export class Fetcher {
    * or what bytes were refused for; the reason of a signal that aborts.
    */
   async fetch(dataset: string, wants: readonly string[], options: FetchOptions): Promise<void> {
-    if (options.urgent === true) return this.#ask(dataset, wants, options)
-    const before = this.#last.get(dataset)
-    // Another fetch may bring them while this one waits.
-    const missing = options.missing === true && before === undefined
-    const ask = () => this.#ask(dataset, wants, { ...options, missing })
-    const fetched = this.#after(before, options.signal).then(ask)
-    const end = fetched.catch(() => undefined)
-    this.#last.set(dataset, end)
+    const { author, urgent = false, signal } = options
+    const passage = this.#underWay.begin({ dataset, author, wants })
     try {
-      await fetched
+      const isFirstCopy = [...this.#parts.tips(dataset)].length === 0
+      const waited = await passage.turn({ isFirstCopy, urgent }, signal)
+      // Another fetch may have brought them while this one waited.
+      const missing = options.missing === true && !waited
+      await this.#ask(dataset, wants, { ...options, missing }, passage)
     } finally {
-      if (this.#last.get(dataset) === end) this.#last.delete(dataset)
+      passage.end()
     }
   }
 
-  /**
-   * Another fetch of the same dataset brings most of what this one wants, as a rule: side by side, both would bring all
-   * of it. But it may hang on a slow member, so it is not waited for endlessly.
-   */
-  async #after(before: Promise<void> | undefined, signal: AbortSignal): Promise<void> {
-    if (before === undefined) return
-    const waited = new AbortController()
-    try {
-      await Promise.race([before, delay(fetchSameDatasetWaitMs, AbortSignal.any([signal, waited.signal]))])
-    } finally {
-      waited.abort()
-    }
-  }
-
-  async #ask(dataset: string, wants: readonly string[], options: FetchOptions): Promise<void> {
+  async #ask(
+    dataset: string,
+    wants: readonly string[],
+    options: FetchOptions,
+    passage: Passage,
+  ): Promise<void> {
     const { streams, isMember, self, repository, log } = this.#parts
     const { author, round = 0, signal, urgent = false } = options
     const place = await repository(dataset)
@@ -97,7 +85,7 @@ export class Fetcher {
       try {
         const still = missing ? wants : await missingOf(place, wants)
         missing = false
-        if (still.length > 0) await this.#fetchFrom(peer, dataset, place, still, signal)
+        if (still.length > 0) await this.#fetchFrom(peer, dataset, place, still, passage, signal)
         return
       } catch (error) {
         signal.throwIfAborted()
@@ -118,6 +106,7 @@ export class Fetcher {
     dataset: string,
     repository: PackRepository,
     wants: readonly string[],
+    passage: Passage,
     signal: AbortSignal,
   ): Promise<void> {
     await fetchCommits(this.#parts.streams, {
@@ -127,7 +116,10 @@ export class Fetcher {
       wants: [...new Set(wants)],
       haves: [...new Set(this.#parts.tips(dataset))],
       signal,
-      onProgress: (progress) => this.#parts.onProgress(dataset, peer, progress),
+      onProgress: (progress) => {
+        passage.moved(progress)
+        this.#parts.onProgress(dataset, peer, progress)
+      },
     })
   }
 }
