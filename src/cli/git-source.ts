@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { NodeError } from '../base/errors.ts'
 import { countText } from './output.ts'
 import type { Session } from './session.ts'
+import { ALONE } from './stand-in.ts'
 import { askGit, runUserGit, streamGit } from './user-git.ts'
 
 export interface History {
@@ -42,42 +43,49 @@ export async function cloneForImport(
   const chosen = branch === undefined ? [] : [`--branch=${branch}`]
   const progress = 'isTTY' in session.terminal.stderr && session.terminal.stderr.isTTY === true
   const words = ['clone', '--bare', '--single-branch', '--no-tags', progress ? '--progress' : '--quiet']
-  await runUserGit(session, [...words, ...chosen, '--', address, target])
+  await runUserGit(session, [...words, ...chosen, '--', address, target], { env: { GIT_NO_LAZY_FETCH: '1' } })
   return target
 }
 
 /**
  * The history of a branch, once it is known that a dataset can hold it.
  *
+ * @param repository a clone that this program has made: no setting of whoever made the original counts in it.
+ * @param shown what the person calls the repository.
  * @param branch where HEAD is by default.
  * @throws NodeError NOT_FOUND, UNSUPPORTED for submodules, Git LFS, shallow clones and SHA-256; GIT_FAILED.
  */
-export async function historyOf(session: Session, repository: string, branch?: string): Promise<History> {
+export async function historyOf(
+  session: Session,
+  repository: string,
+  shown: string,
+  branch?: string,
+): Promise<History> {
   const git = ['-C', repository]
-  const ref = branch === undefined ? 'HEAD' : await refOf(session, repository, branch)
-  const found = await askGit(session, [...git, 'rev-parse', '--quiet', '--verify', `${ref}^{commit}`])
+  const ref = branch === undefined ? 'HEAD' : await refOf(session, repository, shown, branch)
+  const found = await askGit(session, [...git, 'rev-parse', '--quiet', '--verify', `${ref}^{commit}`], ALONE)
   const commit = found.text.trim()
   if (found.code !== 0) {
-    // git says itself when this is no repository, or nobody may read it; it is silent where it merely has no commit.
-    await runUserGit(session, [...git, 'rev-parse', '--git-dir'])
-    throw new NodeError('INVALID_INPUT', `${repository} has no commit to import`)
+    throw new NodeError('INVALID_INPUT', `${shown} has no commit to import`)
   }
-  if ((await runUserGit(session, [...git, 'rev-parse', '--is-shallow-repository'])).trim() === 'true') {
+  if (
+    (await runUserGit(session, [...git, 'rev-parse', '--is-shallow-repository'], ALONE)).trim() === 'true'
+  ) {
     const way = `complete it with "git fetch --unshallow", or add --files-only`
-    throw new NodeError('UNSUPPORTED', `${repository} is a shallow clone, whose history is cut off; ${way}`)
+    throw new NodeError('UNSUPPORTED', `${shown} is a shallow clone, whose history is cut off; ${way}`)
   }
   if (commit.length !== 40) {
-    const message = `${repository} holds SHA-256 objects; datasets hold SHA-1 ones; --files-only imports its files`
+    const message = `${shown} holds SHA-256 objects; datasets hold SHA-1 ones; --files-only imports its files`
     throw new NodeError('UNSUPPORTED', message)
   }
   const name = branch ?? (await branchName(session, repository))
-  const count = Number(await runUserGit(session, [...git, 'rev-list', '--count', commit]))
+  const count = Number(await runUserGit(session, [...git, 'rev-list', '--count', commit], ALONE))
   await refuseSubmodules(session, repository, commit)
   await refuseLargeFileStorage(session, repository, commit)
   return {
     commit,
     told: `${countText(count, 'commit')} of ${name}`,
-    bytes: () => streamGit(session, [...git, 'bundle', 'create', '--quiet', '-', ref]),
+    bytes: () => streamGit(session, [...git, 'bundle', 'create', '--quiet', '-', ref], ALONE),
   }
 }
 
@@ -87,56 +95,40 @@ export function filesOf(
   repository: string,
   { commit }: History,
 ): AsyncIterable<Uint8Array> {
-  return streamGit(session, ['-C', repository, 'archive', '--format=tar', commit])
+  return streamGit(session, ['-C', repository, 'archive', '--format=tar', commit], ALONE)
 }
 
-/** What is in the work tree and in no commit, and so stays behind. */
-export async function hasUncommitted(session: Session, repository: string): Promise<boolean> {
-  const { code, text } = await askGit(session, ['-C', repository, 'status', '--porcelain'])
-  return code === 0 && text !== ''
-}
-
-async function refOf(session: Session, repository: string, branch: string): Promise<string> {
+async function refOf(session: Session, repository: string, shown: string, branch: string): Promise<string> {
   for (const ref of [`refs/heads/${branch}`, `refs/tags/${branch}`]) {
     const words = ['-C', repository, 'rev-parse', '--quiet', '--verify', `${ref}^{commit}`]
-    if ((await askGit(session, words)).code === 0) return ref
+    if ((await askGit(session, words, ALONE)).code === 0) return ref
   }
-  const known = await runUserGit(session, [
-    '-C',
-    repository,
-    'for-each-ref',
-    '--format=%(refname:short)',
-    'refs/heads/',
-  ])
+  const known = await runUserGit(
+    session,
+    ['-C', repository, 'for-each-ref', '--format=%(refname:short)', 'refs/heads/'],
+    ALONE,
+  )
   const names = known.split('\n').filter((name) => name !== '')
   const told = names.length === 0 ? 'it has none' : `it has ${names.slice(0, 10).join(', ')}`
-  throw new NodeError('NOT_FOUND', `${repository} has no branch ${branch}; ${told}`, { branch })
+  throw new NodeError('NOT_FOUND', `${shown} has no branch ${branch}; ${told}`, { branch })
 }
 
 async function branchName(session: Session, repository: string): Promise<string> {
-  const { code, text } = await askGit(session, [
-    '-C',
-    repository,
-    'symbolic-ref',
-    '--quiet',
-    '--short',
-    'HEAD',
-  ])
+  const { code, text } = await askGit(
+    session,
+    ['-C', repository, 'symbolic-ref', '--quiet', '--short', 'HEAD'],
+    ALONE,
+  )
   return code === 0 ? text.trim() : 'HEAD'
 }
 
 async function refuseSubmodules(session: Session, repository: string, commit: string): Promise<void> {
   // Without files: directories, and the commits that submodules stand at.
-  const listed = await runUserGit(session, [
-    '-C',
-    repository,
-    'ls-tree',
-    '-r',
-    '-d',
-    '-z',
-    '--full-tree',
-    commit,
-  ])
+  const listed = await runUserGit(
+    session,
+    ['-C', repository, 'ls-tree', '-r', '-d', '-z', '--full-tree', commit],
+    ALONE,
+  )
   const submodule = listed.split('\0').find((line) => line.startsWith('160000 '))
   if (submodule === undefined) return
   const path = submodule.slice(submodule.indexOf('\t') + 1)
@@ -147,7 +139,7 @@ async function refuseSubmodules(session: Session, repository: string, commit: st
 async function refuseLargeFileStorage(session: Session, repository: string, commit: string): Promise<void> {
   const search = (text: string, paths: readonly string[]) => {
     const words = ['grep', '-l', '-z', '--full-name', '--fixed-strings', '-e', text, commit, '--', ...paths]
-    return askGit(session, ['-C', repository, ...words])
+    return askGit(session, ['-C', repository, ...words], ALONE)
   }
   // All files are looked through only where one says that some of them are elsewhere.
   if ((await search('filter=lfs', ['*.gitattributes'])).text === '') return

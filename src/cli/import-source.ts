@@ -9,10 +9,11 @@ import { archiveOf } from './archive.ts'
 import { download } from './download.ts'
 import { EXIT } from './exit-codes.ts'
 import { reasonOf } from './files.ts'
-import { cloneForImport, filesOf, hasUncommitted, historyOf, isRepository } from './git-source.ts'
+import { cloneForImport, filesOf, historyOf, isRepository } from './git-source.ts'
 import { countText } from './output.ts'
 import type { Session } from './session.ts'
 import { type Packed, packedAs, sourceKind } from './source-kind.ts'
+import { hasUncommitted, standInFor } from './stand-in.ts'
 
 /** Something to import, on its way to the node. */
 export interface ImportSource {
@@ -69,7 +70,8 @@ async function opened(
   const kind = sourceKind(source, found !== undefined)
   checkOptions(source, kind, options)
   if (kind === 'git') {
-    return fromGit(session, await cloneForImport(session, source, temporary, options.branch), options)
+    const clone = await cloneForImport(session, source, temporary, options.branch)
+    return fromGit(session, clone, source, options)
   }
   if (kind === 'url') return fromUrl(source, options, temporary)
   if (kind === 'stdin')
@@ -85,8 +87,14 @@ async function opened(
     // The files as they lie there; a bare repository has only those of its commits.
     if (options.filesOnly === true && worktree && options.branch === undefined)
       return fromDirectory(session, path)
-    if (worktree) await adviseOnWorkTree(session, path, source)
-    return fromGit(session, path, options)
+    if (worktree) {
+      const what = 'its history is imported (--files-only takes only its files)'
+      session.out.note(`${source} is a git repository: ${what}.`)
+    }
+    const standIn = await standInFor(session, path, temporary)
+    if (worktree && (await hasUncommitted(session, path, standIn, temporary)))
+      session.out.note('What is not committed there stays behind.')
+    return fromGit(session, standIn, path, options)
   }
   if (options.branch !== undefined) {
     throw new NodeError(
@@ -106,15 +114,13 @@ function checkOptions(source: string, kind: string, { branch, sha256 }: SourceOp
   }
 }
 
-async function adviseOnWorkTree(session: Session, path: string, source: string): Promise<void> {
-  session.out.note(
-    `${source} is a git repository: its history is imported (--files-only takes only its files).`,
-  )
-  if (await hasUncommitted(session, path)) session.out.note('What is not committed there stays behind.')
-}
-
-async function fromGit(session: Session, repository: string, options: SourceOptions): Promise<ImportSource> {
-  const history = await historyOf(session, repository, options.branch)
+async function fromGit(
+  session: Session,
+  repository: string,
+  shown: string,
+  options: SourceOptions,
+): Promise<ImportSource> {
+  const history = await historyOf(session, repository, shown, options.branch)
   if (options.filesOnly === true)
     return { packed: 'tar', bytes: filesOf(session, repository, history), told: () => undefined }
   return { packed: 'bundle', bytes: history.bytes(), told: () => history.told }

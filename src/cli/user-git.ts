@@ -16,13 +16,25 @@ const ELSEWHERE = new Set([
   'GIT_PREFIX',
 ])
 
+export interface GitOptions {
+  /** What git says of a no is not worth showing. */
+  readonly isSilent?: boolean
+  /** Variables besides the person's own. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /**
  * The git of whoever sits at the command line: their settings, their keys, their keyring, and git may ask them. What it
  * says goes to standard error.
  */
-function start(session: Session, words: readonly string[], isSilent = false): ChildProcess {
+function start(
+  session: Session,
+  words: readonly string[],
+  { isSilent, env: more }: GitOptions,
+): ChildProcess {
   const { environment, stderr } = session.terminal
-  const env = Object.fromEntries(Object.entries(environment).filter(([name]) => !ELSEWHERE.has(name)))
+  const own = Object.fromEntries(Object.entries(environment).filter(([name]) => !ELSEWHERE.has(name)))
+  const env = { ...own, ...more }
   const child = spawn('git', [...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   child.stderr?.on('data', (bytes: Buffer) => isSilent || stderr.write(bytes))
   return child
@@ -33,8 +45,12 @@ function start(session: Session, words: readonly string[], isSilent = false): Ch
  *
  * @throws NodeError UNSUPPORTED when there is no git, GIT_FAILED.
  */
-export async function* streamGit(session: Session, words: readonly string[]): AsyncGenerator<Uint8Array> {
-  const child = start(session, words)
+export async function* streamGit(
+  session: Session,
+  words: readonly string[],
+  options: GitOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const child = start(session, words, options)
   const ended = once(child, 'close')
   ended.catch(() => undefined)
   try {
@@ -53,12 +69,9 @@ export async function* streamGit(session: Session, words: readonly string[]): As
 export async function askGit(
   session: Session,
   words: readonly string[],
-  options: {
-    /** What git says of a no is not worth showing. */
-    readonly isSilent?: boolean
-  } = {},
+  options: GitOptions = {},
 ): Promise<{ readonly code: number | null; readonly text: string }> {
-  const child = start(session, words, options.isSilent)
+  const child = start(session, words, options)
   try {
     const [written, [code]] = await Promise.all([
       child.stdout === null ? Buffer.alloc(0) : buffer(child.stdout),
@@ -74,8 +87,12 @@ export async function askGit(
 }
 
 /** Like askGit, for what has to end well. @throws NodeError GIT_FAILED as well. */
-export async function runUserGit(session: Session, words: readonly string[]): Promise<string> {
-  const { code, text } = await askGit(session, words)
+export async function runUserGit(
+  session: Session,
+  words: readonly string[],
+  options: GitOptions = {},
+): Promise<string> {
+  const { code, text } = await askGit(session, words, options)
   if (code !== 0) throw failed(words, code)
   return text
 }
