@@ -29,7 +29,7 @@ export async function archiveOf(directory: string): Promise<Archive> {
   )
 
   async function fill(root: string, below = ''): Promise<void> {
-    const names = (await readdir(join(root, below))).sort()
+    const names = (await namesIn(join(root, below))).sort()
     for (const name of names) {
       const path = below === '' ? name : `${below}/${name}`
       const at = join(root, path)
@@ -45,7 +45,11 @@ export async function archiveOf(directory: string): Promise<Archive> {
           mode: found.mode & 0o777,
           mtime: found.mtime,
         })
-        await pipeline(createReadStream(at, { end: Math.max(found.size - 1, 0) }), sink)
+        try {
+          await pipeline(createReadStream(at, { end: Math.max(found.size - 1, 0) }), sink)
+        } catch (cause) {
+          throw unreadable(at, cause)
+        }
         told.files += 1
       } else throw new NodeError('INVALID_INPUT', `${at} is neither a file, a directory nor a link`, { path })
     }
@@ -64,10 +68,22 @@ export async function archiveOf(directory: string): Promise<Archive> {
   return { bytes: ReadableStream.from(chunks()), told }
 }
 
+async function namesIn(path: string): Promise<string[]> {
+  try {
+    return await readdir(path)
+  } catch (cause) {
+    throw unreadable(path, cause)
+  }
+}
+
 async function statOf(path: string) {
   try {
     return await lstat(path)
   } catch (cause) {
-    throw new NodeError('INVALID_INPUT', `${path} cannot be read: ${reasonOf(cause)}`, { path }, { cause })
+    throw unreadable(path, cause)
   }
+}
+
+function unreadable(path: string, cause: unknown): NodeError {
+  return new NodeError('INVALID_INPUT', `${path} cannot be read: ${reasonOf(cause)}`, { path }, { cause })
 }

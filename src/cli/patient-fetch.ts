@@ -42,7 +42,17 @@ export async function patientFetch(
     asking.end(body)
     return answered
   }
-  // What the body fails with ends the request, and so comes out of it; a refusal may come before all was sent.
-  pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), asking).catch(() => undefined)
-  return answered
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>()
+  // What the body fails with ends the request, which itself would only tell that it was ended.
+  async function* sent(bytes: ReadableStream<Uint8Array>) {
+    try {
+      yield* bytes
+    } catch (error) {
+      fail(error)
+      throw error
+    }
+  }
+  // A refusal may come before all was sent.
+  pipeline(sent(body), asking).catch(() => undefined)
+  return Promise.race([failed, answered])
 }
