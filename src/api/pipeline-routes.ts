@@ -17,7 +17,13 @@ const add = createRoute({
   path: '/pipelines',
   summary: 'Register a pipeline from YAML or JSON',
   request: {
-    query: z.strictObject({ name: nameSchema.optional().describe('where the text does not name itself') }),
+    query: z.strictObject({
+      name: nameSchema.optional().describe('where the text does not name itself'),
+      shareNames: z
+        .enum(['true', 'false'])
+        .optional()
+        .describe('true: all members may read the names of local-only datasets that the pipeline uses'),
+    }),
     body: {
       required: true,
       content: {
@@ -77,8 +83,10 @@ export function pipelineRoutes(node: ApiNode): OpenAPIHono {
     return pipeline
   }
   routes.openapi(add, async (c) => {
-    const { name } = c.req.valid('query')
-    return c.json(namedView(await node.federation.execution.addPipeline(name, await c.req.text())), 201)
+    const { name, shareNames } = c.req.valid('query')
+    const options = { shareNames: shareNames === 'true' }
+    const added = await node.federation.execution.addPipeline(name, await c.req.text(), options)
+    return c.json(namedView(added), 201)
   })
   routes.openapi(list, (c) => c.json(node.federation.execution.pipelines.list().map(namedView), 200))
   routes.openapi(show, (c) => c.json(namedView(found(c.req.valid('param').name)), 200))

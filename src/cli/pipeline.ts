@@ -10,6 +10,12 @@ import { timeText } from './output.ts'
 import { tellSubmitted } from './run.ts'
 import type { Act } from './session.ts'
 
+interface AddOptions {
+  file: string
+  name?: string
+  shareNames?: boolean
+}
+
 export function pipelineCommands(program: Command, act: Act): void {
   const pipeline = program.command('pipeline').description('chains of tools over datasets')
 
@@ -18,11 +24,15 @@ export function pipelineCommands(program: Command, act: Act): void {
     .description('register a pipeline')
     .requiredOption('-f, --file <file>', 'YAML or JSON; - reads standard input')
     .option('--name <name>', 'where the text does not name itself')
+    .option('--share-names', 'let all members read the names of local-only datasets that it uses')
     .action(
-      act(async (session, { file, name }: { file: string; name?: string }) => {
+      act(async (session, { file, name, shareNames }: AddOptions) => {
         const client = await session.connect()
         const body = await textOf(session, file)
-        const query = { name: name ?? (nameIn(body) ? undefined : nameOf(file)) }
+        const query = {
+          name: name ?? (nameIn(body) ? undefined : nameOf(file)),
+          shareNames: shareNames === true ? 'true' : undefined,
+        }
         const added = await client.send('/pipelines', pipelineViewSchema, {
           body,
           type: 'application/yaml',

@@ -12,13 +12,18 @@ import { parseTool, type Tool, type ToolInput, toolSchema } from './tool.ts'
 
 export interface CatalogueParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
-  readonly datasets: Pick<Datasets, 'list'>
+  readonly datasets: Pick<Datasets, 'find'>
   readonly clock: Clock
   readonly log: Logger
 }
 
 /** A schedule with the next time it fires, ms since the epoch. */
 export type ScheduleView = Schedule & { nextMs?: number }
+
+export interface PipelineOptions {
+  /** Names of datasets that never leave this node may stand in the record, which all members read. */
+  readonly shareNames?: boolean
+}
 
 export class Catalogue {
   readonly tools: Collection<Tool>
@@ -43,9 +48,14 @@ export class Catalogue {
    * Registers a pipeline from YAML or JSON text or a parsed value, under `name` or the name it gives itself.
    *
    * @throws NodeError INVALID_INPUT listing everything that is wrong, tools and datasets that do not exist included
-   * (`data.missingTools`, `data.missingDatasets`), INVALID_NAME.
+   * (`data.missingTools`, `data.missingDatasets`), or naming local-only datasets that the pipeline would be the first to
+   * tell the members of (`data.localDatasets`); INVALID_NAME.
    */
-  async addPipeline(name: string | undefined, text: unknown): Promise<Item<Pipeline>> {
+  async addPipeline(
+    name: string | undefined,
+    text: unknown,
+    { shareNames = false }: PipelineOptions = {},
+  ): Promise<Item<Pipeline>> {
     const parsed = parsePipeline(text)
     const chosen = name ?? parsed.name
     if (chosen === undefined) {
@@ -56,6 +66,7 @@ export class Catalogue {
     }
     parseName('pipeline', chosen)
     this.#checkKnown(parsed.pipeline)
+    if (!shareNames) this.#checkTold(chosen, parsed.pipeline)
     return this.pipelines.put(chosen, parsed.pipeline)
   }
 
@@ -99,10 +110,9 @@ export class Catalogue {
   }
 
   #checkKnown(pipeline: Pipeline): void {
-    const datasets = new Set(this.#parts.datasets.list().map(({ name }) => name))
-    const named = pipeline.steps.flatMap((step) => [step.input_dataset, step.output_dataset])
+    const { datasets } = this.#parts
     const tools = pipeline.steps.map(({ tool }) => tool)
-    const missingDatasets = unique(named.filter((name) => name !== null && !datasets.has(name)) as string[])
+    const missingDatasets = datasetsOf(pipeline).filter((name) => datasets.find(name) === undefined)
     const missingTools = unique(tools.filter((tool) => this.tools.get(tool) === undefined))
     const problems = [
       ...missingTools.map((tool) => `no tool is named ${tool}`),
@@ -112,6 +122,25 @@ export class Catalogue {
     const message = `The pipeline cannot be registered: ${problems.join('; ')}`
     throw new NodeError('INVALID_INPUT', message, { problems, missingTools, missingDatasets })
   }
+
+  /** [MUST] No record of a local-only dataset is written unasked, nor one that gives it away (dataset-heads.md H14). */
+  #checkTold(name: string, pipeline: Pipeline): void {
+    const before = this.pipelines.get(name)?.value
+    const told = new Set(before === undefined ? [] : datasetsOf(before))
+    const { datasets } = this.#parts
+    const localDatasets = datasetsOf(pipeline).filter(
+      (dataset) => !told.has(dataset) && datasets.find(dataset)?.policy === 'local-only',
+    )
+    if (localDatasets.length === 0) return
+    const names = localDatasets.join(', ')
+    const message = `A pipeline is a record that all members read, and this one would tell them of ${names}, which ${localDatasets.length === 1 ? 'is' : 'are'} local-only; add --share-names (shareNames=true) if they may know the ${localDatasets.length === 1 ? 'name' : 'names'}`
+    throw new NodeError('INVALID_INPUT', message, { localDatasets })
+  }
+}
+
+function datasetsOf(pipeline: Pipeline): string[] {
+  const named = pipeline.steps.flatMap((step) => [step.input_dataset, step.output_dataset])
+  return unique(named.filter((name) => name !== null))
 }
 
 function unique(names: readonly string[]): string[] {

@@ -14,7 +14,7 @@ import type { Members } from '../federation/members.ts'
 import { Monitor, type Notification, notificationSchema } from '../monitoring/monitor.ts'
 import { Collection, type Item } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
-import { Catalogue, type ScheduleView } from './catalogue.ts'
+import { Catalogue, type PipelineOptions, type ScheduleView } from './catalogue.ts'
 import type { ContainerEngine } from './engine.ts'
 import { ImagePins } from './image-pins.ts'
 import { RunLogs } from './logs.ts'
@@ -164,8 +164,12 @@ export class Execution implements Startable {
   }
 
   /** See `Catalogue.addPipeline`. @throws NodeError INVALID_INPUT, INVALID_NAME */
-  addPipeline(name: string | undefined, text: unknown): Promise<Item<Pipeline>> {
-    return this.#catalogue.addPipeline(name, text)
+  addPipeline(
+    name: string | undefined,
+    text: unknown,
+    options: PipelineOptions = {},
+  ): Promise<Item<Pipeline>> {
+    return this.#catalogue.addPipeline(name, text, options)
   }
 
   /** @throws NodeError INVALID_CRON, PIPELINE_NOT_FOUND */
