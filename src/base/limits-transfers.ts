@@ -16,6 +16,12 @@ export const refusedPartingMs = 2 * SECOND_MS
  */
 export const transferWindowMs = 60 * SECOND_MS
 export const transferWindowBytesMin = 512 * KIB
+/**
+ * git's own work on a pack that was received, before it is refused: so long, and longer by each MiB of the pack. Deltas of
+ * some kilobytes can make gigabytes, of which git tells nothing before it is done.
+ */
+export const packWorkFirstMs = 60 * SECOND_MS
+export const packWorkPerMibMs = 1 * SECOND_MS
 /** Fetches of this node's own from one member at once: one that brings much and one that brings little. */
 export const fetchesPerMemberMax = 2
 /** Between two words about the progress of one transfer. */

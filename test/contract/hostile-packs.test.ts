@@ -30,6 +30,7 @@ import {
   offsetDelta,
   packFor,
   packOf,
+  refDelta,
   tree,
 } from '../support/hostile-pack.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -184,3 +185,19 @@ for (const kind of BACKENDS) {
     })
   })
 }
+
+test('a pack of kilobytes on which git would work for long is refused, as one that does not hold', async (t) => {
+  const { place, repository } = await node(t, 'native')
+  const [bytes, copies] = [16 * MIB - 1, 4]
+  const base = blob(Buffer.alloc(bytes))
+  const many = Array.from({ length: copies }, () => ({ from: 0, length: bytes }))
+  const deltas = Array.from({ length: 40 }, (_, i) =>
+    refDelta(base.oid, delta(bytes, bytes * copies + 1, [...many, Buffer.of(i)])),
+  )
+  const offer = packFor(tree(['100644', 'file', base.oid]), [base, ...deltas])
+  assert.ok(offer.pack.length < 40_000)
+  const bounds = { workFirstMs: 500, workPerMibMs: 100 }
+  await assert.rejects(take(repository, { ...offer, bounds }), { code: 'PACK_REJECTED', message: /too long/ })
+  assert.equal(await repository.hasCommit(offer.want), false)
+  assert.deepEqual(await readdir(join(place, '.quarantine')), [])
+})

@@ -9,6 +9,8 @@ import {
   fileBytesMax,
   packBytesMax,
   packObjectsMax,
+  packWorkFirstMs,
+  packWorkPerMibMs,
   pathBytesMax,
   pathDepthMax,
   treeBytesMax,
@@ -16,6 +18,7 @@ import {
   treeShapesKeptMax,
   unpackedBytesMax,
 } from '../../base/limits.ts'
+import { MIB } from '../../base/units.ts'
 import { unsafePath } from './path-rules.ts'
 import { nameOf, oidBehind, scanTree } from './tree-scan.ts'
 
@@ -27,6 +30,9 @@ export interface AdmissionBounds {
   readonly unpackedBytesMax: number
   /** Bytes of one file. */
   readonly fileBytesMax: number
+  /** Time that git may work on any pack, ms; and in addition for each MiB of it. */
+  readonly workFirstMs: number
+  readonly workPerMibMs: number
 }
 
 export const ADMISSION_BOUNDS: AdmissionBounds = {
@@ -34,6 +40,16 @@ export const ADMISSION_BOUNDS: AdmissionBounds = {
   objectsMax: packObjectsMax,
   unpackedBytesMax,
   fileBytesMax,
+  workFirstMs: packWorkFirstMs,
+  workPerMibMs: packWorkPerMibMs,
+}
+
+/** How long git may work on a pack of so many bytes, ms. */
+export function workMaxMs(
+  { workFirstMs, workPerMibMs }: Pick<AdmissionBounds, 'workFirstMs' | 'workPerMibMs'>,
+  packBytes: number,
+): number {
+  return Math.ceil(workFirstMs + (workPerMibMs * packBytes) / MIB)
 }
 
 /** What a quarantine is made of. */

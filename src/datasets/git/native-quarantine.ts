@@ -8,13 +8,14 @@ import {
   type AdmissionBounds,
   type QuarantineParts,
   type TreeShapes,
+  workMaxMs,
 } from './admission.ts'
 import { movePacks } from './git-directory.ts'
 import type { GitProgram } from './git-program.ts'
 import { IdTable } from './id-table.ts'
 import { ObjectBatches } from './native-batch.ts'
 import { fetchRemote } from './native-remote.ts'
-import { indexPack, rejected } from './native-transfer.ts'
+import { indexPack, rejected, tooMuchWork } from './native-transfer.ts'
 import type { RemoteCall } from './remote.ts'
 import type { Quarantine, ReceiveOptions } from './repository.ts'
 import { measureRepository } from './repository-size.ts'
@@ -29,6 +30,8 @@ export class NativeQuarantine implements Quarantine {
   readonly #release: () => void
   /** git fetch walks what it has received by itself; a pack taken alone is walked by us. */
   #connected = false
+  /** Of a pack that a member has sent. */
+  #packBytes: number | undefined
 
   constructor(git: GitProgram, parts: QuarantineParts) {
     this.#git = git
@@ -51,22 +54,36 @@ export class NativeQuarantine implements Quarantine {
     return commit
   }
 
-  receive(pack: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: ReceiveOptions): Promise<void> {
-    const { bytesMax } = this.#bounds
-    return indexPack(this.#git, this.#place, pack, signal, { ...options, bytesMax })
+  async receive(
+    pack: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+    options?: ReceiveOptions,
+  ): Promise<void> {
+    const how = { ...options, bounds: this.#bounds }
+    this.#packBytes = await indexPack(this.#git, this.#place, pack, signal, how)
   }
 
   async admit(wants: readonly string[], signal: AbortSignal): Promise<void> {
     const ended = new AbortController()
-    const both = AbortSignal.any([signal, ended.signal])
+    const late = this.#lateSignal()
+    const both = AbortSignal.any([signal, ended.signal, ...late])
     // Side by side, since each is mostly a process of its own; both have ended before anything is moved or removed.
     const isWalked = !this.#connected && (await hasObjects(this.#path))
     const checks = [this.#judge(wants, both)]
     if (isWalked) checks.push(this.#checkConnected(wants, both))
     for (const check of checks) check.catch((error: unknown) => ended.abort(error))
     await Promise.allSettled(checks)
-    await Promise.all(checks)
+    await Promise.all(checks).catch((error: unknown) => {
+      signal.throwIfAborted()
+      throw late.some(({ aborted }) => aborted) ? tooMuchWork(this.#packBytes ?? 0) : error
+    })
     await movePacks(this.#place, this.#path)
+  }
+
+  #lateSignal(): AbortSignal[] {
+    return this.#packBytes === undefined
+      ? []
+      : [AbortSignal.timeout(workMaxMs(this.#bounds, this.#packBytes))]
   }
 
   async size(): Promise<number> {

@@ -3,10 +3,12 @@
  * arrive. No port is opened and no shell involved.
  */
 import type { Writable } from 'node:stream'
-import { NodeError } from '../../base/errors.ts'
-import { gitRequestBytesMax, packBytesMax, SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
+import { isNodeError, NodeError } from '../../base/errors.ts'
+import { gitRequestBytesMax, SECOND_MS, streamIdleMaxMs } from '../../base/limits.ts'
 import { KIB } from '../../base/units.ts'
+import { withDeadline } from '../../base/wait.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
+import { ADMISSION_BOUNDS, type AdmissionBounds, workMaxMs } from './admission.ts'
 import { namesRefused } from './fsck-words.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
 import { meterPack } from './pack-meter.ts'
@@ -49,7 +51,7 @@ export async function serveUploadPack(
 export interface PackOptions {
   /** Deltas may stand on objects that are here already; these are then added to the pack. */
   readonly thin?: boolean
-  readonly bytesMax?: number
+  readonly bounds?: Pick<AdmissionBounds, 'bytesMax' | 'workFirstMs' | 'workPerMibMs'>
 }
 
 /**
@@ -57,36 +59,54 @@ export interface PackOptions {
  * id says and well-formed, and that every object which one of them refers to is in the pack or here (index-pack
  * --strict); whether what was here already is itself whole is not looked at.
  *
- * @throws NodeError PACK_REJECTED, and whatever `pack` throws.
+ * @returns the bytes of the pack as it came.
+ * @throws NodeError PACK_REJECTED, also when git works on it for too long, and whatever `pack` throws.
  */
 export async function indexPack(
   git: Pick<GitProgram, 'spawn'>,
   place: string,
   pack: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-  { thin = false, bytesMax = packBytesMax }: PackOptions = {},
-): Promise<void> {
-  const flags = ['--stdin', '--strict', '--fsck-objects', `--max-input-size=${bytesMax}`]
+  { thin = false, bounds = ADMISSION_BOUNDS }: PackOptions = {},
+): Promise<number> {
+  const { bytesMax } = bounds
+  // One thread: what a stranger sends may keep one core busy, not all of them.
+  const flags = ['--stdin', '--strict', '--fsck-objects', '--threads=1', `--max-input-size=${bytesMax}`]
   const args = [`--git-dir=${place}`, 'index-pack', ...flags, ...(thin ? ['--fix-thin'] : [])]
   const child = git.spawn(args, { signal })
   let said = ''
   child.stdout.on('data', (bytes: Buffer) => {
     if (said.length < SAID_BYTES_MAX) said += bytes.toString('latin1')
   })
+  let [bytes, workedMs] = [0, 0]
+  // Only the time in which we wait for git counts, not that in which git waits for the sender.
+  const worked = async <T>(work: Promise<T>): Promise<T> => {
+    const beganMs = performance.now()
+    const leftMs = Math.max(0, workMaxMs(bounds, bytes) - workedMs)
+    try {
+      return await withDeadline(work, leftMs, 'index-pack')
+    } catch (error) {
+      throw isNodeError(error, 'TIMED_OUT') ? tooMuchWork(bytes) : error
+    } finally {
+      workedMs += performance.now() - beganMs
+    }
+  }
   try {
     for await (const chunk of meterPack(pack, bytesMax)) {
+      bytes += chunk.length
       // A git that has ended reads no more; why it ended is told by its exit.
       if (child.stdin.destroyed) break
       gathered(child.stdin).write(chunk)
-      if (child.stdin.writableLength > PACK_BYTES_AHEAD) await roomIn(child.stdin)
+      if (child.stdin.writableLength > PACK_BYTES_AHEAD) await worked(roomIn(child.stdin))
     }
     child.stdin.end()
-    const { code, stderr } = await child.ended
+    const { code, stderr } = await worked(child.ended)
     signal.throwIfAborted()
     if (code !== 0) throw rejected(new GitExit('index-pack', code, stderr))
     if (!PACK_KEPT.test(said)) {
       throw new NodeError('PACK_REJECTED', 'The received pack has bytes that belong to no object')
     }
+    return bytes
   } finally {
     child.kill()
   }
@@ -123,6 +143,13 @@ function roomIn(sink: Writable): Promise<void> {
     }
     sink.on('drain', settle)
     sink.on('close', settle)
+  })
+}
+
+/** Asking for it again soon would only cost the same. */
+export function tooMuchWork(bytes: number): NodeError {
+  return new NodeError('PACK_REJECTED', `The received pack of ${bytes} bytes takes too long to check`, {
+    bytes,
   })
 }
 
