@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type DatasetView, datasetSchema } from '../api/dataset-views.ts'
 import { type DiffView, diffSchema } from '../api/dataset-views-diff.ts'
-import { isNodeError } from '../base/errors.ts'
+import { isNodeError, type NodeError } from '../base/errors.ts'
 import { gather, parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { noteNews } from './dataset-browse.ts'
@@ -60,7 +60,11 @@ async function diffAll(
   const dataset = await client.get(`/datasets/${encodeURIComponent(name)}`, datasetSchema)
   const compared: ComparedBranch[] = []
   for (const branch of dataset.branches) compared.push(await compareBranch(client, name, branch, options))
-  session.out.result(compared, () => {
+  // What one branch has not, another may; what none has was never there.
+  const slip = compared.find(({ slip }) => slip !== undefined)?.slip
+  if (slip !== undefined && compared.every(({ counts }) => counts === undefined)) throw slip
+  const told = compared.map(({ slip: _, ...rest }) => rest)
+  session.out.result(told, () => {
     if (compared.length === 0) return `No member has a branch of ${name} yet.`
     const rows = compared.map(({ member, branch, commit, says }) => [member, branch, shortId(commit), says])
     return session.out.table(['member', 'branch', 'commit', 'beside the ground truth'], rows)
@@ -76,6 +80,8 @@ interface ComparedBranch {
   readonly summary?: string
   /** Why it could not be compared. */
   readonly code?: string
+  /** The path or the key that was asked for is not there. */
+  readonly slip?: NodeError
   readonly says: string
 }
 
@@ -92,6 +98,10 @@ async function compareBranch(
     const says = differs ? summary.replace(/^.*? differs from the ground truth(?: in |: )/, '') : 'the same'
     return { member, branch, commit: to.commit, differs, counts, summary, says }
   } catch (error) {
+    if (isNodeError(error) && (error.data.path !== undefined || error.data.key !== undefined)) {
+      const says = error.data.path === undefined ? 'no table has the key' : 'neither has the path'
+      return { member, branch, commit, code: error.code, slip: error, says }
+    }
     if (!isNodeError(error, 'COMMIT_NOT_FOUND') && !isNodeError(error, 'DATASET_WITHHELD')) throw error
     const says = isNodeError(error, 'DATASET_WITHHELD') ? 'its data stay where they are' : 'not here yet'
     return { member, branch, commit, code: error.code, says }

@@ -111,7 +111,17 @@ test('two branches are compared file by file, and inside the files by rows, valu
 
   const same = await ask('from=import-alice&to=ground-truth')
   assert.equal(same.summary, 'the ground truth does not differ from import-alice')
-  assert.equal((await ask('to=assess-alice&path=nothing')).files.length, 0)
+  const nothing = problemIn(await get('/datasets/packages/diff?to=assess-alice&path=old.tx'))
+  assert.equal(nothing.code, 'NOT_FOUND', 'a path that is nowhere is no path without a difference')
+  assert.match(nothing.detail, /^Neither side has "old\.tx"; did you mean "old\.txt"\?$/)
+  assert.equal((await ask('to=assess-alice&path=old.txt')).files.length, 1)
+  const unknown = problemIn(await get('/datasets/packages/diff?to=assess-alice&key=package,star'))
+  assert.equal(unknown.code, 'INVALID_INPUT', 'no table has the column')
+  assert.match(unknown.detail, /the column star; there are .*package, version, stars/)
+  const some = await ask('to=assess-alice&key=id')
+  const noted = some.files.find(({ path }) => path === 'packages.csv')?.comparison
+  assert.match(noted?.note ?? '', /"id" is not in both/)
+  assert.ok(noted !== undefined && !('columnsThere' in noted))
   assert.equal(problemIn(await get('/datasets/packages/diff?to=nobody')).code, 'NOT_FOUND')
   assert.equal(problemIn(await get('/datasets/packages/diff?limit=x')).code, 'INVALID_INPUT')
 })

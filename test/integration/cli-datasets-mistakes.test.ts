@@ -37,3 +37,22 @@ test('a file that cannot be read is told as such, and not as a node that is gone
   ])
   assert.deepEqual(await readdir(alice.repositories), before)
 })
+
+test('a path or a key that is nowhere does not pass for no difference', async (t) => {
+  const alice = await founder(t)
+  const import_ = async (...words: string[]) => alice.told('dataset', 'import', ...words)
+  await import_(await directoryOf(t, { 'a.csv': 'id,v\n1,1\n' }), '--name', 'data')
+  await import_(await directoryOf(t, { 'a.csv': 'id,v\n1,2\n', 'b.csv': '' }), '--into', 'data')
+  const nowhere = [3, /Neither side has "b\.cvs"; did you mean "b\.csv"\? \(NOT_FOUND\)/] as const
+  const noColumn = [
+    2,
+    /No table that differs has the column nokey; there are id, v \(INVALID_INPUT\)/,
+  ] as const
+  await check(alice, [
+    [['diff', 'data', 'alice', '--path', 'b.cvs'], ...nowhere],
+    [['diff', 'data', '--path', 'b.cvs'], ...nowhere],
+    [['diff', 'data', 'alice', '--key', 'nokey'], ...noColumn],
+    [['diff', 'data', '--key', 'nokey'], ...noColumn],
+  ])
+  assert.equal((await alice.type('dataset', 'diff', 'data', 'alice', '--path', 'b.csv')).exit, 0)
+})

@@ -1,4 +1,5 @@
 /** What lies between two commits of a dataset: file by file, and inside the files as far as they are understood. */
+import { isNodeError, NodeError } from '../../base/errors.ts'
 import {
   diffBytesReadMax,
   diffFileBytesMax,
@@ -10,7 +11,7 @@ import {
   diffTimeoutMs,
 } from '../../base/limits.ts'
 import type { Semaphore } from '../../base/semaphore.ts'
-import { filesBelow } from '../browse/listing.ts'
+import { entryIn, filesBelow } from '../browse/listing.ts'
 import type { Repository, TreeFile } from '../git/repository.ts'
 import { Comparer } from './comparer.ts'
 import type { DatasetDiff, DiffSide, FileDiff, FileSide } from './differences.ts'
@@ -40,10 +41,14 @@ const BYTES_MAX: Readonly<Record<FileKind, number>> = {
   other: diffTextBytesMax,
 }
 
-type Tree = Pick<Repository, 'listFiles' | 'fileSizes' | 'readFiles'>
+type Tree = Pick<Repository, 'listFiles' | 'listDirectory' | 'entryAt' | 'fileSizes' | 'readFiles'>
+
+/** Columns that somebody is told of who named one that is not there. */
+const COLUMNS_TOLD_MAX = 20
 
 /**
- * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE, NOT_FOUND when an object is not here, or the reason of the signal.
+ * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE, NOT_FOUND when neither side has the path or an object is not here,
+ * INVALID_INPUT when no table has a column of the key, or the reason of the signal.
  */
 export async function diffCommits(
   repository: Tree,
@@ -52,7 +57,11 @@ export async function diffCommits(
   options: DatasetDiffOptions,
 ): Promise<DatasetDiff> {
   const listed = async ({ commit }: DiffSide) => filesBelow(await repository.listFiles(commit), options.path)
-  const tree = diffTrees(await listed(from), await listed(to))
+  const [before, after] = [await listed(from), await listed(to)]
+  if (options.path !== '' && before.length + after.length === 0) {
+    throw await nothingAt(options.path, repository, [to, from])
+  }
+  const tree = diffTrees(before, after)
   const counts = { added: 0, removed: 0, changed: 0, renamed: 0, unchanged: tree.unchanged }
   for (const { change } of tree.files) counts[change] += 1
   const told = tree.files.slice(0, diffFilesToldMax)
@@ -60,13 +69,51 @@ export async function diffCommits(
     [file.from, file.to].flatMap((side) => (side === undefined ? [] : [side.oid])),
   )
   const sizes = await repository.fileSizes([...new Set(oids)])
-  const files = await compareAll(
+  const compared = await compareAll(
     repository,
     told.map((file) => fileDiff(file, sizes)),
     options,
   )
+  checkKey(compared, options.key ?? [])
+  const files = compared.map(withoutColumns)
   const diff = { from, to, counts, files: files.map((file) => ({ ...file, summary: describeFile(file) })) }
   return { ...diff, summary: summaryOf(diff) }
+}
+
+/** The error, with the name that was most likely meant on one of the sides. */
+async function nothingAt(path: string, tree: Tree, sides: readonly DiffSide[]): Promise<NodeError> {
+  let near: unknown
+  for (const { commit } of sides) {
+    try {
+      await entryIn(tree, commit, path)
+    } catch (error) {
+      if (!isNodeError(error, 'NOT_FOUND')) throw error
+      near ??= error.data.near
+    }
+  }
+  const hint = near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`
+  const message = `Neither side has ${JSON.stringify(path.slice(0, 200))}${hint}`
+  return new NodeError('NOT_FOUND', message, { path, ...(near === undefined ? {} : { near }) })
+}
+
+/** A key that holds in some tables is told of in the others; a column that none has is a slip of who asks. */
+function checkKey(files: readonly FileDiff[], key: readonly string[]): void {
+  const tables = files.flatMap(({ comparison }) => (comparison?.as === 'rows' ? [comparison] : []))
+  // Where the key held, all its columns are there.
+  const columns = tables.flatMap(({ columnsThere = key }) => columnsThere)
+  const missing = tables.length === 0 ? [] : key.filter((column) => !columns.includes(column))
+  if (missing.length === 0) return
+  const all = [...new Set(columns)]
+  const rest = all.length > COLUMNS_TOLD_MAX ? `, and ${all.length - COLUMNS_TOLD_MAX} more` : ''
+  const there = `${all.slice(0, COLUMNS_TOLD_MAX).join(', ')}${rest}`
+  const message = `No table that differs has the column ${missing.join(', ')}; there are ${there}`
+  throw new NodeError('INVALID_INPUT', message, { key: missing })
+}
+
+function withoutColumns(file: FileDiff): FileDiff {
+  if (file.comparison?.columnsThere === undefined) return file
+  const { columnsThere: _, ...comparison } = file.comparison
+  return { ...file, comparison }
 }
 
 function fileDiff(file: FileDifference, sizes: ReadonlyMap<string, number>): FileDiff {

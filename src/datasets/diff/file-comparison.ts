@@ -18,6 +18,8 @@ export type Comparison = (
 ) & {
   /** Why it was not understood any further, or what was taken otherwise than asked. */
   readonly note?: string
+  /** All columns of both tables, where the key that was asked for did not hold. */
+  readonly columnsThere?: readonly string[]
 }
 
 export interface CompareOptions {
@@ -90,6 +92,7 @@ function compareTables({ from, to }: Tables, options: CompareOptions): Compariso
       as: 'rows',
       ...diffTables(from, to, { toldMax }),
       note: `the key was not used: ${error.message}`,
+      columnsThere: [...new Set([...from.columns, ...to.columns])],
     }
   }
 }
