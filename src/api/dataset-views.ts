@@ -22,6 +22,7 @@ const branchSchema = z.object({
   member,
   announced: z.boolean().describe('false for a branch that is only here'),
   present: z.boolean().describe('whether this node holds the commit'),
+  held: oid.optional().describe('where the branch is here, when that is elsewhere'),
 })
 
 const replicasSchema = z.object({

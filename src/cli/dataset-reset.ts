@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { commitSchema, wroteResetSchema } from '../api/dataset-views.ts'
-import { NodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { countText, shortId } from './output.ts'
 import type { Act, Session } from './session.ts'
 
 const RESET_COMMITS_LOOKED_AT = 1_000
+const COMMIT_ID = /^[0-9a-f]{40}$/i
 
 export function datasetResetCommand(dataset: Command, act: Act): void {
   dataset
@@ -36,7 +37,11 @@ async function reset(
   const { node } = await client.get('/federation', z.object({ node: z.object({ name: z.string() }) }))
   const branch = `${step}-${node.name}`
   const query = { branch, limit: RESET_COMMITS_LOOKED_AT }
-  const commits = await client.get(`${path}/log`, z.array(commitSchema), query)
+  const commits = await client.get(`${path}/log`, z.array(commitSchema), query).catch((error: unknown) => {
+    // Of a branch that this node has lost there is no log, and a whole id needs none.
+    if (isNodeError(error, 'NOT_FOUND') && COMMIT_ID.test(wanted)) return []
+    throw error
+  })
   const to = commitMeant(
     wanted,
     commits.map(({ oid }) => oid),
@@ -58,7 +63,7 @@ async function reset(
 /** A commit by its id, or by how its id begins. Pure. @throws NodeError INVALID_INPUT, COMMIT_NOT_FOUND. */
 export function commitMeant(typed: string, known: readonly string[], branch: string): string {
   const wanted = typed.toLowerCase()
-  if (/^[0-9a-f]{40}$/.test(wanted)) return wanted
+  if (COMMIT_ID.test(wanted)) return wanted
   if (!/^[0-9a-f]{4,39}$/.test(wanted)) {
     throw new NodeError(
       'INVALID_INPUT',

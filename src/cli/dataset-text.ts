@@ -72,8 +72,9 @@ function packedText(usage: DatasetDetail['usage']): string {
 
 function branchTable(out: Output, { branches }: DatasetDetail): string {
   if (branches.length === 0) return ''
-  const rows = branches.map(({ branch, commit, member, announced, present }) => {
-    return [branch, shortId(commit), member, present ? (announced ? 'yes' : 'only here') : 'not yet']
+  const rows = branches.map(({ branch, commit, member, announced, present, held }) => {
+    const missing = held === undefined ? 'not yet' : `not yet; at ${shortId(held)}`
+    return [branch, shortId(commit), member, present ? (announced ? 'yes' : 'only here') : missing]
   })
   return out.table(['branch', 'commit', 'member', 'here'], rows)
 }

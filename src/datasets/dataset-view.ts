@@ -15,6 +15,8 @@ export interface BranchView {
   readonly announced: boolean
   /** Whether this node holds the commit on that branch. */
   readonly present: boolean
+  /** Where the branch is here, when that is elsewhere. */
+  readonly held?: string
 }
 
 /** What a member says that it holds of a dataset. */
@@ -164,7 +166,10 @@ function branchesOf(name: string, { heads, held, members }: Seen): BranchView[] 
     for (const [branch, commit] of Object.entries(value.branches)) {
       // What is another's to move is followed nowhere, so it does not count as missing.
       if (foreign.includes(branch)) continue
-      views.set(branch, { branch, commit, member, announced: true, present: held.get(branch) === commit })
+      const here = held.get(branch)
+      const present = here === commit
+      const elsewhere = here === undefined || present ? {} : { held: here }
+      views.set(branch, { branch, commit, member, announced: true, present, ...elsewhere })
     }
   }
   for (const [branch, commit] of held) {

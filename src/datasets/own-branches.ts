@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { NodeError } from '../base/errors.ts'
+import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import { ownHeadTimeoutMs, storeQueueMax } from '../base/limits.ts'
 import { parseName } from '../base/names.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
@@ -213,24 +213,30 @@ export class OwnBranches {
       throw new NodeError('INVALID_INPUT', 'A reset needs a reason, which the other members are shown')
     }
     const repository = await shelf.open(dataset)
-    const from = await this.#tip(dataset, repository, branch)
+    const held = shelf.branches(dataset).get(branch)
+    const current = this.#current(dataset)?.value
+    const announced = current?.branches[branch]
+    // What was announced and is gone needs no way back: this is the way on without it.
+    const from = announced ?? held
     if (from === undefined) {
       throw new NodeError('NOT_FOUND', `There is no branch ${branch} to reset`, { dataset, branch })
     }
     if (!(await repository.hasCommit(to))) {
       throw new NodeError('COMMIT_NOT_FOUND', `The commit ${to} is not here; fetch it first`, { dataset, to })
     }
-    const announced = this.#current(dataset)?.value.resets?.[branch]?.count ?? 0
     const followed = watch.markOf(known.need(dataset).id, self)?.resets[branch] ?? 0
-    const count = Math.max(announced, followed) + 1
+    const count = Math.max(current?.resets?.[branch]?.count ?? 0, followed) + 1
     const reset: Reset = { count, from, to, reason: reason.trim() }
-    if (from === to) return reset
+    if (from === to && held === to) {
+      await this.#announce(dataset, { [branch]: to })
+      return reset
+    }
     // Said before it is done: a crash in between is mended by what was said.
     await this.#announce(dataset, { [branch]: to }, { [branch]: reset })
-    await shelf.move(dataset, branch, to, from)
+    if (held !== to) await shelf.move(dataset, branch, to, held)
     const item = heads.get(`${dataset}/${self}`)
     if (item !== undefined) await watch.moved(known.need(dataset), item, branch)
-    await this.#parts.onCommit(dataset, to, from)
+    await this.#parts.onCommit(dataset, to, held)
     emit({ type: 'reset', dataset, member: members.self().name, branch, ...reset })
     return reset
   }
@@ -255,22 +261,41 @@ export class OwnBranches {
 
   /** Where our branch is. A node that lost its disk has announced more than it holds, and gets it back from others. */
   async #tip(dataset: string, repository: Repository, branch: string): Promise<string | undefined> {
-    const { shelf, replicator } = this.#parts
+    const { shelf } = this.#parts
     const item = this.#current(dataset)
     const announced = item?.value.branches[branch]
     const held = shelf.branches(dataset).get(branch)
     if (announced === undefined || announced === held) return held
-    if (!(await repository.hasCommit(announced))) {
-      const signal = AbortSignal.timeout(ownHeadTimeoutMs)
-      await replicator.fetch(dataset, [announced], { signal, urgent: true })
-    }
+    if (!(await repository.hasCommit(announced))) await this.#bringBack(dataset, branch, announced, held)
     const reset = item?.value.resets?.[branch]
     const cut = (from: string) => (reset?.from === from && reset.to === announced ? 'reset' : undefined)
     if ((await shelf.follow(dataset, branch, announced, async (from) => cut(from))) === 'refuse-divergence') {
-      const message = `This node has announced ${announced} on ${branch}, but holds ${held}; neither follows the other`
+      const way = `${this.#wayOn(dataset, branch, held)} keeps what is here, --to ${announced} what was announced`
+      const message = `This node has announced ${announced} on ${branch}, but holds ${held}; neither follows the other: ${way}`
       throw new NodeError('CONFLICT', message, { dataset, branch, announced, held })
     }
     return shelf.branches(dataset).get(branch)
+  }
+
+  /** Asks the others for what this node has announced and lost. @throws NodeError that says how to go on without it. */
+  async #bringBack(dataset: string, branch: string, announced: string, held?: string): Promise<void> {
+    const signal = AbortSignal.timeout(ownHeadTimeoutMs)
+    try {
+      await this.#parts.replicator.fetch(dataset, [announced], { signal, urgent: true })
+    } catch (cause) {
+      const isLate = signal.aborted
+      if (!isLate && (!isNodeError(cause) || cause.code === 'CANCELLED')) throw cause
+      const lost = `This node has announced ${announced} on ${branch}, which is not here, and it could not be brought: ${messageOf(cause)}`
+      const way = `wait for a member that has it, or give it up: ${this.#wayOn(dataset, branch, held)}`
+      const code = isNodeError(cause) ? cause.code : 'TIMED_OUT'
+      throw new NodeError(code, `${lost}; ${way}`, { dataset, branch, announced, held }, { cause })
+    }
+  }
+
+  /** What people type to have the branch go on from what is here. */
+  #wayOn(dataset: string, branch: string, held: string | undefined): string {
+    const step = branch.slice(0, -`-${this.#parts.members.self().name}`.length)
+    return `"maoctl dataset reset ${dataset} --step ${step} --to ${held ?? 'COMMIT'} --reason WHY"`
   }
 
   async #reconcile(dataset: string): Promise<void> {

@@ -21,7 +21,7 @@ import type { HeadWatch } from './head-watch.ts'
 import { foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Shelf } from './shelf.ts'
-import { roomRetryMs } from './upkeep/room-left.ts'
+import { isNoRoom, isOwnQuota, roomRetryMs } from './upkeep/room-left.ts'
 
 export interface ReplicatorParts {
   readonly self: string
@@ -45,10 +45,14 @@ interface Job {
   readonly author: string
   failures: number
   running: boolean
-  /** The registry has changed while it ran. */
+  /** Something has changed while it ran. */
   again: boolean
-  /** A peer that connects may have what is missing. */
-  hopes: boolean
+  /** Room was made while it ran. */
+  roomMade: boolean
+  /** What it works on, or failed with: see `#stateOf`. */
+  state: string
+  /** What it failed with last. */
+  failure: unknown
   timer: NodeJS.Timeout | undefined
 }
 
@@ -84,7 +88,7 @@ export class Replicator implements Startable {
     this.#unwatch.push(
       heads.watch((name, item) => this.#heard(name, item)),
       members.onChange(() => this.#noticeAll()),
-      onConnect(() => this.#hope()),
+      onConnect(() => this.#retry(isReachability)),
     )
     this.#noticeAll()
   }
@@ -121,6 +125,12 @@ export class Replicator implements Startable {
     if (this.#unwatch.length > 0) this.#noticeAll(`${dataset}/`)
   }
 
+  /** A collection has made room: what had none is tried at once. */
+  roomMade(dataset: string): void {
+    this.#retry((error, job) => isNoRoom(error) && (job.dataset === dataset || !isOwnQuota(error)))
+    for (const job of this.#jobs.values()) if (job.running) job.roomMade = true
+  }
+
   #noticeAll(under = ''): void {
     for (const { name } of this.#parts.heads.list(under)) {
       const [dataset, author] = name.split('/')
@@ -139,21 +149,30 @@ export class Replicator implements Startable {
     if (known === undefined && this.#jobs.size >= followedHeadsMax) return
     const job = known ?? newJob(dataset, author)
     this.#jobs.set(key, job)
+    // What has failed would fail again, as long as it is the same that is to be fetched.
+    if (job.failures > 0 && job.state === this.#stateOf(job)) return
     job.failures = 0
     this.#schedule(key, job, 0)
   }
 
-  /** A peer has come: what waits for somebody to ask is tried at once. */
-  #hope(): void {
+  /** Tries at once what failed for a reason that may be gone. */
+  #retry(isGone: (error: unknown, job: Job) => boolean): void {
     for (const [key, job] of this.#jobs) {
-      if (job.hopes && !job.running) this.#schedule(key, job, 0)
       if (job.running) job.again = true
+      else if (job.failures > 0 && isGone(job.failure, job)) this.#schedule(key, job, 0)
     }
+  }
+
+  /** What there is to follow: a change of it is a reason to try at once, whatever failed before. */
+  #stateOf({ dataset, author }: Job): string {
+    const { heads, known, follows } = this.#parts
+    const now = known.get(dataset)
+    const revision = heads.get(`${dataset}/${author}`)?.entry.revision
+    return JSON.stringify([revision, now?.id, now?.policy, follows(dataset)])
   }
 
   #schedule(key: string, job: Job, pauseMs: number): void {
     clearTimeout(job.timer)
-    job.hopes = false
     job.timer = setTimeout(() => {
       const running = this.#run(key, job).finally(() => this.#running.delete(running))
       this.#running.add(running)
@@ -164,21 +183,27 @@ export class Replicator implements Startable {
   async #run(key: string, job: Job): Promise<void> {
     job.running = true
     job.again = false
+    job.roomMade = false
+    job.state = this.#stateOf(job)
     let pauseMs: number | undefined
     try {
       await this.#follow(job)
       job.failures = 0
     } catch (error) {
+      job.failure = error
       pauseMs = this.#failed(job, error)
     }
     job.running = false
     if (this.#stopping.signal.aborted) return
-    if (job.again) this.#schedule(key, job, job.failures > 0 ? fetchRetryFirstMs : 0)
-    else if (pauseMs === undefined) this.#jobs.delete(key)
-    else {
-      this.#schedule(key, job, pauseMs)
-      job.hopes = pauseMs <= fetchRetryLongestMs
+    if (pauseMs === undefined) {
+      if (job.again) this.#schedule(key, job, 0)
+      else this.#jobs.delete(key)
+      return
     }
+    // Whoever came meanwhile may have it; nobody helps against a quota or bytes that do not hold.
+    const isChanged = job.again && (isReachability(job.failure) || job.state !== this.#stateOf(job))
+    const isSoon = isChanged || (job.roomMade && isNoRoom(job.failure))
+    this.#schedule(key, job, isSoon ? fetchRetryFirstMs : pauseMs)
   }
 
   /** @returns how long to wait before the next attempt, in ms. */
@@ -278,7 +303,8 @@ export class Replicator implements Startable {
     }
     if (move === 'forward' || move === 'reset' || move === 'equivocation') {
       emit({ type: 'replicated', dataset, member, branch, commit: announced })
-    } else if (move !== 'nothing' && author !== self) {
+    } else if (move === 'refuse-divergence' || (move === 'refuse-rollback' && author !== self)) {
+      // Our own as well: only its author can put it right, by a reset.
       this.#refuse(dataset, author, item, branch, move === 'refuse-rollback' ? 'rollback' : 'divergence')
     }
   }
@@ -297,7 +323,11 @@ export class Replicator implements Startable {
     const announced = item.value.branches[branch] as string
     const held = this.#parts.shelf.branches(dataset).get(branch)
     const event = { dataset, member: this.#nameOf(author), branch, announced, held, reason } as const
-    this.#parts.log.warn(event, 'a head was refused; the branch stays where it is')
+    const said =
+      author === this.#parts.self
+        ? 'this node has announced what does not follow what it holds; "maoctl dataset reset" has the branch go on'
+        : 'a head was refused; the branch stays where it is'
+    this.#parts.log.warn(event, said)
     this.#parts.emit({ type: 'rollback-refused', ...event })
   }
 
@@ -307,5 +337,11 @@ export class Replicator implements Startable {
 }
 
 function newJob(dataset: string, author: string): Job {
-  return { dataset, author, failures: 0, running: false, again: false, hopes: false, timer: undefined }
+  const idle = { failures: 0, running: false, again: false, roomMade: false, timer: undefined }
+  return { dataset, author, ...idle, state: '', failure: undefined }
+}
+
+/** Whether another member may help. */
+function isReachability(error: unknown): boolean {
+  return !isRejection(error) && !isNoRoom(error)
 }
