@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { isNodeError } from '../../src/base/errors.ts'
+import { decodeJson, encodeJson } from '../../src/registry/collection.ts'
 import { type DatasetNode, directoryOf, joinDatasetNode, startDatasetNode } from '../support/dataset-node.ts'
 import { eventually } from '../support/eventually.ts'
 import { type GitHttpServer, startGitHttpServer } from '../support/git-http-server.ts'
@@ -96,6 +97,23 @@ test('an order ends where the record names another place, whoever waits there', 
     isNodeError(error, 'NOT_FAST_FORWARD'),
   )
   assert.equal((await upstreams.show('data')).agreed, true)
+})
+
+test('naming an upstream agrees to that one, whatever the record says a moment later', async (t) => {
+  const node = await startDatasetNode(t)
+  await node.datasets.add('air')
+  const put = node.registry.put.bind(node.registry)
+  node.registry.put = async (key, value, options) => {
+    const entry = await put(key, value, options)
+    node.registry.put = put
+    const other = { url: 'https://elsewhere.example/air.git', branch: 'main' }
+    await put(key, encodeJson({ ...(decodeJson(value) as object), upstream: other }), options)
+    return entry
+  }
+  await node.datasets.upstreams.set('air', { url: 'https://good.example/air.git', branch: 'main' })
+  const { url, agreed } = await node.datasets.upstreams.show('air')
+  assert.deepEqual([url, agreed], ['https://elsewhere.example/air.git', false])
+  await assert.rejects(node.datasets.upstreams.pull('air'), { code: 'FORBIDDEN' })
 })
 
 test('two federations meet in one upstream', async (t) => {

@@ -150,8 +150,10 @@ export class Upstreams implements Startable {
         `${JSON.stringify(wanted.branch)} cannot name a branch of an upstream`,
       )
     }
+    const { id } = this.#parts.known.need(dataset)
     await this.#named.write(dataset, { ...record, upstream })
-    await this.#memory.change(dataset, { agreed: this.#named.agreement(dataset) })
+    // What was said here, whatever the record has come to name meanwhile.
+    await this.#memory.change(dataset, { agreed: { ...upstream, id } })
     return this.show(dataset)
   }
 
