@@ -6,6 +6,7 @@
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import {
+  fetchHalvesMax,
   fetchRejectedRetryMs,
   fetchRetryFirstMs,
   fetchRetryLongestMs,
@@ -16,9 +17,10 @@ import type { Members } from '../federation/members.ts'
 import type { Streams } from '../network/network.ts'
 import type { Collection, Item } from '../registry/collection.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import { Fetcher, type FetchOptions, isRejection } from './exchange/fetcher.ts'
+import { Fetcher, type FetchOptions, isOfOneCommit, isRejection } from './exchange/fetcher.ts'
 import type { HeadWatch } from './head-watch.ts'
 import { foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
+import { inHalves, type Left } from './in-halves.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Shelf } from './shelf.ts'
 import { isNoRoom, isOwnQuota, roomRetryMs } from './upkeep/room-left.ts'
@@ -269,17 +271,25 @@ export class Replicator implements Startable {
     const behind = Object.entries(item.value.branches).filter(
       ([branch, commit]) => !foreign.includes(branch) && held.get(branch) !== commit,
     )
-    const missing: string[] = []
-    for (const [, commit] of behind) if (!(await repository.hasCommit(commit))) missing.push(commit)
-    if (missing.length > 0) {
-      const { urgent, signal } = asked ?? {}
-      const options = { ...(urgent && { urgent }), ...(signal && { signal }) }
-      await this.fetch(dataset, missing, { author, round: failures, missing: true, ...options })
+    const missing: [branch: string, commit: string][] = []
+    for (const one of behind) {
+      if (await repository.hasCommit(one[1])) await this.#move(known, item, ...one)
+      else missing.push(one)
     }
-    for (const [branch, commit] of behind) await this.#move(known, item, branch, commit)
+    const { urgent, signal } = asked ?? {}
+    const options = { author, round: failures, ...(urgent && { urgent }), ...(signal && { signal }) }
+    // [MUST] A branch that nobody has keeps no other from being followed (dataset-heads.md H9).
+    const bring = async (some: readonly (typeof missing)[number][]) => {
+      const wants = some.map(([, commit]) => commit)
+      await this.fetch(dataset, wants, { ...options, missing: some.length === missing.length })
+      for (const one of some) await this.#move(known, item, ...one)
+    }
+    const halving = { mayBeOne: isOfOneCommit, callsMax: fetchHalvesMax }
+    const left = await inHalves(rotated(missing, failures), bring, halving)
     for (const branch of Object.keys(item.value.resets ?? {})) {
       if (held.get(branch) === item.value.branches[branch]) await watch.moved(known, item, branch)
     }
+    if (left.length > 0) throw unfetched(left, missing.length)
   }
 
   async #move(known: Known, item: Item<HeadRecord>, branch: string, announced: string): Promise<void> {
@@ -344,4 +354,19 @@ function newJob(dataset: string, author: string): Job {
 /** Whether another member may help. */
 function isReachability(error: unknown): boolean {
   return !isRejection(error) && !isNoRoom(error)
+}
+
+/** Another one comes first each time, so that each has its turn where there are too many at fault. */
+function rotated<T>(items: readonly T[], round: number): T[] {
+  const turn = items.length === 0 ? 0 : (round * 7) % items.length
+  return [...items.slice(turn), ...items.slice(0, turn)]
+}
+
+/** What is told of branches that did not come, where others did: what was refused says the most. */
+function unfetched(left: readonly Left<[branch: string, commit: string]>[], wanted: number): unknown {
+  const error = (left.find((one) => isRejection(one.error)) ?? left[0])?.error
+  const branches = left.flatMap(({ items }) => items.map(([branch]) => branch)).sort()
+  if (!(error instanceof NodeError) || branches.length === wanted) return error
+  const message = `${branches.join(', ')} did not come: ${error.message}`
+  return new NodeError(error.code, message, { ...error.data, branches }, { cause: error })
 }

@@ -278,3 +278,27 @@ test('what is asked wrongly is refused with its code', async (t) => {
   const path = join(alice.directory, 'datasets/new.git')
   assert.equal(execFileSync('git', ['-C', path, 'show', 'ground-truth:a']).toString(), '1')
 })
+
+test('a branch that nobody has any more keeps no other of its author from anybody', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob')
+  await bob.stop()
+  await alice.datasets.importDirectory('data', await directoryOf(t, { a: '0' }))
+  await alice.datasets.removeLocal('data', { force: true })
+  await alice.datasets.follow('data')
+  const made = await Promise.all(
+    ['one', 'two', 'three'].map((step) => commit(t, alice, { [step]: '1' }, step)),
+  )
+  const again = await restartDatasetNode(t, bob)
+  await meet(again, alice)
+  for (const { branch, commit: oid } of made) {
+    await eventually(() => holds(again, branch, oid), `${branch} did not arrive`)
+  }
+  await assert.rejects(again.datasets.fetchNow('data'), coded('COMMIT_NOT_FOUND'))
+  const { branches } = await again.datasets.show('data')
+  const missing = branches.filter(({ present }) => !present)
+  assert.deepEqual(
+    missing.map(({ branch }) => branch),
+    ['import-alice'],
+  )
+})

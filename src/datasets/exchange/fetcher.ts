@@ -11,6 +11,14 @@ import type { TransferProgress } from './progress.ts'
 import { type Passage, UnderWay } from './under-way.ts'
 
 const REJECTIONS: readonly ErrorCode[] = ['PACK_REJECTED', 'PATH_UNSAFE', 'DATASET_WITHHELD']
+/** What one commit out of many may be at fault for. */
+const OF_ONE_COMMIT: readonly ErrorCode[] = [
+  'COMMIT_NOT_FOUND',
+  'PACK_REJECTED',
+  'PATH_UNSAFE',
+  'TOO_LARGE',
+  'GIT_FAILED',
+]
 
 export interface FetcherParts {
   readonly self: string
@@ -92,8 +100,7 @@ export class Fetcher {
         // Where there is no room, nobody else's bytes fit either.
         if (!(error instanceof NodeError) || isNoRoom(error)) throw error
         log.debug({ dataset, peer, error: error.message }, 'a member could not give what was asked')
-        // What a peer's bytes were refused for tells more than that another peer has none.
-        if (!isRejection(failure)) failure = error
+        if (tells(error) >= tells(failure)) failure = error
       } finally {
         turn.release()
       }
@@ -132,4 +139,15 @@ async function missingOf(repository: PackRepository, wants: readonly string[]): 
 /** What was sent does not hold, or is not given away: asking again soon would only end the same. */
 export function isRejection(error: unknown): error is NodeError {
   return error instanceof NodeError && REJECTIONS.includes(error.code)
+}
+
+/** Whether fewer commits at once might be had: one that nobody has, or that does not hold, spoils them all. */
+export function isOfOneCommit(error: unknown): boolean {
+  return error instanceof NodeError && OF_ONE_COMMIT.includes(error.code)
+}
+
+/** What a peer's bytes were refused for tells more than that another has none, and this more than that a third is gone. */
+function tells(error: NodeError): number {
+  if (isRejection(error)) return 2
+  return isOfOneCommit(error) ? 1 : 0
 }
