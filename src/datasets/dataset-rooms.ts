@@ -130,7 +130,7 @@ export async function startRooms(
     emit: (event) => {
       emit(event)
       // There may be room now for what had none.
-      if (event.type === 'garbage-collected') replicator.look(event.dataset)
+      if (event.type === 'garbage-collected') replicator.roomMade(event.dataset)
     },
     ...{ repository: asked.repository, show: asked.show, truth: asked.truth },
     copy: async (name) => {

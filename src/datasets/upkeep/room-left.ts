@@ -73,3 +73,8 @@ export function roomRetryMs(error: unknown): number | undefined {
 export function isNoRoom(error: unknown): boolean {
   return roomRetryMs(error) !== undefined
 }
+
+/** Whether a dataset's own bound was met, where room that another dataset makes does not help. */
+export function isOwnQuota(error: unknown): boolean {
+  return isNodeError(error, 'QUOTA_EXCEEDED') && error.data.bound === 'quota'
+}
