@@ -69,7 +69,11 @@ export interface RemoteFetch {
   readonly onBytes: (bytes: number) => Promise<void>
 }
 
-/** Brings commits to branches of another repository, each only forward. @throws GitExit when the call itself failed. */
+/**
+ * Brings commits to branches of another repository, each only forward (upstreams.md X19).
+ *
+ * @throws GitExit when the call itself failed.
+ */
 export async function pushRemote(
   git: GitProgram,
   path: string,
@@ -115,6 +119,7 @@ async function runRemote(
   const settings = [...SETTINGS, ...call.settings].flatMap((setting) => ['-c', setting])
   const env = {
     ...call.env,
+    // The one that the address names (upstreams.md X22).
     GIT_ALLOW_PROTOCOL: call.protocol,
     // Whose home this is must not matter: curl would read its .netrc.
     HOME: devNull,
@@ -166,7 +171,7 @@ class Arrival {
 
   /** @throws NodeError PACK_REJECTED when more lies there than may, or in another form than a pack; what `onBytes` throws. */
   async look(): Promise<void> {
-    // Objects that come one by one come from a server that only hands out files; what they hold nobody has indexed.
+    // [MUST] Objects that come one by one are a server's plain files, which nobody has indexed (upstreams.md X10).
     const loose = (await readdir(this.#objects)).find((name) => name !== 'pack' && name !== 'info')
     if (loose !== undefined) {
       const message =

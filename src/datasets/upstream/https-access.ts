@@ -33,6 +33,7 @@ interface Credentials {
 export async function httpsAccess(address: UpstreamAddress, files: HttpsSettings): Promise<HttpsAccess> {
   const settings = [
     'http.sslVerify=true',
+    // Credentials stay where they belong (upstreams.md X18).
     'http.followRedirects=false',
     'http.saveCookies=false',
     'credential.helper=',
@@ -50,7 +51,7 @@ export async function httpsAccess(address: UpstreamAddress, files: HttpsSettings
   const basic = Buffer.from(`${user}:${password}`).toString('base64')
   const env = {
     GIT_CONFIG_COUNT: '1',
-    // For this very place alone, and so for no other that a server may lead to.
+    // For this very place alone, and so for no other that a server may lead to (upstreams.md X17).
     GIT_CONFIG_KEY_0: `http.${urlForGit(address)}.extraHeader`,
     GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}`,
   }

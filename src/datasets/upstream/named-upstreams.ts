@@ -53,7 +53,7 @@ export class NamedUpstreams {
     return this.#parts.members.get(author)?.name ?? author
   }
 
-  /** @throws NodeError FORBIDDEN when the record is another member's. */
+  /** By who may write the record (upstreams.md X5). @throws NodeError FORBIDDEN when it is another member's. */
   async write(dataset: string, record: DatasetRecord): Promise<void> {
     try {
       await this.#parts.known.write(dataset, record)

@@ -1,6 +1,6 @@
 /**
  * How this node speaks ssh: with the keys and the known hosts of one directory of its own, and with nothing of the user
- * that it runs as, no agent, no forwarding, no question to anybody (protocols/upstreams.md §4).
+ * that it runs as, no agent, no forwarding, no question to anybody (protocols/upstreams.md X13).
  */
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
@@ -48,6 +48,7 @@ export class SshAccess {
     await this.#knownHosts()
     const options = [
       'BatchMode=yes',
+      // [MUST] The host's key is known, and no server adds one (upstreams.md X15).
       'StrictHostKeyChecking=yes',
       `UserKnownHostsFile=${this.#place(KNOWN_HOSTS)}`,
       'GlobalKnownHostsFile=none',
@@ -144,7 +145,7 @@ export class SshAccess {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 })
   }
 
-  /** Names of the files that hold private keys, sorted. */
+  /** [MUST] Names of the files that hold private keys, sorted; none that others can read (upstreams.md X14). */
   async #privateKeys(): Promise<string[]> {
     const entries = await readdir(this.#directory, { withFileTypes: true }).catch(ifAbsent([]))
     const files = entries.filter((entry) => entry.isFile() || entry.isSymbolicLink())
@@ -167,6 +168,7 @@ export class SshAccess {
     throw new NodeError('INVALID_CONFIG', message, { directory: this.#directory })
   }
 
+  /** [MUST] None that others can write (upstreams.md X14). */
   async #knownHosts(): Promise<string> {
     const path = join(this.#directory, KNOWN_HOSTS)
     const handle = await open(path, 'r').catch(ifAbsent(undefined))

@@ -63,7 +63,7 @@ export function hostOf({ protocol, host, port }: UpstreamAddress): string {
   return port === undefined || port === DEFAULT_PORTS[protocol] ? host : `[${host}]:${port}`
 }
 
-/** A branch of the upstream: what git allows, without what a shell or an option parser could read otherwise. */
+/** A branch of the upstream: what git allows, without what a shell or option parser could misread (upstreams.md X4). */
 export function isUpstreamBranch(text: string): boolean {
   if (text.length > upstreamBranchCharactersMax || text.includes('..')) return false
   return text
@@ -74,7 +74,7 @@ export function isUpstreamBranch(text: string): boolean {
     )
 }
 
-/** The part of a dataset's record. */
+/** The part of a dataset's record; another text than the one form does not fit (upstreams.md X3). */
 export const upstreamSchema = z.object({
   url: z.string().superRefine((text, context) => {
     try {
@@ -165,6 +165,7 @@ function refused(fault: string): NodeError {
   return new NodeError('INVALID_INPUT', `The address of the upstream ${fault}; it looks like ${FORMS}`)
 }
 
+/** [MUST] Every member reads the record, so the refusal does not repeat the address either (upstreams.md X2). */
 function withPassword(): NodeError {
   const message =
     'The address of the upstream holds a password, and every member reads it: put the password into the file that git.credentialsFile names on this node (a line https://user:password@host), or use a key over ssh'

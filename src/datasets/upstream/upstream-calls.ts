@@ -37,7 +37,7 @@ export class UpstreamCalls {
   }
 
   /**
-   * Brings the upstream's branch into the repository, proven as what a peer sends is.
+   * Brings the upstream's branch into the repository, proven as what a peer sends is (upstreams.md X9).
    *
    * @param take gets the commit that it is at, and puts it where it is kept: until then nothing leads to it.
    * @throws NodeError UPSTREAM_FAILED, NOT_FOUND, PACK_REJECTED, PATH_UNSAFE, FORBIDDEN, UNSUPPORTED, TIMED_OUT.
@@ -126,7 +126,7 @@ export class UpstreamCalls {
   }
 }
 
-/** Nothing is forced, so a branch that has gone elsewhere stays where it is. */
+/** Nothing is forced, so a branch that has gone elsewhere stays where it is (upstreams.md X21). */
 function refusalIn({ branches, said }: PushResult, { upstream, dataset }: Calling): NodeError | undefined {
   const refused = branches.filter(({ outcome }) => outcome === 'refused')
   if (refused.length === 0) return undefined

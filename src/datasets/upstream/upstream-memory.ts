@@ -40,7 +40,10 @@ export interface UpstreamRow {
   readonly pushed?: UpstreamOutcome
 }
 
-/** What keeps this node from calling an upstream, or undefined when its owner has agreed to just that one. Pure. */
+/**
+ * [MUST] What keeps this node from calling an upstream, or undefined when its owner has agreed to just that one
+ * (upstreams.md X6). Pure.
+ */
 export function lackOfConsent(
   agreed: Agreement | undefined,
   named: Agreement,
@@ -49,7 +52,10 @@ export function lackOfConsent(
   return agreed.url === named.url && agreed.branch === named.branch ? undefined : 'changed'
 }
 
-/** When to call again: at its time after success, later and later after failures, never sooner than was ordered. Pure. */
+/**
+ * When to call again: at its time after success, later and later after failures, never sooner than was ordered
+ * (upstreams.md X8). Pure.
+ */
 export function nextCall(order: FollowOrder, failed: boolean, nowMs: number): FollowOrder {
   const failures = failed ? order.failures + 1 : 0
   const longestMs = Math.max(order.everyMs, upstreamPauseMaxMs)

@@ -52,7 +52,11 @@ export class UpstreamTransfers {
     return shelf.branches(dataset).get(this.branch)
   }
 
-  /** @throws NodeError NOT_FAST_FORWARD when the upstream was rewritten, and what `UpstreamCalls.fetch` throws. */
+  /**
+   * Onto the one branch, only forward (upstreams.md X11).
+   *
+   * @throws NodeError NOT_FAST_FORWARD when the upstream was rewritten, and what `UpstreamCalls.fetch` throws.
+   */
   async pull({ dataset, upstream, signal }: Transfer): Promise<PullResult> {
     const { shelf, calls } = this.#parts
     const repository = await shelf.open(dataset)
@@ -67,7 +71,7 @@ export class UpstreamTransfers {
   /** @throws NodeError NOT_FOUND, COMMIT_NOT_FOUND, DATASET_WITHHELD, and what `UpstreamCalls.push` throws. */
   async push({ dataset, upstream, signal }: Transfer, ownBranches: boolean): Promise<PushView> {
     const { known, shelf, calls } = this.#parts
-    // What this node has promised may be stricter than what the record says by now.
+    // What this node has promised may be stricter than what the record says by now (upstreams.md X20).
     const { policy } = known.need(dataset)
     if (policy !== 'shared') {
       const message = `The dataset ${dataset} is ${policy}: its data do not leave, to an upstream neither`
@@ -99,7 +103,7 @@ export class UpstreamTransfers {
     }
   }
 
-  /** A dataset of this node that holds nothing agreed begins with what came first. */
+  /** A dataset of this node that holds nothing agreed begins with what came first (upstreams.md X12). */
   async #begin(dataset: string, commit: string): Promise<boolean> {
     const { named, truths, self } = this.#parts
     if (named.author(dataset) !== self || (await truths.get(dataset)) !== undefined) return false

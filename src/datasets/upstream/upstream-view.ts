@@ -96,7 +96,7 @@ export function lackText(
   return `the record names ${is} now, and what was agreed to is ${was}`
 }
 
-/** What the host's name stands for; none when it stands for nothing. */
+/** [SHOULD] What the host's name stands for; none when it stands for nothing (upstreams.md X7). */
 export async function addressesOf(url: string): Promise<string[]> {
   const { host } = parseUpstreamUrl(url)
   try {
