@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { type DatasetView, datasetDetailSchema, datasetSchema, removedSchema } from '../api/dataset-views.ts'
 import { type UpstreamView, upstreamSchema } from '../api/upstream-views.ts'
 import { NodeError } from '../base/errors.ts'
+import { isUpstreamBranch, parseUpstreamUrl } from '../datasets/upstream/upstream-address.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { policyOption } from './dataset-import.ts'
@@ -47,6 +48,7 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
         if (founding.name === undefined || (named !== undefined && founding.name !== named)) {
           throw new NodeError('INVALID_INPUT', 'A dataset has one name: maoctl dataset add NAME')
         }
+        if (upstream !== undefined) checkUpstream(upstream, upstreamBranch)
         const added = await client.post('/datasets', datasetSchema, founding)
         if (upstream !== undefined) await nameUpstream(session, client, added.name, upstream, upstreamBranch)
         session.out.result(added, () => {
@@ -142,6 +144,13 @@ function upstreamOf(client: ApiClient, name: string): Promise<UpstreamView> {
   return client.get(`${pathOf(name)}/upstream`, upstreamSchema)
 }
 
+/** What the members are told of is not taken back, so it is judged first. @throws NodeError INVALID_INPUT. */
+function checkUpstream(url: string, branch: string): void {
+  parseUpstreamUrl(url)
+  if (isUpstreamBranch(branch)) return
+  throw new NodeError('INVALID_INPUT', `${JSON.stringify(branch)} cannot name a branch of an upstream`)
+}
+
 async function nameUpstream(session: Session, client: ApiClient, name: string, url: string, branch: string) {
   try {
     await client.put(`${pathOf(name)}/upstream`, upstreamSchema, { url, branch })
@@ -178,8 +187,13 @@ function replicasText({ wanted, actual }: { wanted?: number | undefined; actual:
   return wanted === undefined ? String(actual) : `${actual}/${wanted}`
 }
 
-function hereText({ followed, replicated, why, branches }: DatasetView): string {
-  if (followed) return replicated ? `yes: ${why}` : `not yet: ${why}`
+function hereText({ followed, replicated, why, branches, failures, refusals }: DatasetView): string {
+  if (followed && !replicated) {
+    const [failure] = failures
+    if (failure !== undefined) return `held up: ${failure.code}`
+    return refusals.length > 0 ? `refused: ${why}` : `not yet: ${why}`
+  }
+  if (followed) return `yes: ${why}`
   // Brought once by "dataset fetch" or a clone, and not kept up to date.
   return branches.some(({ present }) => present) ? `as fetched: ${why}` : `no: ${why}`
 }

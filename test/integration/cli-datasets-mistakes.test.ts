@@ -56,3 +56,12 @@ test('a path or a key that is nowhere does not pass for no difference', async (t
   ])
   assert.equal((await alice.type('dataset', 'diff', 'data', 'alice', '--path', 'b.csv')).exit, 0)
 })
+
+test('a dataset whose upstream cannot be is not made', async (t) => {
+  const alice = await founder(t)
+  await check(alice, [
+    [['add', 'data', '--upstream', 'file:///x'], 2, /is of the kind file:\/\/, which is not used here/],
+    [['add', 'data', '--upstream', 'a@b:c', '--upstream-branch', '-x'], 2, /"-x" cannot name a branch/],
+  ])
+  assert.deepEqual(await alice.told('dataset', 'list'), [])
+})
