@@ -126,7 +126,10 @@ export function datasetUpstreamCommands(dataset: Command, act: Act): void {
     .command('trust <name>')
     .description("trust the key that the upstream's host shows over ssh")
     .option('--fingerprint <fingerprint>', 'the key to trust, as the host tells it elsewhere: SHA256:…')
-    .addHelpText('after', '\nFor scripts: --yes --fingerprint SHA256:…; --yes alone trusts nobody.')
+    .addHelpText(
+      'after',
+      '\nWhoever names the fingerprint is not asked, as for scripts; --yes alone trusts nobody.',
+    )
     .action(act(trust))
 
   upstream
@@ -190,11 +193,12 @@ async function trust(
         'This node trusts ANOTHER key of this host; it was replaced, or somebody stands in between.',
       )
     }
-    if (fingerprint === undefined && session.globals.yes === true) {
+    if (fingerprint === undefined && (session.globals.yes === true || !session.isAttended)) {
       const message = `Nobody has compared the key; add --fingerprint ${key.fingerprint} if it is the host's`
       throw new NodeError('INVALID_INPUT', message, { fingerprint: key.fingerprint })
     }
-    await session.confirm("Is this the host's key, as it tells elsewhere?")
+    // Whoever names the fingerprint has compared it.
+    if (fingerprint === undefined) await session.confirm("Is this the host's key, as it tells elsewhere?")
   }
   const told = await client.post(path, hostKeysSchema, { fingerprint: key.fingerprint })
   session.out.result(told, () => `This node trusts ${key.fingerprint} (${key.type}).`)

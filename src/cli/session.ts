@@ -44,6 +44,12 @@ export class Session {
     return resolve(this.globals.data ?? this.terminal.environment.MAO_DATA ?? join(homedir(), '.mao'))
   }
 
+  /** Whether a person is there who could answer. */
+  get isAttended(): boolean {
+    const { stdin } = this.terminal
+    return 'isTTY' in stdin && stdin.isTTY === true
+  }
+
   async connect(): Promise<ApiClient> {
     const { MAO_URL, MAO_TOKEN } = this.terminal.environment
     const { globals } = this
@@ -57,7 +63,7 @@ export class Session {
   async confirm(question: string): Promise<void> {
     if (this.globals.yes === true) return
     const { stdin, stderr } = this.terminal
-    if (!('isTTY' in stdin) || stdin.isTTY !== true) {
+    if (!this.isAttended) {
       throw new NodeError('INVALID_INPUT', `${question} Nobody is there to answer; add --yes`)
     }
     const asking = createInterface({ input: stdin, output: stderr })

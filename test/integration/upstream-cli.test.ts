@@ -40,9 +40,12 @@ test('a person sets an upstream up, looks at the key of its host, and works with
   const blind = await say('--yes', 'trust', 'data')
   assert.equal(blind.exit, 2, 'nobody has looked at the key')
   assert(blind.stderr.includes(fingerprint))
-  const other = await say('--yes', 'trust', 'data', '--fingerprint', `SHA256:${'a'.repeat(43)}`)
+  const unattended = await say('trust', 'data')
+  assert.match(unattended.stderr, /Nobody has compared the key; add --fingerprint SHA256:/)
+  const other = await say('trust', 'data', '--fingerprint', `SHA256:${'a'.repeat(43)}`)
   assert.equal(other.exit, 4)
-  const trusted = await say('--yes', 'trust', 'data', '--fingerprint', fingerprint)
+  const [, printed = ''] = /accept it with "maoctl dataset upstream ([^"]*)"/.exec(unknown.stderr) ?? []
+  const trusted = await say(...printed.split(' '))
   assert.equal(trusted.exit, 0, trusted.stderr)
 
   const pulled = await tell<{ commit: string; initial: boolean }>('pull', 'data')
