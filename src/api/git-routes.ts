@@ -11,6 +11,7 @@ import { newRoutes, streams } from './routing.ts'
 const READ = 'git-upload-pack'
 const PUSH = 'git-receive-pack'
 
+/** [MUST] Only a name becomes part of a path (stock-git.md P2). */
 const repositoryParam = z.object({
   repository: z
     .string()
@@ -107,7 +108,7 @@ function opening(service: string): Buffer {
   return Buffer.from(`${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`)
 }
 
-/** The version that a client asks for, of those that there are (gitprotocol-v2(5), "HTTP Transport"). */
+/** The version that a client asks for, of those that there are (gitprotocol-v2(5), "HTTP Transport"; P6). */
 function protocolOf(header: string | undefined): 0 | 1 | 2 | undefined {
   const [, version] = /(?:^|:)version=([012])(?:$|:)/.exec(header?.slice(0, 200) ?? '') ?? []
   return version === undefined ? undefined : (Number(version) as 0 | 1 | 2)

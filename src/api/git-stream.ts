@@ -17,7 +17,7 @@ export interface GitAnswerParts {
 /**
  * The body of an answer to git, made at the pace at which it is taken. Its first bytes are waited for, so that what
  * fails before them can still be told as an error; what fails later cuts the answer, so that nobody takes half a pack
- * for a whole.
+ * for a whole (stock-git.md P9).
  *
  * @throws whatever `iterate` throws before its first bytes.
  */
@@ -60,7 +60,7 @@ export async function gitAnswer(parts: GitAnswerParts): Promise<ReadableStream<U
   )
 }
 
-/** A body as it comes, unzipped where git zipped it. @throws NodeError INVALID_INPUT for another encoding */
+/** A body as it comes, unzipped where git zipped it (stock-git.md P3). @throws NodeError INVALID_INPUT otherwise */
 export function gitBody(request: Request): AsyncIterable<Uint8Array> {
   const encoding = request.headers.get('content-encoding')
   if (encoding !== null && encoding !== 'gzip' && encoding !== 'x-gzip') {

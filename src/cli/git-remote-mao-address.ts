@@ -14,7 +14,7 @@ const ADDRESS = /^mao:\/\/([^/]*)\/([^/]+)\/?$/
 
 /**
  * Whatever a federation, a dataset or a submodule may be called, only names come out of here: no user, port, option,
- * query or second address. Pure.
+ * query or second address (stock-git.md P19). Pure.
  *
  * @throws NodeError INVALID_INPUT, which does not repeat the address: it may hold a password.
  */

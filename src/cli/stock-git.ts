@@ -6,9 +6,9 @@ import type { Session } from './session.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The surroundings in which stock git reaches a node's datasets. The token travels in the environment, where other users
- * of the machine do not see it, and never in an argument, a URL or the configuration of a clone (git-config(1),
- * GIT_CONFIG_COUNT).
+ * The surroundings in which stock git reaches a node's datasets. [MUST] The token travels in the environment, where
+ * other users of the machine do not see it, and never in an argument, a URL or the configuration of a clone
+ * (git-config(1), GIT_CONFIG_COUNT; stock-git.md P20).
  */
 export function gitSurroundings(
   environment: Environment,

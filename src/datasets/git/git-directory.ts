@@ -11,6 +11,7 @@ const QUARANTINE = '.quarantine'
 const ZEROS = '0'.repeat(40)
 export const NO_COMMIT = ZEROS
 export const TRUTH_BRANCH = 'ground-truth'
+/** Where stock git begins (stock-git.md P7). */
 const HEAD = `ref: refs/heads/${TRUTH_BRANCH}\n`
 
 /** Branches are `<step>-<node>` and `ground-truth`: two names of ours with a dash between. */

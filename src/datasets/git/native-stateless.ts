@@ -15,12 +15,13 @@ const ERROR_PACKET = /(?:^|\n|0000)[0-9a-f]{4}ERR [^\n]*\n?$/
 const LAST_WORDS_MAX = 4
 
 const SETTINGS = [
+  // Versions, shallow clones and single objects are as git has them; this is on demand (stock-git.md P6).
   'uploadpack.allowFilter=true',
   // Whatever is in a dataset's repository is the dataset's, and members may ask for any of it (dataset-fetch.md D2).
   // Version 2 of the protocol hands it out by id anyway; here the older ones are made to do the same, without which a
   // partial clone could not fetch its files from them later (stock-git.md P8).
   'uploadpack.allowAnySHA1InWant=true',
-  // Branches are what a dataset has; whatever else refs may be for, it is this node's own affair (S7).
+  // Branches are what a dataset has; whatever else refs may be for, it is this node's own affair (stock-git.md P7).
   'uploadpack.hideRefs=refs/',
   'uploadpack.hideRefs=!refs/heads/',
 ]
@@ -54,7 +55,7 @@ export async function* serveStatelessRead(
     }
     const { code, stderr } = await child.ended
     signal.throwIfAborted()
-    // A refusal that git has put in words is an answer, and whole (S9).
+    // A refusal that git has put in words is an answer, and whole (stock-git.md P9).
     const isTold = said.length < LAST_WORDS_MAX && ERROR_PACKET.test(Buffer.concat(said).toString('latin1'))
     if (code !== 0 && !isTold) throw new GitExit('upload-pack', code, stderr)
   } finally {

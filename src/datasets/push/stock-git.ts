@@ -53,7 +53,7 @@ export class StockGit {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const repository = await this.#parts.repository(dataset)
     const why = this.#parts.whyNotCopied(dataset)
-    // An empty clone would pass for an empty dataset (S5).
+    // An empty clone would pass for an empty dataset (stock-git.md P5).
     if (why !== undefined && (await repository.branches()).size === 0) {
       const message = `This node holds no copy of ${dataset} (${why}); "maoctl dataset follow ${dataset}" brings one`
       throw new NodeError('NOT_FOUND', message, { dataset })

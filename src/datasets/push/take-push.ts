@@ -16,7 +16,7 @@ import { type PushOutcome, PushVoice } from './push-report.ts'
 export interface PushParts {
   /** A place for what arrives. */
   readonly quarantine: (dataset: string) => Promise<Quarantine>
-  /** Puts commits that are here on own branches, all or none; durable, announcement included, when it returns. */
+  /** Puts commits on own branches, all or none; durable, announcement included, when it returns (stock-git.md P14). */
   readonly adopt: (dataset: string, moves: readonly Omit<Adoption, 'dataset'>[]) => Promise<void>
   readonly log: Logger
 }
@@ -70,7 +70,7 @@ export async function* takePush(
   yield* voice.report(unpacked, outcomes)
 }
 
-/** Takes the pack, and makes it part of the repository once all is proven of it. */
+/** [MUST] Takes the pack, and makes it part of the repository once all is proven of it (stock-git.md P13). */
 async function* unpack(
   parts: PushParts,
   { dataset, reader }: Push,
@@ -82,7 +82,7 @@ async function* unpack(
   const objects = readPackHeader(header)
   const quarantine = await parts.quarantine(dataset)
   try {
-    // git sends a pack of nothing along when all that it pushes is here already (S13).
+    // git sends a pack of nothing along when all that it pushes is here already (P13).
     if (objects === 0) await reader.bytes(CHECKSUM_BYTES)
     else await quarantine.receive(packBehind(header, reader), signal)
     yield* voice.progress(objects === 0 ? 'Nothing new to check' : `Checking ${objects} objects`)
@@ -121,7 +121,7 @@ async function move(
   taken: readonly PushCommand[],
   { isAtomic, refusals }: { isAtomic: boolean; refusals: Map<string, string> },
 ): Promise<void> {
-  // [MUST] Each ref stands for itself unless the client wants all or none (S12).
+  // [MUST] Each ref stands for itself unless the client wants all or none (stock-git.md P12).
   const groups = isAtomic ? [taken] : taken.map((command) => [command])
   for (const group of groups) {
     const moves = group.map((command) => {
@@ -153,6 +153,7 @@ function reasonOf(error: unknown, log: Logger): string {
     log.error({ error: messageOf(error) }, 'a push met a defect')
     return 'the node met a defect of its own; its log tells more'
   }
+  // Another push came first (stock-git.md P16).
   if (error.code === 'CONFLICT' && 'from' in error.data) {
     return `the branch ${error.data.branch} has moved meanwhile: fetch, then push again`
   }
