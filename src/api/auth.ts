@@ -6,7 +6,8 @@ const GIT = '/git/'
 
 /**
  * [MUST] Lets through only who brings the token: as a bearer (RFC 6750), and below `/git/` also as the password of HTTP
- * Basic (RFC 7617; stock-git.md P4), which is how stock git sends what it was given in a URL, by a credential helper or at its prompt.
+ * Basic (RFC 7617), which is how stock git sends what it was given in a URL, by a credential helper or at its prompt
+ * (stock-git.md P4).
  */
 export function requireToken(token: string): MiddlewareHandler {
   const isToken = tokenCheck(token)

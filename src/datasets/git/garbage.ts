@@ -2,7 +2,7 @@
  * Keeping a repository in one pack. What branches and kept commits reach goes into a new main pack; what was found
  * unreached goes into a pack that is marked with the time of finding, and is dropped once that is long enough ago. So
  * nothing is dropped that a branch has left only just now, however old the object is. New packs are durable before an
- * old file goes: whenever this ends, every object is in some pack.
+ * old file goes: whenever this ends, every object is in some pack (dataset-upkeep.md Q6, Q7).
  */
 import { createHash } from 'node:crypto'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'

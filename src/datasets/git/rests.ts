@@ -1,4 +1,4 @@
-/** What a git that was killed, or met a full disk, leaves in a bare repository. */
+/** What a git that was killed, or met a full disk, leaves in a bare repository (dataset-upkeep.md Q12). */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 

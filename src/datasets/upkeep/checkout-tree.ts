@@ -6,7 +6,8 @@ import { filesLookedAtOnceMax } from '../../base/limits.ts'
 
 /**
  * What a directory looks like from outside, without reading a file. The system itself sets a file's change time, and no
- * call sets it back: whoever writes a file, changes its modes or puts another in its place leaves another digest.
+ * call sets it back: whoever writes a file, changes its modes or puts another in its place leaves another digest
+ * (dataset-upkeep.md Q10).
  */
 export interface Seal {
   /** Room on the disk. */

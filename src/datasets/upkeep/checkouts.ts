@@ -71,7 +71,7 @@ export class Checkouts implements Startable {
     this.#parts = parts
   }
 
-  /** Removes what an earlier life of the node has left: how it ended, and who wrote there since, nobody knows. */
+  /** Removes what an earlier life of the node has left (Q11): how it ended, and who wrote there since, nobody knows. */
   async start(): Promise<void> {
     const { directory, clock, log } = this.#parts
     await beginAnew(directory, clock.now(), log)
@@ -195,7 +195,7 @@ export class Checkouts implements Startable {
     }
   }
 
-  /** It has its name when it is whole, and not before. */
+  /** It has its name when it is whole and shut, and not before (dataset-upkeep.md Q9). */
   async #write(path: string, source: Source, commit: string): Promise<Seal> {
     const temporary = this.#temporary()
     try {

@@ -113,7 +113,7 @@ export class Collector implements Startable {
     return joined ?? ((await this.#inTurn(dataset, async () => true)) as Collected)
   }
 
-  /** Ends a collection that is at work in a dataset: it is being removed. */
+  /** Ends a collection that is at work in a dataset: it is being removed (dataset-upkeep.md Q7). */
   async leave(dataset: string): Promise<void> {
     if (this.#atWork?.dataset !== dataset) return
     this.#atWork.ending.abort(new NodeError('CANCELLED', `The dataset ${dataset} is being removed`))

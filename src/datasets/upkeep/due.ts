@@ -1,4 +1,4 @@
-/** When a repository is collected. Everything here is pure. */
+/** When a repository is collected (dataset-upkeep.md Q5). Everything here is pure. */
 import { createHash } from 'node:crypto'
 import { gcLooseObjectsMax, gcPacksMax } from '../../base/limits.ts'
 import type { RepositorySize } from '../git/repository.ts'

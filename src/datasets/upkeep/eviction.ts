@@ -6,7 +6,10 @@ export interface Evictable {
   readonly evictable: boolean
 }
 
-/** What has to go so that the rest keeps to `bytesMax`, the least recently used first; never what is in use. Pure. */
+/**
+ * What has to go so that the rest keeps to `bytesMax`, the least recently used first; never what is in use
+ * (dataset-upkeep.md Q11). Pure.
+ */
 export function leastRecentlyUsed<T extends Evictable>(all: readonly T[], bytesMax: number): T[] {
   let bytes = all.reduce((sum, one) => sum + one.bytes, 0)
   const going: T[] = []

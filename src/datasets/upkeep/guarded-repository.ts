@@ -16,7 +16,10 @@ export interface GuardParts {
   readonly ingested: (dataset: string) => void
 }
 
-/** The same repository for everybody else: reading is as it was, a full disk is DISK_FULL however it shows. */
+/**
+ * [MUST] The same repository for everybody else: what comes is counted as it comes (dataset-upkeep.md Q1), reading is
+ * as it was, a full disk is DISK_FULL however it shows (Q4).
+ */
 export function guarded(
   dataset: string,
   repository: PackRepository,
@@ -84,7 +87,7 @@ class Writers {
 
 /**
  * What a commit of a directory adds at most. Most of it is there already as a rule, and what is not gets smaller; to
- * know that takes reading all of it, which is done only where it matters.
+ * know that takes reading all of it, which is done only where it matters (dataset-upkeep.md Q2).
  */
 async function bytesToCome(
   directory: string,

@@ -10,7 +10,7 @@ const COMMIT = /(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])/g
 /**
  * Every commit that a record about a dataset names: heads, rounds and ballots as long as the registry keeps them, the
  * truth's certificate, and what any claim to the name says it began with. The values are searched as text: what another
- * version of this program writes there is kept as well, and what is no commit keeps nothing.
+ * version of this program writes there is kept as well, and what is no commit keeps nothing (dataset-upkeep.md Q6).
  */
 export function namedCommits(registry: Pick<Registry, 'list' | 'claims'>, dataset: string): string[] {
   const decoder = new TextDecoder()

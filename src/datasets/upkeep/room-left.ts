@@ -63,7 +63,7 @@ export function noRoom(p: {
   )
 }
 
-/** When what failed for want of room may be tried again, in ms; undefined when that is not why. */
+/** When what failed for want of room is tried again, in ms (dataset-upkeep.md Q3); undefined when that is not why. */
 export function roomRetryMs(error: unknown): number | undefined {
   if (isNodeError(error, 'QUOTA_EXCEEDED')) return quotaRetryMs
   return isNodeError(error, 'DISK_FULL') ? diskFullRetryMs : undefined

@@ -31,7 +31,7 @@ export interface VerifyParts {
   readonly truth: string | undefined
 }
 
-/** Reads every object, and compares what is here with what was announced and agreed. */
+/** Reads every object, and compares what is here with what was announced and agreed (dataset-upkeep.md Q8). */
 export async function verifyDataset(
   dataset: string,
   { repository, branches, truth }: VerifyParts,
