@@ -68,6 +68,10 @@ export const datasetSchema = z
       .array(z.object({ member, reason: z.string(), dataset: z.string(), sequence: z.int() }))
       .readonly()
       .describe('heads that are not followed'),
+    contested: z
+      .array(z.object({ member, id: z.string(), reason: z.enum(['another', 'not-theirs', 'not-proven']) }))
+      .readonly()
+      .describe('claims of others to the name, which do not say what the dataset is'),
     upstream: z.object({ url: z.string(), branch: z.string() }).optional(),
   })
   .meta({ id: 'Dataset' })

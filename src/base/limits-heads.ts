@@ -1,5 +1,5 @@
 /** The bounds of what members say of their datasets: records, heads, copies; see limits.ts. */
-import { MINUTE_MS, SECOND_MS } from './units.ts'
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** Datasets of one name, one after the other, that a record remembers. */
 export const formerIdsMax = 16
@@ -29,3 +29,10 @@ export const headMarksPerMemberMax = 10_000
 export const resetsRememberedMax = 256
 /** How long the removal of a copy waits for those who use it. */
 export const removalWaitMs = 10 * SECOND_MS
+/**
+ * How long a node knows a dataset before nobody but its founder, or an operator, moves its name elsewhere: two members
+ * that found one name while they are apart hear of each other within this time, as a rule.
+ */
+export const claimSettlingMs = 1 * HOUR_MS
+/** Of an Ed25519 key there are 52; other kinds of keys have longer ones. */
+export const peerIdCharactersMax = 128

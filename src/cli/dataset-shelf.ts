@@ -103,7 +103,9 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
 
   dataset
     .command('edit <name>')
-    .description('change what is said of a dataset; for who founded it, or an operator')
+    .description(
+      'change what is said of a dataset; for who founded it, or an operator, whose word also settles a name that is contested',
+    )
     .option('--description <text>', 'what is in it')
     .option('--replicas <count>', 'how many members are to keep a copy, or "all"', (text: string) => {
       return text === 'all' ? text : parseCount(text)
@@ -116,16 +118,19 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
     )
     .action(
       act(async (session, name: string, { description, replicas, policy }: Changes) => {
-        if (description === undefined && replicas === undefined && policy === undefined) {
-          const message = 'Nothing is to be changed; name --description, --policy or --replicas'
-          throw new NodeError('INVALID_INPUT', message)
-        }
         if (policy === 'shared') {
           await session.confirm(
             `Every member may copy the objects of ${name} then, which nobody can take back. Go on?`,
           )
         }
         const client = await session.connect()
+        if (description === undefined && replicas === undefined && policy === undefined) {
+          const { contested } = await client.get(pathOf(name), datasetSchema)
+          if (contested.length === 0) {
+            const message = 'Nothing is to be changed; name --description, --policy or --replicas'
+            throw new NodeError('INVALID_INPUT', message)
+          }
+        }
         const change = { description, policy, replicas: replicas === 'all' ? null : replicas }
         const edited = await client.patch(pathOf(name), datasetSchema, change)
         session.out.result(edited, () => `The record of ${name} is changed, and the members hear of it.`)

@@ -87,8 +87,17 @@ function replicaTable(out: Output, { replicas }: DatasetDetail): string {
   return out.table(['copy at', 'holds', 'up to date', 'size'], rows)
 }
 
-/** What somebody should look at: rewritten branches, members that contradict themselves, heads that are not followed. */
-function oddities(out: Output, { resets, equivocations, ignored }: DatasetDetail): string {
+const CLAIMS = {
+  another: 'founded another dataset of this name',
+  'not-theirs': 'claims the dataset in the name of who founded it',
+  'not-proven': 'claims the name without a proof',
+}
+
+/**
+ * What somebody should look at: rewritten branches, members that contradict themselves, heads that are not followed,
+ * claims to the name.
+ */
+function oddities(out: Output, { name, resets, equivocations, ignored, contested }: DatasetDetail): string {
   const lines = [
     ...resets.map(({ member, branch, from, to, count, reason }) => {
       const often = count > 1 ? `, ${count} times so far` : ''
@@ -104,6 +113,9 @@ function oddities(out: Output, { resets, equivocations, ignored }: DatasetDetail
           ? 'it is older than one that was here'
           : 'it is about another dataset of this name'
       return `${out.style('yellow', 'not followed')}: head ${sequence} of ${member}: ${why}`
+    }),
+    ...contested.map(({ member, id, reason }) => {
+      return `${out.style('yellow', 'contested')}: ${member} ${CLAIMS[reason]} (${shortId(id)}); "maoctl dataset edit ${name}" by an operator settles for all members what is shown here`
     }),
   ]
   return lines.join('\n')

@@ -125,7 +125,7 @@ export class GroundTruth {
     if (moves) await this.#check(dataset, value)
     if (moves && wanted) await this.#move(dataset, commit, signal)
     // Also when it is the truth already: a note ends what was noted before.
-    if (!wanted) datasets.noteTruth(dataset, commit)
+    if (!wanted) await datasets.noteTruth(dataset, commit)
     this.#adopted.set(dataset, value)
     return moves
   }

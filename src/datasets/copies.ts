@@ -1,4 +1,4 @@
-import { belongs, type KnownDatasets, placeOf } from './known-datasets.ts'
+import { type KnownDatasets, placeOf } from './known-datasets.ts'
 
 export interface CopiesParts {
   readonly known: KnownDatasets
@@ -66,8 +66,7 @@ export class Copies {
     const kept = known.copy(place)
     // Copies from before datasets had ids are those of a dataset whose id is its name.
     const held = kept ?? ((await disk.has(place)) ? { id: name } : undefined)
-    const claimed = known.isLocal(name) ? [] : known.claims(name).map(({ id }) => id)
-    if (held !== undefined && !belongs(held, shown.id, shown.record.former ?? [], claimed)) {
+    if (held !== undefined && !known.belongs(name, held)) {
       await disk.setAside(place, held.id)
       await this.#forget(held.id, place)
     }

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { descriptionCharactersMax, formerIdsMax, replicasWantedMax } from '../base/limits.ts'
+import {
+  descriptionCharactersMax,
+  formerIdsMax,
+  peerIdCharactersMax,
+  replicasWantedMax,
+} from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import { oidSchema } from './exchange/pack-protocol.ts'
 import type { Policy } from './policies.ts'
@@ -19,6 +24,8 @@ const shape = {
   id: datasetIdSchema.optional(),
   /** Random; with it, everybody sees who founded the dataset. */
   seed: hexSchema.optional(),
+  /** Peer id of who founded it; the author of the record where it does not say. */
+  founder: z.string().max(peerIdCharactersMax).optional(),
   /** When it was founded, ms since the epoch by the founder's clock; what was agreed on before is about another one. */
   foundedMs: z.number().int().nonnegative().optional(),
   /** Ids of the datasets that had this name before and were removed. */
@@ -46,9 +53,14 @@ export interface DatasetRecord extends Omit<SharedRecord, 'policy'> {
   readonly policy: Policy
 }
 
-/** The id of a dataset that `founder` (a peer id) founds with a seed of its own: nobody else can claim to have. */
-export function datasetId(founder: string, seed: string): string {
-  return createHash('sha256').update(`${founder}\n${seed}`).digest('hex').slice(0, 32)
+/** The id of a dataset that `founder` (a peer id) founds under a name, with a seed of its own: nobody else can have it. */
+export function datasetId(founder: string, name: string, seed: string): string {
+  return createHash('sha256').update(`${founder}\n${name}\n${seed}`).digest('hex').slice(0, 32)
+}
+
+/** Whether a name may be an id as well, as it is where records are from before there were ids. */
+export function isLegacyName(name: string): boolean {
+  return !hexSchema.safeParse(name).success
 }
 
 /** What binds heads and copies to one dataset, whatever else had its name before. */

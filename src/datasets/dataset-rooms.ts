@@ -12,7 +12,6 @@ import type { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Copies } from './copies.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import type { SharedRecord } from './dataset-record.ts'
 import type { DatasetView } from './dataset-view.ts'
 import { Equivocations } from './equivocations.ts'
 import { PackServer } from './exchange/pack-server.ts'
@@ -80,7 +79,6 @@ export interface DatasetsAsked {
 }
 
 export interface RoomsParts extends DatasetsParts {
-  readonly records: Collection<SharedRecord>
   readonly heads: Collection<HeadRecord>
   readonly replicas: Collection<ReplicaRecord>
   readonly known: KnownDatasets
@@ -119,7 +117,7 @@ export async function startRooms(
   opened: (rooms: Rooms) => void,
 ): Promise<void> {
   const { directory, settings, database, registry, members, streams, onConnect, clock, log } = parts
-  const { records, heads, replicas, known, asked, emit } = parts
+  const { heads, replicas, known, asked, emit } = parts
   const [self, pace] = [streams.peerId, parts.pace ?? DEFAULT_PACE]
   await mkdir(directory, { recursive: true, mode: 0o700 })
 
@@ -189,7 +187,7 @@ export async function startRooms(
   running.push('replica reports', () => reports.stop())
 
   const obtaining = new Obtaining({ members, known, heads, shelf, replicator })
-  const showing = new Showing({ self, members, heads, replicas, watch, followed, truths, shelf })
+  const showing = new Showing({ self, members, heads, replicas, known, watch, followed, truths, shelf })
 
   // How datasets come and go.
   const foundings = new Foundings({ self, members, known, copies, shelf, own, truths, clock })
@@ -216,7 +214,7 @@ export async function startRooms(
     },
   })
   const upstreams = new Upstreams({
-    ...{ self, members, known, records, shelf, truths, database, emit, clock, log },
+    ...{ self, members, known, shelf, truths, database, emit, clock, log },
     settings: parts.upstreams,
     adopt: (adoption) => own.adopt(adoption),
   })

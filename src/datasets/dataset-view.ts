@@ -4,6 +4,7 @@ import { ownerOfBranch } from './branches.ts'
 import { type DatasetRecord, idOf } from './dataset-record.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
 import { foreignBranches, type HeadRecord } from './heads.ts'
+import type { ContestedClaim } from './name-claims.ts'
 import type { Policy } from './policies.ts'
 
 export interface BranchView {
@@ -73,6 +74,16 @@ export interface IgnoredHeadView {
   readonly sequence: number
 }
 
+/** Another member's claim to the name, which does not say what the dataset is. */
+export interface ContestedView {
+  /** Name of the member. */
+  readonly member: string
+  /** Id of the dataset that it claims. */
+  readonly id: string
+  /** `another`: a dataset of its own; `not-theirs`: somebody else's; `not-proven`: none. */
+  readonly reason: ContestedClaim['reason']
+}
+
 export interface DatasetView {
   readonly name: string
   /** Tells datasets of one name apart. */
@@ -97,6 +108,7 @@ export interface DatasetView {
   readonly resets: readonly ResetView[]
   readonly equivocations: readonly EquivocationView[]
   readonly ignored: readonly IgnoredHeadView[]
+  readonly contested: readonly ContestedView[]
   readonly upstream?: { readonly url: string; readonly branch: string }
 }
 
@@ -115,6 +127,7 @@ export interface Seen {
   readonly heads: readonly Item<HeadRecord>[]
   /** Heads that are not followed. */
   readonly ignored: readonly IgnoredHeadView[]
+  readonly contested: readonly ContestedView[]
   readonly replicas: ReplicasView
   readonly equivocations: readonly EquivocationView[]
   /** Where the branches are that this node holds. */
@@ -144,6 +157,7 @@ export function viewOf(name: string, seen: Seen): DatasetView {
     resets: resetsOf(name, heads, seen),
     equivocations: seen.equivocations,
     ignored: seen.ignored,
+    contested: seen.contested,
     ...(record.upstream === undefined ? {} : { upstream: record.upstream }),
   }
 }

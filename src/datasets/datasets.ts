@@ -61,7 +61,8 @@ export class Datasets implements Startable {
     const records = new Collection({ registry, prefix: DATASET_PREFIX, schema: datasetSchema, log })
     const heads = new Collection({ registry, prefix: '/heads/', schema: headSchema, log })
     const replicas = new Collection({ registry, prefix: REPLICAS_PREFIX, schema: replicaSchema, log })
-    this.#known = new KnownDatasets({ self, database, registry, records })
+    const isOperator = (peer: string) => parts.members.get(peer)?.role === 'operator'
+    this.#known = new KnownDatasets({ self, database, registry, records, isOperator, clock: parts.clock })
     const asked = {
       show: (name: string) => this.show(name),
       truth: (name: string) => this.truth(name),
@@ -69,7 +70,7 @@ export class Datasets implements Startable {
       quarantine: (name: string) => this.quarantine(name),
     }
     const emit = (event: DatasetEvent) => this.#emit(event)
-    const shared = { ...parts, log, records, heads, replicas, known: this.#known, asked, emit }
+    const shared = { ...parts, log, heads, replicas, known: this.#known, asked, emit }
     this.#start = (running) =>
       startRooms(shared, running, (rooms) => {
         this.#rooms = rooms
@@ -313,6 +314,9 @@ export class Datasets implements Startable {
     if (policy !== 'shared' && owner !== this.#parts.streams.peerId) {
       this.#inside.obtaining.checkShared(dataset, 'only its owner says what its ground truth is')
     }
+    // What lies there is made that dataset's first.
+    await this.#inside.shelf.openIfHere(dataset)
+    if (policy === 'shared') await this.#known.agreed(dataset)
     await this.#inside.truths.move(dataset, commit)
     if (policy === 'compute-only') await this.#inside.own.announceTruth(dataset)
   }
@@ -324,7 +328,8 @@ export class Datasets implements Startable {
   }
 
   /** Remembers what was agreed on of a dataset that this node does not copy. @throws NodeError DATASET_NOT_FOUND */
-  noteTruth(dataset: string, commit: string): void {
+  async noteTruth(dataset: string, commit: string): Promise<void> {
+    await this.#known.agreed(dataset)
     this.#inside.truths.note(dataset, commit)
   }
 

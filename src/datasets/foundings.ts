@@ -96,26 +96,36 @@ export class Foundings {
       replicas === undefined ? wanted : replicas,
       upstream === undefined ? source : upstream,
     ]
-    if (policy !== undefined) await this.#promise(name, policy)
-    await known.write(name, {
+    const changed = {
       ...rest,
       ...(policy === undefined ? {} : { policy }),
       ...(description === undefined ? {} : { description }),
       ...(copies == null ? {} : { replicas: copies }),
       ...(from == null ? {} : { upstream: from }),
-    })
+    }
+    if (policy === undefined) return known.write(name, changed)
+    const promise = this.#promise(name, policy)
+    await this.#parts.copies.ready(name)
+    // Whatever becomes of the other in between, the stricter of the two counts.
+    if (policy !== 'shared') await promise()
+    await known.write(name, changed)
+    if (policy === 'shared') await promise()
   }
 
-  /** [MUST] What a node promised of its objects is its own to take back (dataset-heads.md H13). */
-  async #promise(name: string, policy: Policy): Promise<void> {
-    const { known, copies, self } = this.#parts
+  /**
+   * How to promise anew what becomes of a dataset's objects. [MUST] What a node promised of them is its own to take back
+   * (dataset-heads.md H13).
+   *
+   * @throws NodeError FORBIDDEN
+   */
+  #promise(name: string, policy: Policy): () => Promise<void> {
+    const { known, self } = this.#parts
     const { id, owner, policy: before } = known.need(name)
     if (owner !== self || before === 'local-only') {
       const message = `The policy of ${name} is not this node's to change: ${before === 'local-only' ? 'it is local-only; found a shared dataset with its files' : 'another member founded it'}`
       throw new NodeError('FORBIDDEN', message, { name, policy })
     }
-    await copies.ready(name)
-    await known.setCopy(placeOf(name, false), { id, policy, owner })
+    return () => known.promise(name, { id, policy, owner })
   }
 
   /** Removes what a crash has left of foundings that did not come to their end. */
@@ -153,7 +163,7 @@ export class Foundings {
       const former = [...new Set(before.filter((id) => id !== undefined))]
       await copies.clear(place)
       const seed = randomBytes(16).toString('hex')
-      const id = datasetId(self, seed)
+      const id = datasetId(self, name, seed)
       await known.begin(name, { id, policy, owner: self })
       try {
         const initial = await begin(createdBy)
@@ -161,6 +171,7 @@ export class Foundings {
           ...{
             id,
             seed,
+            founder: self,
             foundedMs: clock.now(),
             former: former.slice(0, formerIdsMax),
             description,

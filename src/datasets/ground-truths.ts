@@ -92,6 +92,8 @@ export class GroundTruths {
       const repository = await shelf.openIfHere(name)
       if (repository === undefined) return
       const held = shelf.branches(name).get(TRUTH_BRANCH)
+      // A beginning that somebody claims later moves nothing that was agreed on, or that its owner says.
+      if (held !== undefined && (known.isAgreed(name) || known.need(name).policy !== 'shared')) return
       const initial = initialTruth(held, known.initials(name))
       if (initial !== undefined && (await repository.hasCommit(initial))) {
         await shelf.move(name, TRUTH_BRANCH, initial, held)

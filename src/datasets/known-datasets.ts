@@ -1,17 +1,30 @@
+import type { Clock } from '../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../base/database.ts'
 import { NodeError } from '../base/errors.ts'
+import { claimSettlingMs } from '../base/limits.ts'
 import { type Collection, decodeJson } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
+import type { Entry } from '../registry/watchers.ts'
 import {
   DATASET_PREFIX,
   type DatasetRecord,
-  datasetId,
   datasetSchema,
   idOf,
   type LocalRecord,
   localDatasetSchema,
   type SharedRecord,
 } from './dataset-record.ts'
+import {
+  belongs,
+  type Claimed,
+  type ContestedClaim,
+  claimOf,
+  contestedClaims,
+  type Decision,
+  decideClaim,
+  type Proof,
+  proofOf,
+} from './name-claims.ts'
 import { type Commitment, commitmentOf, type Policy } from './policies.ts'
 
 /** A dataset as this node knows it now. */
@@ -19,6 +32,8 @@ export interface Known {
   readonly name: string
   readonly id: string
   readonly record: DatasetRecord
+  /** Peer id of the member whose record it is: who founded it, or an operator. */
+  readonly author: string
   /** What counts here: the record's, or stricter because of what was promised before. */
   readonly policy: Policy
   /** Peer id of the member whose promise the policy is, and who may take it back. */
@@ -32,29 +47,30 @@ export interface Known {
 /** What this node remembers of its copy of a dataset, whatever becomes of the record. */
 export interface CopyRow extends Commitment {
   readonly id: string
+  /** Since when this node knows the dataset under this name, ms since the epoch; see `setCopy`. */
+  readonly knownMs?: number
+  /** Members have agreed on a ground truth of it. */
+  readonly agreed?: true
   /** Its record is not written yet; after a crash, nobody has ever seen it. */
   readonly founding?: true
   /** The dataset was removed: what is founded under this name later is another one. */
   readonly removed?: true
 }
 
-/** What one member claims of a name. */
-export interface Claimed {
-  readonly id: string
-  readonly author: string
-  readonly policy: Policy
-  readonly initial: string | undefined
-  /** When the author first claimed the name, ms since the epoch. */
-  readonly sinceMs: number
-  /** The id proves that the author founded the dataset. */
-  readonly isFounder: boolean
-}
-
 export interface KnownDatasetsParts {
   readonly self: string
   readonly database: Database
-  readonly registry: Pick<Registry, 'get' | 'claims' | 'knows'>
+  readonly registry: Pick<Registry, 'list' | 'claims' | 'knows'>
   readonly records: Collection<SharedRecord>
+  /** Whether a peer is an operator at present. */
+  readonly isOperator: (peer: string) => boolean
+  readonly clock: Clock
+}
+
+/** A record and what its id proves. */
+interface Read {
+  readonly record: SharedRecord
+  readonly proof: Proof
 }
 
 /**
@@ -67,7 +83,7 @@ export class KnownDatasets {
   readonly #copyTable: Table<CopyRow>
   readonly #local = new Map<string, LocalRecord>()
   /** By the bytes that they were read from. */
-  readonly #records = new WeakMap<Uint8Array, SharedRecord | undefined>()
+  readonly #records = new WeakMap<Uint8Array, Read | undefined>()
   /** By place, see `placeOf`. */
   readonly #copies = new Map<string, CopyRow>()
   /** Names that are being founded, and whether as local-only. */
@@ -92,35 +108,36 @@ export class KnownDatasets {
   /** Undefined as well while this node founds a dataset of that name: what lies in its place is nobody's yet. */
   get(name: string): Known | undefined {
     if (this.#founding.has(name)) return undefined
-    const { self, registry } = this.#parts
+    const { self } = this.#parts
     const local = this.#local.get(name)
     if (local !== undefined) {
-      const own = { policy: 'local-only', promisedBy: self, owner: self } as const
+      const own = { policy: 'local-only', promisedBy: self, owner: self, author: self } as const
       return { name, id: idOf(name, local), record: local, foundedMs: 0, ...own }
     }
-    const entry = registry.get(DATASET_PREFIX + name)
-    const record = entry && this.#read(entry.value)
-    if (entry === undefined || record === undefined) return undefined
-    const shown = { policy: record.policy, author: entry.author }
-    const [id, claims, row] = [idOf(name, record), this.claims(name), this.#copies.get(name)]
-    const ids = claims.map((claim) => claim.id)
-    // Whoever claims the name later, as an operator that changes what is said of it, has not founded it.
-    const [founder = shown] = claims.filter((claim) => claim.id === id).sort(compareFoundings)
-    const kept = row && belongs(row, id, record.former ?? [], ids) ? row : undefined
-    const said = { policy: founder.policy, author: founder.author }
-    const promised = kept ?? { policy: said.policy, owner: said.author }
-    // The founder's claim may come after another's that is shown.
-    const first = commitmentOf(promised, said, claims, self)
-    const { policy, owner: promisedBy } = commitmentOf(first, shown, claims, self)
-    const owner = promisedBy === self && policy !== 'shared' ? self : founder.author
+    const decision = this.#decide(name)
+    if (decision === undefined) return undefined
+    const { shown, founding, counting } = decision
+    const { id, record, author } = shown
+    const founder = founding.founder ?? founding.author
+    const row = this.#copies.get(name)
+    const { policy, owner: promisedBy } = commitmentOf({
+      kept: row && belongs(row, decision) ? row : undefined,
+      founder: { policy: founding.policy, author: founder },
+      ...{ shown, claims: counting, self },
+      own: counting.find((claim) => claim.isFounder && claim.author === self),
+    })
+    const owner = promisedBy === self && policy !== 'shared' ? self : founder
     // Nobody is believed that it was founded after its record was written.
-    const foundedMs = Math.min(record.foundedMs ?? 0, entry.timeMs)
-    return { name, id, record, foundedMs, policy, promisedBy, owner }
+    const foundedMs = Math.min(founding.record.foundedMs ?? 0, founding.timeMs)
+    return { name, id, record, author, foundedMs, policy, promisedBy, owner }
   }
 
   /** Sorted by name. */
   list(): Known[] {
-    const names = new Set([...this.#parts.records.list().map(({ name }) => name), ...this.#local.keys()])
+    const shared = this.#parts.registry
+      .list(DATASET_PREFIX)
+      .map(({ key }) => key.slice(DATASET_PREFIX.length))
+    const names = new Set([...shared, ...this.#local.keys()])
     return [...names]
       .sort()
       .map((name) => this.get(name))
@@ -130,38 +147,83 @@ export class KnownDatasets {
   /** @throws NodeError DATASET_NOT_FOUND */
   need(name: string): Known {
     const known = this.get(name)
-    if (known === undefined) throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}`, { name })
-    return known
+    if (known !== undefined) return known
+    const [claim] = this.contested(name)
+    const hint =
+      claim === undefined ? '' : `: what ${claim.author} claims under this name is not proven to be one`
+    throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}${hint}`, { name })
   }
 
   isLocal(name: string): boolean {
     return this.#founding.get(name) ?? this.#local.has(name)
   }
 
-  /** What members claim of a shared name, the claim that is shown first; what was deleted with it included. */
+  /** What members claim of a shared name, in the registry's order; what is buried, or proves nothing, included. */
   claims(name: string): Claimed[] {
-    const claimed: Claimed[] = []
-    for (const { value, author, sinceMs } of this.#parts.registry.claims(DATASET_PREFIX + name)) {
-      const record = this.#read(value)
-      if (record === undefined) continue
-      const { policy, initial, seed } = record
-      const id = idOf(name, record)
-      const isFounder = seed !== undefined && id === datasetId(author, seed)
-      claimed.push({ id, author, policy, initial, sinceMs, isFounder })
-    }
-    return claimed
+    const { registry, isOperator } = this.#parts
+    return registry.claims(DATASET_PREFIX + name).flatMap((entry) => {
+      const read = this.#read(name, entry)
+      return read === undefined ? [] : [claimOf(entry, read.record, read.proof, isOperator(entry.author))]
+    })
+  }
+
+  /** Claims to a shared name that say something else than what decides. */
+  contested(name: string): ContestedClaim[] {
+    return this.#local.has(name) ? [] : contestedClaims(this.claims(name), this.#decide(name))
+  }
+
+  /** Whether a copy that was kept under a name is of the dataset that has the name now. */
+  belongs(name: string, kept: Pick<CopyRow, 'id' | 'removed'>): boolean {
+    const local = this.#local.get(name)
+    if (local !== undefined) return kept.id === idOf(name, local)
+    const decision = this.#decide(name)
+    return decision !== undefined && belongs(kept, decision)
+  }
+
+  #decide(name: string): Decision | undefined {
+    const row = this.#copies.get(name)
+    const claims = this.claims(name)
+    if (row === undefined || row.removed) return decideClaim(claims, undefined)
+    return decideClaim(claims, { id: row.id, isSettled: this.#isSettled(row, claims) })
+  }
+
+  /** Whether two foundings at the same moment can no longer be what makes another claim come first. */
+  #isSettled({ id, policy, agreed, knownMs = 0 }: CopyRow, claims: readonly Claimed[]): boolean {
+    const { self, clock } = this.#parts
+    if (agreed || clock.now() - knownMs >= claimSettlingMs) return true
+    // What a node does not give away does not become another's because that one claims its name.
+    return policy !== 'shared' && claims.some((claim) => claim.author === self && claim.id === id)
   }
 
   /** Datasets are asked for many times between two changes of their records. */
-  #read(value: Uint8Array): SharedRecord | undefined {
-    if (!this.#records.has(value)) this.#records.set(value, datasetSchema.safeParse(decodeJson(value)).data)
+  #read(name: string, { value, author }: Entry): Read | undefined {
+    if (!this.#records.has(value)) {
+      const record = datasetSchema.safeParse(decodeJson(value)).data
+      this.#records.set(value, record && { record, proof: proofOf(name, author, record) })
+    }
     return this.#records.get(value)
   }
 
-  /** What was founded with, of all who claim the name; the chosen one first. */
+  /** What was founded with, of all whose claims to the name count; of the one that decides first. */
   initials(name: string): (string | undefined)[] {
     const local = this.#local.get(name)
-    return local === undefined ? this.claims(name).map(({ initial }) => initial) : [local.initial]
+    if (local !== undefined) return [local.initial]
+    const decision = this.#decide(name)
+    if (decision === undefined) return []
+    const { shown, counting } = decision
+    return [shown, ...counting.filter((claim) => claim !== shown)].map(({ record }) => record.initial)
+  }
+
+  /** Whether members have agreed on a ground truth of the dataset that has the name now. */
+  isAgreed(name: string): boolean {
+    return this.#copies.get(name)?.agreed === true && this.#copies.get(name)?.id === this.get(name)?.id
+  }
+
+  /** Notes that members have agreed on a ground truth: from here on nobody else's claim moves what the dataset is. */
+  async agreed(name: string): Promise<void> {
+    const row = this.#copies.get(name)
+    if (row === undefined || row.agreed || row.id !== this.get(name)?.id) return
+    await this.setCopy(name, { ...row, agreed: true })
   }
 
   copy(place: string): CopyRow | undefined {
@@ -179,16 +241,31 @@ export class KnownDatasets {
     if (place.startsWith(LOCAL))
       return !this.#local.has(place.slice(LOCAL.length)) && !this.#isFoundedAt(place)
     const key = DATASET_PREFIX + place
-    return registry.get(key) === undefined && registry.knows(key)
+    if (!registry.knows(key) || this.#decide(place) !== undefined) return false
+    // What this node cannot read may be of a later version.
+    return registry
+      .claims(key)
+      .every((entry) => entry.buried === true || this.#read(place, entry) !== undefined)
   }
 
   #isFoundedAt(place: string): boolean {
     return this.#founding.get(place.slice(LOCAL.length)) === true
   }
 
+  /** Remembers a copy; for how long the dataset is known, and what was agreed on, stays while its id does. */
   async setCopy(place: string, row: CopyRow): Promise<void> {
-    this.#copies.set(place, row)
-    await this.#copyTable.put(place, row, DURABLE)
+    const kept = this.#copies.get(place)
+    const before = kept?.id === row.id ? { knownMs: 0, ...kept } : { knownMs: this.#parts.clock.now() }
+    const agreed = row.agreed ?? ('agreed' in before && before.agreed)
+    const whole = { ...row, knownMs: before.knownMs, ...(agreed ? { agreed: true as const } : {}) }
+    this.#copies.set(place, whole)
+    await this.#copyTable.put(place, whole, DURABLE)
+  }
+
+  /** What this node promises anew of a dataset of its own, and all who look at it hear. */
+  async promise(name: string, row: CopyRow): Promise<void> {
+    await this.setCopy(placeOf(name, false), row)
+    this.#tell(name)
   }
 
   async forgetCopy(place: string): Promise<void> {
@@ -216,7 +293,7 @@ export class KnownDatasets {
   /** Whether the record of a dataset that is being founded is there already. */
   isWritten(name: string, id: string): boolean {
     if (this.isLocal(name)) return this.#local.get(name)?.id === id
-    return this.claims(name).some((claim) => claim.id === id)
+    return this.claims(name).some((claim) => claim.author === this.#parts.self && claim.id === id)
   }
 
   /** Forgets a founding that did not come to its end. */
@@ -230,7 +307,10 @@ export class KnownDatasets {
   async write(name: string, record: DatasetRecord): Promise<void> {
     const { policy, ...rest } = record
     if (policy !== 'local-only') {
-      await this.#parts.records.put(name, { ...rest, policy })
+      const shown = !this.#isOurs(name)
+      await this.#parts.records.put(name, { ...rest, policy }, { shown })
+      // Others hear of it as soon as they look; the registry tells of what it shows alone.
+      if (!shown) this.#tell(name)
       return
     }
     const local = { ...rest, policy }
@@ -240,10 +320,21 @@ export class KnownDatasets {
   }
 
   async remove(name: string): Promise<void> {
-    if (!this.#local.has(name)) return this.#parts.records.remove(name)
+    if (!this.#local.has(name)) {
+      const shown = !this.#isOurs(name)
+      await this.#parts.records.remove(name, { shown })
+      if (!shown) this.#tell(name)
+      return
+    }
     await this.#localTable.del(name, DURABLE)
     this.#local.delete(name)
     this.#tell(name)
+  }
+
+  /** Whether our claim to a name is what decides, or would be for want of another, whatever the registry shows. */
+  #isOurs(name: string): boolean {
+    const decision = this.#decide(name)
+    return decision === undefined || decision.shown.author === this.#parts.self
   }
 
   /** Hears of each name whose dataset came, changed or went. @returns how to stop. */
@@ -266,27 +357,4 @@ const LOCAL = 'local/'
 /** Where the copy of a dataset lies below the datasets' directory, without its ending. */
 export function placeOf(name: string, local: boolean): string {
   return local ? LOCAL + name : name
-}
-
-/**
- * Whether a copy is of the dataset that is shown. Two foundings of one name at the same moment are one dataset, whichever
- * claim is shown; one that was founded after the other was removed is another. Pure.
- *
- * @param former ids that the shown dataset is not.
- * @param claimed ids that members claim for the name at present.
- */
-export function belongs(
-  kept: Pick<CopyRow, 'id' | 'removed'>,
-  shown: string,
-  former: readonly string[],
-  claimed: readonly string[],
-): boolean {
-  if (kept.id === shown) return true
-  return kept.removed !== true && !former.includes(kept.id) && claimed.includes(kept.id)
-}
-
-/** Who can prove it first; of others, who claimed the name first. */
-function compareFoundings(a: Claimed, b: Claimed): number {
-  if (a.isFounder !== b.isFounder) return a.isFounder ? -1 : 1
-  return a.sinceMs - b.sinceMs || (a.author < b.author ? -1 : 1)
 }

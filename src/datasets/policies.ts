@@ -22,23 +22,35 @@ export function strictest(...policies: readonly Policy[]): Policy {
   return policies.reduce((a, b) => (POLICIES.indexOf(a) >= POLICIES.indexOf(b) ? a : b), 'shared')
 }
 
+/** What counts for a dataset's policy at a node. */
+export interface PolicyWords {
+  /** What this node was committed to before; undefined where it knew nothing of the dataset. */
+  readonly kept: Commitment | undefined
+  /** What its founder says; an operator in its stead, while the founder's own word has not been heard. */
+  readonly founder: PolicyClaim
+  /** What decides: the founder's claim, or an operator's. */
+  readonly shown: PolicyClaim
+  /** What each member with a say claims of the name, whichever dataset it means. */
+  readonly claims: readonly PolicyClaim[]
+  /** What this node claims that it founded under the name. */
+  readonly own: PolicyClaim | undefined
+  /** Peer id of this node. */
+  readonly self: string
+}
+
 /**
- * What a node is committed to once it knows what is claimed now. A commitment becomes stricter by anybody's word that is
- * shown, and looser by its owner's alone; by this node's own claim only where it says so itself, not by a record that
- * came back to it. Pure.
- *
- * @param kept what this node was committed to before; what the founder claims, where it knew nothing of the dataset.
- * @param shown the claim that the registry shows.
- * @param claims all claims to the name.
+ * What a node is committed to once it knows what is claimed now. A commitment becomes stricter by its founder's or an
+ * operator's word, and looser by its owner's alone; by this node's own claim only where it says so itself, not by a
+ * record that came back to it. What a node founded under a name is the least that it keeps of whatever has that name.
+ * Pure.
  */
-export function commitmentOf(
-  kept: Commitment,
-  shown: PolicyClaim,
-  claims: readonly PolicyClaim[],
-  self: string,
-): Commitment {
-  const own = kept.owner === self ? undefined : claims.find(({ author }) => author === kept.owner)
-  const floor = own?.policy ?? kept.policy
-  if (strictest(floor, shown.policy) === floor) return { policy: floor, owner: kept.owner }
-  return { policy: shown.policy, owner: shown.author }
+export function commitmentOf({ kept, founder, shown, claims, own, self }: PolicyWords): Commitment {
+  const promised = kept ?? { policy: founder.policy, owner: founder.author }
+  const word = promised.owner === self ? undefined : claims.find(({ author }) => author === promised.owner)
+  const first = { policy: word?.policy ?? promised.policy, owner: promised.owner }
+  return [founder, shown, ...(own === undefined ? [] : [own])].reduce(stricter, first)
+}
+
+function stricter(now: Commitment, { policy, author }: PolicyClaim): Commitment {
+  return strictest(now.policy, policy) === now.policy ? now : { policy, owner: author }
 }

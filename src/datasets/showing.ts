@@ -5,7 +5,7 @@ import type { Followed } from './followed.ts'
 import type { GroundTruths } from './ground-truths.ts'
 import type { HeadWatch } from './head-watch.ts'
 import type { HeadRecord } from './heads.ts'
-import type { Known } from './known-datasets.ts'
+import type { Known, KnownDatasets } from './known-datasets.ts'
 import { announcedBranches, type ReplicaRecord, replicasView } from './replicas.ts'
 import type { Shelf } from './shelf.ts'
 
@@ -14,6 +14,7 @@ export interface ShowingParts {
   readonly members: Pick<Members, 'get' | 'list' | 'isMember'>
   readonly heads: Collection<HeadRecord>
   readonly replicas: Collection<ReplicaRecord>
+  readonly known: Pick<KnownDatasets, 'contested'>
   readonly watch: HeadWatch
   readonly followed: Followed
   readonly truths: GroundTruths
@@ -32,6 +33,8 @@ export class Showing {
   view(known: Known): DatasetView {
     const { self, members, watch, followed, shelf, truths } = this.#parts
     const { name, id, record, policy, owner } = known
+    const nameOf = (peer: string) => members.get(peer)?.name ?? peer
+    const contested = this.#parts.known.contested(name)
     const isShared = policy !== 'local-only'
     const all = isShared ? this.#parts.heads.list(`${name}/`) : []
     const heads = watch.followable(known, all)
@@ -39,7 +42,12 @@ export class Showing {
     return viewOf(name, {
       ...{ record, policy, heads, members, held: shelf.branches(name) },
       ...followed.decide(known),
-      owner: members.get(owner)?.name ?? owner,
+      owner: nameOf(owner),
+      contested: contested.map(({ author, id: other, reason }) => ({
+        member: nameOf(author),
+        id: other,
+        reason,
+      })),
       isHome: owner === self,
       truth: truths.shown(known),
       ignored: watch.ignored(known, all),

@@ -46,23 +46,24 @@ export class Collection<T> {
   }
 
   /**
+   * @param options.shown false for a claim that counts although another's is shown.
    * @throws NodeError INVALID_INPUT when the value does not fit the schema, CONFLICT when the name is another member's,
    * and what `Registry.put` throws.
    */
-  async put(name: string, value: T, options: { expiresMs?: number } = {}): Promise<Item<T>> {
+  async put(name: string, value: T, options: { expiresMs?: number; shown?: boolean } = {}): Promise<Item<T>> {
     const key = this.#parts.prefix + name
     const parsed = this.#parts.schema.safeParse(value)
     if (!parsed.success) {
       const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
       throw new NodeError('INVALID_INPUT', `${key} does not fit: ${problems.join('; ')}`, { key, problems })
     }
-    const entry = await this.#parts.registry.put(key, encodeJson(parsed.data), { ...options, shown: true })
+    const entry = await this.#parts.registry.put(key, encodeJson(parsed.data), { shown: true, ...options })
     return { name, value: parsed.data, entry }
   }
 
   /** @throws NodeError CONFLICT when the name is another member's. */
-  async remove(name: string): Promise<void> {
-    await this.#parts.registry.delete(this.#parts.prefix + name, { shown: true })
+  async remove(name: string, { shown = true }: { shown?: boolean } = {}): Promise<void> {
+    await this.#parts.registry.delete(this.#parts.prefix + name, { shown })
   }
 
   /** Hears of each item that changes, and of each that goes (undefined). @returns how to stop watching. */

@@ -129,10 +129,14 @@ export class Registry implements Startable {
 
   /** Every member's claim to a key, the shown one first. */
   claims(key: string): Entry[] {
-    return this.#state
-      .claims(key)
-      .map((claim) => this.#entry(claim))
-      .filter((entry) => entry !== undefined)
+    const claims = this.#state.claims(key)
+    // Behind a tombstone come only those that do not live any more [K12].
+    const living = claims.findIndex(({ value }) => value === null)
+    return claims.flatMap((claim, at) => {
+      const entry = this.#entry(claim)
+      if (entry === undefined) return []
+      return living === -1 || at < living ? [entry] : [{ ...entry, buried: true as const }]
+    })
   }
 
   /** True when the registry holds any record of a key, a tombstone included. */

@@ -18,6 +18,8 @@ export interface Entry {
   readonly revision: number
   /** More than one member claims this name. */
   readonly contested: boolean
+  /** A tombstone comes before it: it was deleted, or counts for nothing. */
+  readonly buried?: true
 }
 
 /** What a watcher is told: `entry` undefined means that the key shows nothing any more. */

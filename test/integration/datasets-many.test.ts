@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { datasetId } from '../../src/datasets/dataset-record.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
 import {
   type DatasetNode,
@@ -15,8 +16,9 @@ import { sealRecord } from '../support/records.ts'
 /** Lets a node hear of this many datasets that `member` claims, as they would come by the wire. */
 async function claim(node: DatasetNode, member: DatasetNode, count: number, first = 0): Promise<void> {
   for (let at = first; at < first + count; at++) {
-    const id = at.toString(16).padStart(32, '0')
-    const record = { id, description: '', policy: 'shared', createdBy: 'eve' }
+    const seed = at.toString(16).padStart(32, '0')
+    const id = datasetId(member.identity.peerId, `d${at}`, seed)
+    const record = { id, seed, description: '', policy: 'shared', createdBy: 'eve' }
     const { federation } = node.registry
     const sealed = await sealRecord(member.identity, {
       ...{ key: `/dataset/d${at}`, federation, value: encodeJson(record), version: 1 },

@@ -1,17 +1,13 @@
 import { isNodeError, NodeError } from '../../base/errors.ts'
 import type { Members } from '../../federation/members.ts'
-import type { Collection } from '../../registry/collection.ts'
-import type { DatasetRecord, SharedRecord } from '../dataset-record.ts'
+import type { DatasetRecord } from '../dataset-record.ts'
 import type { KnownDatasets } from '../known-datasets.ts'
 import type { Upstream } from './upstream-address.ts'
 import type { Agreement } from './upstream-memory.ts'
 
 export interface NamedUpstreamsParts {
-  /** Peer id of this node. */
-  readonly self: string
   readonly members: Pick<Members, 'get'>
   readonly known: Pick<KnownDatasets, 'need' | 'write'>
-  readonly records: Pick<Collection<SharedRecord>, 'get'>
 }
 
 /** The records of datasets, as far as they are about upstreams. */
@@ -43,9 +39,7 @@ export class NamedUpstreams {
 
   /** Peer id of the member whose record it is; this node, where the dataset never leaves it. */
   author(dataset: string): string {
-    const { self, known, records } = this.#parts
-    const isLocal = known.need(dataset).record.policy === 'local-only'
-    return isLocal ? self : (records.get(dataset)?.entry.author ?? self)
+    return this.#parts.known.need(dataset).author
   }
 
   authorName(dataset: string): string {

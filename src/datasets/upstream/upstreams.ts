@@ -16,9 +16,7 @@ import type { Logger } from '../../base/logger.ts'
 import { Semaphore } from '../../base/semaphore.ts'
 import { SerialQueue } from '../../base/serial-queue.ts'
 import type { Members } from '../../federation/members.ts'
-import type { Collection } from '../../registry/collection.ts'
 import type { DatasetEvent } from '../dataset-events.ts'
-import type { SharedRecord } from '../dataset-record.ts'
 import type { GroundTruths } from '../ground-truths.ts'
 import type { KnownDatasets } from '../known-datasets.ts'
 import type { Adoption } from '../own-branches.ts'
@@ -61,7 +59,6 @@ export interface UpstreamsParts {
   readonly settings: UpstreamSettings
   readonly members: Pick<Members, 'self' | 'list' | 'get'>
   readonly known: Pick<KnownDatasets, 'need' | 'write'>
-  readonly records: Pick<Collection<SharedRecord>, 'get'>
   readonly shelf: Shelf
   readonly truths: Pick<GroundTruths, 'get' | 'settle'>
   readonly adopt: (adoption: Adoption) => Promise<void>

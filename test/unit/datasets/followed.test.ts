@@ -37,7 +37,7 @@ async function follower(t: TestContext) {
   const found = (name: string, owner = 'eve') => {
     const record = { description: '', policy: 'shared', createdBy: owner } as Known['record']
     datasets.set(name, {
-      ...{ name, id: `id of ${name}`, record, owner, promisedBy: owner },
+      ...{ name, id: `id of ${name}`, record, owner, author: owner, promisedBy: owner },
       ...{ policy: 'shared', foundedMs: 0 },
     })
     followed.lookAt(name)

@@ -2,8 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type HeadMark, judgeHead } from '../../../src/datasets/head-marks.ts'
 import { type HeadRecord, judgeMove } from '../../../src/datasets/heads.ts'
-import { belongs } from '../../../src/datasets/known-datasets.ts'
-import { commitmentOf, strictest } from '../../../src/datasets/policies.ts'
+import { belongs } from '../../../src/datasets/name-claims.ts'
+import {
+  commitmentOf,
+  type PolicyClaim,
+  type PolicyWords,
+  strictest,
+} from '../../../src/datasets/policies.ts'
 
 const oid = (digit: string) => digit.repeat(40)
 const head = (sequence?: number): HeadRecord => {
@@ -50,31 +55,45 @@ test('of policies the strictest counts', () => {
   assert.equal(strictest(), 'shared')
 })
 
-test('a policy is made stricter by anybody’s shown word, and looser by its owner’s alone', () => {
-  const claim = (author: string, policy: 'shared' | 'compute-only') => ({ author, policy })
-  const [bob, eve] = [claim('bob', 'compute-only'), claim('eve', 'shared')]
+const claim = (author: string, policy: 'shared' | 'compute-only') => ({ author, policy })
+/** What counts where `founder` founded a dataset and `shown` decides what it is. */
+const words = (founder: PolicyClaim, shown = founder, more: Partial<PolicyWords> = {}): PolicyWords => {
+  return { kept: undefined, founder, shown, claims: [shown, founder], own: undefined, self: 'me', ...more }
+}
+
+test('a policy is made stricter by its founder or an operator, and looser by whose word it is alone', () => {
+  const [open, shut] = [claim('bob', 'shared'), claim('bob', 'compute-only')]
+  const [op, opened] = [claim('op', 'compute-only'), claim('op', 'shared')]
   const kept = { policy: 'compute-only', owner: 'bob' } as const
-  assert.deepEqual(commitmentOf(kept, eve, [eve, bob], 'me'), kept)
-  assert.deepEqual(commitmentOf(kept, eve, [eve], 'me'), kept)
-  const freed = claim('bob', 'shared')
-  assert.deepEqual(commitmentOf(kept, freed, [freed], 'me'), { policy: 'shared', owner: 'bob' })
-  // Eve's word, shown or not, frees nothing; but she may shut what bob has opened.
-  const open = { policy: 'shared', owner: 'bob' } as const
-  const shut = claim('eve', 'compute-only')
-  assert.deepEqual(commitmentOf(open, shut, [shut, freed], 'me'), { policy: 'compute-only', owner: 'eve' })
+  assert.deepEqual(commitmentOf(words(shut)), kept)
+  assert.deepEqual(commitmentOf(words(shut, opened, { kept })), kept)
+  assert.deepEqual(commitmentOf(words(open, open, { kept })), { policy: 'shared', owner: 'bob' })
+  const byOperator = { policy: 'compute-only', owner: 'op' } as const
+  assert.deepEqual(commitmentOf(words(open, op, { kept: { policy: 'shared', owner: 'bob' } })), byOperator)
+  assert.deepEqual(commitmentOf(words(open, op, { kept: byOperator })), byOperator)
+  assert.equal(commitmentOf(words(open, opened, { kept: byOperator })).policy, 'shared')
 })
 
 test('what a node founded itself is not opened by a record in its own name that came back to it', () => {
   const mine = { policy: 'compute-only', owner: 'me' } as const
-  const forged = { author: 'me', policy: 'shared' } as const
-  assert.deepEqual(commitmentOf(mine, forged, [forged], 'me'), mine)
+  assert.deepEqual(commitmentOf(words(claim('me', 'shared'), undefined, { kept: mine })), mine)
+})
+
+test('what a node founded under a name is the least that it keeps of whatever has that name', () => {
+  const [eve, own] = [claim('eve', 'shared'), claim('me', 'compute-only')]
+  assert.deepEqual(commitmentOf(words(eve, eve, { own })), { policy: 'compute-only', owner: 'me' })
+  assert.deepEqual(commitmentOf(words(eve, eve, { own: claim('me', 'shared') })).owner, 'eve')
 })
 
 test('a copy belongs to a dataset of its id, or of one that was founded at the same moment', () => {
-  assert.equal(belongs({ id: 'a' }, 'a', [], []), true)
-  assert.equal(belongs({ id: 'a', removed: true }, 'a', [], []), true)
-  assert.equal(belongs({ id: 'a' }, 'b', [], ['b', 'a']), true)
-  assert.equal(belongs({ id: 'a' }, 'b', [], ['b']), false)
-  assert.equal(belongs({ id: 'a' }, 'b', ['a'], ['b', 'a']), false)
-  assert.equal(belongs({ id: 'a', removed: true }, 'b', [], ['b', 'a']), false)
+  const decided = (ids: readonly string[], former: readonly string[] = []) => {
+    const [shown = { id: '' }, ...others] = ids.map((id) => ({ id }))
+    return { shown, counting: [shown, ...others], former }
+  }
+  assert.equal(belongs({ id: 'a' }, decided(['a'])), true)
+  assert.equal(belongs({ id: 'a', removed: true }, decided(['a'])), true)
+  assert.equal(belongs({ id: 'a' }, decided(['b', 'a'])), true)
+  assert.equal(belongs({ id: 'a' }, decided(['b'])), false)
+  assert.equal(belongs({ id: 'a' }, decided(['b', 'a'], ['a'])), false)
+  assert.equal(belongs({ id: 'a', removed: true }, decided(['b', 'a'])), false)
 })

@@ -13,7 +13,7 @@ import { encodeJson } from '../../../src/registry/collection.ts'
 const text = z.string()
 const vectors = z
   .strictObject({
-    ids: z.array(z.strictObject({ founder: text, seed: text, id: text })).min(1),
+    ids: z.array(z.strictObject({ founder: text, name: text, seed: text, id: text })).min(1),
     states: z.array(z.strictObject({ branches: z.record(text, text), state: text })).min(1),
     lines: z.array(z.strictObject({ dataset: text, members: z.array(text), line: z.array(text) })).min(1),
     heads: z
@@ -34,8 +34,8 @@ const vectors = z
     ),
   )
 
-for (const { founder, seed, id } of vectors.ids) {
-  test(`vector: the dataset ${id} is its founder's`, () => assert.equal(datasetId(founder, seed), id))
+for (const { founder, name, seed, id } of vectors.ids) {
+  test(`vector: the dataset ${id} is its founder's`, () => assert.equal(datasetId(founder, name, seed), id))
 }
 
 for (const { branches, state } of vectors.states) {
