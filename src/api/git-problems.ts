@@ -1,3 +1,4 @@
+import { printable } from '../base/strangers-words.ts'
 import { packet } from '../datasets/git/pkt-line.ts'
 import { pushFailure } from '../datasets/push/push-report.ts'
 
@@ -20,7 +21,7 @@ export function gitProblem(
   { status, code, detail }: { status: number; code: string; detail: string },
 ): GitProblem | undefined {
   if (!path.startsWith('/git/') || agent === undefined || !/^(?:git|JGit)\//.test(agent)) return undefined
-  const text = `${detail.replaceAll(/\p{Cc}+/gu, ' ')} (${code})`
+  const text = `${printable(detail, '', ' ')} (${code})`
   const service = method === 'POST' ? PATH.exec(path)?.[1] : undefined
   // Whoever is not let in has to see the status: git then asks for a password.
   if (service === undefined || status === 401)

@@ -8,10 +8,11 @@ import { commitSchema } from '../api/dataset-views.ts'
 import { type ListingView, listingSchema } from '../api/dataset-views-browse.ts'
 import { NodeError } from '../base/errors.ts'
 import { listedEntriesMax } from '../base/limits.ts'
+import { printable } from '../base/strangers-words.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { reasonOf } from './files.ts'
-import { bytesText, printable, shortId, timeText } from './output.ts'
+import { bytesText, shortId, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
 const AT = "a branch, a commit's id or its beginning, or a member with one branch (default: ground-truth)"

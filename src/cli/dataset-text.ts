@@ -1,7 +1,8 @@
 import type { DatasetDetail } from '../api/dataset-views.ts'
 import type { UpstreamView } from '../api/upstream-views.ts'
+import { printable } from '../base/strangers-words.ts'
 import { upstreamFacts } from './dataset-upstream.ts'
-import { bytesText, countText, type Output, type Pair, printable, shortId, timeText } from './output.ts'
+import { bytesText, countText, type Output, type Pair, shortId, timeText } from './output.ts'
 
 const POLICIES: Readonly<Record<DatasetDetail['policy'], string>> = {
   shared: 'shared: members may copy it',
@@ -21,9 +22,7 @@ export function datasetText(out: Output, dataset: DatasetDetail, upstream?: Upst
 }
 
 function facts(dataset: DatasetDetail): Pair[] {
-  const { name, description, policy, createdBy, livesAt, truth, followed, why, replicated, size, usage } =
-    dataset
-  const copied = replicated ? 'all that was announced is here' : 'not all that was announced is here yet'
+  const { name, description, policy, createdBy, livesAt, truth, followed, why, size, usage } = dataset
   return [
     ['name', name],
     ...optional('about', description),
@@ -32,7 +31,7 @@ function facts(dataset: DatasetDetail): Pair[] {
     ['created by', createdBy],
     ['truth', truth ?? 'none yet'],
     ...(policy === 'local-only' ? [] : [['copied here', `${followed ? 'yes' : 'no'}: ${why}`] as Pair]),
-    ...(policy === 'shared' && followed ? [['replicated', copied] as Pair] : []),
+    ...(policy === 'shared' && followed ? [['replicated', replicatedText(dataset)] as Pair] : []),
     // What nobody else may have has no copies to count.
     ...(policy === 'shared' ? [['copies', copiesText(dataset)] as Pair] : []),
     ...optional('size', size === undefined ? '' : sizeText(size)),
@@ -48,6 +47,36 @@ function optional(name: string, value: string | undefined): Pair[] {
 function copiesText({ replicas: { wanted, actual, current } }: DatasetDetail): string {
   const asked = wanted === undefined ? '' : ` of ${wanted} wanted`
   return `${actual}${asked} beside its owner, ${current} of them up to date`
+}
+
+function replicatedText({ replicated, failures, refusals }: DatasetDetail): string {
+  if (replicated) return 'all that was announced is here'
+  const codes = [...new Set(failures.map(({ code }) => code))].join(', ')
+  if (codes !== '') return `not all that was announced is here: ${codes}, see below`
+  if (refusals.length > 0) return 'what was announced is refused, see below'
+  return 'not all that was announced is here yet'
+}
+
+const REFUSALS: Readonly<Record<DatasetDetail['refusals'][number]['reason'], string>> = {
+  rollback: 'goes back behind what is here',
+  divergence: 'leaves its own history',
+  'not-owner': "is not that member's to move",
+}
+
+/** What keeps announced branches from being here, a line each. */
+function holdUps(out: Output, { failures, refusals }: DatasetDetail): string[] {
+  return [
+    ...failures.map(({ member, code, reason, attempts, nextAttemptMs }) => {
+      const often = attempts > 1 ? `, failed ${attempts} times` : ''
+      const then = `next attempt ${timeText(nextAttemptMs)}`
+      return `${out.style('red', 'held up')}: the branches of ${member}: ${printable(reason, '')} (${code}${often}; ${then})`
+    }),
+    ...refusals.map(({ member, branch, announced, reason }) => {
+      const way =
+        reason === 'not-owner' ? '' : `; only ${member} can have it followed, with "maoctl dataset reset"`
+      return `${out.style('red', 'refused')}: ${branch} at ${shortId(announced)}, announced by ${member}, ${REFUSALS[reason]}${way}`
+    }),
+  ]
 }
 
 export function sizeText(size: DatasetDetail['size']): string {
@@ -97,8 +126,10 @@ const CLAIMS = {
  * What somebody should look at: rewritten branches, members that contradict themselves, heads that are not followed,
  * claims to the name.
  */
-function oddities(out: Output, { name, resets, equivocations, ignored, contested }: DatasetDetail): string {
+function oddities(out: Output, dataset: DatasetDetail): string {
+  const { name, resets, equivocations, ignored, contested } = dataset
   const lines = [
+    ...holdUps(out, dataset),
     ...resets.map(({ member, branch, from, to, count, reason }) => {
       const often = count > 1 ? `, ${count} times so far` : ''
       return `${out.style('yellow', 'rewritten')}: ${member} moved ${branch} from ${shortId(from)} to ${shortId(to)}${often}: ${printable(reason, '')}`

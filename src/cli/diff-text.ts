@@ -1,5 +1,6 @@
 import type { DiffView, FileDiffView } from '../api/dataset-views-diff.ts'
-import { type Output, printable } from './output.ts'
+import { printable } from '../base/strangers-words.ts'
+import type { Output } from './output.ts'
 
 type Comparison = NonNullable<FileDiffView['comparison']>
 type Rows = Extract<Comparison, { as: 'rows' }>

@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
+import { printable } from '../base/strangers-words.ts'
 import type { DatasetEvent } from '../datasets/dataset-events.ts'
 import { parseCount } from './arguments.ts'
 import { datasetEventText } from './dataset-event-text.ts'
 import { followStream } from './event-stream.ts'
-import { printable, timeText } from './output.ts'
+import { timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
 interface EventOptions {

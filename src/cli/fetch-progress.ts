@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { printable } from '../base/strangers-words.ts'
 import type { ApiClient } from './client.ts'
 import { followStream } from './event-stream.ts'
-import { bytesText, printable } from './output.ts'
+import { bytesText } from './output.ts'
 import type { Session } from './session.ts'
 
 const progressSchema = z.object({

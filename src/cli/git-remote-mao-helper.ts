@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { statusSchema } from '../api/views.ts'
 import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import { nearestName } from '../base/nearest-name.ts'
+import { printable } from '../base/strangers-words.ts'
 import { ApiClient, findNode } from './client.ts'
 import { type DatasetAddress, parseAddress } from './git-remote-mao-address.ts'
 import { gitSurroundings } from './stock-git.ts'
@@ -35,7 +36,7 @@ export async function runRemoteHelper(words: readonly string[], environment: Env
     return await talk(remote, `${client.url}/git/${dataset}.git`, gitSurroundings(environment, client))
   } catch (error) {
     const { code, message } = error instanceof NodeError ? error : new NodeError('INTERNAL', messageOf(error))
-    process.stderr.write(`git-remote-mao: ${message.replaceAll(/\p{Cc}+/gu, ' ')} (${code})\n`)
+    process.stderr.write(`git-remote-mao: ${printable(message, '', ' ')} (${code})\n`)
     return FATAL
   }
 }

@@ -3,6 +3,7 @@ import { styleText } from 'node:util'
 import Table from 'cli-table3'
 import { problemOf, STATUS_OF } from '../api/problems.ts'
 import type { NodeError } from '../base/errors.ts'
+import { printable } from '../base/strangers-words.ts'
 import { withWayOut } from './ways-out.ts'
 
 export interface OutputParts {
@@ -103,14 +104,6 @@ const NO_LINES = Object.fromEntries(
     .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'])
     .map((part) => [part, '']),
 )
-
-/** ESC and all other control characters: texts of peers must not steer a terminal. */
-const CONTROL = /\p{Cc}/gu
-
-/** The text without control characters but the `kept` ones. Colours of our own are put on after this. */
-export function printable(text: string, kept = '\n'): string {
-  return text.replace(CONTROL, (character) => (kept.includes(character) ? character : '\ufffd'))
-}
 
 function isTerminal(stream: Writable): boolean {
   return 'isTTY' in stream && stream.isTTY === true

@@ -1,5 +1,6 @@
 import type { EntryView } from '../api/registry-views.ts'
-import { printable, shortId } from './output.ts'
+import { printable } from '../base/strangers-words.ts'
+import { shortId } from './output.ts'
 
 /** The member's name; whoever is none any more is told by id, and nobody by a dash. */
 export function authorText(

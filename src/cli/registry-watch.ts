@@ -7,9 +7,10 @@ import {
   watchOpenSchema,
 } from '../api/registry-views.ts'
 import { NodeError } from '../base/errors.ts'
+import { printable } from '../base/strangers-words.ts'
 import { parseCount } from './arguments.ts'
 import { followStream } from './event-stream.ts'
-import { bytesText, printable } from './output.ts'
+import { bytesText } from './output.ts'
 import { authorText, shortValue } from './registry-text.ts'
 import type { Act, Session } from './session.ts'
 

@@ -9,8 +9,9 @@ import {
   historySchema,
 } from '../api/registry-views.ts'
 import { notificationViewSchema } from '../api/views.ts'
+import { printable } from '../base/strangers-words.ts'
 import { parseCount } from './arguments.ts'
-import { bytesText, type Output, type Pair, printable, timeText } from './output.ts'
+import { bytesText, type Output, type Pair, timeText } from './output.ts'
 import { authorText, shortValue, wholeValue } from './registry-text.ts'
 import { registryWatchCommand } from './registry-watch.ts'
 import { registryWriteCommands } from './registry-write.ts'

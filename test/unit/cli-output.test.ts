@@ -3,8 +3,9 @@ import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { InvalidArgumentError } from 'commander'
 import { NodeError } from '../../src/base/errors.ts'
+import { printable, strangersWords } from '../../src/base/strangers-words.ts'
 import { parseCount, parseDuration, parsePort } from '../../src/cli/arguments.ts'
-import { Output, printable, shortId, spanText, timeText } from '../../src/cli/output.ts'
+import { Output, shortId, spanText, timeText } from '../../src/cli/output.ts'
 
 function output(options: { json?: boolean; environment?: Record<string, string>; terminal?: boolean } = {}) {
   const stdout = Object.assign(new PassThrough(), { isTTY: options.terminal === true })
@@ -75,6 +76,13 @@ test('colours come on a terminal only, and not when NO_COLOR asks for none', () 
 test("texts of peers cannot steer the reader's terminal", () => {
   const evil = `${ESCAPE}]0;title\u0007${ESCAPE}[2Jgone\u009b31m`
   assert.doesNotMatch(printable(evil), /\p{Cc}/u)
+  // Nor turn its writing round, so that what is read is not what was said; other signs of a script stay.
+  const turning = '\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
+  for (const sign of turning) {
+    assert.equal(printable(`gnp${sign}.exe`), 'gnp\ufffd.exe')
+    assert.equal(strangersWords(`gnp${sign}.exe`), 'gnp .exe')
+  }
+  assert.equal(printable('क्\u200dष\n'), 'क्\u200dष\n')
   const { out, said } = output({ terminal: true, environment: { NO_COLOR: '1' } })
   out.raw(`a\tb\r\n${evil}\n`)
   out.result({}, () => `${out.table(['x'], [[`two\nlines ${evil}`]])}\n${out.pairs([['name', evil]])}`)

@@ -17,6 +17,7 @@ import {
   reasonCharactersMax,
 } from '../../base/limits.ts'
 import { Semaphore } from '../../base/semaphore.ts'
+import { printable } from '../../base/strangers-words.ts'
 
 /** Older ones lack `fetch --no-write-fetch-head` and the fsck rules that quarantine relies on. */
 const OLDEST: readonly [number, number] = [2, 30]
@@ -200,8 +201,9 @@ export class GitProgram {
     let said = ''
     stderr.setEncoding('utf8')
     stderr.on('data', (text: string) => {
-      said = (said + printable(text)).slice(-8 * reasonCharactersMax)
-      options.onStderr?.(printable(text))
+      const words = printable(text, '\n', ' ')
+      said = (said + words).slice(-8 * reasonCharactersMax)
+      options.onStderr?.(words)
     })
     const kill = () => {
       killGroup(process)
@@ -257,11 +259,6 @@ function surroundings(): Record<string, string> {
 
 function commandOf(args: readonly string[]): string {
   return args.find((arg) => !arg.startsWith('-')) ?? 'git'
-}
-
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: peers' words must not steer a terminal
-  return text.replace(/[\x00-\x09\x0b-\x1f\x7f]/g, ' ')
 }
 
 function killGroup(child: ChildProcess): void {

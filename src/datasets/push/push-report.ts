@@ -1,5 +1,5 @@
 /** What this node says to a client that pushes (gitprotocol-pack(5), "Reference Discovery" and "Report Status"). */
-import { reasonCharactersMax } from '../../base/limits.ts'
+import { strangersWords } from '../../base/strangers-words.ts'
 import { NO_COMMIT } from '../git/git-directory.ts'
 import { BAND_DATA, BAND_ERROR, BAND_PROGRESS, bandPackets, FLUSH, packet } from '../git/pkt-line.ts'
 
@@ -52,7 +52,8 @@ export class PushVoice {
 
   /** A line that git shows behind `remote:`. */
   *progress(text: string): Generator<Uint8Array> {
-    if (this.#banded && !this.#quiet) yield* bandPackets(BAND_PROGRESS, Buffer.from(`${printable(text)}\n`))
+    if (this.#banded && !this.#quiet)
+      yield* bandPackets(BAND_PROGRESS, Buffer.from(`${strangersWords(text)}\n`))
   }
 
   /** Nothing, said aloud, so that neither side nor a proxy takes the silence of long work for the end. */
@@ -63,9 +64,9 @@ export class PushVoice {
   /** @param unpacked why nothing of the pack was taken, or undefined when all is well with it. */
   *report(unpacked: string | undefined, outcomes: readonly PushOutcome[]): Generator<Uint8Array> {
     if (this.#reports) {
-      const lines = [`unpack ${unpacked === undefined ? 'ok' : printable(unpacked)}`]
+      const lines = [`unpack ${unpacked === undefined ? 'ok' : strangersWords(unpacked)}`]
       for (const { ref, refusal } of outcomes) {
-        lines.push(refusal === undefined ? `ok ${ref}` : `ng ${ref} ${printable(refusal)}`)
+        lines.push(refusal === undefined ? `ok ${ref}` : `ng ${ref} ${strangersWords(refusal)}`)
       }
       const report = Buffer.concat([...lines.map((line) => packet(`${line}\n`)), FLUSH])
       if (this.#banded) yield* bandPackets(BAND_DATA, report)
@@ -77,10 +78,5 @@ export class PushVoice {
 
 /** The last words to a client whose push could not even be understood; all that speak with us take bands. */
 export function pushFailure(text: string): Buffer {
-  return Buffer.concat([...bandPackets(BAND_ERROR, Buffer.from(`${printable(text)}\n`)), FLUSH])
-}
-
-/** One line of bounded length that does not steer a terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, reasonCharactersMax)
+  return Buffer.concat([...bandPackets(BAND_ERROR, Buffer.from(`${strangersWords(text)}\n`)), FLUSH])
 }

@@ -4,6 +4,7 @@
  */
 import { NodeError } from '../../base/errors.ts'
 import { reasonCharactersMax } from '../../base/limits.ts'
+import { printable } from '../../base/strangers-words.ts'
 import { withoutGit } from '../git/remote.ts'
 import { withoutSsh } from './ssh-access.ts'
 import { hostOf, type UpstreamAddress } from './upstream-address.ts'
@@ -22,9 +23,7 @@ export function changedFingerprint(stderr: string): string | undefined {
 
 /** The lines that tell something, of one kind of white space and without what git adds to each failure of ssh. */
 export function cleanWords(stderr: string, charactersMax = reasonCharactersMax): string {
-  const told = stderr
-    // Control characters of all kinds, and those that turn the direction of writing, steer whoever shows them.
-    .replace(/[^\P{Cc}\n]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, ' ')
+  const told = printable(stderr, '\n', ' ')
     .split('\n')
     .map((line) => line.replace(/\s+/g, ' ').trim())
     .filter((line) => line !== '' && !EMPTY_WORDS.some((words) => words.test(line)))
