@@ -82,7 +82,10 @@ export async function unpack(
     for (const { path, target } of links) {
       await refuseLinkedParents(directory, path)
       await mkdir(dirname(join(directory, path)), { recursive: true })
-      await symlink(target, join(directory, path))
+      await symlink(target, join(directory, path)).catch((error: unknown) => {
+        if (codeOf(error) !== 'EEXIST') throw error
+        throw unsafe(path, 'it is a link, and something else has its name or would lie behind it')
+      })
     }
   } catch (cause) {
     // The two halves fail each other; neither is left running over the directory that is about to be removed.
@@ -91,7 +94,10 @@ export async function unpack(
     if (cause instanceof NodeError) throw cause
     const reason = cause instanceof Error && cause.name === 'AbortError' ? broken.signal.reason : cause
     if (isDiskFull(reason)) throw diskFull(directory, cause)
-    const message = `The archive cannot be unpacked: ${messageOf(reason)}`
+    const twice = ['EEXIST', 'ENOTDIR', 'EISDIR'].includes(codeOf(reason))
+    // Where it is unpacked to concerns nobody else.
+    const words = messageOf(reason).replaceAll(join(directory, '/'), '')
+    const message = `The archive cannot be unpacked: ${twice ? 'two of its entries have one name, ' : ''}${words}`
     throw new NodeError('INVALID_INPUT', message, {}, { cause })
   }
   return { files, bytes }
@@ -121,7 +127,11 @@ async function refuseLinkedParents(directory: string, path: string): Promise<voi
 }
 
 function ignoreAbsence(error: unknown): undefined {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+  if (codeOf(error) !== 'ENOENT') throw error
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** The entry's path below the directory; empty for the directory itself. */
