@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { isNodeError } from '../../src/base/errors.ts'
 import { decodeJson, encodeJson } from '../../src/registry/collection.ts'
@@ -167,11 +169,18 @@ test('without git an upstream is refused with the way out', async (t) => {
   const alice = await startDatasetNode(t, { gossip: false, backend: 'isomorphic' })
   await alice.datasets.add('data')
   await alice.datasets.upstreams.set('data', { url: 'http://127.0.0.1:1/data.git', branch: 'main' })
+  const refused = (error: unknown) => isNodeError(error, 'UNSUPPORTED') && /install git/.test(error.message)
+  const bob = await joinDatasetNode(t, alice, 'bob', {
+    backend: 'isomorphic',
+    settings: { follow: 'chosen' },
+  })
+  await eventually(() => bob.datasets.list().length === 1, 'bob never heard of the dataset')
+  const { url } = await bob.datasets.upstreams.show('data')
+  await assert.rejects(bob.datasets.upstreams.pull('data', { url }), refused)
+  const shelved = await readdir(join(bob.directory, 'datasets')).catch(() => [])
+  assert.ok(!shelved.includes('data.git'), 'what cannot be pulled lays out no repository')
   await agreeOn(alice, await directoryOf(t, { a: '1' }))
   for (const direction of ['pull', 'push'] as const) {
-    await assert.rejects(
-      alice.datasets.upstreams[direction]('data'),
-      (error) => isNodeError(error, 'UNSUPPORTED') && /install git/.test(error.message),
-    )
+    await assert.rejects(alice.datasets.upstreams[direction]('data'), refused)
   }
 })

@@ -36,6 +36,15 @@ export class UpstreamCalls {
     this.#parts = parts
   }
 
+  /** @throws NodeError UNSUPPORTED, INVALID_INPUT, FORBIDDEN when this node calls no such place, whatever comes of it. */
+  check({ url }: Upstream): UpstreamAddress {
+    const { backend, allowHttp } = this.#parts
+    if (backend !== 'native') throw withoutGit()
+    const address = parseUpstreamUrl(url)
+    checkSafeEnough(address, allowHttp)
+    return address
+  }
+
   /**
    * Brings the upstream's branch into the repository, proven as what a peer sends is (upstreams.md X9).
    *
@@ -70,10 +79,7 @@ export class UpstreamCalls {
   }
 
   async #call<T>(calling: Calling, act: (call: RemoteCall, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { backend, allowHttp } = this.#parts
-    if (backend !== 'native') throw withoutGit()
-    const address = parseUpstreamUrl(calling.upstream.url)
-    checkSafeEnough(address, allowHttp)
+    const address = this.check(calling.upstream)
     const deadline = AbortSignal.timeout(upstreamTimeoutMs)
     try {
       return await act(await this.#remoteCall(address), AbortSignal.any([calling.signal, deadline]))

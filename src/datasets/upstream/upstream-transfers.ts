@@ -48,7 +48,7 @@ export class UpstreamTransfers {
   /** Where that branch is, if it is. */
   async held(dataset: string): Promise<string | undefined> {
     const { shelf } = this.#parts
-    await shelf.open(dataset)
+    await shelf.openIfHere(dataset)
     return shelf.branches(dataset).get(this.branch)
   }
 
@@ -59,6 +59,8 @@ export class UpstreamTransfers {
    */
   async pull({ dataset, upstream, signal }: Transfer): Promise<PullResult> {
     const { shelf, calls } = this.#parts
+    // A pull that cannot be lays out no repository.
+    calls.check(upstream)
     const repository = await shelf.open(dataset)
     return calls.fetch(repository, { dataset, upstream, signal }, async (commit) => {
       const from = shelf.branches(dataset).get(this.branch)
