@@ -42,7 +42,7 @@ export interface FollowDecision {
   readonly why: string
 }
 
-/** Whether a node copies a dataset, and why. */
+/** Whether a node copies a dataset, and why (dataset-heads.md H20). */
 export function decideFollow({
   policy,
   isOwner,
@@ -69,7 +69,8 @@ export function decideFollow({
 
 /**
  * Members in the order in which they are to keep copies of a dataset: rendezvous hashing (Thaler & Ravishankar 1998).
- * Every node computes the same line; one that comes or goes moves nobody else's place relative to the others.
+ * Every node computes the same line; one that comes or goes moves nobody else's place relative to the others
+ * (dataset-heads.md H21).
  */
 export function lineFor(id: string, members: readonly string[]): string[] {
   const weighed = members.map((peer) => ({ peer, weight: weigh(id, peer) }))
@@ -92,7 +93,8 @@ export function seatOf(
 
 /**
  * A member that is picked copies at once. Standing in for another, and ending to, take `patienceMs` of the same news, so
- * that a member that comes and goes makes nobody else copy, and nobody stops before the first one has caught up.
+ * that a member that comes and goes makes nobody else copy, and nobody stops before the first one has caught up
+ * (dataset-heads.md H22).
  */
 export function nextStanding(
   before: Standing | undefined,

@@ -22,8 +22,8 @@ export type HeadVerdict =
   | 'equivocal'
 
 /**
- * Whether a head is to be followed by a node that has seen `mark` of its author (dataset-heads.md H3 to H5). Registries
- * keep the last head of an author alone, so a gap in the sequence means nothing. Pure.
+ * Whether a head is to be followed by a node that has seen `mark` of its author (dataset-heads.md H3, H4, H5).
+ * Registries keep the last head of an author alone, so a gap in the sequence means nothing. Pure.
  */
 export function judgeHead(
   head: HeadRecord,

@@ -47,7 +47,7 @@ export class Removals {
   }
 
   /**
-   * Ends a dataset for everybody; copies stay where they are. An operator may, and who founded it.
+   * Ends a dataset for everybody; copies stay where they are (dataset-heads.md H19). An operator may, and its founder.
    *
    * @throws NodeError DATASET_NOT_FOUND, FORBIDDEN.
    */

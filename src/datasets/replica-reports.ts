@@ -31,7 +31,7 @@ interface Watched {
   dueMs: number
 }
 
-/** Tells the federation what this node holds of each dataset; seldom, and only when it has changed. */
+/** Tells what this node holds of each dataset; seldom, and only when it has changed (dataset-heads.md H23). */
 export class ReplicaReports {
   readonly #parts: ReplicaReportsParts
   readonly #watched = new Map<string, Watched>()

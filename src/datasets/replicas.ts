@@ -59,7 +59,7 @@ export function reportOf(
   return { dataset: id, state: stateOf(here), complete }
 }
 
-/** Who holds a dataset. The owner's own copy is the dataset and no replica of it. */
+/** Who holds a dataset (dataset-heads.md H24). The owner's own copy is the dataset and no replica of it. */
 export function replicasView(
   known: Pick<Known, 'id' | 'name' | 'owner' | 'record'>,
   records: readonly Item<ReplicaRecord>[],

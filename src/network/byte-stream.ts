@@ -1,7 +1,7 @@
 /**
  * Direct streams with back-pressure both ways. libp2p 3 gives events instead of a readable: left alone, a slow reader
  * piles up what arrives and a fast writer what it sends. Here a reader that falls behind pauses the stream, and a
- * writer waits for the `drain` event (its promise form resolves only once per stream).
+ * writer waits for the `drain` event (its promise form resolves only once per stream; dataset-fetch.md D23).
  */
 import type { Stream } from '@libp2p/interface'
 import { NodeError } from '../base/errors.ts'

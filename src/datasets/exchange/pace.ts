@@ -1,6 +1,7 @@
 /**
  * Whether the other side of a transfer lets bytes move. Only the time in which we wait for it counts, so that our own
- * slow disk is not held against anybody; and it is judged by bytes in a window, so that a trickle buys no time.
+ * slow disk is not held against anybody; and it is judged by bytes in a window, so that a trickle buys no time
+ * (dataset-fetch.md D22).
  */
 import { NodeError } from '../../base/errors.ts'
 import { transferWindowBytesMin, transferWindowMs } from '../../base/limits.ts'

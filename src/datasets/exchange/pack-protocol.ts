@@ -141,6 +141,7 @@ export class Conversation {
     return this.reader.line(fetchLineBytesMax)
   }
 
+  /** [MUST] Its words are a stranger's (dataset-fetch.md D14). */
   #refusal({ code, message }: { code: string; message: string }): NodeError {
     const { peer } = this.#stream
     const known = SHARED_CODES.find((shared) => shared === code) ?? 'GIT_FAILED'

@@ -70,6 +70,7 @@ export class PackServer implements Startable {
       const hello = await talk.hear(helloSchema)
       dataset = hello.dataset
       const repository = await this.#admit(stream.peer, dataset)
+      // [MUST] The first of our own list that both speak (dataset-fetch.md D3).
       const dialect = repository.dialects.find((one) => hello.dialects.includes(one))
       if (dialect === undefined) throw new NodeError('UNSUPPORTED', 'We speak no dialect in common')
       await this.#counted(stream, dataset, async (signal) => {

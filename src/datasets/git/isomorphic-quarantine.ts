@@ -19,7 +19,7 @@ import { withoutGit } from './remote.ts'
 import type { Quarantine } from './repository.ts'
 import { measureRepository } from './repository-size.ts'
 
-/** Checks what git would: the pack, formats, links; then, as everywhere, our bounds and rules. */
+/** Checks what git would (dataset-fetch.md D6, D7, D8): the pack, formats, links; then our bounds and rules. */
 export class IsomorphicQuarantine implements Quarantine {
   readonly #parts: QuarantineParts
   readonly #bounds: AdmissionBounds

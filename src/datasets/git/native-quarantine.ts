@@ -164,7 +164,7 @@ export class NativeQuarantine implements Quarantine {
   /**
    * Whether all is here that the wants lead to. Nothing that arrived lacks what it names (indexPack has proven it); but
    * what it names may have been here already without being whole, such as a rest that the collector had begun to take
-   * away. So only what branches lead to is taken for whole, and the rest is walked.
+   * away. So only what branches lead to is taken for whole, and the rest is walked (dataset-fetch.md D8).
    */
   async #checkConnected(wants: readonly string[], signal: AbortSignal): Promise<void> {
     const args = ['rev-list', '--objects', '--quiet', '--stdin', '--not', '--alternate-refs']

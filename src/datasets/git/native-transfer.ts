@@ -57,7 +57,7 @@ export interface PackOptions {
 /**
  * Puts a pack into the repository at `place` while it arrives. git checks that it is whole, that each object is what its
  * id says and well-formed, and that every object which one of them refers to is in the pack or here (index-pack
- * --strict); whether what was here already is itself whole is not looked at.
+ * --strict; dataset-fetch.md D7); whether what was here already is itself whole is not looked at.
  *
  * @returns the bytes of the pack as it came.
  * @throws NodeError PACK_REJECTED, also when git works on it for too long, and whatever `pack` throws.
