@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * @param words the name of the remote and its address, as git gives them.
- * @returns what the process ends with; what is wrong is one line on standard error.
+ * @returns what the process ends with; what is wrong is one line on standard error (stock-git.md P22).
  */
 export async function runRemoteHelper(words: readonly string[], environment: Environment): Promise<number> {
   try {
@@ -76,7 +76,7 @@ async function findDataset(client: ApiClient, { datasets }: DatasetAddress): Pro
 
 /** git's own words pass between git and its helper for HTTP, which inherits what we were started with. */
 function talk(remote: string, url: string, surroundings: Environment): Promise<number> {
-  // Whether git may use mao:// at all was asked before it ran us; what carries it is not for the user to allow.
+  // Whether git may use mao:// at all was asked before it ran us (P21); what carries it is not for the user to allow.
   const env = { ...surroundings, GIT_ALLOW_PROTOCOL: 'http:https' }
   const scheme = url.startsWith('https:') ? 'https' : 'http'
   return new Promise((done, fail) => {

@@ -141,7 +141,7 @@ export function contestedClaims(
 
 /**
  * Whether a copy is of the dataset that has the name. Two foundings of one name at the same moment are one dataset,
- * whichever claim is shown; one that was founded after the other was removed is another.
+ * whichever claim is shown (H17); one that was founded after the other was removed is another (H18).
  */
 export function belongs(
   kept: { readonly id: string; readonly removed?: true },

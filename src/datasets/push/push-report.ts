@@ -61,7 +61,11 @@ export class PushVoice {
     if (this.#banded) yield packet(Buffer.of(BAND_DATA))
   }
 
-  /** @param unpacked why nothing of the pack was taken, or undefined when all is well with it. */
+  /**
+   * What became of the push (stock-git.md P18).
+   *
+   * @param unpacked why nothing of the pack was taken, or undefined when all is well with it.
+   */
   *report(unpacked: string | undefined, outcomes: readonly PushOutcome[]): Generator<Uint8Array> {
     if (this.#reports) {
       const lines = [`unpack ${unpacked === undefined ? 'ok' : strangersWords(unpacked)}`]
