@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises'
+import { access, constants, readdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -9,6 +9,7 @@ import { TOKEN_FILE } from '../identity/access-token.ts'
 import type { ApiClient } from './client.ts'
 import { addressOf, cloneAt, DATASET_KEY } from './clones.ts'
 import { FetchProgress } from './fetch-progress.ts'
+import { reasonOf } from './files.ts'
 import { countText, shortId } from './output.ts'
 import type { Act, Session } from './session.ts'
 import { runGit } from './stock-git.ts'
@@ -32,8 +33,10 @@ export function datasetCloneCommands(dataset: Command, act: Act): void {
 }
 
 async function clone(session: Session, name: string, directory: string | undefined): Promise<void> {
-  const client = await session.connect()
   const target = resolve(directory ?? name)
+  // Before anything is fetched, which may take long.
+  await checkFree(target, name)
+  const client = await session.connect()
   const { truth } = await bringHere(session, client, name)
   const { url, note } = await originFor(session, client, name)
   // Of all nodes this one, wherever git's helper would look for it.
@@ -44,6 +47,22 @@ async function clone(session: Session, name: string, directory: string | undefin
     return `${name} is cloned to ${target}.`
   })
   session.out.note(`In there: "maoctl dataset pull", "maoctl dataset push --step STEP". ${note}`)
+}
+
+/** git clones into what is not there, or is empty. @throws NodeError ALREADY_EXISTS. */
+async function checkFree(target: string, name: string): Promise<void> {
+  try {
+    if ((await readdir(target)).length === 0) return
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    if (code === 'ENOENT') return
+    if (code !== 'ENOTDIR') {
+      const message = `${target} cannot be read: ${reasonOf(cause)}`
+      throw new NodeError('INVALID_INPUT', message, { directory: target }, { cause })
+    }
+  }
+  const message = `${target} is there already; name another place for the clone: maoctl dataset clone ${name} DIRECTORY`
+  throw new NodeError('ALREADY_EXISTS', message, { directory: target })
 }
 
 /** What a node does not copy, it fetches first: git can only be given what is there. @throws NodeError DATASET_WITHHELD. */

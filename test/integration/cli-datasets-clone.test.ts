@@ -68,6 +68,11 @@ test('people clone, push to their own branches, and pull what was agreed', async
   const other = await temporaryDirectory(t)
   await plainGit(['init', '--quiet', other])
   assert.match((await alice.type('dataset', 'push', other)).stderr, /is no clone of a dataset/)
+  for (const taken of [target, join(target, 'a.csv')]) {
+    const refused = await alice.type('dataset', 'clone', 'data', taken)
+    assert.equal(refused.exit, 4, refused.stderr)
+    assert.match(refused.stderr, /is there already; name another place for the clone: .* \(ALREADY_EXISTS\)/)
+  }
   const absent = await alice.type('dataset', 'clone', 'dta')
   assert.equal(absent.exit, 3)
 })
