@@ -8,6 +8,7 @@ export const EXIT = {
   NOT_FOUND: 3,
   CONFLICT: 4,
   FORBIDDEN: 5,
+  /** What the work needs does not answer, is not there, or cannot do it: a node, a peer, a program, room on the disk. */
   UNAVAILABLE: 6,
   LIMIT: 7,
   /** The run or round that was waited for ended, but not well. */

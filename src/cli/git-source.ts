@@ -53,7 +53,7 @@ export async function cloneForImport(
  * @param repository a clone that this program has made: no setting of whoever made the original counts in it.
  * @param shown what the person calls the repository.
  * @param branch where HEAD is by default.
- * @throws NodeError NOT_FOUND, UNSUPPORTED for submodules, Git LFS, shallow clones and SHA-256; GIT_FAILED.
+ * @throws NodeError NOT_FOUND, INVALID_INPUT for submodules, Git LFS, shallow clones and SHA-256; GIT_FAILED.
  */
 export async function historyOf(
   session: Session,
@@ -72,11 +72,11 @@ export async function historyOf(
     (await runUserGit(session, [...git, 'rev-parse', '--is-shallow-repository'], ALONE)).trim() === 'true'
   ) {
     const way = `complete it with "git fetch --unshallow", or add --files-only`
-    throw new NodeError('UNSUPPORTED', `${shown} is a shallow clone, whose history is cut off; ${way}`)
+    throw new NodeError('INVALID_INPUT', `${shown} is a shallow clone, whose history is cut off; ${way}`)
   }
   if (commit.length !== 40) {
     const message = `${shown} holds SHA-256 objects; datasets hold SHA-1 ones; --files-only imports its files`
-    throw new NodeError('UNSUPPORTED', message)
+    throw new NodeError('INVALID_INPUT', message)
   }
   const name = branch ?? (await branchName(session, repository))
   const count = Number(await runUserGit(session, [...git, 'rev-list', '--count', commit], ALONE))
@@ -133,7 +133,7 @@ async function refuseSubmodules(session: Session, repository: string, commit: st
   if (submodule === undefined) return
   const path = submodule.slice(submodule.indexOf('\t') + 1)
   const message = `${path} is a submodule, which a dataset cannot hold; import it as a dataset of its own, or take the files with --files-only`
-  throw new NodeError('UNSUPPORTED', message, { path })
+  throw new NodeError('INVALID_INPUT', message, { path })
 }
 
 async function refuseLargeFileStorage(session: Session, repository: string, commit: string): Promise<void> {
@@ -147,5 +147,5 @@ async function refuseLargeFileStorage(session: Session, repository: string, comm
   const path = pointers.text.split('\0')[0]?.slice(commit.length + 1)
   if (path === undefined || path === '') return
   const message = `${path} lies in Git LFS, and only a pointer to it in the repository; "git lfs migrate export" brings the files back into the history, or a directory with the files themselves can be imported with --files-only`
-  throw new NodeError('UNSUPPORTED', message, { path })
+  throw new NodeError('INVALID_INPUT', message, { path })
 }

@@ -36,7 +36,7 @@ export interface SourceOptions {
  * Opens what a person names: a directory, an archive, a file, standard input, an address or a git repository. Whatever
  * is laid down on the way is gone when `use` has ended.
  *
- * @throws NodeError INVALID_INPUT, UNSUPPORTED for what cannot be imported; GIT_FAILED, NODE_UNREACHABLE when the source
+ * @throws NodeError INVALID_INPUT for what cannot be imported; GIT_FAILED, NODE_UNREACHABLE when the source
  * cannot be had.
  */
 export async function withSource<T>(

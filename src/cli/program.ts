@@ -19,7 +19,7 @@ import { toolCommands } from './tool.ts'
 
 const AFTER_HELP = `
 The node is found by its data directory (--data, MAO_DATA, default ~/.mao) or address (--url, MAO_URL, with MAO_TOKEN).
-Exit codes: 0 done, 1 defect, 2 wrong input, 3 not found, 4 conflict, 5 not allowed, 6 unreachable, 7 limit,
+Exit codes: 0 done, 1 defect, 2 wrong input, 3 not found, 4 conflict, 5 not allowed, 6 not available, 7 limit,
 8 ended, but not well, 9 not to be trusted, 130 interrupted.`
 
 /** Runs one command line. @returns what the process ends with. */

@@ -59,13 +59,13 @@ const REFUSED: readonly { begins: readonly number[]; name: string; way: string }
  * How a file is packed, by its first bytes; `plain` when it is a file and no archive.
  *
  * @param head some kilobytes, or all there is.
- * @throws NodeError UNSUPPORTED for an archive of a kind that is not taken, with the way round.
+ * @throws NodeError INVALID_INPUT for an archive of a kind that is not taken, with the way round.
  */
 export async function packedAs(head: Uint8Array, name: string): Promise<Packed | 'plain'> {
   const begins = (bytes: readonly number[]) => bytes.every((byte, at) => head[at] === byte)
   const refused = REFUSED.find(({ begins: bytes }) => begins(bytes))
   if (refused !== undefined) {
-    throw new NodeError('UNSUPPORTED', `${name} is ${refused.name}, which is not taken; ${refused.way}`)
+    throw new NodeError('INVALID_INPUT', `${name} is ${refused.name}, which is not taken; ${refused.way}`)
   }
   if (/^# v\d git bundle\n/.test(Buffer.from(head.subarray(0, 20)).toString('latin1'))) return 'bundle'
   if (isTarHeader(head)) return 'tar'
