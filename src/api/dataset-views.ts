@@ -47,6 +47,27 @@ const resetSchema = z
   .object({ member, branch: z.string(), count: z.int(), from: oid, to: oid, reason: z.string() })
   .describe('a member has rewritten one of its branches')
 
+const failureSchema = z
+  .object({
+    member,
+    code: z.string(),
+    reason: z.string(),
+    attempts: z.int().describe('that failed in a row'),
+    nextAttemptMs: timeMs,
+  })
+  .describe('a head that could not be fetched so far, and why')
+
+const refusalSchema = z
+  .object({
+    member,
+    branch: z.string(),
+    announced: oid,
+    reason: z
+      .enum(['rollback', 'divergence', 'not-owner'])
+      .describe("it goes back, it leaves its own history, or the branch is another member's"),
+  })
+  .describe('a branch that is announced and not followed')
+
 export const datasetSchema = z
   .object({
     name: nameSchema,
@@ -62,6 +83,8 @@ export const datasetSchema = z
     replicas: replicasSchema,
     size: z.object({ bytes, files: z.int().optional() }).optional(),
     branches: z.array(branchSchema).readonly(),
+    failures: z.array(failureSchema).readonly(),
+    refusals: z.array(refusalSchema).readonly(),
     resets: z.array(resetSchema).readonly(),
     equivocations: z.array(equivocationSchema).readonly(),
     ignored: z

@@ -171,7 +171,7 @@ export async function startRooms(
   await followed.load()
   const follows = (name: string) => followed.follows(name)
   const replicator = new Replicator({
-    ...{ self, streams, onConnect, members, heads, known, watch, follows, shelf, emit, log },
+    ...{ self, streams, onConnect, members, heads, known, watch, follows, shelf, emit, clock, log },
   })
   const truths = new GroundTruths({ self, known, heads, shelf, emit, log })
   running.push('truths', () => truths.stop())
@@ -187,7 +187,10 @@ export async function startRooms(
   running.push('replica reports', () => reports.stop())
 
   const obtaining = new Obtaining({ members, known, heads, shelf, replicator })
-  const showing = new Showing({ self, members, heads, replicas, known, watch, followed, truths, shelf })
+  const showing = new Showing({
+    ...{ self, members, heads, replicas, known, watch, followed, truths, shelf },
+    heldUp: (name, items) => replicator.heldUp(name, items),
+  })
 
   // How datasets come and go.
   const foundings = new Foundings({ self, members, known, copies, shelf, own, truths, clock })

@@ -4,6 +4,7 @@ import { ownerOfBranch } from './branches.ts'
 import { type DatasetRecord, idOf } from './dataset-record.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
 import { foreignBranches, type HeadRecord } from './heads.ts'
+import type { FetchFailureView, HeldUp, RefusalView } from './held-up.ts'
 import type { ContestedClaim } from './name-claims.ts'
 import type { Policy } from './policies.ts'
 
@@ -105,6 +106,10 @@ export interface DatasetView {
   /** As far as anybody has said. */
   readonly size?: { readonly bytes: number; readonly files?: number }
   readonly branches: readonly BranchView[]
+  /** Heads that could not be fetched so far, and why. */
+  readonly failures: readonly FetchFailureView[]
+  /** Branches that are announced and not followed, and why. */
+  readonly refusals: readonly RefusalView[]
   readonly resets: readonly ResetView[]
   readonly equivocations: readonly EquivocationView[]
   readonly ignored: readonly IgnoredHeadView[]
@@ -127,6 +132,7 @@ export interface Seen {
   readonly heads: readonly Item<HeadRecord>[]
   /** Heads that are not followed. */
   readonly ignored: readonly IgnoredHeadView[]
+  readonly heldUp: HeldUp
   readonly contested: readonly ContestedView[]
   readonly replicas: ReplicasView
   readonly equivocations: readonly EquivocationView[]
@@ -154,6 +160,7 @@ export function viewOf(name: string, seen: Seen): DatasetView {
     replicas,
     ...(size === undefined ? {} : { size }),
     branches,
+    ...stillHeldUp(branches, seen),
     resets: resetsOf(name, heads, seen),
     equivocations: seen.equivocations,
     ignored: seen.ignored,
@@ -192,6 +199,17 @@ function branchesOf(name: string, { heads, held, members }: Seen): BranchView[] 
     views.set(branch, { branch, commit, member, announced: false, present: true })
   }
   return [...views.values()].sort((a, b) => (a.branch < b.branch ? -1 : 1))
+}
+
+/** What came meanwhile some other way holds nobody up. */
+function stillHeldUp(branches: readonly BranchView[], { heldUp, held }: Seen): HeldUp {
+  const missing = new Set(branches.filter(({ present }) => !present).map(({ member }) => member))
+  return {
+    failures: heldUp.failures.filter(({ member }) => missing.has(member)),
+    refusals: heldUp.refusals.filter(
+      ({ branch, announced, reason }) => reason === 'not-owner' || held.get(branch) !== announced,
+    ),
+  }
 }
 
 function resetsOf(name: string, heads: readonly Item<HeadRecord>[], { members }: Seen): ResetView[] {

@@ -3,6 +3,7 @@
  * until it is here. What there is to do is read from the registry each time, so a node that was away has the same work
  * before it as one that heard every word (dataset-heads.md H9).
  */
+import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import {
@@ -18,8 +19,10 @@ import type { Streams } from '../network/network.ts'
 import type { Collection, Item } from '../registry/collection.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import { Fetcher, type FetchOptions, isOfOneCommit, isRejection } from './exchange/fetcher.ts'
+import { isReachability, type Job, newJob } from './follow-job.ts'
 import type { HeadWatch } from './head-watch.ts'
 import { foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
+import { type HeldUp, heldUpOf, type Refusal, type Refused } from './held-up.ts'
 import { inHalves, type Left } from './in-halves.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Shelf } from './shelf.ts'
@@ -38,24 +41,8 @@ export interface ReplicatorParts {
   readonly follows: (dataset: string) => boolean
   readonly shelf: Shelf
   readonly emit: (event: DatasetEvent) => void
+  readonly clock: Clock
   readonly log: Logger
-}
-
-/** A head that is being followed, until what it announces is here or refused. */
-interface Job {
-  readonly dataset: string
-  readonly author: string
-  failures: number
-  running: boolean
-  /** Something has changed while it ran. */
-  again: boolean
-  /** Room was made while it ran. */
-  roomMade: boolean
-  /** What it works on, or failed with: see `#stateOf`. */
-  state: string
-  /** What it failed with last. */
-  failure: unknown
-  timer: NodeJS.Timeout | undefined
 }
 
 export class Replicator implements Startable {
@@ -63,8 +50,8 @@ export class Replicator implements Startable {
   readonly #jobs = new Map<string, Job>()
   readonly #running = new Set<Promise<void>>()
   readonly #fetcher: Fetcher
-  /** The revision of each head that was refused, so that it is told once. */
-  readonly #refused = new Map<string, number>()
+  /** Each branch that was refused, by the revision of the head, so that it is told once. */
+  readonly #refused = new Map<string, Refusal>()
   readonly #unwatch: (() => void)[] = []
   #stopping = new AbortController()
 
@@ -113,6 +100,15 @@ export class Replicator implements Startable {
     const stopping = this.#stopping.signal
     const signal = options.signal === undefined ? stopping : AbortSignal.any([options.signal, stopping])
     await this.#fetcher.fetch(dataset, wants, { ...options, signal })
+  }
+
+  /** Why what these heads of a dataset announce is not here. */
+  heldUp(dataset: string, heads: readonly Item<HeadRecord>[]): HeldUp {
+    return heldUpOf(heads, {
+      job: (author) => this.#jobs.get(`${dataset}/${author}`),
+      refused: (author, branch) => this.#refused.get(`${dataset}/${author}/${branch}`),
+      nameOf: (author) => this.#nameOf(author),
+    })
   }
 
   #heard(name: string, item: Item<HeadRecord> | undefined): void {
@@ -175,6 +171,7 @@ export class Replicator implements Startable {
 
   #schedule(key: string, job: Job, pauseMs: number): void {
     clearTimeout(job.timer)
+    job.dueMs = this.#parts.clock.now() + pauseMs
     job.timer = setTimeout(() => {
       const running = this.#run(key, job).finally(() => this.#running.delete(running))
       this.#running.add(running)
@@ -319,17 +316,12 @@ export class Replicator implements Startable {
     }
   }
 
-  #refuse(
-    dataset: string,
-    author: string,
-    item: Item<HeadRecord>,
-    branch: string,
-    reason: 'rollback' | 'divergence' | 'not-owner',
-  ): void {
+  #refuse(dataset: string, author: string, item: Item<HeadRecord>, branch: string, reason: Refused): void {
     const key = `${dataset}/${author}/${branch}`
-    if (this.#refused.get(key) === item.entry.revision) return
+    const { revision } = item.entry
+    if (this.#refused.get(key)?.revision === revision) return
     if (this.#refused.size >= followedHeadsMax) this.#refused.clear()
-    this.#refused.set(key, item.entry.revision)
+    this.#refused.set(key, { revision, reason })
     const announced = item.value.branches[branch] as string
     const held = this.#parts.shelf.branches(dataset).get(branch)
     const event = { dataset, member: this.#nameOf(author), branch, announced, held, reason } as const
@@ -344,16 +336,6 @@ export class Replicator implements Startable {
   #nameOf(peer: string): string {
     return this.#parts.members.get(peer)?.name ?? peer
   }
-}
-
-function newJob(dataset: string, author: string): Job {
-  const idle = { failures: 0, running: false, again: false, roomMade: false, timer: undefined }
-  return { dataset, author, ...idle, state: '', failure: undefined }
-}
-
-/** Whether another member may help. */
-function isReachability(error: unknown): boolean {
-  return !isRejection(error) && !isNoRoom(error)
 }
 
 /** Another one comes first each time, so that each has its turn where there are too many at fault. */

@@ -1,10 +1,11 @@
 import type { Members } from '../federation/members.ts'
-import type { Collection } from '../registry/collection.ts'
+import type { Collection, Item } from '../registry/collection.ts'
 import { type DatasetView, viewOf } from './dataset-view.ts'
 import type { Followed } from './followed.ts'
 import type { GroundTruths } from './ground-truths.ts'
 import type { HeadWatch } from './head-watch.ts'
 import type { HeadRecord } from './heads.ts'
+import type { HeldUp } from './held-up.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
 import { announcedBranches, type ReplicaRecord, replicasView } from './replicas.ts'
 import type { Shelf } from './shelf.ts'
@@ -19,6 +20,8 @@ export interface ShowingParts {
   readonly followed: Followed
   readonly truths: GroundTruths
   readonly shelf: Shelf
+  /** Why what these heads announce is not here. */
+  readonly heldUp: (dataset: string, heads: readonly Item<HeadRecord>[]) => HeldUp
 }
 
 /** Datasets as people see them: what is known of them, beside what is here. */
@@ -51,6 +54,7 @@ export class Showing {
       isHome: owner === self,
       truth: truths.shown(known),
       ignored: watch.ignored(known, all),
+      heldUp: this.#parts.heldUp(name, heads),
       replicas: replicasView(known, records, announcedBranches(heads, members), members),
       equivocations: isShared ? watch.equivocations(id) : [],
     })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import {
   type DatasetNode,
   directoryOf,
+  forgeHead,
   joinDatasetNode,
   noise,
   startDatasetNode,
@@ -23,6 +24,14 @@ test('what does not fit is not tried again for whoever joins, only when its head
   await alice.datasets.importDirectory('big', await directoryOf(t, { 'noise.bin': noise(2 * MIB) }))
   const bob = await joinDatasetNode(t, alice, 'bob', QUOTA)
   await eventually(() => failuresOf(bob, 'big').length > 0, 'bob does not mind his quota')
+  const { replicated, failures } = await bob.datasets.show('big')
+  assert.deepEqual(
+    failures.map(({ member, code, attempts }) => [member, code, attempts]),
+    [['alice', 'QUOTA_EXCEEDED', 1]],
+  )
+  assert.equal(replicated, false)
+  assert.match(failures[0]?.reason ?? '', /datasets\.quotaBytes/)
+  assert((failures[0]?.nextAttemptMs ?? 0) > Date.now() + 60_000, 'it is tried again at once')
 
   const carol = await joinDatasetNode(t, alice, 'carol')
   await carol.network.dial(bob.network.addresses())
@@ -43,4 +52,29 @@ test('what does not fit is not tried again for whoever joins, only when its head
   }
   await alice.datasets.commitDirectory(more)
   await eventually(() => failuresOf(bob, 'big').length === 3, 'a head that moved is not followed')
+})
+
+test('a branch that is refused says so, until it is followed', async (t) => {
+  const alice = await startDatasetNode(t)
+  await alice.datasets.importDirectory('air', await directoryOf(t, { a: '1' }))
+  const bob = await joinDatasetNode(t, alice, 'bob')
+  const commit = async (a: string) => {
+    const made = { dataset: 'air', step: 'clean', message: 'm\n', directory: await directoryOf(t, { a }) }
+    return (await alice.datasets.commitDirectory(made)).commit
+  }
+  const [first, second] = [await commit('2'), await commit('3')]
+  const holds = async (oid: string) => {
+    const { branches } = await bob.datasets.show('air')
+    return branches.some((each) => each.commit === oid && each.present)
+  }
+  await eventually(() => holds(second), 'bob copies nothing')
+  await forgeHead(alice, 'air', { branches: { 'clean-alice': first, 'clean-bob': first } })
+  const refusals = async () => (await bob.datasets.show('air')).refusals
+  await eventually(async () => (await refusals()).length === 2, 'nothing says that the branch is refused')
+  assert.deepEqual(await refusals(), [
+    { member: 'alice', branch: 'clean-alice', announced: first, reason: 'rollback' },
+    { member: 'alice', branch: 'clean-bob', announced: first, reason: 'not-owner' },
+  ])
+  await forgeHead(alice, 'air', { branches: { 'clean-alice': second } })
+  await eventually(async () => (await refusals()).length === 0, 'it is shown as refused for ever')
 })

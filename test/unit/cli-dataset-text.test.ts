@@ -33,6 +33,10 @@ const ODD: DatasetDetail = datasetDetailSchema.parse({
     { branch: 'x-alice', commit: A, member: 'alice', announced: false, present: true },
     { branch: 'x-bob', commit: B, member: 'bob', announced: true, present: false },
   ],
+  failures: [
+    { member: 'bob', code: 'QUOTA_EXCEEDED', reason: 'too much\u001b[2J', attempts: 3, nextAttemptMs: 0 },
+  ],
+  refusals: [{ member: 'carol', branch: 'x-bob', announced: A, reason: 'not-owner' }],
   resets: [{ member: 'bob', branch: 'x-bob', count: 2, from: A, to: B, reason: 'wrong unit\u001b[2J' }],
   equivocations: [
     {
@@ -44,6 +48,7 @@ const ODD: DatasetDetail = datasetDetailSchema.parse({
       ],
     },
   ],
+  contested: [],
   ignored: [{ member: 'carol', reason: 'replayed', dataset: 'd', sequence: 7 }],
   usage: { bytes: 2_048, objects: 1, quotaBytes: 2_048, full: 'quota' },
 })
@@ -52,7 +57,9 @@ test('whatever is odd of a dataset is shown, and nothing of it steers a terminal
   const text = datasetText(out, ODD)
   const lines = [
     /^copied here: +yes: one of 3 wanted replicas$/m,
-    /^replicated: +not all that was announced is here yet$/m,
+    /^replicated: +not all that was announced is here: QUOTA_EXCEEDED, see below$/m,
+    /^held up: the branches of bob: too much\ufffd\[2J \(QUOTA_EXCEEDED, failed 3 times; next attempt 1970-.*\)$/m,
+    /^refused: x-bob at a{10}, announced by carol, is not that member's to move$/m,
     /^copies: +2 of 3 wanted beside its owner, 1 of them up to date$/m,
     /^on this disk: 2\.0 KiB of 2\.0 KiB allowed in 1 object; it is full, and nothing more comes in$/m,
     /^x-alice +a{10} +alice +only here$/m,

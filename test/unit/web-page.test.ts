@@ -84,7 +84,9 @@ class FakeNode {
         truth: OID,
         followed: true,
         why: `one of 2 wanted replicas ${HOSTILE}`,
-        replicated: true,
+        replicated: false,
+        failures: [{ member: 'bob', code: 'QUOTA_EXCEEDED', reason: HOSTILE, nextAttemptMs: 1 }],
+        refusals: [],
         replicas: {
           wanted: 2,
           actual: 1,
@@ -203,7 +205,10 @@ test('with the token the page shows the node, all of it as text', async (t) => {
     text('datasets'),
     /Ground truth: a{40} \(certificate 2, round observations\/assess\/7, signed by alice, bob\)/,
   )
-  assert.match(text('datasets'), /Policy: shared\. Copied here: ✓ yes: one of 2 wanted replicas/)
+  assert.match(
+    text('datasets'),
+    /Policy: shared\. Copied here: ✗ not the branches of bob: .*\(QUOTA_EXCEEDED; next attempt /,
+  )
   assert.match(text('datasets'), /Copies: … 1 of 2 wanted, 0 up to date \(/)
   assert.match(text('datasets'), /✗ bob signed two heads as its number 7… bob has rewritten other-bob: /)
   assert.match(text('datasets'), /import-alicea{10}✓ ground truth✓ here/)

@@ -45,6 +45,8 @@ export interface Dataset {
   }
   size?: { bytes: number; files?: number }
   equivocations: { member: string; sequence: number }[]
+  failures: { member: string; code: string; reason: string; nextAttemptMs: number }[]
+  refusals: { branch: string; reason: string }[]
   resets: { member: string; branch: string; reason: string }[]
   upstream?: { url: string; branch: string }
   branches: { branch: string; commit: string; member: string; present: boolean }[]

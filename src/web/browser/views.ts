@@ -117,9 +117,17 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     return `${policy}${home}${upstream === undefined ? '' : `, upstream ${upstream.url}`}.`
   }
 
-  function copiedHere({ followed, why, replicated }: Dataset): PageElement {
+  function copiedHere({ followed, why, replicated, failures, refusals }: Dataset): PageElement {
     if (!followed) return mark('idle', `no: ${why}`)
-    return replicated ? mark('good', `yes: ${why}`) : mark('busy', `not all yet: ${why}`)
+    if (replicated) return mark('good', `yes: ${why}`)
+    const [failure, refusal] = [failures[0], refusals[0]]
+    if (failure !== undefined) {
+      const { member, reason, code, nextAttemptMs } = failure
+      const then = `next attempt ${when(nextAttemptMs)}`
+      return mark('bad', `not the branches of ${member}: ${reason} (${code}; ${then})`)
+    }
+    if (refusal !== undefined) return mark('bad', `${refusal.branch} is refused: ${refusal.reason}`)
+    return mark('busy', `not all yet: ${why}`)
   }
 
   /** How many members beside the owner hold all of it, and who. */
