@@ -98,9 +98,10 @@ export function datasetBrowseRoutes(node: ApiNode, parts: ContentParts): OpenAPI
     return c.json({ dataset: name, at: revisionView(found), path: options.path, ...listing }, 200)
   })
 
-  // Not through createRoute: only the router's own words let a parameter run over several parts of a path.
+  // Not through createRoute: only the router's own words let a parameter run over several parts of a path. Any character:
+  // a dot leaves out U+2028, which may stand in a name.
   routes.openAPIRegistry.registerPath(file)
-  routes.get('/datasets/:name/files/:path{.+}', async (c) => {
+  routes.get('/datasets/:name/files/:path{[\\s\\S]+}', async (c) => {
     const { params, query } = file.request
     const param = params.safeParse(c.req.param())
     const asked = query.safeParse(c.req.query())

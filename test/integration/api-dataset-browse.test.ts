@@ -18,6 +18,7 @@ const FILES = {
   link: '-> deep/er/100%.txt',
   'deep/er/100%.txt': 'percent\n',
   'deep/grün ☂.csv': 'a,b\n',
+  'deep/two\u2028lines\u2029.csv': 'c,d\n',
   'page.html': '<script>alert(1)</script>',
   empty: '',
 }
@@ -57,6 +58,7 @@ test('a directory is listed page by page, with types, sizes and ids', async (t) 
     [
       ['deep/er/100%.txt', 8],
       ['deep/grün ☂.csv', 4],
+      ['deep/two\u2028lines\u2029.csv', 4],
     ],
   )
   const one = listingOf((await get('/datasets/packages/tree?path=packages.csv')).body)
@@ -97,6 +99,9 @@ test('a file comes as it is, under headers that keep a browser from running it',
     String(umbrella.headers['content-disposition']),
     /filename="gr_n _.csv"; filename\*=UTF-8''gr%C3%BCn%20%E2%98%82.csv$/,
   )
+  // Names may hold what ends a line elsewhere.
+  const lines = await get(`/datasets/packages/files/deep/${encodeURIComponent('two\u2028lines\u2029.csv')}`)
+  assert.equal(lines.body, 'c,d\n')
   assert.equal((await get('/datasets/packages/files/deep/er/100%25.txt')).body, 'percent\n')
   assert.equal((await get('/datasets/packages/files/deep%2Fer%2F100%25.txt')).body, 'percent\n')
   assert.equal((await get('/datasets/packages/files/empty')).headers['content-length'], '0')
@@ -241,6 +246,7 @@ test('an archive is the same bytes each time, and holds what the commit holds', 
   assert.deepEqual(entries, [
     ['deep/er/100%.txt', 'file', 0o644, 'percent\n'],
     ['deep/grün ☂.csv', 'file', 0o644, 'a,b\n'],
+    ['deep/two\u2028lines\u2029.csv', 'file', 0o644, 'c,d\n'],
     ['empty', 'file', 0o644, ''],
     ['link', 'symlink', 0o777, 'deep/er/100%.txt'],
     [long, 'file', 0o644, 'far away\n'],
