@@ -17,7 +17,7 @@ export function datasetLocalCommands(dataset: Command, act: Act): void {
   dataset
     .command('remove-local <name>')
     .description("delete this node's copy of a dataset, and copy it no more; the dataset itself stays")
-    .option('--force', 'also when no other member is known to hold all of it')
+    .option('--force', 'also when neither its owner nor two other members are known to hold all of it')
     .action(act(remove))
 }
 

@@ -196,6 +196,7 @@ export async function startRooms(
   const foundings = new Foundings({ self, members, known, copies, shelf, own, truths, clock })
   const removals = new Removals({
     ...{ known, copies, shelf, followed, reports, upkeep, selfName: () => members.self().name },
+    nameOf: (peer) => members.get(peer)?.name,
     replicasOf: (now) => showing.view(now).replicas,
     usedBy: parts.usedBy ?? (() => undefined),
   })

@@ -13,6 +13,8 @@ import type { Upkeep } from './upkeep/upkeep.ts'
 export interface RemovalsParts {
   /** Name of this node's member. */
   readonly selfName: () => string
+  /** Name of a member, by its peer id. */
+  readonly nameOf: (peer: string) => string | undefined
   readonly known: KnownDatasets
   readonly copies: Copies
   readonly shelf: Shelf
@@ -66,8 +68,8 @@ export class Removals {
   /**
    * Deletes this node's copies of a dataset, and copies it no more.
    *
-   * @throws NodeError NOT_FOUND when there is none, CONFLICT when it is in use, or, unless forced, when no other member
-   * holds all of it.
+   * @throws NodeError NOT_FOUND when there is none, CONFLICT when it is in use, or, unless forced, when neither the owner
+   * nor two other members say that they hold all of it.
    */
   async removeLocal(name: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
     const { known, shelf, followed, reports, upkeep } = this.#parts
@@ -124,13 +126,20 @@ export class Removals {
   }
 
   async #checkOthersHold(name: string, now: Known | undefined): Promise<void> {
-    const { shelf, replicasOf, selfName } = this.#parts
+    const { shelf, replicasOf, selfName, nameOf: nameOfPeer } = this.#parts
     if (now !== undefined) {
       await shelf.openIfHere(name)
       const branches = [...shelf.branches(name).keys()].filter((branch) => branch !== TRUTH_BRANCH)
       if (branches.length === 0) return
-      const self = selfName()
-      if (replicasOf(now).members.some(({ member, current }) => member !== self && current)) return
+      const [self, owner] = [selfName(), nameOfPeer(now.owner)]
+      const holders = replicasOf(now).members.filter(({ member, current }) => member !== self && current)
+      // One member's word may be wrong, or a lie; of its own dataset the owner is believed.
+      if (holders.length > 1 || holders.some(({ member }) => member === owner)) return
+      const [alone] = holders
+      if (alone !== undefined) {
+        const message = `Only ${alone.member} says that it holds all of ${name}; if that is not so, what is here would be lost. Wait for the owner or a second member to hold it too, or remove it with --force`
+        throw new NodeError('CONFLICT', message, { name, holder: alone.member })
+      }
     }
     const message = `No other member is known to hold all of ${name}; what is only here would be lost. Remove it with --force if that is meant`
     throw new NodeError('CONFLICT', message, { name })

@@ -41,6 +41,12 @@ test('a copy goes when another member holds all of it, and is not fetched again'
   assert.ok((copy?.bytes ?? 0) > 0)
   await eventually(() => viewAt(alice)?.replicas.current === 1, 'bob’s copy was not told')
   await eventually(() => viewAt(again)?.replicas.members.length === 2, 'alice’s copy was not told')
+  // Bob alone says so, and is not the owner: alice would lose what only she has, should it not be so.
+  await assert.rejects(alice.datasets.removeLocal('data'), (error: unknown) => {
+    assert.ok(isNodeError(error, 'CONFLICT'))
+    assert.match(error.message, /Only bob says/)
+    return true
+  })
   await again.datasets.removeLocal('data')
   assert.deepEqual([at(again, 'data.git'), at(again, '.removed/data.git')], [false, false])
   assert.deepEqual(await again.datasets.listLocal(), [])
