@@ -177,7 +177,7 @@ test('without git an upstream is refused with the way out', async (t) => {
   await eventually(() => bob.datasets.list().length === 1, 'bob never heard of the dataset')
   const { url } = await bob.datasets.upstreams.show('data')
   await assert.rejects(bob.datasets.upstreams.pull('data', { url }), refused)
-  const shelved = await readdir(join(bob.directory, 'datasets')).catch(() => [])
+  const shelved: string[] = await readdir(join(bob.directory, 'datasets')).catch(() => [])
   assert.ok(!shelved.includes('data.git'), 'what cannot be pulled lays out no repository')
   await agreeOn(alice, await directoryOf(t, { a: '1' }))
   for (const direction of ['pull', 'push'] as const) {
