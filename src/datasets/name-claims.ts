@@ -42,7 +42,7 @@ export interface Proof {
   readonly holds: boolean
 }
 
-/** What the id of a record proves that `author` wrote. */
+/** What the id of a record proves that `author` wrote ([MUST] dataset-heads.md H25). */
 export function proofOf(name: string, author: string, record: SharedRecord): Proof {
   const { id = name, seed, founder = author } = record
   if (seed === undefined) return { id, holds: id === name && isLegacyName(name) }
@@ -90,7 +90,7 @@ export interface Decision {
 
 /**
  * Which claim says what the dataset of a name is: an operator's first; then, once that is settled, that of who founded
- * what this node knows; then the one that the registry shows (dataset-heads.md H17).
+ * what this node knows; then the one that the registry shows ([MUST] dataset-heads.md H26).
  *
  * @param claims in the registry's order.
  */
