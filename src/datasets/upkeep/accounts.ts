@@ -166,7 +166,8 @@ export class Accounts {
     // Asked with each chunk that comes, and of no use without the bound.
     if (totalBytes > 0) for (const one of this.#accounts.values()) bytesOfAll += bytesOf(one)
     const bytes = account === undefined ? 0 : bytesOf(account)
-    return { bytes, bytesOfAll, quotaBytes, totalBytes, freeBytes, freeBytesMin }
+    const comingBytes = account?.claimed ?? 0
+    return { bytes, bytesOfAll, comingBytes, quotaBytes, totalBytes, freeBytes, freeBytesMin }
   }
 
   async #measure(account: Account): Promise<RepositorySize> {

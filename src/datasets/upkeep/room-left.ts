@@ -6,6 +6,8 @@ export interface Usage {
   /** What the dataset takes, and what all datasets of the node take together. */
   readonly bytes: number
   readonly bytesOfAll: number
+  /** What of `bytes` is only on its way; 0 without it. */
+  readonly comingBytes?: number
   /** Settings; 0: no bound. */
   readonly quotaBytes: number
   readonly totalBytes: number
@@ -44,23 +46,37 @@ export function noRoom(p: {
   readonly wantedBytes?: number
 }): NodeError {
   const { dataset, usage, bound, wantedBytes } = p
+  const { comingBytes = 0 } = usage
+  const coming = comingBytes > 0 ? `, ${comingBytes} are on their way here` : ''
   const wanted = wantedBytes === undefined ? '' : `, and ${wantedBytes} more were to come`
   const data = { dataset, bound, ...usage, ...(wantedBytes === undefined ? {} : { wantedBytes }) }
-  const clear = `collect garbage ("maoctl dataset gc ${dataset}"), remove copies ("maoctl dataset remove-local")`
+  const clear = clearing(dataset, usage.bytes - comingBytes > 0, bound)
   if (bound === 'disk') {
-    const message = `The disk has ${usage.freeBytes} bytes left${wanted}; ${usage.freeBytesMin} are kept free (setting datasets.freeBytesMin). To make room, ${clear} or free some elsewhere`
+    const message = `The disk has ${usage.freeBytes} bytes left${coming}${wanted}; ${usage.freeBytesMin} are kept free (setting datasets.freeBytesMin). To make room, ${clear}free some elsewhere`
     return new NodeError('DISK_FULL', message, data)
   }
-  const [what, bytes, setting, bytesMax] =
+  const [takes, setting] =
     bound === 'quota'
-      ? [`The dataset ${dataset} takes`, usage.bytes, 'datasets.quotaBytes', usage.quotaBytes]
-      : ['The datasets of this node take', usage.bytesOfAll, 'datasets.totalBytes', usage.totalBytes]
-  const message = `${what} ${bytes} of the ${bytesMax} bytes that they may${wanted}. To go on, ${clear} or raise the setting ${setting}`
-  return new NodeError(
-    'QUOTA_EXCEEDED',
-    message.replace('that they may', bound === 'quota' ? 'that it may' : 'that they may'),
-    data,
-  )
+      ? [
+          `The dataset ${dataset} takes ${usage.bytes - comingBytes} of the ${usage.quotaBytes} bytes that it may`,
+          'datasets.quotaBytes',
+        ]
+      : [
+          `The datasets of this node take ${usage.bytesOfAll - comingBytes} of the ${usage.totalBytes} bytes that they may`,
+          'datasets.totalBytes',
+        ]
+  const message = `${takes}${coming}${wanted}. To go on, ${clear}raise the setting ${setting}`
+  return new NodeError('QUOTA_EXCEEDED', message, data)
+}
+
+/** What makes room, where anything does. @param hasBytes of the dataset. */
+function clearing(dataset: string, hasBytes: boolean, bound: Bound): string {
+  const ways = [
+    ...(hasBytes ? [`collect garbage ("maoctl dataset gc ${dataset}")`] : []),
+    // The bound of one dataset is not met by what others take.
+    ...(bound === 'quota' ? [] : ['remove copies ("maoctl dataset remove-local")']),
+  ]
+  return ways.length === 0 ? '' : `${ways.join(', ')} or `
 }
 
 /** When what failed for want of room is tried again, in ms (dataset-upkeep.md Q3); undefined when that is not why. */

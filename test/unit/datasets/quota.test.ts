@@ -31,17 +31,19 @@ test('the nearest bound says what is left', () => {
 test('a refusal says the numbers and the ways out', () => {
   const { code, message } = noRoom({ dataset: 'air', usage, bound: 'quota', wantedBytes: 61 })
   assert.equal(code, 'QUOTA_EXCEEDED')
-  for (const part of [
-    '40 of the 100 bytes',
-    '61 more',
-    'dataset gc air',
-    'remove-local',
-    'datasets.quotaBytes',
-  ])
+  for (const part of ['40 of the 100 bytes', '61 more', 'dataset gc air', 'datasets.quotaBytes'])
     assert(message.includes(part), `"${part}" is not in: ${message}`)
+  const nothing = noRoom({
+    dataset: 'air',
+    usage: { ...usage, comingBytes: 40 },
+    bound: 'quota',
+    wantedBytes: 61,
+  })
+  assert.match(nothing.message, /takes 0 of the 100 bytes that it may, 40 are on their way here, and 61 more/)
+  assert.doesNotMatch(nothing.message, /dataset gc/, 'nothing is here that a collection could drop')
   assert.match(
     noRoom({ dataset: 'air', usage, bound: 'total' }).message,
-    /70 of the 200.*datasets\.totalBytes/,
+    /70 of the 200.*remove-local.*datasets\.totalBytes/,
   )
   const full = noRoom({ dataset: 'air', usage, bound: 'disk' })
   assert.equal(full.code, 'DISK_FULL')
