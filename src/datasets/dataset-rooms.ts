@@ -135,6 +135,7 @@ export async function startRooms(
       known.need(name)
       return shelf.openIfHere(name)
     },
+    onMissing: (name) => replicator.mend(name),
     commitsOfRuns: parts.commitsOfRuns ?? (() => []),
   })
   const shelf = new Shelf(directory, await chooseBackend(parts.backend), upkeep.guard)

@@ -40,7 +40,7 @@ export class Obtaining {
   async ensure(dataset: string, commit: string, options: { signal?: AbortSignal }): Promise<void> {
     const { known, shelf, replicator } = this.#parts
     const { policy } = known.need(dataset)
-    if (await (await shelf.openIfHere(dataset))?.hasCommit(commit)) return
+    if (await (await shelf.openIfHere(dataset))?.isWhole(commit, options.signal)) return
     if (policy === 'local-only') {
       const message = `The dataset ${dataset} is local-only, and ${commit} is not here`
       throw new NodeError('COMMIT_NOT_FOUND', message, { dataset, commit })

@@ -266,7 +266,7 @@ export class OwnBranches {
     const announced = item?.value.branches[branch]
     const held = shelf.branches(dataset).get(branch)
     if (announced === undefined || announced === held) return held
-    if (!(await repository.hasCommit(announced))) await this.#bringBack(dataset, branch, announced, held)
+    if (!(await repository.isWhole(announced))) await this.#bringBack(dataset, branch, announced, held)
     const reset = item?.value.resets?.[branch]
     const cut = (from: string) => (reset?.from === from && reset.to === announced ? 'reset' : undefined)
     if ((await shelf.follow(dataset, branch, announced, async (from) => cut(from))) === 'refuse-divergence') {

@@ -52,6 +52,8 @@ export class Replicator implements Startable {
   readonly #fetcher: Fetcher
   /** Each branch that was refused, by the revision of the head, so that it is told once. */
   readonly #refused = new Map<string, Refusal>()
+  /** Heads whose commits are fetched whole, whatever is here. */
+  readonly #holed = new Set<string>()
   readonly #unwatch: (() => void)[] = []
   #stopping = new AbortController()
 
@@ -127,6 +129,12 @@ export class Replicator implements Startable {
   roomMade(dataset: string): void {
     this.#retry((error, job) => isNoRoom(error) && (job.dataset === dataset || !isOwnQuota(error)))
     for (const job of this.#jobs.values()) if (job.running) job.roomMade = true
+  }
+
+  /** A check has found that objects are not here: all that is announced is fetched once more, without regard to what is. */
+  mend(dataset: string): void {
+    for (const { name } of this.#parts.heads.list(`${dataset}/`)) this.#holed.add(name)
+    this.look(dataset)
   }
 
   #noticeAll(under = ''): void {
@@ -265,16 +273,18 @@ export class Replicator implements Startable {
     for (const branch of foreign) this.#refuse(dataset, author, item, branch, 'not-owner')
     const repository = await this.#parts.shelf.open(dataset)
     const held = this.#parts.shelf.branches(dataset)
+    const whole = this.#holed.delete(`${dataset}/${author}`)
     const behind = Object.entries(item.value.branches).filter(
-      ([branch, commit]) => !foreign.includes(branch) && held.get(branch) !== commit,
+      ([branch, commit]) => !foreign.includes(branch) && (whole || held.get(branch) !== commit),
     )
     const missing: [branch: string, commit: string][] = []
     for (const one of behind) {
-      if (await repository.hasCommit(one[1])) await this.#move(known, item, ...one)
+      // What no branch leads to may lack what a collection took away.
+      if (!whole && (await repository.isWhole(one[1], asked?.signal))) await this.#move(known, item, ...one)
       else missing.push(one)
     }
     const { urgent, signal } = asked ?? {}
-    const options = { author, round: failures, ...(urgent && { urgent }), ...(signal && { signal }) }
+    const options = { author, whole, round: failures, ...(urgent && { urgent }), ...(signal && { signal }) }
     // [MUST] A branch that nobody has keeps no other from being followed (dataset-heads.md H9).
     const bring = async (some: readonly (typeof missing)[number][]) => {
       const wants = some.map(([, commit]) => commit)

@@ -1,4 +1,4 @@
-import { type ErrorCode, NodeError } from '../../base/errors.ts'
+import { type ErrorCode, isNodeError, NodeError } from '../../base/errors.ts'
 import { fetchAttemptsMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Streams } from '../../network/network.ts'
@@ -41,6 +41,8 @@ export interface FetchOptions {
   readonly urgent?: boolean
   /** The caller has just seen that all of it is missing. */
   readonly missing?: boolean
+  /** Brings all that the commits need, whatever is here: some of that is not what it should be. */
+  readonly whole?: boolean
 }
 
 /** Brings commits here from whichever connected member has them. */
@@ -91,9 +93,9 @@ export class Fetcher {
       const { peer } = turn
       left = left.filter((other) => other !== peer)
       try {
-        const still = missing ? wants : await missingOf(place, wants)
+        const still = missing || options.whole ? wants : await missingOf(place, wants)
         missing = false
-        if (still.length > 0) await this.#fetchFrom(peer, dataset, place, still, passage, signal)
+        if (still.length > 0) await this.#fetchFrom(peer, dataset, place, still, passage, options)
         return
       } catch (error) {
         signal.throwIfAborted()
@@ -114,25 +116,29 @@ export class Fetcher {
     repository: PackRepository,
     wants: readonly string[],
     passage: Passage,
-    signal: AbortSignal,
+    { signal, whole = false }: FetchOptions,
   ): Promise<void> {
-    await fetchCommits(this.#parts.streams, {
-      dataset,
-      repository,
-      peer,
-      wants: [...new Set(wants)],
-      haves: [...new Set(this.#parts.tips(dataset))],
-      signal,
-      onProgress: (progress) => {
+    const haves = whole ? [] : [...new Set(this.#parts.tips(dataset))]
+    const request = {
+      ...{ dataset, repository, peer, signal, wants: [...new Set(wants)] },
+      onProgress: (progress: TransferProgress) => {
         passage.moved(progress)
         this.#parts.onProgress(dataset, peer, progress)
       },
-    })
+    }
+    try {
+      await fetchCommits(this.#parts.streams, { ...request, haves })
+    } catch (error) {
+      const isHoled = isNodeError(error, 'PACK_REJECTED') && error.data.missing === true
+      if (!isHoled || haves.length === 0) throw error
+      // What we said to have may not be whole: with all of it, what is missing here comes as well.
+      await fetchCommits(this.#parts.streams, { ...request, haves: [] })
+    }
   }
 }
 
 async function missingOf(repository: PackRepository, wants: readonly string[]): Promise<string[]> {
-  const here = await Promise.all(wants.map((oid) => repository.hasCommit(oid)))
+  const here = await Promise.all(wants.map((oid) => repository.isWhole(oid)))
   return wants.filter((_, index) => here[index] === false)
 }
 

@@ -39,3 +39,11 @@ export function namesRefused(said: string): string | undefined {
   }
   return undefined
 }
+
+const LACKING =
+  /did not receive expected object|missing (?:blob|tree|commit) object|bad (?:blob|tree|commit|object)\b|could not (?:read|parse)|unable to (?:read|parse|find)|failed to traverse parents|unresolved deltas/i
+
+/** Whether git says that an object is not there which another one refers to. */
+export function isLacking(said: string): boolean {
+  return LACKING.test(said)
+}

@@ -10,6 +10,7 @@ import {
 import { ADMISSION_BOUNDS, Admission, type AdmissionBounds, type QuarantineParts } from './admission.ts'
 import { movePacks } from './git-directory.ts'
 import { ObjectReader } from './isomorphic-objects.ts'
+import { missingBelow } from './isomorphic-walk.ts'
 import { checkCommit } from './object-format.ts'
 import { type Link, referred } from './object-links.ts'
 import { meterPack } from './pack-meter.ts'
@@ -22,14 +23,17 @@ import { measureRepository } from './repository-size.ts'
 /** Checks what git would (dataset-fetch.md D6, D7, D8): the pack, formats, links; then our bounds and rules. */
 export class IsomorphicQuarantine implements Quarantine {
   readonly #parts: QuarantineParts
+  readonly #tips: () => Promise<readonly string[]>
   readonly #bounds: AdmissionBounds
   readonly #admission: Admission
   readonly #types = new Map<string, string>()
   /** What received objects refer to, by id. */
   readonly #links = new Map<string, string>()
 
-  constructor(parts: QuarantineParts) {
+  /** @param tips where the real repository's branches are. */
+  constructor(parts: QuarantineParts, tips: () => Promise<readonly string[]>) {
     this.#parts = parts
+    this.#tips = tips
     const bounds = { ...ADMISSION_BOUNDS, ...parts.bounds }
     this.#bounds = {
       ...bounds,
@@ -66,12 +70,7 @@ export class IsomorphicQuarantine implements Quarantine {
   async admit(wants: readonly string[], signal: AbortSignal): Promise<void> {
     const reader = new ObjectReader(this.#parts.path)
     for (const oid of wants) this.#link([oid, 'commit'])
-    for (const [oid, type] of this.#links) {
-      signal.throwIfAborted()
-      const found = this.#types.get(oid) ?? (await reader.info(oid))?.type ?? 'missing object'
-      if (found === type) continue
-      throw new NodeError('PACK_REJECTED', `A ${type} ${oid} is needed and did not come`, { oid })
-    }
+    await this.#checkConnected(signal)
     // Directories that are here already are read as well, where it is not known how deep they are.
     for (let next = this.#admission.needed(); next.length > 0; next = this.#admission.needed()) {
       for (const oid of next) {
@@ -90,6 +89,22 @@ export class IsomorphicQuarantine implements Quarantine {
   async discard(): Promise<void> {
     this.#parts.release()
     await rm(this.#parts.place, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  /**
+   * What arrived may lead to what was here already without being whole, such as a rest that a collection had begun to
+   * take away: only what branches lead to is taken for whole, as where git is at hand.
+   */
+  async #checkConnected(signal: AbortSignal): Promise<void> {
+    const links = [...this.#links]
+    const wrong = links.find(([oid, type]) => (this.#types.get(oid) ?? type) !== type)
+    const here = links.filter(([oid]) => !this.#types.has(oid))
+    const reader = new ObjectReader(this.#parts.path, this.#parts.place)
+    const missing = wrong ?? (await missingBelow(reader, here, await this.#tips(), signal))
+    if (missing === undefined) return
+    const [oid, type] = missing
+    const message = `A ${type} ${oid} is needed and did not come`
+    throw new NodeError('PACK_REJECTED', message, { oid, missing: wrong === undefined })
   }
 
   async #gather(pack: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Buffer> {

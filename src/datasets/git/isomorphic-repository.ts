@@ -26,6 +26,7 @@ import { ObjectReader, writeLoose } from './isomorphic-objects.ts'
 import { IsomorphicPacker } from './isomorphic-packer.ts'
 import { IsomorphicQuarantine } from './isomorphic-quarantine.ts'
 import { verify } from './isomorphic-verify.ts'
+import { missingBelow } from './isomorphic-walk.ts'
 import { encodePack } from './pack-writer.ts'
 import { checkPath, checkPaths } from './path-rules.ts'
 import { type PushResult, withoutGit } from './remote.ts'
@@ -97,6 +98,12 @@ export class IsomorphicRepository implements PackRepository {
 
   async hasCommit(oid: string): Promise<boolean> {
     return isOid(oid) && (await this.#objects.info(oid))?.type === 'commit'
+  }
+
+  async isWhole(oid: string, signal?: AbortSignal): Promise<boolean> {
+    if (!(await this.hasCommit(oid))) return false
+    const tips = [...(await this.branches()).values()]
+    return (await missingBelow(this.#objects, [[oid, 'commit']], tips, signal)) === undefined
   }
 
   async moveBranch(branch: string, to: string, from: string | undefined): Promise<void> {
@@ -280,7 +287,7 @@ export class IsomorphicRepository implements PackRepository {
     return this.#gate.together(async () => {
       const place = await makeQuarantine(this.path)
       const parts = { path: this.path, place, shapes: this.#shapes, bounds, release: this.#gate.lend() }
-      return new IsomorphicQuarantine(parts)
+      return new IsomorphicQuarantine(parts, async () => [...(await this.branches()).values()])
     })
   }
 

@@ -1,10 +1,11 @@
 import { resolve as absolute } from 'node:path'
 import { isNodeError, NodeError } from '../../base/errors.ts'
-import { blobBytesMax, treeEntriesMax } from '../../base/limits.ts'
+import { blobBytesMax, fetchTimeoutMs, treeEntriesMax } from '../../base/limits.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
 import { type AdmissionBounds, TreeShapes } from './admission.ts'
 import { conflict, noCommit, noFile } from './browse-faults.ts'
 import { writeFiles } from './directory-tree.ts'
+import { isLacking } from './fsck-words.ts'
 import { collectGarbage } from './garbage.ts'
 import { checkBranch, makeQuarantine, NO_COMMIT, prepareRepository } from './git-directory.ts'
 import { checkOid, decodeCommit, encodeCommit, isOid, nestTrees } from './git-objects.ts'
@@ -93,6 +94,28 @@ export class NativeRepository implements PackRepository {
 
   async hasCommit(oid: string): Promise<boolean> {
     return isOid(oid) && (await this.#kinds([oid])).get(oid)?.type === 'commit'
+  }
+
+  async isWhole(oid: string, signal?: AbortSignal): Promise<boolean> {
+    if (!(await this.hasCommit(oid))) return false
+    const args = [
+      `--git-dir=${this.path}`,
+      'rev-list',
+      '--objects',
+      '--quiet',
+      oid,
+      '--not',
+      '--branches',
+      '--',
+    ]
+    try {
+      await this.#git.run(args, { timeoutMs: fetchTimeoutMs, ...(signal === undefined ? {} : { signal }) })
+      return true
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (error instanceof GitExit && isLacking(error.stderr)) return false
+      throw error
+    }
   }
 
   async moveBranch(branch: string, to: string, from: string | undefined): Promise<void> {

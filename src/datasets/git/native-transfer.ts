@@ -9,7 +9,7 @@ import { KIB } from '../../base/units.ts'
 import { withDeadline } from '../../base/wait.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
 import { ADMISSION_BOUNDS, type AdmissionBounds, workMaxMs } from './admission.ts'
-import { namesRefused } from './fsck-words.ts'
+import { isLacking, namesRefused } from './fsck-words.ts'
 import { GitExit, type GitProgram } from './git-program.ts'
 import { meterPack } from './pack-meter.ts'
 
@@ -162,7 +162,8 @@ export function rejected(cause: NodeError): NodeError {
     const message = `The tree ${oid} holds names that no dataset holds: ${cause.message}`
     return new NodeError('PATH_UNSAFE', message, { oid }, { cause })
   }
-  return new NodeError('PACK_REJECTED', `What was received does not hold: ${cause.message}`, cause.data, {
-    cause,
-  })
+  // What it rests on may be what is not whole.
+  const missing = cause instanceof GitExit && isLacking(cause.stderr)
+  const data = { ...cause.data, ...(missing && { missing }) }
+  return new NodeError('PACK_REJECTED', `What was received does not hold: ${cause.message}`, data, { cause })
 }

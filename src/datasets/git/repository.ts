@@ -106,6 +106,11 @@ export interface Repository {
   resolve(branch: string): Promise<string | undefined>
   hasCommit(oid: string): Promise<boolean>
   /**
+   * Whether a commit is here with all that it leads to. What branches lead to is taken for whole; of anything else a
+   * collection may have taken away a part.
+   */
+  isWhole(oid: string, signal?: AbortSignal): Promise<boolean>
+  /**
    * Moves a branch if it is still at `from` (undefined: if it does not exist yet).
    *
    * @throws NodeError CONFLICT, COMMIT_NOT_FOUND, INVALID_NAME.

@@ -36,6 +36,8 @@ export interface UpkeepParts {
   readonly truth: (dataset: string) => Promise<string | undefined>
   /** Commits of a dataset that the runs of this node name. */
   readonly commitsOfRuns: (dataset: string) => readonly string[]
+  /** Hears that a check has found objects missing that are needed. */
+  readonly onMissing: (dataset: string) => void
   readonly emit: (event: DatasetEvent) => void
   readonly clock: Clock
   readonly log: Logger
@@ -123,7 +125,13 @@ export class Upkeep implements Startable {
     try {
       const repository = await this.#held(dataset)
       const { branches } = await show(dataset)
-      return await verifyDataset(dataset, { repository, branches, truth: await truth(dataset) }, signal)
+      const found = await verifyDataset(
+        dataset,
+        { repository, branches, truth: await truth(dataset) },
+        signal,
+      )
+      if (found.problems.some(({ code }) => code === 'MISSING')) this.#parts.onMissing(dataset)
+      return found
     } catch (error) {
       if (!late.aborted) throw error
       const message = `The dataset ${dataset} was not checked within ${verifyTimeoutMs} ms`
