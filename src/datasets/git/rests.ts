@@ -12,7 +12,10 @@ const PACK_FILE = /^(pack-[0-9a-f]{40})\./
 const OBJECT_REST = /^tmp_obj_|\.lock$/
 const FAN_OUT = /^[0-9a-f]{2}$/
 
-/** Packs in the making. Only a collection makes packs here, one at a time; what is received is made elsewhere. */
+/**
+ * Packs in the making; to be called while nobody makes any: collections do, and so does whoever stores a large file,
+ * which git writes into a pack of its own. What is received is made elsewhere.
+ */
 export async function clearPackRests(path: string): Promise<void> {
   await clear(join(path, 'objects', 'pack'), PACK_REST)
 }

@@ -46,42 +46,51 @@ export function guarded(
     },
     writeTree: (files) => writers.run(() => repository.writeTree(files)),
     writeCommit: (commit) => writers.run(() => repository.writeCommit(commit)),
-    collectGarbage: async (options) => {
-      try {
-        return await repository.collectGarbage(options)
-      } catch (error) {
-        await clearPackRests(path)
-        throw error
-      }
-    },
+    collectGarbage: (options) => writers.run(() => repository.collectGarbage(options), clearPackRests),
   }
   return over(repository, own, path)
 }
 
-/** Clears up after a write that failed, once no other is under way: git leaves what it had begun. */
+type Clear = (path: string) => Promise<void>
+
+/**
+ * Clears up after a write that failed, once no other is under way: git leaves what it had begun, which looks like what
+ * another one is at.
+ */
 class Writers {
   readonly #path: string
   #atWork = 0
-  #failed = false
+  readonly #due = new Set<Clear>()
+  #clearing: Promise<void> | undefined
 
   constructor(path: string) {
     this.#path = path
   }
 
-  async run<T>(write: () => Promise<T>): Promise<T> {
+  async run<T>(write: () => Promise<T>, clear: Clear = clearObjectRests): Promise<T> {
+    while (this.#clearing !== undefined) await this.#clearing
     this.#atWork += 1
     try {
       return await write()
     } catch (error) {
-      this.#failed = true
+      this.#due.add(clear)
       throw error
     } finally {
       this.#atWork -= 1
-      if (this.#failed && this.#atWork === 0) {
-        this.#failed = false
-        await clearObjectRests(this.#path)
-      }
+      if (this.#due.size > 0 && this.#atWork === 0) await this.#clear()
     }
+  }
+
+  async #clear(): Promise<void> {
+    const due = [...this.#due]
+    this.#due.clear()
+    const clearing = Promise.all(due.map((clear) => clear(this.#path)))
+    // Who waits goes on whatever came of it; who has failed hears of it.
+    const end = () => {
+      this.#clearing = undefined
+    }
+    this.#clearing = clearing.then(end, end)
+    await clearing
   }
 }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { PackRepository } from '../../../src/datasets/git/repository.ts'
+import { Accounts } from '../../../src/datasets/upkeep/accounts.ts'
+import { guarded } from '../../../src/datasets/upkeep/guarded-repository.ts'
 import { directoryOf } from '../../support/dataset-node.ts'
 import { BACKENDS, gitBackend, PERSON, TIME_MS } from '../../support/git-backends.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
@@ -43,3 +46,43 @@ for (const kind of BACKENDS) {
     assert.deepEqual([await again.hasCommit(packed), await again.hasCommit(loose)], [true, true])
   })
 }
+
+test('a collection that fails leaves alone what others are at, and clears up once they are done', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const inner = await (await gitBackend(t, 'native')).open(join(directory, 'air.git'))
+  const packs = join(inner.path, 'objects/pack')
+  const [begun, finish] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  // As git stores a large file, and as a collection is cut short.
+  const repository = new Proxy(inner, {
+    get(target, key) {
+      const member: unknown = Reflect.get(target, key, target)
+      const own: Partial<PackRepository> = {
+        writeTreeFromDirectory: async () => {
+          await writeFile(join(packs, 'tmp_pack_large'), 'half')
+          begun.resolve()
+          await finish.promise
+          const here = await readdir(packs)
+          await rm(join(packs, 'tmp_pack_large'), { force: true })
+          return here.includes('tmp_pack_large') ? 'stored' : 'taken away'
+        },
+        collectGarbage: async () => {
+          await writeFile(join(packs, 'tmp_pack_collection'), 'half')
+          throw new Error('cut short')
+        },
+      }
+      return own[key as keyof PackRepository] ?? (typeof member === 'function' ? member.bind(target) : member)
+    },
+  })
+  const settings = { quotaBytes: 0, totalBytes: 0, freeBytesMin: 0 }
+  const accounts = new Accounts({ directory, settings, emit: () => undefined })
+  const air = guarded('air', repository, { accounts, ingested: () => undefined })
+  const storing = air.writeTreeFromDirectory(await directoryOf(t, { a: '1' }))
+  await begun.promise
+  const collecting = () => air.collectGarbage({ pruneOlderThanMs: 0, keep: [] })
+  await assert.rejects(collecting(), /cut short/)
+  finish.resolve()
+  assert.equal(await storing, 'stored')
+  assert.deepEqual(await readdir(packs), [])
+  await assert.rejects(collecting(), /cut short/)
+  assert.deepEqual(await readdir(packs), [])
+})
