@@ -8,9 +8,10 @@ import type { ApiNode } from './api-node.ts'
 import { type ContentParts, type Place, sendArchive, sendFile, TAR } from './dataset-content.ts'
 import { commitSchema } from './dataset-views.ts'
 import { listingSchema } from './dataset-views-browse.ts'
+import { unchanged, weakTagOf } from './entity-tag.ts'
 import { cacheControl } from './file-headers.ts'
 import { invalidInput } from './problems.ts'
-import { namedParam, newRoutes, streams, tells, withoutUndefined } from './routing.ts'
+import { namedParam, newRoutes, streams, tellsNews, withoutUndefined } from './routing.ts'
 
 const COMMITS_TOLD_DEFAULT = 20
 const COMMITS_TOLD_MAX = 1_000
@@ -37,7 +38,7 @@ const log = createRoute({
       limit: count.max(COMMITS_TOLD_MAX).default(COMMITS_TOLD_DEFAULT),
     }),
   },
-  responses: tells(z.array(commitSchema), 'Newest first'),
+  responses: tellsNews(z.array(commitSchema), 'Newest first'),
 })
 
 const tree = createRoute({
@@ -54,7 +55,7 @@ const tree = createRoute({
       limit: count.max(listedEntriesMax).default(ENTRIES_TOLD_DEFAULT),
     }),
   },
-  responses: tells(listingSchema, "In git's order"),
+  responses: tellsNews(listingSchema, "In git's order"),
 })
 
 const file = {
@@ -87,15 +88,21 @@ export function datasetBrowseRoutes(node: ApiNode, parts: ContentParts): OpenAPI
     const { datasets } = node.federation
     if (wanted === undefined && (await datasets.show(name)).truth === undefined) return c.json([], 200)
     const { at: found, repository } = await find(name, wanted)
-    return c.json(await repository.log(found.commit, limit), 200)
+    const headers = taggedHeaders([found], limit)
+    const same = unchanged(c, headers)
+    if (same !== undefined) return same
+    return c.json(await repository.log(found.commit, limit), 200, headers)
   })
 
   routes.openapi(tree, async (c) => {
     const { at: words, ...options } = c.req.valid('query')
     const { name, at: found, repository } = await find(c.req.valid('param').name, words)
+    const headers = taggedHeaders([found], name, options)
+    const same = unchanged(c, headers)
+    if (same !== undefined) return same
     const listing = await list(repository, found.commit, withoutUndefined(options))
-    c.header('cache-control', cacheControl(found.fixed))
-    return c.json({ dataset: name, at: revisionView(found), path: options.path, ...listing }, 200)
+    const told = { dataset: name, at: revisionView(found), path: options.path, ...listing }
+    return c.json(told, 200, headers)
   })
 
   // Not through createRoute: only the router's own words let a parameter run over several parts of a path. Any character:
@@ -135,6 +142,14 @@ export async function placeOf(node: ApiNode, name: string, words: string | undef
   if (!isHere) await resolveRevision(words, view, NOTHING)
   const repository = await datasets.repository(name)
   return { name, at: await resolveRevision(words, view, repository), repository }
+}
+
+/** Of an answer that follows from these commits, by the names they were asked for by, and from what was asked. */
+export function taggedHeaders(revisions: readonly Revision[], ...asked: readonly unknown[]) {
+  return {
+    etag: weakTagOf(revisions.map(revisionView), ...asked),
+    'cache-control': cacheControl(revisions.every(({ fixed }) => fixed)),
+  }
 }
 
 export function revisionView({ name, commit, announced }: Revision) {

@@ -4,9 +4,10 @@ import { diffRowsToldMax, diffsAtOnceMax, diffsWaitingMax } from '../base/limits
 import { Semaphore } from '../base/semaphore.ts'
 import { diffCommits } from '../datasets/diff/dataset-diff.ts'
 import type { ApiNode } from './api-node.ts'
-import { at, placeOf, revisionView } from './dataset-browse-routes.ts'
+import { at, placeOf, revisionView, taggedHeaders } from './dataset-browse-routes.ts'
 import { diffSchema } from './dataset-views-diff.ts'
-import { namedParam, newRoutes, tells } from './routing.ts'
+import { unchanged } from './entity-tag.ts'
+import { namedParam, newRoutes, tellsNews } from './routing.ts'
 
 const ROWS_TOLD_DEFAULT = 200
 const KEYS_MAX = 16
@@ -37,7 +38,7 @@ const diff = createRoute({
         .describe('rows, values and lines told of all files together'),
     }),
   },
-  responses: tells(diffSchema, 'The files that differ'),
+  responses: tellsNews(diffSchema, 'The files that differ'),
 })
 
 /** What two members' branches, or any two commits of a dataset, make of the same data. */
@@ -50,6 +51,9 @@ export function datasetDiffRoutes(node: ApiNode, { stopping }: { stopping: Abort
     const { name } = c.req.valid('param')
     const { at: from, repository } = await placeOf(node, name, before)
     const { at: to } = await placeOf(node, name, after)
+    const headers = taggedHeaders([from, to], name, path, key, limit)
+    const same = unchanged(c, headers)
+    if (same !== undefined) return same
     const signal = AbortSignal.any([stopping, c.req.raw.signal])
     const options = {
       path,
@@ -59,7 +63,8 @@ export function datasetDiffRoutes(node: ApiNode, { stopping }: { stopping: Abort
       ...(key === undefined || key.length === 0 ? {} : { key }),
     }
     const found = await diffs.run(() => diffCommits(repository, from, to, options))
-    return c.json({ ...found, dataset: name, from: revisionView(from), to: revisionView(to) }, 200)
+    const told = { ...found, dataset: name, from: revisionView(from), to: revisionView(to) }
+    return c.json(told, 200, headers)
   })
   return routes
 }

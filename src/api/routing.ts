@@ -32,6 +32,11 @@ export function tells<T extends z.ZodType>(schema: T, description: string) {
   return { 200: { description, content: { 'application/json': { schema } } }, default: problem }
 }
 
+/** The same where the answer has a tag (RFC 9110, 13.1.2). */
+export function tellsNews<T extends z.ZodType>(schema: T, description: string) {
+  return { ...tells(schema, description), 304: { description: 'What If-None-Match names is still so' } }
+}
+
 /** The answers of a route that tells JSON of a media type of its own. */
 export function tellsAs<T extends z.ZodType>(mediaType: string, schema: T, description: string) {
   return { 200: { description, content: { [mediaType]: { schema } } }, default: problem }

@@ -222,6 +222,34 @@ test('a branch, a member and a commit are told apart, and what no branch reaches
   assert.match(problemIn(await get('/datasets/hollow/tree')).detail, /Nothing is agreed on in hollow yet/)
 })
 
+test('who has a listing, a log or a diff already is told so', async (t) => {
+  const { get, node } = await startBrowsing(t, FILES)
+  await commitFiles(t, node, 'packages', 'assess', { ...FILES, 'more.txt': '1\n' })
+  const [tree, log, diff] = ['tree?at=assess-alice', 'log?at=assess-alice', 'diff?to=assess-alice']
+  for (const asked of [tree, log, diff]) {
+    const path = `/datasets/packages/${asked}`
+    const first = await get(path)
+    const tag = String(first.headers.etag)
+    assert.match(tag, /^W\/"\S+"$/, asked)
+    assert.equal(first.headers['cache-control'], 'private, no-cache')
+    const again = await get(path, { 'if-none-match': tag })
+    assert.deepEqual([again.status, again.body, again.headers.etag], [304, '', tag], asked)
+    const other = await get(`${path}&limit=1`, { 'if-none-match': tag })
+    assert.equal(other.status, 200, 'another question has another answer')
+  }
+  const tags = await Promise.all(
+    [tree, `${tree}&path=deep`, log, diff].map(
+      async (asked) => (await get(`/datasets/packages/${asked}`)).headers.etag,
+    ),
+  )
+  assert.equal(new Set(tags).size, tags.length)
+  const nothing = await get(`/datasets/packages/${tree}&path=nothing`, { 'if-none-match': '*' })
+  assert.deepEqual([nothing.status, nothing.headers.etag], [404, undefined])
+  await commitFiles(t, node, 'packages', 'assess', { ...FILES, 'more.txt': '2\n' })
+  const moved = await get(`/datasets/packages/${tree}`, { 'if-none-match': String(tags[0]) })
+  assert.equal(moved.status, 200, 'the branch is elsewhere now')
+})
+
 test('an archive is the same bytes each time, and holds what the commit holds', async (t) => {
   const long = `${'long/'.repeat(30)}${'name'.repeat(30)}.txt`
   const { get, url, token, founding } = await startBrowsing(t, { ...FILES, [long]: 'far away\n' })
