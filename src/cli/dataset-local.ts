@@ -17,7 +17,10 @@ export function datasetLocalCommands(dataset: Command, act: Act): void {
   dataset
     .command('remove-local <name>')
     .description("delete this node's copy of a dataset, and copy it no more; the dataset itself stays")
-    .option('--force', 'also when neither its owner nor two other members are known to hold all of it')
+    .option(
+      '--force',
+      'also when neither its owner nor two other members are known to hold all of it, and with what was set aside of earlier datasets of this name',
+    )
     .action(act(remove))
 }
 
@@ -43,7 +46,9 @@ async function list(session: Session, { files }: { files?: boolean }): Promise<v
 async function remove(session: Session, name: string, { force }: { force?: boolean }): Promise<void> {
   const client = await session.connect()
   const copies = await client.get('/local-datasets', z.array(localCopySchema))
-  const own = copies.filter((copy) => copy.name === name)
+  const all = copies.filter((copy) => copy.name === name)
+  const current = all.filter(({ former }) => !former)
+  const own = force === true || current.length === 0 ? all : current
   if (own.length === 0) throw new NodeError('NOT_FOUND', `There is no copy of ${name} on this disk`, { name })
   const bytes = own.reduce((sum, copy) => sum + copy.bytes, 0)
   const { current: others, late } = await othersThatHold(client, name)

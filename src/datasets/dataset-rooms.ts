@@ -177,12 +177,12 @@ export async function startRooms(
   const truths = new GroundTruths({ self, known, heads, shelf, emit, log })
   running.push('truths', () => truths.stop())
   const own = new OwnBranches({
-    ...{ self, members, heads, known, watch, shelf, replicator, emit, clock },
+    ...{ self, members, heads, known, watch, shelf, replicator, emit, clock, log },
     onCommit: (dataset, commit) => truths.followOwn(dataset, commit),
   })
-  running.push('own branches', () => own.idle())
+  running.push('own branches', () => own.stop())
   const reports = new ReplicaReports({
-    ...{ self, known, replicas, members, shelf, clock, log, intervalMs: pace.reportMs },
+    ...{ self, known, replicas, members, shelf, log, intervalMs: pace.reportMs },
     headsOf: (now) => watch.followable(now, heads.list(`${now.name}/`)),
   })
   running.push('replica reports', () => reports.stop())
@@ -196,9 +196,9 @@ export async function startRooms(
   // How datasets come and go.
   const foundings = new Foundings({ self, members, known, copies, shelf, own, truths, clock })
   const removals = new Removals({
-    ...{ known, copies, shelf, followed, reports, upkeep, selfName: () => members.self().name },
+    ...{ known, copies, shelf, followed, reports, selfName: () => members.self().name },
     nameOf: (peer) => members.get(peer)?.name,
-    replicasOf: (now) => showing.view(now).replicas,
+    viewOf: (now) => showing.view(now),
     usedBy: parts.usedBy ?? (() => undefined),
   })
   await foundings.tidy()

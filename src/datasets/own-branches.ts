@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
-import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { isNodeError, NodeError } from '../base/errors.ts'
 import { ownHeadTimeoutMs, storeQueueMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
 import { parseName } from '../base/names.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import type { Members } from '../federation/members.ts'
@@ -12,6 +13,8 @@ import type { Repository } from './git/repository.ts'
 import type { HeadWatch } from './head-watch.ts'
 import { type HeadChange, type HeadRecord, isOf, nextHead, type Reset } from './heads.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
+import { LateAnnouncements } from './late-announcements.ts'
+import { checkFits, diverged, lost } from './own-branch-rules.ts'
 import type { Replicator } from './replicator.ts'
 import type { Shelf } from './shelf.ts'
 
@@ -28,6 +31,7 @@ export interface OwnBranchesParts {
   readonly onCommit: (dataset: string, commit: string, from: string | undefined) => Promise<void>
   readonly emit: (event: DatasetEvent) => void
   readonly clock: Clock
+  readonly log: Logger
 }
 
 export interface DirectoryCommit {
@@ -77,9 +81,12 @@ export interface OwnReset {
 export class OwnBranches {
   readonly #parts: OwnBranchesParts
   readonly #queues = new Map<string, SerialQueue>()
+  readonly #late: LateAnnouncements
 
   constructor(parts: OwnBranchesParts) {
     this.#parts = parts
+    const announce = (dataset: string) => this.#inTurn(dataset, () => this.#reconcile(dataset))
+    this.#late = new LateAnnouncements({ announce, log: parts.log })
   }
 
   /**
@@ -110,6 +117,10 @@ export class OwnBranches {
   adoptAll(dataset: string, moves: readonly OwnMove[]): Promise<void> {
     return this.#inTurn(dataset, async () => {
       for (const move of moves) await this.#judgeAdoption({ dataset, ...move })
+      this.#checkFits(
+        dataset,
+        moves.map(({ branch }) => branch),
+      )
       for (const move of moves) await this.#adopt({ dataset, ...move })
     })
   }
@@ -141,10 +152,12 @@ export class OwnBranches {
 
   /** [MUST] Announces what a crash has kept from being announced (dataset-heads.md H11). */
   reconcile(dataset: string): Promise<void> {
-    return this.#inTurn(dataset, () => this.#reconcile(dataset))
+    return this.#inTurn(dataset, () => this.#orLater(dataset, () => this.#reconcile(dataset)))
   }
 
-  async idle(): Promise<void> {
+  /** Ends once nothing is at work any more. */
+  async stop(): Promise<void> {
+    this.#late.stop()
     await Promise.all([...this.#queues.values()].map((queue) => queue.idle()))
   }
 
@@ -152,13 +165,13 @@ export class OwnBranches {
     const { members, shelf, clock, self } = this.#parts
     const { name } = members.self()
     const branch = branchOf(parseName('step', step), name)
-    const names = members.list().map((member) => member.name)
-    if (ownerOfBranch(branch, names) !== name) {
+    if (!this.#isOurs(branch)) {
       throw new NodeError('INVALID_NAME', `The step ${step} would write ${branch}, which is not ours`, {
         branch,
       })
     }
     const repository = await shelf.open(dataset)
+    this.#checkFits(dataset, [branch])
     const tree = await repository.writeTreeFromDirectory(directory)
     const parent = await this.#tip(dataset, repository, branch)
     if (parent !== undefined && (await repository.readCommit(parent)).tree === tree) {
@@ -174,19 +187,42 @@ export class OwnBranches {
       timeMs: timeMs ?? clock.now(),
     })
     await shelf.move(dataset, branch, commit, parent)
-    await this.#parts.onCommit(dataset, commit, parent)
-    await this.#announce(dataset, { [branch]: commit })
+    await this.#moved(dataset, branch, commit, parent)
     return { branch, commit, tree, changed: true, ...(parent === undefined ? {} : { parent }) }
   }
 
   async #adopt(adoption: Adoption): Promise<void> {
     const { dataset, branch, commit } = adoption
     const held = await this.#judgeAdoption(adoption)
-    if (held !== commit) {
-      await this.#parts.shelf.move(dataset, branch, commit, held)
-      await this.#parts.onCommit(dataset, commit, held)
+    if (held === commit) return this.#announce(dataset, { [branch]: commit })
+    await this.#parts.shelf.move(dataset, branch, commit, held)
+    await this.#moved(dataset, branch, commit, held)
+  }
+
+  #moved(dataset: string, branch: string, commit: string, from: string | undefined): Promise<void> {
+    return this.#orLater(dataset, async () => {
+      await this.#parts.onCommit(dataset, commit, from)
+      await this.#announce(dataset, { [branch]: commit })
+    })
+  }
+
+  /** What has moved is announced in the end, also when whoever moved it is told that it failed. */
+  async #orLater(dataset: string, announce: () => Promise<void>): Promise<void> {
+    try {
+      await announce()
+    } catch (error) {
+      this.#late.add(dataset)
+      throw error
     }
-    await this.#announce(dataset, { [branch]: commit })
+  }
+
+  /** @throws NodeError INVALID_INPUT when a head has no room for branches that are new. */
+  #checkFits(dataset: string, moved: readonly string[]): void {
+    const { shelf, known } = this.#parts
+    if (known.get(dataset)?.policy === 'local-only') return
+    const announced = Object.keys(this.#current(dataset)?.value.branches ?? {})
+    const held = [...shelf.branches(dataset).keys()].filter((branch) => this.#isOurs(branch))
+    checkFits(dataset, [...announced, ...held], moved)
   }
 
   /** Where the branch is, if it may move to the commit. */
@@ -194,6 +230,7 @@ export class OwnBranches {
     const { shelf } = this.#parts
     this.#checkOurs(dataset, branch)
     const repository = await shelf.open(dataset)
+    this.#checkFits(dataset, [branch])
     const held = await this.#tip(dataset, repository, branch)
     if (held !== from) {
       const message = `The branch ${branch} is at ${held ?? 'nothing'}, not at ${from ?? 'nothing'}; fetch, and try again`
@@ -241,12 +278,16 @@ export class OwnBranches {
     return reset
   }
 
+  #isOurs(branch: string): boolean {
+    const { members } = this.#parts
+    const names = members.list().map((member) => member.name)
+    return ownerOfBranch(branch, names) === members.self().name
+  }
+
   /** @throws NodeError FORBIDDEN */
   #checkOurs(dataset: string, branch: string): void {
-    const { members } = this.#parts
-    const { name } = members.self()
-    const names = members.list().map((member) => member.name)
-    if (ownerOfBranch(branch, names) === name) return
+    if (this.#isOurs(branch)) return
+    const { name } = this.#parts.members.self()
     const message = `The branch ${branch} is not ours to move; this node writes branches that end in -${name}`
     throw new NodeError('FORBIDDEN', message, { dataset, branch })
   }
@@ -270,9 +311,7 @@ export class OwnBranches {
     const reset = item?.value.resets?.[branch]
     const cut = (from: string) => (reset?.from === from && reset.to === announced ? 'reset' : undefined)
     if ((await shelf.follow(dataset, branch, announced, async (from) => cut(from))) === 'refuse-divergence') {
-      const way = `${this.#wayOn(dataset, branch, held)} keeps what is here, --to ${announced} what was announced`
-      const message = `This node has announced ${announced} on ${branch}, but holds ${held}; neither follows the other: ${way}`
-      throw new NodeError('CONFLICT', message, { dataset, branch, announced, held })
+      throw diverged({ dataset, branch, member: this.#parts.members.self().name, announced, held })
     }
     return shelf.branches(dataset).get(branch)
   }
@@ -282,33 +321,23 @@ export class OwnBranches {
     const signal = AbortSignal.timeout(ownHeadTimeoutMs)
     try {
       await this.#parts.replicator.fetch(dataset, [announced], { signal, urgent: true })
-    } catch (cause) {
-      const isLate = signal.aborted
-      if (!isLate && (!isNodeError(cause) || cause.code === 'CANCELLED')) throw cause
-      const lost = `This node has announced ${announced} on ${branch}, which is not here, and it could not be brought: ${messageOf(cause)}`
-      const way = `wait for a member that has it, or give it up: ${this.#wayOn(dataset, branch, held)}`
-      const code = isNodeError(cause) ? cause.code : 'TIMED_OUT'
-      throw new NodeError(code, `${lost}; ${way}`, { dataset, branch, announced, held }, { cause })
+    } catch (error) {
+      const cause = signal.aborted ? new NodeError('TIMED_OUT', 'no member gave it in time') : error
+      if (!isNodeError(cause) || cause.code === 'CANCELLED') throw cause
+      const member = this.#parts.members.self().name
+      throw lost({ dataset, branch, member, announced, held }, cause)
     }
   }
 
-  /** What people type to have the branch go on from what is here. */
-  #wayOn(dataset: string, branch: string, held: string | undefined): string {
-    const step = branch.slice(0, -`-${this.#parts.members.self().name}`.length)
-    return `"maoctl dataset reset ${dataset} --step ${step} --to ${held ?? 'COMMIT'} --reason WHY"`
-  }
-
   async #reconcile(dataset: string): Promise<void> {
-    const { shelf, members, known } = this.#parts
+    const { shelf, known } = this.#parts
     const now = known.get(dataset)
     if (now === undefined || now.policy === 'local-only') return
     const repository = await shelf.openIfHere(dataset)
     if (repository === undefined) return
-    const { name } = members.self()
-    const names = members.list().map((member) => member.name)
     const late: Record<string, string> = {}
     for (const [branch, held] of shelf.branches(dataset)) {
-      if (ownerOfBranch(branch, names) !== name) continue
+      if (!this.#isOurs(branch)) continue
       const announced = this.#current(dataset)?.value.branches[branch]
       if (announced === held) continue
       const isHere = announced !== undefined && (await repository.hasCommit(announced))

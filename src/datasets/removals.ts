@@ -1,6 +1,6 @@
 import { isNodeError, NodeError } from '../base/errors.ts'
 import type { Copies } from './copies.ts'
-import type { ReplicasView } from './dataset-view.ts'
+import type { DatasetView } from './dataset-view.ts'
 import type { Followed } from './followed.ts'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
 import { measureRepository } from './git/repository-size.ts'
@@ -8,7 +8,6 @@ import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Policy } from './policies.ts'
 import type { ReplicaReports } from './replica-reports.ts'
 import type { OnDisk, Shelf } from './shelf.ts'
-import type { Upkeep } from './upkeep/upkeep.ts'
 
 export interface RemovalsParts {
   /** Name of this node's member. */
@@ -20,8 +19,8 @@ export interface RemovalsParts {
   readonly shelf: Shelf
   readonly followed: Followed
   readonly reports: ReplicaReports
-  readonly upkeep: Pick<Upkeep, 'leave' | 'forget'>
-  readonly replicasOf: (known: Known) => ReplicasView
+  /** As far as its repository has been opened. */
+  readonly viewOf: (known: Known) => DatasetView
   /** What is at work with the copy of a dataset between its calls to it, for people; undefined when nothing is. */
   readonly usedBy: (dataset: string) => string | undefined
 }
@@ -66,19 +65,22 @@ export class Removals {
   }
 
   /**
-   * Deletes this node's copies of a dataset, and copies it no more.
+   * Deletes this node's copy of a dataset, and copies it no more. What was set aside goes only by force, with all else:
+   * nobody says of a dataset that is no more that it holds a copy.
    *
    * @throws NodeError NOT_FOUND when there is none, CONFLICT when it is in use, or, unless forced, when neither the owner
    * nor two other members say that they hold all of it.
    */
   async removeLocal(name: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
-    const { known, shelf, followed, reports, upkeep } = this.#parts
-    const places = (await shelf.list()).filter((place) => nameOf(place) === name)
-    if (places.length === 0) {
+    const { known, shelf, followed, reports } = this.#parts
+    const all = (await shelf.list()).filter((place) => nameOf(place) === name)
+    if (all.length === 0) {
       throw new NodeError('NOT_FOUND', `This node has no copy of a dataset named ${name}`, { name })
     }
     const now = known.get(name)
     const current = now === undefined ? undefined : this.#parts.copies.placeOf(name)
+    const hasCurrent = all.some(({ place }) => place === current)
+    const places = force || !hasCurrent ? all : all.filter(({ place }) => place === current)
     const use = this.#parts.usedBy(name)
     if (use !== undefined) {
       throw new NodeError(
@@ -87,15 +89,13 @@ export class Removals {
         { name },
       )
     }
-    if (!force) await this.#checkOthersHold(name, now)
+    if (!force) await this.#checkOthersHold(name, hasCurrent ? now : undefined)
     // First what would fetch it again.
     if (now?.policy === 'shared') await followed.choose(name, 'unfollow')
-    await upkeep.leave(name)
     for (const { place } of places) {
       await shelf.remove(place)
       if (place !== current) await known.forgetCopy(place)
     }
-    await upkeep.forget(name)
     await reports.retract(name)
   }
 
@@ -126,13 +126,23 @@ export class Removals {
   }
 
   async #checkOthersHold(name: string, now: Known | undefined): Promise<void> {
-    const { shelf, replicasOf, selfName, nameOf: nameOfPeer } = this.#parts
+    const { shelf, viewOf, selfName, nameOf: nameOfPeer } = this.#parts
     if (now !== undefined) {
       await shelf.openIfHere(name)
-      const branches = [...shelf.branches(name).keys()].filter((branch) => branch !== TRUTH_BRANCH)
-      if (branches.length === 0) return
+      const here = [...shelf.branches(name).keys()].filter((branch) => branch !== TRUTH_BRANCH)
+      if (here.length === 0) return
       const [self, owner] = [selfName(), nameOfPeer(now.owner)]
-      const holders = replicasOf(now).members.filter(({ member, current }) => member !== self && current)
+      const { branches, replicas } = viewOf(now)
+      // What others hold is what was announced; of another member's branch that one may hold more.
+      const loose = branches.find(
+        ({ announced, member, held }) => !announced || (member === self && held !== undefined),
+      )
+      if (loose !== undefined) {
+        const { branch } = loose
+        const message = `No other member is known to hold ${branch} of ${name} where it is here; it would be lost. Remove the copy with --force if that is meant`
+        throw new NodeError('CONFLICT', message, { name, branch })
+      }
+      const holders = replicas.members.filter(({ member, current }) => member !== self && current)
       // One member's word may be wrong, or a lie; of its own dataset the owner is believed.
       if (holders.length > 1 || holders.some(({ member }) => member === owner)) return
       const [alone] = holders

@@ -1,4 +1,3 @@
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Members } from '../federation/members.ts'
@@ -18,12 +17,11 @@ export interface ReplicaReportsParts {
   readonly shelf: Shelf
   /** The least time between two reports on one dataset, ms. */
   readonly intervalMs: number
-  readonly clock: Clock
   readonly log: Logger
 }
 
 interface Watched {
-  /** When the last report was written, ms. */
+  /** When the last report was written, ms as `nowMs` counts them. */
   writtenMs: number
   /** Since when it holds less than was announced, ms. */
   behindSinceMs: number | undefined
@@ -50,7 +48,7 @@ export class ReplicaReports {
   }
 
   #lookAt(dataset: string, watched: Watched, atMs: number): void {
-    const now = this.#parts.clock.now()
+    const now = nowMs()
     const dueMs = Math.max(now, atMs)
     if (this.#ended || (watched.timer !== undefined && watched.dueMs <= dueMs)) return
     clearTimeout(watched.timer)
@@ -77,34 +75,42 @@ export class ReplicaReports {
   }
 
   async #report(dataset: string, watched: Watched): Promise<void> {
-    const { self, known, replicas, headsOf, members, shelf, intervalMs, clock, log } = this.#parts
+    const { self, known, replicas, headsOf, members, shelf, intervalMs, log } = this.#parts
     try {
       const now = known.get(dataset)
       if (now === undefined || now.policy === 'local-only' || !members.isMember(self)) return
-      const repository = await shelf.openIfHere(dataset)
-      if (repository === undefined) return
-      const report = reportOf(now.id, announcedBranches(headsOf(now), members), shelf.branches(dataset))
       const before = replicas.get(`${dataset}/${self}`)?.value
-      if (report === undefined || (before !== undefined && isSame(before, report))) return
-      if (report.complete) watched.behindSinceMs = undefined
-      else {
+      const repository = await shelf.openIfHere(dataset)
+      const held = shelf.branches(dataset)
+      // [MUST] Others remove their copies on the word of this node: one that was lost is none (H23).
+      if (repository === undefined || held.size === 0) return await this.retract(dataset)
+      const report = reportOf(now.id, announcedBranches(headsOf(now), members), held)
+      const isNews = report === undefined ? before !== undefined : !(before && isSame(before, report))
+      if (report?.complete) watched.behindSinceMs = undefined
+      if (!isNews) return
+      if (!report?.complete) {
         // What is on its way is told once it is here; only what stays away is told as missing.
-        watched.behindSinceMs ??= clock.now()
+        watched.behindSinceMs ??= nowMs()
         const tellMs = watched.behindSinceMs + intervalMs
-        if (clock.now() < tellMs) return this.#lookAt(dataset, watched, tellMs)
+        if (nowMs() < tellMs) return this.#lookAt(dataset, watched, tellMs)
       }
+      watched.writtenMs = nowMs()
+      if (report === undefined) return await this.retract(dataset)
       const { bytes } = await repository.size()
-      watched.writtenMs = clock.now()
       await replicas.put(`${dataset}/${self}`, { ...report, bytes })
     } catch (error) {
-      if (!this.#ended)
-        log.info({ dataset, error: messageOf(error) }, 'what is held of a dataset was not told')
+      if (this.#ended) return
+      log.info({ dataset, error: messageOf(error) }, 'what is held of a dataset was not told')
+      this.#lookAt(dataset, watched, nowMs() + intervalMs)
     }
   }
 }
 
+/** A clock that is never set back: waits must not end with the wrong time. */
+const nowMs = (): number => performance.now()
+
 function newWatched(): Watched {
-  return { writtenMs: 0, behindSinceMs: undefined, timer: undefined, dueMs: 0 }
+  return { writtenMs: Number.NEGATIVE_INFINITY, behindSinceMs: undefined, timer: undefined, dueMs: 0 }
 }
 
 function isSame(a: Omit<ReplicaRecord, 'bytes'>, b: Omit<ReplicaRecord, 'bytes'>): boolean {

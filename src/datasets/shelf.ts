@@ -203,6 +203,8 @@ export class Shelf {
     this.#uses.set(place, use)
     const dataset = place.slice(place.lastIndexOf('/') + 1)
     const isOpen = this.#kept.has(place)
+    // Of a place that another one hides, or that was set aside, nobody keeps an account.
+    const isCurrent = isOpen || place === this.#places.placeOf(dataset)
     try {
       const left = isOpen ? this.#custodian?.leave(dataset) : undefined
       await withDeadline(Promise.all([left, use.close()]), removalWaitMs, 'What uses this copy')
@@ -214,7 +216,8 @@ export class Shelf {
       this.#kept.delete(place)
       this.#branches.delete(place)
       this.#uses.delete(place)
-      if (isOpen) await this.#custodian?.forget(dataset)
+      // Whoever opens it from here on begins a new account, which must not be closed with the old one.
+      if (isCurrent) await this.#custodian?.forget(dataset)
     } catch (cause) {
       use.reopen()
       if (!isNodeError(cause, 'TIMED_OUT')) throw cause
