@@ -22,6 +22,16 @@ export const transferWindowBytesMin = 512 * KIB
  */
 export const packWorkFirstMs = 60 * SECOND_MS
 export const packWorkPerMibMs = 1 * SECOND_MS
+/** How long a member whose packs did not hold is not asked: from the first time, doubling, to the longest. */
+export const distrustFirstMs = 500
+export const distrustLongestMs = 60 * MINUTE_MS
+export const distrustedMax = 10_000
+/** The longest pause before bytes that did not hold, or one of many heads that fail, are asked for again. */
+export const fetchLongestPauseMs = 360 * MINUTE_MS
+/** Heads of one author that are fetched at once: however many there are, those of others come in between. */
+export const fetchesPerAuthorMax = 4
+/** Heads of one author that may fail before each of them is tried less often, so that all together are not. */
+export const failingHeadsMin = 8
 /** Fetches of this node's own from one member at once: one that brings much and one that brings little. */
 export const fetchesPerMemberMax = 2
 /** Between two words about the progress of one transfer. */

@@ -172,6 +172,10 @@ export async function startRooms(
   await followed.load()
   const follows = (name: string) => followed.follows(name)
   const replicator = new Replicator({
+    holds: (peer, dataset) => {
+      const name = `${dataset}/${peer}`
+      return heads.get(name) !== undefined || replicas.get(name) !== undefined
+    },
     ...{ self, streams, onConnect, members, heads, known, watch, follows, shelf, emit, clock, log },
   })
   const truths = new GroundTruths({ self, known, heads, shelf, emit, log })
@@ -231,7 +235,12 @@ export async function startRooms(
   const settling = new Settling({ known, copies, truths, own, followed, replicator, reports, emit, log })
   await running.start('records', settling)
   const server = new PackServer({
-    ...{ streams, log, repository: (name) => shelf.open(name) },
+    ...{ streams, log },
+    repository: async (name) => {
+      const repository = await shelf.openIfHere(name)
+      if (repository !== undefined) return repository
+      throw new NodeError('DATASET_NOT_FOUND', `This node holds nothing of the dataset ${name}`, { name })
+    },
     isMember: (peer) => members.isMember(peer),
     mayRead: (peer, name) => mayRead(known, members.isMember(peer), name),
     onChange: (changed) => {

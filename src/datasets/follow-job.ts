@@ -35,7 +35,7 @@ export function newJob(dataset: string, author: string): Job {
   return { dataset, author, ...idle, state: '', failure: undefined }
 }
 
-/** Whether another member may help. */
-export function isReachability(error: unknown): boolean {
-  return !isRejection(error) && !isNoRoom(error)
+/** Whether a member that has come may help; not who has sent what did not hold itself. */
+export function mayHelp(peer: string, error: unknown, { author }: Job): boolean {
+  return !isNoRoom(error) && !(isRejection(error) && peer === author)
 }

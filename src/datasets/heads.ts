@@ -130,19 +130,43 @@ export function retryPauseMs(failures: number, firstMs: number, longestMs: numbe
   return Math.min(longestMs, firstMs * 2 ** Math.min(failures - 1, 30))
 }
 
+/** What decides about whom to ask. */
+export interface Asking {
+  /** How often all of this was tried before. */
+  readonly round: number
+  readonly countMax: number
+  /** Whether a member has said that it holds something of the dataset. */
+  readonly holds: (peer: string) => boolean
+  /** Somebody waits for it: everybody is asked at once. */
+  readonly urgent?: boolean
+}
+
 /**
- * Whom to ask for an author's commits, and in which order: the author, then the others, rotated by how often all of
- * this was tried, so that no member is always the second ([SHOULD] H10).
+ * Whom to ask for an author's commits, and in which order: the author, then others, rotated by how often all of this was
+ * tried, so that no member is always the second. At first only those others are asked who hold something of the dataset:
+ * what nobody but its author has heard of would cost every member a question ([SHOULD] H10). What they say may be untrue,
+ * so each second round asks without regard to it.
  */
 export function candidates(
   author: string | undefined,
   connected: readonly string[],
-  round: number,
-  countMax: number,
+  { round, countMax, holds, urgent = false }: Asking,
 ): string[] {
-  const others = connected.filter((peer) => peer !== author).sort()
-  const turn = others.length === 0 ? 0 : round % others.length
-  const rotated = [...others.slice(turn), ...others.slice(0, turn)]
   const first = author !== undefined && connected.includes(author) ? [author] : []
-  return [...first, ...rotated].slice(0, countMax)
+  const others = connected.filter((peer) => peer !== author).sort()
+  if (round % 2 === 1) return [...first, ...rotated(others, round)].slice(0, countMax)
+  const likely = rotated(others.filter(holds), round)
+  const asksAll = urgent || round > 0 || first.length + likely.length === 0
+  const rest = asksAll
+    ? rotated(
+        others.filter((peer) => !holds(peer)),
+        round,
+      )
+    : []
+  return [...first, ...likely, ...rest].slice(0, countMax)
+}
+
+function rotated(peers: readonly string[], round: number): string[] {
+  const turn = peers.length === 0 ? 0 : round % peers.length
+  return [...peers.slice(turn), ...peers.slice(0, turn)]
 }

@@ -8,6 +8,7 @@ import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import {
   fetchHalvesMax,
+  fetchLongestPauseMs,
   fetchRejectedRetryMs,
   fetchRetryFirstMs,
   fetchRetryLongestMs,
@@ -17,9 +18,10 @@ import type { Logger } from '../base/logger.ts'
 import type { Members } from '../federation/members.ts'
 import type { Streams } from '../network/network.ts'
 import type { Collection, Item } from '../registry/collection.ts'
+import { AuthorLanes } from './author-lanes.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import { Fetcher, type FetchOptions, isOfOneCommit, isRejection } from './exchange/fetcher.ts'
-import { isReachability, type Job, newJob } from './follow-job.ts'
+import { type Job, mayHelp, newJob } from './follow-job.ts'
 import type { HeadWatch } from './head-watch.ts'
 import { foreignBranches, type HeadRecord, retryPauseMs } from './heads.ts'
 import { type HeldUp, heldUpOf, type Refusal, type Refused } from './held-up.ts'
@@ -39,6 +41,8 @@ export interface ReplicatorParts {
   readonly watch: HeadWatch
   /** Whether this node copies the dataset. */
   readonly follows: (dataset: string) => boolean
+  /** Whether a member has said that it holds something of a dataset. */
+  readonly holds: (peer: string, dataset: string) => boolean
   readonly shelf: Shelf
   readonly emit: (event: DatasetEvent) => void
   readonly clock: Clock
@@ -50,6 +54,7 @@ export class Replicator implements Startable {
   readonly #jobs = new Map<string, Job>()
   readonly #running = new Set<Promise<void>>()
   readonly #fetcher: Fetcher
+  readonly #lanes = new AuthorLanes()
   /** Each branch that was refused, by the revision of the head, so that it is told once. */
   readonly #refused = new Map<string, Refusal>()
   /** Heads whose commits are fetched whole, whatever is here. */
@@ -65,7 +70,8 @@ export class Replicator implements Startable {
       streams,
       log,
       isMember: (peer) => members.isMember(peer),
-      repository: (dataset) => shelf.open(dataset),
+      holds: parts.holds,
+      repository: async (dataset) => (await shelf.openIfHere(dataset)) ?? shelf.unopened(dataset),
       tips: (dataset) => shelf.branches(dataset).values(),
       onProgress: (dataset, peer, progress) =>
         parts.emit({ type: 'progress', dataset, member: this.#nameOf(peer), ...progress }),
@@ -79,7 +85,7 @@ export class Replicator implements Startable {
     this.#unwatch.push(
       heads.watch((name, item) => this.#heard(name, item)),
       members.onChange(() => this.#noticeAll()),
-      onConnect(() => this.#retry(isReachability)),
+      onConnect((peer) => this.#retry((error, job) => mayHelp(peer, error, job))),
     )
     this.#noticeAll()
   }
@@ -89,6 +95,7 @@ export class Replicator implements Startable {
     this.#stopping.abort(new NodeError('CANCELLED', 'The node stops'))
     for (const job of this.#jobs.values()) clearTimeout(job.timer)
     this.#jobs.clear()
+    this.#lanes.clear()
     await Promise.allSettled(this.#running)
   }
 
@@ -158,6 +165,7 @@ export class Replicator implements Startable {
     // What has failed would fail again, as long as it is the same that is to be fetched.
     if (job.failures > 0 && job.state === this.#stateOf(job)) return
     job.failures = 0
+    job.rejections = 0
     this.#schedule(key, job, 0)
   }
 
@@ -181,14 +189,16 @@ export class Replicator implements Startable {
     clearTimeout(job.timer)
     job.dueMs = this.#parts.clock.now() + pauseMs
     job.timer = setTimeout(() => {
-      const running = this.#run(key, job).finally(() => this.#running.delete(running))
+      job.running = true
+      const turn = this.#lanes.run(job.author, () => this.#run(key, job))
+      const running = turn.finally(() => this.#running.delete(running))
       this.#running.add(running)
     }, pauseMs)
     job.timer.unref()
   }
 
   async #run(key: string, job: Job): Promise<void> {
-    job.running = true
+    if (this.#stopping.signal.aborted) return
     job.again = false
     job.roomMade = false
     job.state = this.#stateOf(job)
@@ -196,9 +206,10 @@ export class Replicator implements Startable {
     try {
       await this.#follow(job)
       job.failures = 0
+      this.#lanes.ended(job.author, key)
     } catch (error) {
       job.failure = error
-      pauseMs = this.#failed(job, error)
+      pauseMs = this.#failed(key, job, error)
     }
     job.running = false
     if (this.#stopping.signal.aborted) return
@@ -207,19 +218,21 @@ export class Replicator implements Startable {
       else this.#jobs.delete(key)
       return
     }
-    // Whoever came meanwhile may have it; nobody helps against a quota or bytes that do not hold.
-    const isChanged = job.again && (isReachability(job.failure) || job.state !== this.#stateOf(job))
+    // Whoever came meanwhile may have it; nobody helps against a quota.
+    const isChanged = job.again && (!isNoRoom(job.failure) || job.state !== this.#stateOf(job))
     const isSoon = isChanged || (job.roomMade && isNoRoom(job.failure))
     this.#schedule(key, job, isSoon ? fetchRetryFirstMs : pauseMs)
   }
 
   /** @returns how long to wait before the next attempt, in ms. */
-  #failed(job: Job, error: unknown): number {
+  #failed(key: string, job: Job, error: unknown): number {
     job.failures += 1
+    if (isRejection(error)) job.rejections += 1
     const soonestMs = isRejection(error)
-      ? fetchRejectedRetryMs
+      ? retryPauseMs(job.rejections, fetchRejectedRetryMs, fetchLongestPauseMs)
       : retryPauseMs(job.failures, fetchRetryFirstMs, fetchRetryLongestMs)
-    const pauseMs = roomRetryMs(error) ?? soonestMs
+    const times = this.#lanes.failed(job.author, key)
+    const pauseMs = roomRetryMs(error) ?? Math.min(fetchLongestPauseMs, Math.round(times * soonestMs))
     if (this.#stopping.signal.aborted) return pauseMs
     const { dataset, author } = job
     const code = error instanceof NodeError ? error.code : 'INTERNAL'
@@ -271,7 +284,8 @@ export class Replicator implements Startable {
     const names = members.list().map((one) => one.name)
     const foreign = foreignBranches(item.value, member.name, names)
     for (const branch of foreign) this.#refuse(dataset, author, item, branch, 'not-owner')
-    const repository = await this.#parts.shelf.open(dataset)
+    // What is nowhere lays out no repository: that is done when the first bytes come.
+    const repository = await this.#parts.shelf.openIfHere(dataset)
     const held = this.#parts.shelf.branches(dataset)
     const whole = this.#holed.delete(`${dataset}/${author}`)
     const behind = Object.entries(item.value.branches).filter(
@@ -280,7 +294,8 @@ export class Replicator implements Startable {
     const missing: [branch: string, commit: string][] = []
     for (const one of behind) {
       // What no branch leads to may lack what a collection took away.
-      if (!whole && (await repository.isWhole(one[1], asked?.signal))) await this.#move(known, item, ...one)
+      const isHere = !whole && (await repository?.isWhole(one[1], asked?.signal))
+      if (isHere) await this.#move(known, item, ...one)
       else missing.push(one)
     }
     const { urgent, signal } = asked ?? {}
@@ -288,7 +303,8 @@ export class Replicator implements Startable {
     // [MUST] A branch that nobody has keeps no other from being followed (dataset-heads.md H9).
     const bring = async (some: readonly (typeof missing)[number][]) => {
       const wants = some.map(([, commit]) => commit)
-      await this.fetch(dataset, wants, { ...options, missing: some.length === missing.length })
+      const isAll = some.length === missing.length
+      await this.fetch(dataset, wants, { ...options, missing: isAll, isRest: !isAll })
       for (const one of some) await this.#move(known, item, ...one)
     }
     const halving = { mayBeOne: isOfOneCommit, callsMax: fetchHalvesMax }

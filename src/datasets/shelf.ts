@@ -10,7 +10,7 @@ import { checkBranch, clearQuarantine, exists, syncDirectory } from './git/git-d
 import { GitProgram } from './git/git-program.ts'
 import { IsomorphicBackend } from './git/isomorphic-repository.ts'
 import { NativeBackend } from './git/native-repository.ts'
-import type { GitBackend, PackRepository } from './git/repository.ts'
+import type { GitBackend, NewRepository, PackRepository } from './git/repository.ts'
 import { namesIn } from './git/repository-size.ts'
 import { type Excuse, judgeMove, type Move } from './heads.ts'
 import { counted, Use } from './in-use.ts'
@@ -114,6 +114,11 @@ export class Shelf {
   async openIfHere(dataset: string): Promise<PackRepository | undefined> {
     await this.#places.ready(dataset)
     return (await this.has(this.#places.placeOf(dataset))) ? this.open(dataset) : undefined
+  }
+
+  /** The repository of a dataset of which nothing is here yet. */
+  unopened(dataset: string): NewRepository {
+    return { dialects: this.#backend.dialects, layOut: () => this.open(dataset) }
   }
 
   /** The branches of a dataset as far as it has been opened. */

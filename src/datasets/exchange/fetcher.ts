@@ -2,9 +2,10 @@ import { type ErrorCode, isNodeError, NodeError } from '../../base/errors.ts'
 import { fetchAttemptsMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Streams } from '../../network/network.ts'
-import type { PackRepository } from '../git/repository.ts'
+import type { NewRepository, PackRepository } from '../git/repository.ts'
 import { candidates } from '../heads.ts'
 import { isNoRoom } from '../upkeep/room-left.ts'
+import { Distrust } from './distrust.ts'
 import { FetchTurns } from './fetch-turns.ts'
 import { fetchCommits } from './pack-client.ts'
 import type { TransferProgress } from './progress.ts'
@@ -24,7 +25,10 @@ export interface FetcherParts {
   readonly self: string
   readonly streams: Pick<Streams, 'open' | 'connectedPeers'>
   readonly isMember: (peer: string) => boolean
-  readonly repository: (dataset: string) => Promise<PackRepository>
+  /** Where the dataset's objects go. */
+  readonly repository: (dataset: string) => Promise<PackRepository | NewRepository>
+  /** Whether a member has said that it holds something of a dataset. */
+  readonly holds?: (peer: string, dataset: string) => boolean
   /** Where the dataset's branches are here. */
   readonly tips: (dataset: string) => Iterable<string>
   readonly onProgress: (dataset: string, peer: string, progress: TransferProgress) => void
@@ -39,6 +43,8 @@ export interface FetchOptions {
   readonly signal: AbortSignal
   /** Waits for nobody but for one that brings the same. */
   readonly urgent?: boolean
+  /** Some of what was asked for just now, to find out which of it is at fault. */
+  readonly isRest?: boolean
   /** The caller has just seen that all of it is missing. */
   readonly missing?: boolean
   /** Brings all that the commits need, whatever is here: some of that is not what it should be. */
@@ -50,6 +56,7 @@ export class Fetcher {
   readonly #parts: FetcherParts
   readonly #turns = new FetchTurns()
   readonly #underWay = new UnderWay()
+  readonly #distrust = new Distrust()
 
   constructor(parts: FetcherParts) {
     this.#parts = parts
@@ -85,8 +92,12 @@ export class Fetcher {
     const { author, round = 0, signal, urgent = false } = options
     const place = await repository(dataset)
     const connected = streams.connectedPeers().filter((peer) => peer !== self && isMember(peer))
-    let failure = new NodeError('PEER_UNREACHABLE', 'No member is connected', { dataset, wants })
-    let left: readonly string[] = candidates(author, connected, round, fetchAttemptsMax)
+    const trusted =
+      urgent || options.isRest === true ? connected : connected.filter((peer) => this.#distrust.mayAsk(peer))
+    let failure = noneToAsk(connected, dataset, wants)
+    const holds = (peer: string) => this.#parts.holds?.(peer, dataset) ?? true
+    const asking = { round, countMax: fetchAttemptsMax, holds, urgent }
+    let left: readonly string[] = candidates(author, trusted, asking)
     let missing = options.missing === true
     while (left[0] !== undefined) {
       const turn = urgent ? { peer: left[0], release: () => undefined } : await this.#turns.take(left, signal)
@@ -95,10 +106,13 @@ export class Fetcher {
       try {
         const still = missing || options.whole ? wants : await missingOf(place, wants)
         missing = false
-        if (still.length > 0) await this.#fetchFrom(peer, dataset, place, still, passage, options)
+        if (still.length === 0) return
+        await this.#fetchFrom(peer, dataset, place, still, passage, options)
+        this.#distrust.held(peer)
         return
       } catch (error) {
         signal.throwIfAborted()
+        if (isBad(error)) this.#distrust.rejected(peer)
         // Where there is no room, nobody else's bytes fit either.
         if (!(error instanceof NodeError) || isNoRoom(error)) throw error
         log.debug({ dataset, peer, error: error.message }, 'a member could not give what was asked')
@@ -113,7 +127,7 @@ export class Fetcher {
   async #fetchFrom(
     peer: string,
     dataset: string,
-    repository: PackRepository,
+    repository: PackRepository | NewRepository,
     wants: readonly string[],
     passage: Passage,
     { signal, whole = false }: FetchOptions,
@@ -137,9 +151,26 @@ export class Fetcher {
   }
 }
 
-async function missingOf(repository: PackRepository, wants: readonly string[]): Promise<string[]> {
+async function missingOf(
+  repository: PackRepository | NewRepository,
+  wants: readonly string[],
+): Promise<readonly string[]> {
+  if ('layOut' in repository) return wants
   const here = await Promise.all(wants.map((oid) => repository.isWhole(oid)))
   return wants.filter((_, index) => here[index] === false)
+}
+
+function noneToAsk(connected: readonly string[], dataset: string, wants: readonly string[]): NodeError {
+  const message =
+    connected.length === 0
+      ? 'No member is connected'
+      : 'Those who are connected have sent what does not hold, and are asked again later'
+  return new NodeError('PEER_UNREACHABLE', message, { dataset, wants })
+}
+
+/** What was sent does not hold. */
+function isBad(error: unknown): boolean {
+  return isNodeError(error, 'PACK_REJECTED') || isNodeError(error, 'PATH_UNSAFE')
 }
 
 /** What was sent does not hold, or is not given away: asking again soon would only end the same. */

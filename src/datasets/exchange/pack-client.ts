@@ -11,7 +11,7 @@ import type { Streams } from '../../network/network.ts'
 import { fetchRequest, readAdvertisement, readPack } from '../git/fetch-dialogue.ts'
 import { PackHeader } from '../git/pack-meter.ts'
 import { PacketReader } from '../git/pkt-line.ts'
-import type { PackRepository, Quarantine } from '../git/repository.ts'
+import type { NewRepository, PackRepository, Quarantine } from '../git/repository.ts'
 import { PACE, PacedStream, type PaceLimits } from './pace.ts'
 import { Conversation, chunksOf, dialectSchema, PACK_PROTOCOL, packSchema } from './pack-protocol.ts'
 import { ProgressTeller, type TransferProgress } from './progress.ts'
@@ -22,7 +22,7 @@ const FAREWELL_MS = 5 * SECOND_MS
 export interface FetchRequest {
   readonly dataset: string
   /** Where the objects go. */
-  readonly repository: PackRepository
+  readonly repository: PackRepository | NewRepository
   /** Peer id of the member that is asked. */
   readonly peer: string
   /** Commit ids. */
@@ -56,22 +56,26 @@ export async function fetchCommits(streams: Pick<Streams, 'open'>, request: Fetc
   try {
     const talk = new Conversation(stream)
     // What is needed next is made ready while the other side finds out what it may do for us.
-    const [heard, place, tips] = await allOf([
+    const place = async (target: PackRepository) => {
+      quarantine = await target.quarantine()
+      return quarantine
+    }
+    const isNew = 'layOut' in repository
+    const [heard, prepared, tips] = await allOf([
       talk.say({ dataset, dialects: repository.dialects }).then(() => talk.hear(dialectSchema)),
-      repository.quarantine().then((made) => {
-        quarantine = made
-        return made
-      }),
-      request.haves ?? tipsOf(repository),
+      isNew ? undefined : place(repository),
+      request.haves ?? (isNew ? [] : tipsOf(repository)),
     ])
     const known = tips.slice(0, fetchHavesMax)
     const thin = heard.dialect === 'upload-pack'
     const pack = thin
       ? await askUploadPack(talk, stream, wants, known)
       : await askPack(talk, stream, wants, known)
-    await place.receive(watched(pack, stream, progress), ending, { thin })
+    const bytes = await begun(watched(pack, stream, progress))
+    const target = prepared ?? (await place(isNew ? await repository.layOut() : repository))
+    await target.receive(bytes, ending, { thin })
     void partFrom(stream)
-    await place.admit(wants, ending)
+    await target.admit(wants, ending)
   } catch (error) {
     stream.abort(new Error(messageOf(error)))
     if (deadline.aborted) throw new NodeError('TIMED_OUT', `The fetch from ${peer} took too long`, { peer })
@@ -131,6 +135,18 @@ async function askPack(
   // The other side may have to walk a long history before the first byte.
   await talk.hear(packSchema, { deadlineMs: fetchPreparationMaxMs, wordsMax: fetchAliveWordsMax })
   return chunksOf(talk.rest())
+}
+
+/** The same, once the first of it has come. */
+async function begun(
+  chunks: AsyncGenerator<Uint8Array, void, undefined>,
+): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
+  const first = await chunks.next()
+  return (async function* () {
+    if (first.done === true) return
+    yield first.value
+    yield* chunks
+  })()
 }
 
 /** The pack as it comes; from its first byte on the pace counts, and how far it has come is told. */

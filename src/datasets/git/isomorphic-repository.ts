@@ -50,9 +50,12 @@ import type {
 import { RepositoryGate, RepositoryGates } from './repository-gate.ts'
 import { measureRepository } from './repository-size.ts'
 
+const DIALECTS: readonly Dialect[] = ['pack']
+
 /** Repositories kept by isomorphic-git, for machines without the `git` program. */
 export class IsomorphicBackend implements GitBackend {
   readonly kind = 'isomorphic'
+  readonly dialects = DIALECTS
   readonly #gates = new RepositoryGates()
 
   async open(path: string): Promise<PackRepository> {
@@ -67,7 +70,7 @@ export class IsomorphicBackend implements GitBackend {
 
 export class IsomorphicRepository implements PackRepository {
   readonly path: string
-  readonly dialects: readonly Dialect[] = ['pack']
+  readonly dialects = DIALECTS
   /** Moves of branches read and write, and must not interleave. */
   readonly #moves = new SerialQueue(storeQueueMax)
 

@@ -43,9 +43,12 @@ import type {
 import { RepositoryGate, RepositoryGates } from './repository-gate.ts'
 import { measureRepository } from './repository-size.ts'
 
+const DIALECTS: readonly Dialect[] = ['upload-pack', 'pack']
+
 /** Repositories kept by the `git` program. */
 export class NativeBackend implements GitBackend {
   readonly kind = 'native'
+  readonly dialects = DIALECTS
   readonly #git: GitProgram
   readonly #gates = new RepositoryGates()
 
@@ -65,7 +68,7 @@ export class NativeBackend implements GitBackend {
 
 export class NativeRepository implements PackRepository {
   readonly path: string
-  readonly dialects: readonly Dialect[] = ['upload-pack', 'pack']
+  readonly dialects = DIALECTS
   readonly #git: GitProgram
   readonly #browse: NativeBrowse
   readonly #gate: RepositoryGate

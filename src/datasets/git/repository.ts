@@ -222,6 +222,12 @@ export interface PackRepository extends Repository {
   pushRemote(call: RemoteCall, wishes: readonly PushWish[], signal: AbortSignal): Promise<PushResult>
 }
 
+/** A repository that is laid out with the first bytes that come for it, so that nothing leaves no trace. */
+export interface NewRepository {
+  readonly dialects: PackRepository['dialects']
+  layOut(): Promise<PackRepository>
+}
+
 export interface ReceiveOptions {
   /** The pack may be thin: its deltas may stand on objects that are here already (native only). */
   readonly thin?: boolean
@@ -260,6 +266,8 @@ export interface Quarantine {
 /** One way of keeping git repositories. */
 export interface GitBackend {
   readonly kind: 'native' | 'isomorphic'
+  /** What its repositories speak with other members. */
+  readonly dialects: readonly Dialect[]
   /** Opens the bare repository at `path`, making it when there is none. */
   open(path: string): Promise<PackRepository>
   /** Ends what still runs. */

@@ -85,10 +85,23 @@ test('pauses double up to the longest and stay there', () => {
 
 test('the author is asked first, then the others in turn', () => {
   const connected = ['c', 'a', 'b', 'author']
-  assert.deepEqual(candidates('author', connected, 0, 5), ['author', 'a', 'b', 'c'])
-  assert.deepEqual(candidates('author', connected, 1, 5), ['author', 'b', 'c', 'a'])
-  assert.deepEqual(candidates('away', connected, 0, 2), ['a', 'author'])
-  assert.deepEqual(candidates(undefined, [], 3, 5), [])
+  const ask = { round: 0, countMax: 5, holds: () => true }
+  assert.deepEqual(candidates('author', connected, ask), ['author', 'a', 'b', 'c'])
+  assert.deepEqual(candidates('author', connected, { ...ask, round: 1 }), ['author', 'b', 'c', 'a'])
+  assert.deepEqual(candidates('away', connected, { ...ask, countMax: 2 }), ['a', 'author'])
+  assert.deepEqual(candidates(undefined, [], { ...ask, round: 3 }), [])
+})
+
+test('others are asked at once if they hold something of it, and later in any case', () => {
+  const connected = ['c', 'a', 'b', 'author']
+  const holds = (peer: string) => peer === 'c'
+  const ask = { round: 0, countMax: 5, holds }
+  assert.deepEqual(candidates('author', connected, ask), ['author', 'c'])
+  assert.deepEqual(candidates('author', connected, { ...ask, holds: () => false }), ['author'])
+  assert.deepEqual(candidates('away', ['a', 'b'], ask), ['a', 'b'])
+  assert.deepEqual(candidates('author', connected, { ...ask, urgent: true }), ['author', 'c', 'a', 'b'])
+  assert.deepEqual(candidates('author', connected, { ...ask, round: 1 }), ['author', 'b', 'c', 'a'])
+  assert.deepEqual(candidates('author', connected, { ...ask, round: 2 }), ['author', 'c', 'a', 'b'])
 })
 
 test('the truth begins where the chosen claim began, and only an unchosen beginning is left again', () => {
