@@ -31,7 +31,7 @@ function byBranch<T>(schema: z.ZodType<T>) {
     })
 }
 
-/** `/heads/<dataset>/<peer>`: only that peer may write it. */
+/** `/heads/<dataset>/<peer>`: only that peer may write it (dataset-heads.md H1). */
 export const headSchema = z.object({
   /** Id of the dataset; absent in heads from before there were ids. */
   dataset: datasetIdSchema.optional(),
