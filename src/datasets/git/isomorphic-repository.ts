@@ -266,7 +266,7 @@ export class IsomorphicRepository implements PackRepository {
       bytes += await this.#objects.storedBytes(oid)
       if (bytes > packInMemoryBytesMax) throw tooMuch()
     }
-    // Where there are deltas it takes more than it does on disk; then it is cut when it is too much.
+    // [MUST] Deltas take more here than on the disk; what is too much is then cut (dataset-fetch.md D21).
     let sent = 0
     for await (const part of encodePack(this.#objects, oids)) {
       sent += part.length
