@@ -115,6 +115,7 @@ export class Fetcher {
         if (isBad(error)) this.#distrust.rejected(peer)
         // Where there is no room, nobody else's bytes fit either.
         if (!(error instanceof NodeError) || isNoRoom(error)) throw error
+        // The same is asked of the next one (dataset-fetch.md D24).
         log.debug({ dataset, peer, error: error.message }, 'a member could not give what was asked')
         if (tells(error) >= tells(failure)) failure = error
       } finally {
