@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { certificateSchema, methodSchema } from '../consensus/records.ts'
+import { policySchema } from './dataset-views.ts'
 
 /** What the API says of rounds and truths; the shapes are those of consensus/views.ts. */
 const timeMs = z.int().describe('milliseconds since 1970')
@@ -58,6 +59,9 @@ export const truthSchema = z
   .object({
     dataset: z.string(),
     commit: z.string().nullable(),
+    policy: policySchema.describe(
+      "unless it is shared, nobody votes: the truth is its owner's newest commit",
+    ),
     height: z.int().describe('certificates so far'),
     adopted: z.boolean().describe("whether this node's branch ground-truth is there"),
     round: z.string().optional(),

@@ -31,7 +31,11 @@ export function truthCommand(dataset: Command, act: Act): void {
     )
 }
 
-function withoutCertificate({ dataset, commit }: TruthView): string {
+function withoutCertificate({ dataset, commit, policy }: TruthView): string {
+  if (policy !== 'shared') {
+    const newest = commit === null ? '' : ': this is the newest commit of whoever owns it'
+    return `none: nobody votes on a ${policy} dataset${newest}`
+  }
   if (commit !== null) return 'none: this is what the dataset was founded with'
   return `none: a round decides, "maoctl round open ${dataset} --step STEP" asks for one`
 }

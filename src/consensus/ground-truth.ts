@@ -133,10 +133,11 @@ export class GroundTruth {
   /** Who agreed on the present truth and who differed where. @throws NodeError DATASET_NOT_FOUND */
   async view(dataset: string, signal: AbortSignal): Promise<TruthView> {
     const held = await this.#parts.datasets.truth(dataset)
+    const policy = this.#parts.datasets.find(dataset)?.policy ?? 'shared'
     const read = this.certified(dataset)
     if (read === undefined) {
       const nobody = { signers: [], agreement: [], contested: [] }
-      return { dataset, commit: held ?? null, height: 0, adopted: held !== undefined, ...nobody }
+      return { dataset, commit: held ?? null, policy, height: 0, adopted: held !== undefined, ...nobody }
     }
     const { certificate } = read
     const { datasets } = this.#parts
@@ -146,6 +147,7 @@ export class GroundTruth {
     return {
       dataset,
       commit: certificate.commit,
+      policy,
       height: certificate.height,
       adopted: (await datasets.truthHere(dataset)) === certificate.commit,
       round: certificate.round,

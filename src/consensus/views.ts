@@ -1,5 +1,6 @@
 /** What people and programs are shown of rounds and truths; plain JSON throughout. */
 
+import type { Policy } from '../datasets/policies.ts'
 import { quorumOf } from './quorum.ts'
 import type { Certificate, Method, Opening } from './records.ts'
 import {
@@ -76,7 +77,9 @@ export interface TruthView {
   readonly dataset: string
   /** Null while the dataset has no content that all agreed on or started from. */
   readonly commit: string | null
-  /** Certificates so far; 0 while the truth is what the dataset was founded with. */
+  /** Nobody votes on a dataset that is not shared: its truth is its owner's newest commit. */
+  readonly policy: Policy
+  /** Certificates so far; 0 while the truth is what the dataset was founded with, and where nobody votes. */
   readonly height: number
   /** This node's branch `ground-truth` is there. */
   readonly adopted: boolean
