@@ -1,6 +1,9 @@
 import { NodeError } from './errors.ts'
 
-/** Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. Does not keep the process alive. */
+/**
+ * Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. It keeps the process alive meanwhile: a
+ * command that asks again and again has nothing else that does. Whoever has to end sooner aborts it.
+ */
 export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
