@@ -43,7 +43,7 @@ function verificationText(out: Output, { dataset, objects, sound, problems }: Da
   const damages = problems.filter(({ code }) => code !== 'BEHIND')
   const verdict = sound
     ? `${dataset} is sound (${read})${behind.length === 0 ? ', and all that was announced is here' : ''}.`
-    : `${dataset} is damaged: ${countText(damages.length, 'problem')} (${read}). "maoctl dataset remove-local ${dataset}" and "maoctl dataset fetch ${dataset}" bring a whole copy, as long as a member has one.`
+    : `${dataset} is damaged: ${countText(damages.length, 'problem')} (${read}). "maoctl dataset remove-local ${dataset}", then "maoctl dataset follow ${dataset}" and "maoctl dataset fetch ${dataset}" bring a whole copy, as long as a member has one.`
   const rows = problems.map(({ code, oid, message }) => [code, shortId(oid), message])
   return rows.length === 0 ? verdict : `${verdict}\n\n${out.table(['problem', 'object', 'what it is'], rows)}`
 }

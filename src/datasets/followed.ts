@@ -107,11 +107,22 @@ export class Followed implements Startable {
     return decideFollow({ policy, isOwner, rule, choice, wanted, copies, isBeyond })
   }
 
-  /** Remembers what somebody wants of this node, and begins or ends to copy. */
-  async choose(name: string, choice: Choice): Promise<void> {
+  /** What somebody wants of this node, if anybody has said so. */
+  choiceOf(name: string): Choice | undefined {
+    const known = this.#parts.known.get(name)
+    return known === undefined ? undefined : this.#choices.get(known.id)
+  }
+
+  /** Remembers what somebody wants of this node, and begins or ends to copy; undefined leaves it to the rule again. */
+  async choose(name: string, choice: Choice | undefined): Promise<void> {
     const { id } = this.#parts.known.need(name)
-    this.#choices.set(id, choice)
-    await this.#table.put(id, choice, DURABLE)
+    if (choice === undefined) {
+      this.#choices.delete(id)
+      await this.#table.del(id, DURABLE)
+    } else {
+      this.#choices.set(id, choice)
+      await this.#table.put(id, choice, DURABLE)
+    }
     this.lookAt(name)
   }
 

@@ -90,11 +90,19 @@ export class Removals {
       )
     }
     if (!force) await this.#checkOthersHold(name, hasCurrent ? now : undefined)
-    // First what would fetch it again.
-    if (now?.policy === 'shared') await followed.choose(name, 'unfollow')
-    for (const { place } of places) {
-      await shelf.remove(place)
-      if (place !== current) await known.forgetCopy(place)
+    const before = followed.choiceOf(name)
+    try {
+      // First what would fetch it again.
+      if (now?.policy === 'shared') await followed.choose(name, 'unfollow')
+      for (const { place } of places) {
+        await shelf.remove(place)
+        if (place !== current) await known.forgetCopy(place)
+      }
+    } catch (error) {
+      // What stays is copied as before, unless somebody has said otherwise meanwhile.
+      const isStill = followed.choiceOf(name) === 'unfollow' && (await shelf.openIfHere(name)) !== undefined
+      if (now?.policy === 'shared' && isStill) await followed.choose(name, before)
+      throw error
     }
     await reports.retract(name)
   }

@@ -36,7 +36,10 @@ test('a copy is checked and packed, and damage is told with exit code 9', async 
   await writeFile(join(packs, pack), 'no pack')
   const damaged = await alice.type('dataset', 'verify', 'data')
   assert.equal(damaged.exit, 9, damaged.stderr)
-  assert.match(damaged.stdout, /^data is damaged: \d+ problems? .*remove-local data/m)
+  assert.match(
+    damaged.stdout,
+    /^data is damaged: \d+ problems? .*remove-local data", then "maoctl dataset follow data/m,
+  )
   assert.match(damaged.stdout, /^(CORRUPT|MISSING) /m)
   assert.equal((await alice.type('dataset', 'verify', 'absent')).exit, 3)
 })

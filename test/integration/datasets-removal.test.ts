@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openDatabase, table } from '../../src/base/database.ts'
@@ -79,6 +79,37 @@ test('a copy is not removed while a transfer is at work with it, and goes after 
   await quarantine.discard()
   await removal
   assert.equal(at(alice, 'data.git'), false)
+})
+
+test('a removal that is refused leaves what was chosen as it was', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob')
+  await alice.datasets.importDirectory('data', await directoryOf(t, { a: '0' }))
+  await eventually(() => viewAt(bob)?.replicated === true, 'bob never copied it')
+  // What lies where deleted copies go keeps this one from going there.
+  await writeFile(join(bob.directory, 'datasets', '.removed'), '')
+  await assert.rejects(bob.datasets.removeLocal('data', { force: true }))
+  assert.deepEqual([viewAt(bob)?.followed, viewAt(bob)?.why], [true, 'follows all'])
+})
+
+test('a copy that is opened again while the one before is still being deleted has an account', async (t) => {
+  const alice = await startDatasetNode(t)
+  await alice.datasets.importDirectory('data', await directoryOf(t, { a: '0' }))
+  const { upkeep } = alice.datasets
+  const forget = upkeep.forget.bind(upkeep)
+  const again = async (dataset: string) => {
+    await forget(dataset)
+    // Somebody looks into the dataset at the first moment at which that is possible.
+    await alice.datasets.repository(dataset)
+  }
+  Object.assign(upkeep, { forget: again })
+  await alice.datasets.removeLocal('data', { force: true })
+  Object.assign(upkeep, { forget })
+  await upkeep.usage('data')
+  assert.deepEqual(
+    upkeep.measured().map(({ dataset }) => dataset),
+    ['data'],
+  )
 })
 
 test('a copy that a run uses is not removed', async (t) => {
