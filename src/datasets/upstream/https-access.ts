@@ -32,6 +32,7 @@ interface Credentials {
 /** @throws NodeError INVALID_CONFIG when a file cannot be used, FORBIDDEN when others can read the credentials. */
 export async function httpsAccess(address: UpstreamAddress, files: HttpsSettings): Promise<HttpsAccess> {
   const settings = [
+    // [MUST] Certificates are checked (upstreams.md X16).
     'http.sslVerify=true',
     // Credentials stay where they belong (upstreams.md X18).
     'http.followRedirects=false',

@@ -143,7 +143,7 @@ function parseHost(bracketed: string | undefined, name: string | undefined): str
   return name.toLowerCase().replace(/\.$/, '')
 }
 
-/** git takes `%` apart before it hands the path on, so what comes out is looked at as well. */
+/** git takes `%` apart before it hands the path on, so what comes out is looked at as well (upstreams.md X1). */
 function checkedPath(path: string): string {
   if (/[?#]/.test(path)) throw refused('has a query or a fragment; a secret does not belong there either')
   if (!/^[\x21-\x7e]+$/.test(path)) throw refused('has a path beyond ASCII; write it percent-encoded')
