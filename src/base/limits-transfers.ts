@@ -32,6 +32,12 @@ export const fetchLongestPauseMs = 360 * MINUTE_MS
 export const fetchesPerAuthorMax = 4
 /** Heads of one author that may fail before each of them is tried less often, so that all together are not. */
 export const failingHeadsMin = 8
+/**
+ * Where somebody waits: how long a member that was asked may send nothing of its pack before the next is asked beside it,
+ * and before one of two makes room for a third.
+ */
+export const askBesideAfterMs = 3 * SECOND_MS
+export const askSilentMaxMs = 15 * SECOND_MS
 /** Fetches of this node's own from one member at once: one that brings much and one that brings little. */
 export const fetchesPerMemberMax = 2
 /** Between two words about the progress of one transfer. */

@@ -59,6 +59,8 @@ export class Replicator implements Startable {
   readonly #refused = new Map<string, Refusal>()
   /** Heads whose commits are fetched whole, whatever is here. */
   readonly #holed = new Set<string>()
+  /** Fetches that nobody counts: each begins with another member, so that no slow one is always the first. */
+  #rounds = 0
   readonly #unwatch: (() => void)[] = []
   #stopping = new AbortController()
 
@@ -108,7 +110,7 @@ export class Replicator implements Startable {
   async fetch(dataset: string, wants: readonly string[], options: Partial<FetchOptions> = {}): Promise<void> {
     const stopping = this.#stopping.signal
     const signal = options.signal === undefined ? stopping : AbortSignal.any([options.signal, stopping])
-    await this.#fetcher.fetch(dataset, wants, { ...options, signal })
+    await this.#fetcher.fetch(dataset, wants, { round: this.#rounds++, ...options, signal })
   }
 
   /** Why what these heads of a dataset announce is not here. */

@@ -1,10 +1,11 @@
 import { type ErrorCode, isNodeError, NodeError } from '../../base/errors.ts'
-import { fetchAttemptsMax } from '../../base/limits.ts'
+import { askBesideAfterMs, askSilentMaxMs, fetchAttemptsMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Streams } from '../../network/network.ts'
 import type { NewRepository, PackRepository } from '../git/repository.ts'
 import { candidates } from '../heads.ts'
 import { isNoRoom } from '../upkeep/room-left.ts'
+import { type Asked, askBeside, type BesideLimits } from './beside.ts'
 import { Distrust } from './distrust.ts'
 import { FetchTurns } from './fetch-turns.ts'
 import { fetchCommits } from './pack-client.ts'
@@ -20,6 +21,8 @@ const OF_ONE_COMMIT: readonly ErrorCode[] = [
   'TOO_LARGE',
   'GIT_FAILED',
 ]
+
+const BESIDE: BesideLimits = { afterMs: askBesideAfterMs, silentMaxMs: askSilentMaxMs }
 
 export interface FetcherParts {
   readonly self: string
@@ -99,8 +102,27 @@ export class Fetcher {
     const asking = { round, countMax: fetchAttemptsMax, holds, urgent }
     let left: readonly string[] = candidates(author, trusted, asking)
     let missing = options.missing === true
+    if (urgent) {
+      const ask = async (peer: string, asked: Asked) => {
+        const still = options.whole ? wants : await missingOf(place, wants)
+        if (still.length === 0) return
+        try {
+          await this.#fetchFrom(peer, dataset, place, still, passage, { ...options, ...asked })
+          this.#distrust.held(peer)
+        } catch (error) {
+          if (isBad(error)) this.#distrust.rejected(peer)
+          throw error
+        }
+      }
+      const onFailure = (error: unknown) => {
+        if (!(error instanceof NodeError) || isNoRoom(error)) throw error
+        if (tells(error) >= tells(failure)) failure = error
+      }
+      if (await askBeside(left, ask, { signal, limits: BESIDE, onFailure })) return
+      throw failure
+    }
     while (left[0] !== undefined) {
-      const turn = urgent ? { peer: left[0], release: () => undefined } : await this.#turns.take(left, signal)
+      const turn = await this.#turns.take(left, signal)
       const { peer } = turn
       left = left.filter((other) => other !== peer)
       try {
@@ -131,12 +153,13 @@ export class Fetcher {
     repository: PackRepository | NewRepository,
     wants: readonly string[],
     passage: Passage,
-    { signal, whole = false }: FetchOptions,
+    { signal, whole = false, begun }: FetchOptions & Partial<Asked>,
   ): Promise<void> {
     const haves = whole ? [] : [...new Set(this.#parts.tips(dataset))]
     const request = {
       ...{ dataset, repository, peer, signal, wants: [...new Set(wants)] },
       onProgress: (progress: TransferProgress) => {
+        begun?.()
         passage.moved(progress)
         this.#parts.onProgress(dataset, peer, progress)
       },
