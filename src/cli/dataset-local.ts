@@ -54,7 +54,8 @@ async function remove(session: Session, name: string, { force }: { force?: boole
   const { current: others, late } = await othersThatHold(client, name)
   const where =
     others.length === 0 ? 'No other member is known to hold all of it.' : `${namesText(others)} all of it.`
-  if (others.length === 0 && force !== true) {
+  // Of what is left over of a dataset that was removed, the node tells by whom.
+  if (others.length === 0 && force !== true && current.length > 0) {
     const soon =
       late.length === 0
         ? ''

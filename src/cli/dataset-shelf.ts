@@ -182,7 +182,7 @@ async function remove(session: Session, name: string): Promise<void> {
     const rest =
       removed.copies.length === 0
         ? ''
-        : ` Copies are still at ${removed.copies.join(', ')}; each deletes its own with "maoctl dataset remove-local ${name}".`
+        : ` Copies are still at ${removed.copies.join(', ')}; each deletes its own with "maoctl dataset remove-local ${name} --force".`
     return `The dataset ${name} is no more.${rest}`
   })
 }

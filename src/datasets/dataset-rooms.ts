@@ -12,6 +12,7 @@ import type { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Copies } from './copies.ts'
 import type { DatasetEvent } from './dataset-events.ts'
+import { DATASET_PREFIX } from './dataset-record.ts'
 import type { DatasetView } from './dataset-view.ts'
 import { Equivocations } from './equivocations.ts'
 import { PackServer } from './exchange/pack-server.ts'
@@ -202,6 +203,7 @@ export async function startRooms(
   const removals = new Removals({
     ...{ known, copies, shelf, followed, reports, selfName: () => members.self().name },
     nameOf: (peer) => members.get(peer)?.name,
+    sealed: (name) => registry.envelope(DATASET_PREFIX + name),
     viewOf: (now) => showing.view(now),
     usedBy: parts.usedBy ?? (() => undefined),
   })

@@ -1,4 +1,6 @@
 import { isNodeError, NodeError } from '../base/errors.ts'
+import { reopen } from '../identity/envelope.ts'
+import { decodeRecord } from '../registry/record.ts'
 import type { Copies } from './copies.ts'
 import type { DatasetView } from './dataset-view.ts'
 import type { Followed } from './followed.ts'
@@ -14,6 +16,8 @@ export interface RemovalsParts {
   readonly selfName: () => string
   /** Name of a member, by its peer id. */
   readonly nameOf: (peer: string) => string | undefined
+  /** What the registry shows of the record of a dataset, sealed; a tombstone included. */
+  readonly sealed: (name: string) => Uint8Array | undefined
   readonly known: KnownDatasets
   readonly copies: Copies
   readonly shelf: Shelf
@@ -159,8 +163,22 @@ export class Removals {
         throw new NodeError('CONFLICT', message, { name, holder: alone.member })
       }
     }
+    const ended = now === undefined ? this.#endOf(name) : undefined
+    if (ended !== undefined) {
+      const message = `The dataset ${name} ${ended}, so that nobody tells any more who holds it, and this copy may be the last. "maoctl dataset remove-local ${name} --force" deletes it`
+      throw new NodeError('CONFLICT', message, { name })
+    }
     const message = `No other member is known to hold all of ${name}; what is only here would be lost. Remove it with --force if that is meant`
     throw new NodeError('CONFLICT', message, { name })
+  }
+
+  /** How a dataset came to its end; undefined when nothing is known of an end. */
+  #endOf(name: string): string | undefined {
+    const { known, sealed, nameOf: nameOfPeer } = this.#parts
+    const envelope = sealed(name)
+    const { author, value } = envelope === undefined ? {} : decodeRecord(reopen(envelope))
+    if (author !== undefined && value === null) return `was removed by ${nameOfPeer(author) ?? author}`
+    return [name, `local/${name}`].some((place) => known.copy(place)?.removed) ? 'was removed' : undefined
   }
 }
 

@@ -96,8 +96,11 @@ test('a member chooses what to copy, fetches it, and gives it up again', async (
   assert.equal(removed.exit, 0, removed.stderr)
   assert.match(
     removed.stdout,
-    /^The dataset data is no more\. Copies are still at alice; each deletes its own with/m,
+    /^The dataset data is no more\. Copies are still at alice; each deletes its own with "maoctl dataset remove-local data --force"\.$/m,
   )
+  const kept = await alice.type('--yes', 'dataset', 'remove-local', 'data')
+  assert.equal(kept.exit, 4)
+  assert.match(kept.stderr, /The dataset data was removed by alice, .*remove-local data --force/)
   const left = await alice.type('dataset', 'list-local')
   assert.match(left.stdout, /data \([0-9a-f]+\) .*left over: its dataset is no more/)
   assert.equal((await alice.type('--yes', 'dataset', 'remove-local', 'data', '--force')).exit, 0)
