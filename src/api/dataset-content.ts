@@ -131,7 +131,7 @@ async function* whileRead(
 
 function isDirectory({ name, at }: Place, path: string): NodeError {
   const shown = JSON.stringify(path)
-  const message = `${shown} of ${name} is a directory: "tree" lists it, "archive" gives all of it`
+  const message = `${shown} of ${name} is a directory; "maoctl dataset ls ${name} PATH" lists it`
   return new NodeError('INVALID_INPUT', message, { path, commit: at.commit, type: 'directory' })
 }
 

@@ -2,14 +2,14 @@ import { rm } from 'node:fs/promises'
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
-import { archiveBytesMax, packBytesMax, replicasWantedMax } from '../base/limits.ts'
+import { archiveBytesMax, packBytesMax } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import { branchOf } from '../datasets/branches.ts'
 import { receiveBundle } from '../datasets/founding/bundle.ts'
 import { decompressed } from '../datasets/founding/decompress.ts'
 import { unpack } from '../datasets/founding/unpack.ts'
 import type { ApiNode } from './api-node.ts'
-import { checkReplicas, descriptionSchema } from './dataset-routes.ts'
+import { checkReplicas, descriptionSchema, replicasQuerySchema } from './dataset-routes.ts'
 import { committedSchema, importedSchema, policySchema } from './dataset-views.ts'
 import { makes, namedParam, newRoutes, withoutUndefined } from './routing.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
@@ -34,7 +34,7 @@ const importArchive = createRoute({
       name: nameSchema,
       description: descriptionSchema.default(''),
       policy: policySchema.optional(),
-      replicas: z.coerce.number().int().min(1).max(replicasWantedMax).optional(),
+      replicas: replicasQuerySchema.optional(),
     }),
     body: archiveBody,
   },
@@ -153,7 +153,8 @@ async function fromArchive<T>(
     const archive = compression === undefined ? stream : decompressed(stream, compression, archiveBytesMax)
     const { freeBytesMin } = node.federation.datasets.upkeep
     const { files } = await unpack(archive, directory, { freeBytesMin })
-    if (files === 0) throw new NodeError('INVALID_INPUT', 'The archive holds no file to import')
+    if (files === 0)
+      throw new NodeError('INVALID_INPUT', 'There is no file in it to import; directories alone are not kept')
     return await take(directory, files)
   } finally {
     await rm(directory, { recursive: true, force: true })

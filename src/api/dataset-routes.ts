@@ -9,7 +9,10 @@ import { body, makes, namedParam, newRoutes, tells, withoutUndefined } from './r
 
 export const descriptionSchema = z.string().max(descriptionCharactersMax)
 
-const replicasSchema = z.int().min(1).max(replicasWantedMax)
+const TOO_MANY_REPLICAS = `at most ${replicasWantedMax} copies can be asked for; without a number every member keeps one`
+const replicasSchema = z.int().min(1).max(replicasWantedMax, TOO_MANY_REPLICAS)
+/** The same as a word of a query. */
+export const replicasQuerySchema = z.coerce.number().int().min(1).max(replicasWantedMax, TOO_MANY_REPLICAS)
 
 const add = createRoute({
   method: 'post',

@@ -64,7 +64,13 @@ export const upstreamPushSchema = z.strictObject({
 })
 export const upstreamFollowSchema = z.strictObject({
   ...agreeing,
-  everyMs: z.int().min(upstreamIntervalMinMs).max(upstreamIntervalMaxMs),
+  everyMs: z
+    .int()
+    .min(upstreamIntervalMinMs, `at least ${upstreamIntervalMinMs / 1_000} s have to lie between two pulls`)
+    .max(
+      upstreamIntervalMaxMs,
+      `at most ${upstreamIntervalMaxMs / 86_400_000} days may lie between two pulls`,
+    ),
   push: z.boolean().default(false).describe('push after each pull'),
 })
 export const upstreamTrustSchema = z.strictObject({

@@ -8,8 +8,8 @@ import { reasonOf } from './files.ts'
 
 export interface Archive {
   bytes: ReadableStream<Uint8Array>
-  /** How many files went in so far, and what was left out. */
-  readonly told: { files: number; leftOut: string[] }
+  /** How many files went in so far, links among them, what was left out, and the directories that hold nothing. */
+  readonly told: { files: number; leftOut: string[]; empty: string[] }
 }
 
 /**
@@ -21,7 +21,7 @@ export interface Archive {
 export async function archiveOf(directory: string): Promise<Archive> {
   const entry = await statOf(directory)
   if (!entry.isDirectory()) throw new NodeError('INVALID_INPUT', `${directory} is not a directory`)
-  const told = { files: 0, leftOut: [] as string[] }
+  const told = { files: 0, leftOut: [] as string[], empty: [] as string[] }
   const archive = pack()
   const filling = fill(directory).then(
     () => archive.finalize(),
@@ -30,15 +30,17 @@ export async function archiveOf(directory: string): Promise<Archive> {
 
   async function fill(root: string, below = ''): Promise<void> {
     const names = (await namesIn(join(root, below))).sort()
+    if (names.length === 0 && below !== '') told.empty.push(below)
     for (const name of names) {
       const path = below === '' ? name : `${below}/${name}`
       const at = join(root, path)
       const found = await statOf(at)
       if (name === '.git') told.leftOut.push(path)
       else if (found.isDirectory()) await fill(root, path)
-      else if (found.isSymbolicLink())
+      else if (found.isSymbolicLink()) {
         await write({ name: path, type: 'symlink', linkname: await readlink(at) })
-      else if (found.isFile()) {
+        told.files += 1
+      } else if (found.isFile()) {
         const sink = archive.entry({
           name: path,
           size: found.size,

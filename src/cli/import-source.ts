@@ -15,6 +15,8 @@ import type { Session } from './session.ts'
 import { type Packed, packedAs, sourceKind } from './source-kind.ts'
 import { hasUncommitted, standInFor } from './stand-in.ts'
 
+const PATHS_TOLD_MAX = 10
+
 /** Something to import, on its way to the node. */
 export interface ImportSource {
   readonly packed: Packed
@@ -132,10 +134,17 @@ async function fromDirectory(session: Session, path: string): Promise<ImportSour
     packed: 'tar',
     bytes,
     told: () => {
-      if (told.leftOut.length > 0) session.out.note(`Left out: ${told.leftOut.join(', ')}`)
+      if (told.leftOut.length > 0) session.out.note(`Left out: ${listText(told.leftOut)}`)
+      if (told.empty.length > 0)
+        session.out.note(`Left out, since git keeps no empty directory: ${listText(told.empty)}`)
       return countText(told.files, 'file')
     },
   }
+}
+
+function listText(paths: readonly string[]): string {
+  const rest = paths.length - PATHS_TOLD_MAX
+  return `${paths.slice(0, PATHS_TOLD_MAX).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
 }
 
 async function fromUrl(source: string, { sha256 }: SourceOptions, temporary: string): Promise<ImportSource> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { directoryOf } from '../support/dataset-node.ts'
@@ -64,4 +64,27 @@ test('a dataset whose upstream cannot be is not made', async (t) => {
     [['add', 'data', '--upstream', 'a@b:c', '--upstream-branch', '-x'], 2, /"-x" cannot name a branch/],
   ])
   assert.deepEqual(await alice.told('dataset', 'list'), [])
+})
+
+test('what is left out is said, and what is counted is what a list counts', async (t) => {
+  const alice = await founder(t)
+  const directory = await directoryOf(t, { 'a.csv': 'id\n1\n', 'b/c.txt': 'c\n' })
+  await symlink('a.csv', join(directory, 'link'))
+  await mkdir(join(directory, 'deep/empty'), { recursive: true })
+  const imported = await alice.type('dataset', 'import', directory, '--name', 'data')
+  assert.match(imported.stdout, /holds 3 files, at commit/)
+  assert.match(imported.stderr, /^Left out, since git keeps no empty directory: deep\/empty$/m)
+  const { total } = await alice.told<{ total: number }>('dataset', 'ls', 'data', '--recursive')
+  assert.equal(total, 3)
+  const hollow = await directoryOf(t, {})
+  await check(alice, [
+    [['import', hollow, '--name', 'x'], 2, /There is no file in it to import/],
+    [['cat', 'data', 'b'], 2, /"b" of data is a directory; "maoctl dataset ls data PATH" lists it/],
+    [['add', 'x', '--replicas', '99'], 2, /at most 64 copies can be asked for/],
+    [['import', directory, '--name', 'x', '--replicas', '99'], 2, /at most 64 copies can be asked for/],
+  ])
+  assert.equal((await alice.type('dataset', 'upstream', 'set', 'data', 'a@127.0.0.1:b')).exit, 0)
+  await check(alice, [
+    [['upstream', 'follow', 'data', '--every', '1s'], 2, /at least 10 s have to lie between two pulls/],
+  ])
 })

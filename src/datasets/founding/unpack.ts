@@ -66,8 +66,11 @@ export async function unpack(
       }
       const path = safePath(header)
       if (path !== '') {
-        if (header.type === 'symlink') links.push({ path, target: header.linkname })
-        else if (header.type === 'directory') await mkdir(join(directory, path), { recursive: true })
+        if (header.type === 'symlink') {
+          // A link is a file of its dataset, as git and lists of it count.
+          files += 1
+          links.push({ path, target: header.linkname })
+        } else if (header.type === 'directory') await mkdir(join(directory, path), { recursive: true })
         else {
           files += 1
           await writeFileAnew(entry, join(directory, path), header, broken.signal)
