@@ -99,10 +99,15 @@ function packedText(usage: DatasetDetail['usage']): string {
     : `${timeText(usage.collected.lastMs)}, into ${countText(usage.collected.packs, 'pack')}`
 }
 
-function branchTable(out: Output, { branches }: DatasetDetail): string {
+function branchTable(out: Output, { branches, policy }: DatasetDetail): string {
   if (branches.length === 0) return ''
   const rows = branches.map(({ branch, commit, member, announced, present, held }) => {
-    const missing = held === undefined ? 'not yet' : `not yet; at ${shortId(held)}`
+    const missing =
+      policy === 'compute-only'
+        ? 'stays there'
+        : held === undefined
+          ? 'not yet'
+          : `not yet; at ${shortId(held)}`
     return [branch, shortId(commit), member, present ? (announced ? 'yes' : 'only here') : missing]
   })
   return out.table(['branch', 'commit', 'member', 'here'], rows)

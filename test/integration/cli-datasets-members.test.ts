@@ -121,7 +121,11 @@ test('what must not leave is told apart, and the others learn why they get nothi
   const withheld = await bob.type('dataset', 'fetch', 'secret')
   assert.equal(withheld.exit, 5)
   assert.match(withheld.stderr, /compute-only: its objects stay with alice/)
-  assert.match((await bob.type('dataset', 'show', 'secret')).stdout, /^lives at: +alice$/m)
+  const unheld = await bob.type('dataset', 'verify', 'secret')
+  assert.match(unheld.stderr, /no copy of secret; it is compute-only, and its objects stay at alice/)
+  const shown = (await bob.type('dataset', 'show', 'secret')).stdout
+  assert.match(shown, /^lives at: +alice$/m)
+  assert.match(shown, /^import-alice .* alice +stays there$/m)
   assert.equal((await bob.type('dataset', 'show', 'mine')).exit, 3)
   const near = await bob.type('dataset', 'show', 'secrte')
   assert.match(near.stderr, /No dataset is named secrte \(did you mean secret\?\)/)

@@ -185,7 +185,12 @@ export class Upkeep implements Startable {
   async #held(dataset: string): Promise<Repository> {
     const repository = await this.#parts.copy(dataset)
     if (repository !== undefined) return repository
-    const message = `This node has no copy of ${dataset}; "maoctl dataset fetch ${dataset}" brings one`
+    const { policy, livesAt } = await this.#parts.show(dataset)
+    const wayOut =
+      policy === 'shared'
+        ? `"maoctl dataset fetch ${dataset}" brings one`
+        : `it is ${policy}, and its objects stay at ${livesAt ?? 'the node that founded it'}`
+    const message = `This node has no copy of ${dataset}; ${wayOut}`
     throw new NodeError('NOT_FOUND', message, { dataset })
   }
 
