@@ -114,7 +114,13 @@ async function addTo(
 ) {
   const { step, message } = options
   const path = `/datasets/${encodeURIComponent(into)}/commits`
-  const added = await client.send(path, committedSchema, { ...sent, query: { step, message } })
+  const added = await client
+    .send(path, committedSchema, { ...sent, query: { step, message } })
+    .catch((error: unknown) => {
+      if (sent.type !== MEDIA_TYPE.bundle || !isNodeError(error, 'NOT_FAST_FORWARD')) throw error
+      const wayOut = `--files-only adds the files alone as a new snapshot, another --step begins a branch of its own, --name a dataset`
+      throw new NodeError('NOT_FAST_FORWARD', `${error.message}; ${wayOut}`, error.data, { cause: error })
+    })
   const what = told()
   session.out.result({ dataset: into, ...added }, () => {
     if (!added.changed) return `Nothing is new: ${added.branch} of ${into} holds the same already.`
