@@ -22,6 +22,7 @@ import {
   contestedClaims,
   type Decision,
   decideClaim,
+  isShutOut,
   type Proof,
   proofOf,
 } from './name-claims.ts'
@@ -121,7 +122,7 @@ export class KnownDatasets {
     const founder = founding.founder ?? founding.author
     const row = this.#copies.get(name)
     const { policy, owner: promisedBy } = commitmentOf({
-      kept: row && belongs(row, decision) ? row : undefined,
+      kept: row && belongs(row, decision) && !isShutOut(row, decision, self) ? row : undefined,
       founder: { policy: founding.policy, author: founder },
       ...{ shown, claims: counting, self },
       own: counting.find((claim) => claim.isFounder && claim.author === self),
@@ -177,7 +178,11 @@ export class KnownDatasets {
     const local = this.#local.get(name)
     if (local !== undefined) return kept.id === idOf(name, local)
     const decision = this.#decide(name)
-    return decision !== undefined && belongs(kept, decision)
+    if (decision === undefined || !belongs(kept, decision)) return false
+    const { self } = this.#parts
+    const row = this.#copies.get(name)
+    // What this node founded itself is not lost to it because another claimed its name for a while.
+    return row === undefined || decision.shown.founder === self || !isShutOut(row, decision, self)
   }
 
   #decide(name: string): Decision | undefined {

@@ -5,7 +5,7 @@
 import { versionCountedMax } from '../base/limits.ts'
 import type { Entry } from '../registry/watchers.ts'
 import { datasetId, isLegacyName, type SharedRecord } from './dataset-record.ts'
-import type { Policy } from './policies.ts'
+import type { Commitment, Policy } from './policies.ts'
 
 /** Why a claim does not say what a dataset is. */
 export type Objection =
@@ -156,4 +156,16 @@ export function belongs(
 ): boolean {
   if (kept.id === shown.id) return true
   return kept.removed !== true && !former.includes(kept.id) && counting.some(({ id }) => id === kept.id)
+}
+
+/**
+ * [MUST] What another member does not share goes nowhere else because an operator says that the name is another
+ * dataset's: it is set aside, and its promise with it (dataset-heads.md H17). Pure.
+ */
+export function isShutOut(
+  kept: Commitment & { readonly id: string },
+  { shown }: { readonly shown: Pick<Claimed, 'id' | 'isOperators'> },
+  self: string,
+): boolean {
+  return shown.isOperators && kept.id !== shown.id && kept.policy !== 'shared' && kept.owner !== self
 }

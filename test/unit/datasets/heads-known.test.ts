@@ -133,6 +133,20 @@ test('once a dataset is settled, no earlier claim of another member takes its na
   }
 })
 
+test('what a member shut by taking the name early is open again once an operator says whose it is', async (t) => {
+  const { known, claim, hear, keep } = await knowing(t)
+  const [bob, eve] = [claim('bob', 'shared', 20), claim('eve', 'compute-only', 1)]
+  hear(bob)
+  await keep()
+  hear(eve, bob)
+  await keep()
+  assert.deepEqual([known.need('data').id, known.need('data').policy], [idOfEve, 'compute-only'])
+  hear(claim('op', 'shared', 30, {}, 'bob'), eve, bob)
+  assert.deepEqual([known.need('data').id, known.need('data').policy], [idOfBob, 'shared'])
+  // What was made here meanwhile of what eve did not share is not part of it.
+  assert.equal(known.belongs('data', { id: idOfEve }), false)
+})
+
 test('what a node founded as compute-only stays its own from the first moment on', async (t) => {
   const { known, claim, hear, keep } = await knowing(t)
   const mine = claim('me', 'compute-only', 20)
