@@ -10,6 +10,14 @@ test('a member that only says that it is at work keeps nobody from what another 
   const two = [await joinDatasetNode(t, alice, 'x1'), await joinDatasetNode(t, alice, 'x2')]
   const [mallory, carol] = two.sort((a, b) => (a.identity.peerId < b.identity.peerId ? -1 : 1))
   assert.ok(mallory !== undefined && carol !== undefined)
+  const bob = await joinDatasetNode(t, alice, 'bob', { settings: { follow: 'none' } })
+  await alice.datasets.importDirectory('data', await directoryOf(t, { a: '0' }))
+  const commit = (await alice.datasets.truth('data')) as string
+  // Both say that they hold it, so that either may be asked first.
+  for (const { identity } of two) {
+    const key = `/replicas/data/${identity.peerId}`
+    await eventually(() => bob.registry.get(key) !== undefined, 'a copy was not told of')
+  }
   await mallory.datasets.stop()
   let asked = 0
   await mallory.network.handle(PACK_PROTOCOL, async (stream) => {
@@ -22,13 +30,6 @@ test('a member that only says that it is at work keeps nobody from what another 
       })
     }
   })
-  const bob = await joinDatasetNode(t, alice, 'bob', { settings: { follow: 'none' } })
-  await alice.datasets.importDirectory('data', await directoryOf(t, { a: '0' }))
-  const commit = (await alice.datasets.truth('data')) as string
-  const carolHolds = async () =>
-    carol.datasets.find('data') !== undefined && carol.datasets.holds('data', commit)
-  await eventually(carolHolds, 'carol does not hold it')
-  await eventually(() => bob.datasets.find('data') !== undefined, 'the dataset was never heard of')
   await bob.network.dial(mallory.network.addresses())
   await bob.network.dial(carol.network.addresses())
   await alice.stop()
