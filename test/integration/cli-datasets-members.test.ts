@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { LocalCopyView } from '../../src/api/dataset-views.ts'
+import { encodeJson } from '../../src/registry/collection.ts'
 import { directoryOf, noise } from '../support/dataset-node.ts'
 import { type Person, startPerson } from '../support/dataset-people.ts'
 import { eventually } from '../support/eventually.ts'
@@ -201,4 +202,26 @@ test('a branch that was wrong is reset for everybody, and what does not fit is t
     full.stdout,
     /^0 branches of big came, 1 did not:\n\n.*\nimport-alice +alice +[0-9a-f]{10} .*QUOTA_EXCEEDED/m,
   )
+})
+
+test('a claim that is contested is shown with the way out, which an operator takes', async (t) => {
+  const [alice, bob] = await laboratory(t)
+  await alice.told('dataset', 'add', 'data')
+  await hears(bob, 'data', 'the dataset')
+  const { registry } = bob.node.federation
+  await registry.put(
+    '/dataset/data',
+    encodeJson({ description: '', policy: 'shared', createdBy: 'bob', id: 'x' }),
+  )
+  const contested = async () =>
+    /^contested: bob claims the name without a proof/m.test(
+      (await alice.type('dataset', 'show', 'data')).stdout,
+    )
+  await eventually(contested, 'alice is not shown the claim')
+  const settled = await alice.type('dataset', 'edit', 'data')
+  assert.equal(settled.exit, 0, settled.stderr)
+  await registry.delete('/dataset/data')
+  await eventually(async () => !(await contested()), 'the claim did not go')
+  const nothing = await alice.type('dataset', 'edit', 'data')
+  assert.deepEqual([nothing.exit, /Nothing is to be changed/.test(nothing.stderr)], [2, true])
 })
