@@ -18,6 +18,7 @@ export interface ObtainingParts {
 const TELLING: readonly ErrorCode[] = [
   'PATH_UNSAFE',
   'PACK_REJECTED',
+  'TOO_LARGE',
   'DATASET_WITHHELD',
   'QUOTA_EXCEEDED',
   'DISK_FULL',

@@ -6,6 +6,7 @@ import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
 import { MIB } from '../../src/base/units.ts'
 import { writeLoose } from '../../src/datasets/git/isomorphic-objects.ts'
 import type { PackRepository } from '../../src/datasets/git/repository.ts'
+import { isNoRoom } from '../../src/datasets/upkeep/room-left.ts'
 import {
   BACKENDS,
   type BackendKind,
@@ -135,7 +136,7 @@ suite('the bounds of a node without git', () => {
     }
     await assert.rejects(
       quarantine.receive(pack(), signal),
-      (error) => isNodeError(error, 'PACK_REJECTED') && /install git/.test(error.message),
+      (error) => isNodeError(error, 'TOO_LARGE') && isNoRoom(error) && /install git/.test(error.message),
     )
     assert.equal(sent, 63)
     await quarantine.discard()

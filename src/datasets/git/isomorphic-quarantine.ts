@@ -117,8 +117,10 @@ export class IsomorphicQuarantine implements Quarantine {
       }
     } catch (cause) {
       if (!isNodeError(cause, 'PACK_REJECTED') || bytesMax < packInMemoryBytesMax) throw cause
-      const message = `${cause.message}; a node with the git program takes more: install git`
-      throw new NodeError('PACK_REJECTED', message, cause.data, { cause })
+      // Only what exceeds this backend is nobody's fault.
+      if (typeof cause.data.bytes !== 'number') throw cause
+      const message = `${cause.message}, as many as a node without the git program takes; install git here`
+      throw new NodeError('TOO_LARGE', message, { ...cause.data, bound: 'memory' }, { cause })
     }
     return Buffer.concat(chunks)
   }

@@ -1,6 +1,6 @@
 /** How much a dataset may still take of this node's disk. Everything here is pure. */
 import { isNodeError, NodeError } from '../../base/errors.ts'
-import { diskFullRetryMs, quotaRetryMs } from '../../base/limits.ts'
+import { diskFullRetryMs, fetchRejectedRetryMs, quotaRetryMs } from '../../base/limits.ts'
 
 export interface Usage {
   /** What the dataset takes, and what all datasets of the node take together. */
@@ -82,6 +82,7 @@ function clearing(dataset: string, hasBytes: boolean, bound: Bound): string {
 /** When what failed for want of room is tried again, in ms (dataset-upkeep.md Q3); undefined when that is not why. */
 export function roomRetryMs(error: unknown): number | undefined {
   if (isNodeError(error, 'QUOTA_EXCEEDED')) return quotaRetryMs
+  if (isBeyondMemory(error)) return fetchRejectedRetryMs
   return isNodeError(error, 'DISK_FULL') ? diskFullRetryMs : undefined
 }
 
@@ -92,5 +93,10 @@ export function isNoRoom(error: unknown): boolean {
 
 /** Whether a dataset's own bound was met, where room that another dataset makes does not help. */
 export function isOwnQuota(error: unknown): boolean {
-  return isNodeError(error, 'QUOTA_EXCEEDED') && error.data.bound === 'quota'
+  return isBeyondMemory(error) || (isNodeError(error, 'QUOTA_EXCEEDED') && error.data.bound === 'quota')
+}
+
+/** More than a node without the git program takes at once, whoever sends it. */
+function isBeyondMemory(error: unknown): boolean {
+  return isNodeError(error, 'TOO_LARGE') && error.data.bound === 'memory'
 }
