@@ -164,7 +164,7 @@ export async function startRooms(
     }),
   )
   const followed = new Followed({
-    ...{ self, rule: settings.follow, database, known, members, clock, emit },
+    ...{ self, rule: settings.follow, database, known, members, emit },
     live: parts.live ?? (() => streams.connectedPeers()),
     patienceMs: pace.takeOverMs,
     lookMs: pace.lookMs,

@@ -1,4 +1,3 @@
-import type { Clock } from '../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../base/database.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import { datasetsPerMemberMax } from '../base/limits.ts'
@@ -31,7 +30,6 @@ export interface FollowedParts {
   readonly lookMs: number
   readonly onChange: (dataset: string) => void
   readonly emit: (event: DatasetEvent) => void
-  readonly clock: Clock
   /** How many datasets of one founder are followed without being chosen; `datasetsPerMemberMax` by default. */
   readonly perMemberMax?: number
 }
@@ -167,7 +165,7 @@ export class Followed implements Startable {
   }
 
   #standing({ id, owner }: Known, wanted: number): Standing {
-    const { self, members, live, clock, patienceMs } = this.#parts
+    const { self, members, live, patienceMs } = this.#parts
     let line = this.#lines.get(id)
     if (line === undefined) {
       line = lineFor(
@@ -180,7 +178,9 @@ export class Followed implements Startable {
       this.#lines.set(id, line)
     }
     const seat = seatOf(line, self, wanted, new Set(live()))
-    const standing = nextStanding(this.#standings.get(id), seat, clock.now(), patienceMs)
+    // Of a clock that is never set back: patience must not last until a wrong time comes again.
+    const nowMs = performance.now()
+    const standing = nextStanding(this.#standings.get(id), seat, nowMs, patienceMs)
     this.#standings.set(id, standing)
     return standing
   }

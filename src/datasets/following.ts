@@ -19,7 +19,7 @@ export type Seat =
 /** Whether a member copies for its place in line, and since when its place says otherwise. */
 export interface Standing {
   readonly copies: boolean
-  /** Ms since the epoch; undefined while it copies as its place says. */
+  /** Ms of a clock that only goes forward; undefined while it copies as its place says. */
   readonly differsSinceMs?: number
 }
 
@@ -93,8 +93,10 @@ export function seatOf(
 
 /**
  * A member that is picked copies at once. Standing in for another, and ending to, take `patienceMs` of the same news, so
- * that a member that comes and goes makes nobody else copy, and nobody stops before the first one has caught up
- * (dataset-heads.md H22).
+ * that a member that comes and goes makes nobody else copy, and one that is back has that long to catch up before the one
+ * in its place stops (dataset-heads.md H22). Whether it has caught up is not looked at: what the stand-in holds stays.
+ *
+ * @param nowMs of a clock that only goes forward.
  */
 export function nextStanding(
   before: Standing | undefined,

@@ -156,3 +156,19 @@ test('what members hold is told as complete and as current, and a member that is
   await eventually(() => replicas()?.current === 1, 'the copy was not told anew')
   assert.ok(alice.registry.writes.batches - writes < 20, 'what did not change was told again and again')
 })
+
+test('a clock that is set back silences no member', async (t) => {
+  let aheadMs = 5 * 60_000
+  const clock = { now: () => Date.now() + aheadMs }
+  const reports = { takeOverMs: 60_000, reportMs: 100, lookMs: 60_000 }
+  const alice = await startDatasetNode(t, { pace: reports })
+  const bob = await joinDatasetNode(t, alice, 'bob', { pace: reports, clock })
+  await alice.datasets.importDirectory('data', await directoryOf(t, { a: '0' }))
+  const current = () => alice.datasets.list()[0]?.replicas.current
+  await eventually(() => current() === 1, 'bob’s copy was not told')
+  aheadMs = 0
+  const { commit: next } = await commit(t, alice, { a: '1' })
+  assert.equal(current(), 0)
+  await eventually(() => bob.datasets.holds('data', next), 'the commit did not arrive')
+  await eventually(() => current() === 1, 'bob told nothing more')
+})

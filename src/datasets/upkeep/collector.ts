@@ -136,7 +136,9 @@ export class Collector implements Startable {
     for (const dataset of accounts.datasets()) {
       if (this.#stopping.signal.aborted) return
       await this.#measure(dataset)
-      if (nowMs < (this.#failedUntil.get(dataset) ?? 0)) continue
+      const restMs = (this.#failedUntil.get(dataset) ?? 0) - nowMs
+      // A rest that is longer than any is that of a clock which was set back.
+      if (restMs > 0 && restMs <= gcRetryMs) continue
       const note = this.#notes.get(dataset)
       const place = placeOf(dataset, self)
       if (note === undefined) turns.push(this.#inBackground(dataset, () => this.#firstSeen(dataset)))

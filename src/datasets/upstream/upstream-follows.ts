@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { timerMaxMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import { nextCall, type UpstreamMemory } from './upstream-memory.ts'
+import { nextCall, type UpstreamMemory, untilCall } from './upstream-memory.ts'
 
 export interface UpstreamFollowsParts {
   readonly memory: Pick<UpstreamMemory, 'get' | 'followed' | 'change'>
@@ -41,7 +41,7 @@ export class UpstreamFollows {
     this.#timers.delete(dataset)
     const { follow } = this.#parts.memory.get(dataset)
     if (follow === undefined || this.#ended || this.#busy.has(dataset)) return
-    const waitMs = Math.min(timerMaxMs, Math.max(0, follow.nextMs - this.#parts.clock.now()))
+    const waitMs = Math.min(timerMaxMs, untilCall(follow, this.#parts.clock.now()))
     const timer = setTimeout(() => this.#due(dataset), waitMs)
     timer.unref()
     this.#timers.set(dataset, timer)
@@ -50,7 +50,7 @@ export class UpstreamFollows {
   #due(dataset: string): void {
     const { memory, clock, log } = this.#parts
     const order = memory.get(dataset).follow
-    if (order === undefined || clock.now() < order.nextMs) {
+    if (order === undefined || untilCall(order, clock.now()) > 0) {
       this.arm(dataset)
       return
     }

@@ -58,9 +58,21 @@ export function lackOfConsent(
  */
 export function nextCall(order: FollowOrder, failed: boolean, nowMs: number): FollowOrder {
   const failures = failed ? order.failures + 1 : 0
-  const longestMs = Math.max(order.everyMs, upstreamPauseMaxMs)
-  const pauseMs = Math.min(longestMs, order.everyMs * 2 ** Math.min(Math.max(0, failures - 1), 30))
-  return { ...order, failures, nextMs: nowMs + pauseMs }
+  return { ...order, failures, nextMs: nowMs + pauseOf({ ...order, failures }) }
+}
+
+/**
+ * How long until the next call, ms. A call that lies further away than any pause was set under a clock that has been set
+ * back since, and is due: else it would wait for that time to come again. Pure.
+ */
+export function untilCall(order: FollowOrder, nowMs: number): number {
+  const leftMs = order.nextMs - nowMs
+  return leftMs > pauseOf(order) ? 0 : Math.max(0, leftMs)
+}
+
+function pauseOf({ everyMs, failures }: FollowOrder): number {
+  const longestMs = Math.max(everyMs, upstreamPauseMaxMs)
+  return Math.min(longestMs, everyMs * 2 ** Math.min(Math.max(0, failures - 1), 30))
 }
 
 export class UpstreamMemory {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { systemClock } from '../../../src/base/clock.ts'
 import { openDatabase } from '../../../src/base/database.ts'
 import { NodeError } from '../../../src/base/errors.ts'
 import { Followed } from '../../../src/datasets/followed.ts'
@@ -26,7 +25,7 @@ async function follower(t: TestContext) {
     list: () => [...datasets.values()],
   }
   const followed = new Followed({
-    ...{ self: 'me', rule: 'all', database, known, clock: systemClock, perMemberMax: 2 },
+    ...{ self: 'me', rule: 'all', database, known, perMemberMax: 2 },
     members: { list: () => [], onChange: () => () => undefined },
     live: () => [],
     patienceMs: 60_000,
