@@ -59,18 +59,25 @@ export function reportOf(
   return { dataset: id, state: stateOf(here), complete }
 }
 
-/** Who holds a dataset (dataset-heads.md H24). The owner's own copy is the dataset and no replica of it. */
+/**
+ * Who holds a dataset (dataset-heads.md H24). The owner's own copy is the dataset and no replica of it.
+ *
+ * @param own what this node holds, which it knows before it tells the others.
+ */
 export function replicasView(
   known: Pick<Known, 'id' | 'name' | 'owner' | 'record'>,
   records: readonly Item<ReplicaRecord>[],
   announced: ReadonlyMap<string, string>,
   members: Pick<Members, 'get'>,
+  own: { readonly self: string; readonly held: ReadonlyMap<string, string> },
 ): ReplicasView {
   const now = stateOf(announced)
+  const ownReport = reportOf(known.id, announced, own.held)
   const told = records.flatMap(({ value, entry }) => {
     const member = members.get(entry.author)
     if (member === undefined || value.dataset !== known.id) return []
-    const { complete, state, bytes } = value
+    const { bytes } = value
+    const { complete, state } = (entry.author === own.self ? ownReport : undefined) ?? value
     const isOwner = entry.author === known.owner
     return [{ isOwner, view: { member: member.name, complete, current: complete && state === now, bytes } }]
   })

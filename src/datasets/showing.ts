@@ -41,9 +41,10 @@ export class Showing {
     const isShared = policy !== 'local-only'
     const all = isShared ? this.#parts.heads.list(`${name}/`) : []
     const heads = watch.followable(known, all)
+    const held = shelf.branches(name)
     const records = isShared ? this.#parts.replicas.list(`${name}/`) : []
     return viewOf(name, {
-      ...{ record, policy, heads, members, held: shelf.branches(name) },
+      ...{ record, policy, heads, members, held },
       ...followed.decide(known),
       owner: nameOf(owner),
       contested: contested.map(({ author, id: other, reason }) => ({
@@ -55,7 +56,7 @@ export class Showing {
       truth: truths.shown(known),
       ignored: watch.ignored(known, all),
       heldUp: this.#parts.heldUp(name, heads),
-      replicas: replicasView(known, records, announcedBranches(heads, members), members),
+      replicas: replicasView(known, records, announcedBranches(heads, members), members, { self, held }),
       equivocations: isShared ? watch.equivocations(id) : [],
     })
   }

@@ -78,3 +78,15 @@ test('a branch that is refused says so, until it is followed', async (t) => {
   await forgeHead(alice, 'air', { branches: { 'clean-alice': second } })
   await eventually(async () => (await refusals()).length === 0, 'it is shown as refused for ever')
 })
+
+test('a node knows of its own copy at once, whatever it has told the others so far', async (t) => {
+  const pace = { takeOverMs: 60_000, reportMs: 60_000, lookMs: 60_000 }
+  const alice = await startDatasetNode(t, { pace })
+  await alice.datasets.importDirectory('air', await directoryOf(t, { a: '1' }))
+  const own = async () => (await alice.datasets.show('air')).replicas.members
+  await eventually(async () => (await own()).length === 1, 'alice tells nothing of her copy')
+  const made = { dataset: 'air', step: 'clean', message: 'm\n', directory: await directoryOf(t, { a: '2' }) }
+  await alice.datasets.commitDirectory(made)
+  const [row] = await own()
+  assert.deepEqual([row?.complete, row?.current], [true, true])
+})
