@@ -4,6 +4,7 @@
  * before it as one that heard every word (dataset-heads.md H9).
  */
 import type { Clock } from '../base/clock.ts'
+import { endingOf } from '../base/ending.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import {
@@ -108,9 +109,12 @@ export class Replicator implements Startable {
    * @throws NodeError PEER_UNREACHABLE when nobody is connected, else what the last member that was asked failed with.
    */
   async fetch(dataset: string, wants: readonly string[], options: Partial<FetchOptions> = {}): Promise<void> {
-    const stopping = this.#stopping.signal
-    const signal = options.signal === undefined ? stopping : AbortSignal.any([options.signal, stopping])
-    await this.#fetcher.fetch(dataset, wants, { round: this.#rounds++, ...options, signal })
+    const { signal, release } = endingOf([options.signal, this.#stopping.signal])
+    try {
+      await this.#fetcher.fetch(dataset, wants, { round: this.#rounds++, ...options, signal })
+    } finally {
+      release()
+    }
   }
 
   /** Why what these heads of a dataset announce is not here. */

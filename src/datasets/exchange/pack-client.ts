@@ -1,3 +1,4 @@
+import { endingOf } from '../../base/ending.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import {
   fetchAliveWordsMax,
@@ -44,10 +45,26 @@ export interface FetchRequest {
  * QUEUE_FULL, INVALID_INPUT (all: try another member), PACK_REJECTED, PATH_UNSAFE (what came does not hold).
  */
 export async function fetchCommits(streams: Pick<Streams, 'open'>, request: FetchRequest): Promise<void> {
-  const { dataset, repository, peer, wants, signal, onProgress, pace = PACE } = request
-  const deadline = AbortSignal.timeout(fetchTimeoutMs)
-  const ending = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
-  ending.throwIfAborted()
+  const { peer, signal } = request
+  signal?.throwIfAborted()
+  const late = () => new NodeError('TIMED_OUT', `The fetch from ${peer} took too long`, { peer })
+  const { signal: ending, release } = endingOf([signal], { ms: fetchTimeoutMs, reason: late })
+  try {
+    await fetchUntil(ending, streams, request)
+  } catch (error) {
+    ending.throwIfAborted()
+    throw error
+  } finally {
+    release()
+  }
+}
+
+async function fetchUntil(
+  ending: AbortSignal,
+  streams: Pick<Streams, 'open'>,
+  request: FetchRequest,
+): Promise<void> {
+  const { dataset, repository, peer, wants, onProgress, pace = PACE } = request
   const stream = new PacedStream(await streams.open(peer, PACK_PROTOCOL, ending), pace)
   const cut = () => stream.abort(new Error(messageOf(ending.reason)))
   ending.addEventListener('abort', cut, { once: true })
@@ -78,8 +95,6 @@ export async function fetchCommits(streams: Pick<Streams, 'open'>, request: Fetc
     await target.admit(wants, ending)
   } catch (error) {
     stream.abort(new Error(messageOf(error)))
-    if (deadline.aborted) throw new NodeError('TIMED_OUT', `The fetch from ${peer} took too long`, { peer })
-    signal?.throwIfAborted()
     throw error
   } finally {
     progress.end()
