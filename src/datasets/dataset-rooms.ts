@@ -132,6 +132,7 @@ export async function startRooms(
       if (event.type === 'garbage-collected') replicator.roomMade(event.dataset)
     },
     ...{ repository: asked.repository, show: asked.show, truth: asked.truth },
+    branches: (name) => shelf.branches(name),
     copy: async (name) => {
       known.need(name)
       return shelf.openIfHere(name)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { deflateSync } from 'node:zlib'
@@ -296,3 +296,20 @@ test('a check tells damage apart from a copy that is behind', async (t) => {
     JSON.stringify(damaged.problems),
   )
 })
+
+for (const backend of ['native', 'isomorphic'] as const) {
+  test(`a branch that is no longer on the disk is damage, whatever is remembered of it (${backend})`, async (t) => {
+    const alice = await startDatasetNode(t, { backend })
+    await alice.datasets.importDirectory('air', await directoryOf(t, { a: 'a' }))
+    const { path } = await alice.datasets.repository('air')
+    const branch = join(path, 'refs/heads', `import-${alice.members.self().name}`)
+    await rm(branch)
+    const gone = await alice.datasets.upkeep.verify('air')
+    assert.deepEqual(
+      [gone.sound, gone.problems.map(({ code, branch: of }) => [code, of])],
+      [false, [['MISSING', `import-${alice.members.self().name}`]]],
+    )
+    await writeFile(branch, '')
+    assert.equal((await alice.datasets.upkeep.verify('air')).sound, false)
+  })
+}

@@ -34,6 +34,8 @@ export interface UpkeepParts {
   readonly copy: (dataset: string) => Promise<Repository | undefined>
   readonly show: (dataset: string) => Promise<DatasetView>
   readonly truth: (dataset: string) => Promise<string | undefined>
+  /** Where the branches of a copy are, as far as it has been opened. */
+  readonly branches: (dataset: string) => ReadonlyMap<string, string>
   /** Commits of a dataset that the runs of this node name. */
   readonly commitsOfRuns: (dataset: string) => readonly string[]
   /** Hears that a check has found objects missing that are needed. */
@@ -125,9 +127,10 @@ export class Upkeep implements Startable {
     try {
       const repository = await this.#held(dataset)
       const { branches } = await show(dataset)
+      const held = () => this.#parts.branches(dataset)
       const found = await verifyDataset(
         dataset,
-        { repository, branches, truth: await truth(dataset) },
+        { repository, branches, held, truth: await truth(dataset) },
         signal,
       )
       if (found.problems.some(({ code }) => code === 'MISSING')) this.#parts.onMissing(dataset)

@@ -26,22 +26,42 @@ export interface DatasetVerification {
 }
 
 export interface VerifyParts {
-  readonly repository: Pick<Repository, 'verify' | 'hasCommit' | 'listFiles'>
+  readonly repository: Pick<Repository, 'verify' | 'hasCommit' | 'listFiles' | 'branches'>
   readonly branches: DatasetView['branches']
+  /** Where the branches are as far as this node remembers, at this moment. */
+  readonly held: () => ReadonlyMap<string, string>
   readonly truth: string | undefined
 }
 
 /** Reads every object, and compares what is here with what was announced and agreed (dataset-upkeep.md Q8). */
 export async function verifyDataset(
   dataset: string,
-  { repository, branches, truth }: VerifyParts,
+  { repository, branches, held, truth }: VerifyParts,
   signal: AbortSignal,
 ): Promise<DatasetVerification> {
+  const before = await strayed(repository, held())
   const { objects, problems: damages } = await repository.verify(signal)
   signal.throwIfAborted()
+  // A branch that is on its way is elsewhere for a moment; what is elsewhere at both ends stays there.
+  const after = before.length === 0 ? [] : await strayed(repository, held())
+  const refs = after.filter(({ message }) => before.some((one) => one.message === message))
   const inTruth = truth === undefined ? undefined : await problemOfTruth(repository, truth)
-  const all = [...damages, ...(inTruth === undefined ? [] : [inTruth]), ...behind(branches)]
+  const all = [...damages, ...refs, ...(inTruth === undefined ? [] : [inTruth]), ...behind(branches)]
   return { dataset, objects, sound: all.every(({ code }) => code === 'BEHIND'), problems: all }
+}
+
+/** The branches that are not on the disk where this node has put them. */
+async function strayed(
+  repository: Pick<Repository, 'branches'>,
+  held: ReadonlyMap<string, string>,
+): Promise<DatasetProblem[]> {
+  const onDisk = await repository.branches()
+  return [...held].flatMap(([branch, commit]) => {
+    const there = onDisk.get(branch)
+    if (there === commit) return []
+    const message = `The branch ${branch} is ${there === undefined ? 'not on the disk' : `at ${there} on the disk`}, and was put at ${commit} by this node`
+    return [{ code: there === undefined ? 'MISSING' : 'CORRUPT', branch, oid: commit, message }]
+  })
 }
 
 /** The announced branches that are not here as announced. Pure. */
