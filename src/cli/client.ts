@@ -209,8 +209,9 @@ export class ApiClient {
     if (cause instanceof Error && cause.name === 'TimeoutError') {
       return new NodeError('TIMED_OUT', `The node at ${this.url} did not answer in time`, {}, { cause })
     }
+    // What a body could not give, it says itself, whatever came before that.
+    if (cause instanceof NodeError) return cause
     const inner = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause
-    // What a body could not give, it says itself.
     if (inner instanceof NodeError) return inner
     const message = `No node answers at ${this.url} (${messageOf(inner)}); ${this.#wayOut}`
     return new NodeError('NODE_UNREACHABLE', message, { url: this.url }, { cause })

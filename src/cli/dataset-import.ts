@@ -3,6 +3,7 @@ import { committedSchema, datasetSchema, type Imported, importedSchema } from '.
 import { isNodeError, NodeError } from '../base/errors.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
+import { reasonOf } from './files.ts'
 import { type SourceOptions, withSource } from './import-source.ts'
 import { countText, shortId } from './output.ts'
 import { Progress } from './progress.ts'
@@ -75,7 +76,7 @@ async function importSource(session: Session, source: string, options: ImportOpt
   await checkThere(client, into ?? (options.name as string), into !== undefined)
   await withSource(session, source, options, async (opened) => {
     const progress = new Progress(session, 'sent')
-    const body = ReadableStream.from(progress.through(opened.bytes))
+    const body = ReadableStream.from(progress.through(readable(opened.bytes, source)))
     const sent = { body, type: MEDIA_TYPE[opened.packed] }
     try {
       if (into === undefined) await found(session, client, options, sent, opened.told)
@@ -84,6 +85,17 @@ async function importSource(session: Session, source: string, options: ImportOpt
       progress.end()
     }
   })
+}
+
+/** The same bytes; what ends them before their end is told of the source, and not of the node. @throws NodeError */
+async function* readable(bytes: AsyncIterable<Uint8Array>, source: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes
+  } catch (cause) {
+    if (cause instanceof NodeError) throw cause
+    const name = source === '-' ? 'Standard input' : source
+    throw new NodeError('INVALID_INPUT', `${name} cannot be read: ${reasonOf(cause)}`, { source }, { cause })
+  }
 }
 
 interface Sent {

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { runCommandLine } from '../../src/cli/program.ts'
 import { directoryOf } from '../support/dataset-node.ts'
 import { type Person, startPerson } from '../support/dataset-people.ts'
 
@@ -35,6 +38,16 @@ test('a file that cannot be read is told as such, and not as a node that is gone
       /b\/pipe is neither a file, a directory nor a link \(INVALID_INPUT\)/,
     ],
   ])
+  const broken = async function* () {
+    yield Buffer.alloc(1_000_000)
+    throw new Error('the disk is gone')
+  }
+  const [stdin, stdout, stderr] = [Readable.from(broken()), new PassThrough(), new PassThrough()]
+  const words = ['--data', alice.data, 'dataset', 'import', '-', '--name', 'x']
+  const exit = await runCommandLine(words, { stdin, stdout, stderr, environment: {} })
+  const said = await text(stderr.end())
+  assert.match(said, /Standard input cannot be read: the disk is gone \(INVALID_INPUT\)/)
+  assert.equal(exit, 2)
   assert.deepEqual(await readdir(alice.repositories), before)
 })
 
