@@ -1,4 +1,4 @@
-import { bytesTable, type Database, type Table, table } from '../base/database.ts'
+import { bytesTable, type Database, DURABLE, type Table, table } from '../base/database.ts'
 import { headMarksMax, headMarksPerMemberMax, resetsRememberedMax } from '../base/limits.ts'
 import type { HeadRecord } from './heads.ts'
 
@@ -61,6 +61,11 @@ export class HeadMarks {
   readonly #marks = new Map<string, HeadMark>()
   /** How many marks each member has. */
   readonly #counts = new Map<string, number>()
+  /** Keys of marks that have changed since they were written. */
+  readonly #unwritten = new Set<string>()
+  /** The write that is at work, and the one after it. */
+  #atWork: Promise<void> = Promise.resolve()
+  #next: Promise<void> | undefined
   readonly #self: string
   readonly #perMemberMax: number
 
@@ -95,7 +100,7 @@ export class HeadMarks {
     const latest = Object.fromEntries(Object.entries(resets).slice(-resetsRememberedMax))
     const mark = { sequence, hash, resets: latest }
     this.#keep(key, mark)
-    await this.#table.put(key, mark)
+    await this.#write([key])
   }
 
   /** The sealed head of `<dataset>/<author>` that was seen last. */
@@ -119,7 +124,38 @@ export class HeadMarks {
       this.#marks.delete(key)
       this.#count(key, -1)
     }
-    await this.#table.batch(gone.map((key) => ({ type: 'del' as const, key })))
+    if (gone.length > 0) await this.#write(gone)
+  }
+
+  /**
+   * [MUST] What was seen survives a crash, or a replayed head looks new after it (dataset-heads.md H3). What comes while
+   * the disk is at work goes with the next write, so that a flood of heads costs one sync for many.
+   */
+  #write(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#unwritten.add(key)
+    this.#next ??= this.#atWork.then(() => {
+      this.#next = undefined
+      const writing = this.#writeAll()
+      this.#atWork = writing.catch(() => undefined)
+      return writing
+    })
+    return this.#next
+  }
+
+  async #writeAll(): Promise<void> {
+    const keys = [...this.#unwritten]
+    this.#unwritten.clear()
+    const rows = keys.map((key) => {
+      const value = this.#marks.get(key)
+      return value === undefined ? ({ type: 'del', key } as const) : ({ type: 'put', key, value } as const)
+    })
+    try {
+      await this.#table.batch(rows, DURABLE)
+    } catch (error) {
+      // They go with the next write.
+      for (const key of keys) this.#unwritten.add(key)
+      throw error
+    }
   }
 
   #keep(key: string, mark: HeadMark): void {

@@ -54,3 +54,32 @@ test('a mark stays small whatever its author does, and envelopes go with heads t
   assert.equal(String(await again.envelope('data/eve')), 'data/eve')
   assert.equal(await again.envelope('gone/eve'), undefined)
 })
+
+test('a mark is on the disk when it is remembered, and a flood of heads costs few syncs', async (t) => {
+  const database = await openDatabase(await temporaryDirectory(t))
+  t.after(() => database.close())
+  const marks = new HeadMarks({ database, self: 'me' })
+  const batch = database.batch.bind(database) as (...args: unknown[]) => Promise<void>
+  const syncs: unknown[] = []
+  let isFull = false
+  const spied = (rows: unknown[], options: { sync?: boolean }) => {
+    syncs.push(options.sync)
+    return isFull ? Promise.reject(new Error('the disk is full')) : batch(rows, options)
+  }
+  Object.assign(database, { batch: spied })
+  const ids = Array.from({ length: 500 }, (_, at) => `d${at}`)
+  await Promise.all(ids.map((id) => marks.put(id, 'eve', mark(1))))
+  await marks.put('d0', 'eve', mark(2))
+  assert.deepEqual(syncs, [true, true])
+  // What the disk refused goes with the next mark that it takes.
+  isFull = true
+  await assert.rejects(marks.put('d1', 'eve', mark(3)), /full/)
+  isFull = false
+  await marks.put('d2', 'eve', mark(4))
+  const again = new HeadMarks({ database, self: 'me' })
+  await again.load(() => false)
+  assert.deepEqual(
+    ['d0', 'd1', 'd2', 'd499'].map((id) => again.get(id, 'eve')?.sequence),
+    [2, 3, 4, 1],
+  )
+})
