@@ -59,6 +59,8 @@ export const importEntriesMax = treeEntriesMax
 export const problemsMax = 1_000
 /** Files of datasets that are streamed to clients at once, each from a git process of its own. */
 export const blobStreamsMax = 32
+/** How long an archive that is being read waits for its reader, ms. */
+export const archiveIdleMs = 10 * MINUTE_MS
 /** What an archive may have unpacked: its files, and what the format says of each. */
 export const archiveBytesMax = importBytesMax + 2 * KIB * importEntriesMax
 /** The header of a git bundle: one reference, and what is said of it. */

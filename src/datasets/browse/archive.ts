@@ -2,15 +2,18 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Header, pack } from 'tar-stream'
 import { NodeError } from '../../base/errors.ts'
+import { archiveIdleMs } from '../../base/limits.ts'
 import type { Repository, TreeFile } from '../git/repository.ts'
 import { filesBelow } from './listing.ts'
 
 /** Files whose sizes are asked for in one go. */
 const FILES_AT_ONCE = 1_000
-/** Bytes of files that are read by one process of git, which has little time. */
-const BATCH_BYTES = 16 * 1024 * 1024
+/** Bytes of files that are read at once, so that git waits for no slow reader, and held until that one has them. */
+const BATCH_BYTES = 4 * 1024 * 1024
 
 type Contents = Pick<Repository, 'fileSizes' | 'readFiles' | 'openBlob'>
+
+type Content = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
 interface SizedFile extends TreeFile {
   readonly size: number
@@ -28,7 +31,8 @@ export interface ArchiveOptions {
  * the same bytes on every node: files come in git's order, belong to nobody, and are as old as the commit. Links are
  * packed as links. (POSIX.1-2001 `pax` where a name needs it, else `ustar`.)
  *
- * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE; from the stream NOT_FOUND, TOO_LARGE.
+ * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE; from the stream NOT_FOUND, TOO_LARGE, and
+ * TIMED_OUT when its reader takes nothing for `archiveIdleMs`.
  */
 export async function archive(
   repository: Contents & Pick<Repository, 'listFiles'>,
@@ -73,17 +77,21 @@ async function* chunksOf(
 
   async function writeBatch(batch: readonly SizedFile[], until: AbortSignal): Promise<void> {
     const oids = batch.map(({ oid }) => oid)
+    const contents: Buffer[] = []
     await repository.readFiles(
       oids,
-      (index, content) => writeEntry(batch[index] as SizedFile, content),
+      async (index, content) => {
+        contents[index] = await bytesOf(content)
+      },
       until,
     )
+    for (const [index, file] of batch.entries()) await writeEntry(file, [contents[index] as Buffer])
   }
 
-  async function writeEntry(file: SizedFile, content: AsyncIterable<Uint8Array>): Promise<void> {
+  async function writeEntry(file: SizedFile, content: Content): Promise<void> {
     const header = { name: file.path, mtime, uid: 0, gid: 0, uname: '', gname: '' }
     if (file.mode === '120000') {
-      const linkname = await textOf(content)
+      const linkname = (await bytesOf(content)).toString()
       await new Promise<void>((resolve, reject) => {
         const entry: Partial<Header> & { name: string } = {
           ...header,
@@ -99,10 +107,18 @@ async function* chunksOf(
     await pipeline(Readable.from(content, { objectMode: false }), sink, { signal })
   }
 
+  const idle = setTimeout(() => {
+    tar.destroy(new NodeError('TIMED_OUT', `Nobody has read on in the archive for ${archiveIdleMs} ms`))
+  }, archiveIdleMs).unref()
   try {
-    for await (const chunk of tar) yield chunk as Uint8Array
+    for await (const chunk of tar) {
+      idle.refresh()
+      yield chunk as Uint8Array
+      idle.refresh()
+    }
     await filling
   } finally {
+    clearTimeout(idle)
     // A reader that leaves ends the git process too.
     gone.abort()
     tar.destroy()
@@ -126,8 +142,8 @@ function batchesOf(files: readonly TreeFile[], sizes: ReadonlyMap<string, number
   return batches
 }
 
-async function textOf(content: AsyncIterable<Uint8Array>): Promise<string> {
+async function bytesOf(content: Content): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   for await (const chunk of content) chunks.push(chunk)
-  return Buffer.concat(chunks).toString()
+  return Buffer.concat(chunks)
 }

@@ -8,7 +8,9 @@ import { list } from '../../../src/datasets/browse/listing.ts'
 import { resolveRevision } from '../../../src/datasets/browse/revision.ts'
 import { diffCommits } from '../../../src/datasets/diff/dataset-diff.ts'
 import type { PackRepository } from '../../../src/datasets/git/repository.ts'
-import { BACKENDS, gitBackend, plantCommit, TIME_MS } from '../../support/git-backends.ts'
+import { directoryOf, noise } from '../../support/dataset-node.ts'
+import { eventually } from '../../support/eventually.ts'
+import { BACKENDS, gitBackend, PERSON, plantCommit, TIME_MS } from '../../support/git-backends.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 async function open(t: TestContext, kind: (typeof BACKENDS)[number] = 'native'): Promise<PackRepository> {
@@ -139,3 +141,33 @@ for (const kind of BACKENDS) {
     )
   })
 }
+
+test('git does not wait for a slow reader of an archive', async (t) => {
+  const repository = await (await gitBackend(t, 'native')).open(join(await temporaryDirectory(t), 'a.git'))
+  const source = await directoryOf(t, { a: noise(200_000), b: noise(200_000), c: noise(200_000) })
+  const tree = await repository.writeTreeFromDirectory(source)
+  const commit = await repository.writeCommit({
+    tree,
+    parents: [],
+    message: 'm\n',
+    author: PERSON,
+    timeMs: TIME_MS,
+  })
+  let isRead = false
+  const contents = {
+    listFiles: (oid: string) => repository.listFiles(oid),
+    fileSizes: (oids: readonly string[]) => repository.fileSizes(oids),
+    openBlob: () => assert.fail('a small file is read by itself'),
+    readFiles: async (...args: Parameters<PackRepository['readFiles']>) => {
+      await repository.readFiles(...args)
+      isRead = true
+    },
+  }
+  const { signal } = new AbortController()
+  const chunks = await archive(contents, commit, { path: '', timeMs: TIME_MS, signal })
+  let bytes = (await chunks.next()).value?.length ?? 0
+  await eventually(() => isRead, 'git waits for the reader')
+  for await (const chunk of chunks) bytes += chunk.length
+  assert.equal(bytes % 512, 0)
+  assert(bytes > 600_000, `${bytes} bytes`)
+})
