@@ -222,7 +222,9 @@ export async function startRooms(
     },
     whyNotCopied: (name) => {
       const { followed: isCopied, why } = followed.decide(known.need(name))
-      return isCopied ? undefined : why
+      if (!isCopied) return { why, verb: 'follow' }
+      const isAnnounced = heads.list(`${name}/`).some(({ value }) => Object.keys(value.branches).length > 0)
+      return isAnnounced ? { why: 'nothing of it has come yet', verb: 'fetch' } : undefined
     },
   })
   const upstreams = new Upstreams({

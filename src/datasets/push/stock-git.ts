@@ -27,7 +27,7 @@ export interface StockGitParts extends PushParts {
   /** @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD where the objects are another member's to keep. */
   readonly repository: (dataset: string) => Promise<PackRepository>
   /** Why this node does not copy a dataset; undefined where it does. */
-  readonly whyNotCopied: (dataset: string) => string | undefined
+  readonly whyNotCopied: (dataset: string) => { readonly why: string; readonly verb: string } | undefined
   readonly members: Pick<Members, 'self' | 'list'>
 }
 
@@ -52,10 +52,11 @@ export class StockGit {
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const repository = await this.#parts.repository(dataset)
-    const why = this.#parts.whyNotCopied(dataset)
+    const absence = this.#parts.whyNotCopied(dataset)
     // An empty clone would pass for an empty dataset (stock-git.md P5).
-    if (why !== undefined && (await repository.branches()).size === 0) {
-      const message = `This node holds no copy of ${dataset} (${why}); "maoctl dataset follow ${dataset}" brings one`
+    if (absence !== undefined && (await repository.branches()).size === 0) {
+      const { why, verb } = absence
+      const message = `This node holds no copy of ${dataset} (${why}); "maoctl dataset ${verb} ${dataset}" brings one`
       throw new NodeError('NOT_FOUND', message, { dataset })
     }
     yield* inTurn(this.#reads, () => {
