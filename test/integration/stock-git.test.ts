@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gitReadsServedMax } from '../../src/base/limits.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import { DELIMITER, FLUSH, packet } from '../../src/datasets/git/pkt-line.ts'
+import { encodeJson } from '../../src/registry/collection.ts'
 import { askRaw, problemIn, startTestApi } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { git, startGitApi, tryGit, worktree } from '../support/stock-git.ts'
@@ -160,6 +161,16 @@ test('what a node keeps to itself is its owner’s to clone and to push to', asy
   await node.federation.datasets.unfollow('unwanted')
   const said = await tryGit(['ls-remote', address('unwanted')])
   assert.match(said.stderr, /remote: This node holds no copy of unwanted \(.*maoctl dataset follow unwanted/)
+
+  // Announced, and not here: as after the loss of a disk, while nobody who has it is connected.
+  const { id } = await node.federation.datasets.add('late')
+  const head = { dataset: id, sequence: 1, branches: { 'main-alice': 'a'.repeat(40) }, previous: null }
+  await node.federation.registry.put(`/heads/late/${node.peerId}`, encodeJson(head))
+  const empty = await tryGit(['clone', address('late'), join(await temporaryDirectory(t), 'late')])
+  assert.match(
+    empty.stderr,
+    /remote: This node holds no copy of late \(nothing of it has come yet\); "maoctl dataset fetch late/,
+  )
 })
 
 test('what another member keeps to itself is not here, and what is pushed here comes to the others', async (t) => {
