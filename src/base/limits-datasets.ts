@@ -1,10 +1,13 @@
 /** Bounds of datasets: what peers may send, what is kept of it, and what git may take. */
 import { KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
-/** One fetch of a dataset: what a peer may send us before we hang up. */
-export const packBytesMax = 4 * 1024 * MIB
+/**
+ * One fetch of a dataset: what a peer may send us before we hang up. It is what an import may found, so that whatever is
+ * shared can be copied; the quota and the disk, which are looked at while bytes arrive, are the nearer bounds.
+ */
+export const packBytesMax = 64 * 1024 * MIB
 export const packObjectsMax = 5_000_000
-/** One fetch from first byte to moved refs: the largest pack at 300 KB/s. One that is slower than slow ends sooner. */
+/** One fetch from first byte to moved refs: the largest pack at 5 MB/s. One that is slower than slow ends sooner. */
 export const fetchTimeoutMs = 240 * MINUTE_MS
 /** Attempts at one head, each at another member where one has it. */
 export const fetchAttemptsMax = 5
@@ -45,7 +48,7 @@ export const blobBytesMax = 256 * MIB
 /** Packs that a node without git makes or takes; one that is taken is held in memory until it is taken apart. */
 export const packInMemoryBytesMax = 256 * MIB
 /** What one fetch may hold once it is unpacked: a pack of zeros is a thousand times smaller than its files. */
-export const unpackedBytesMax = 64 * 1024 * MIB
+export const unpackedBytesMax = 256 * 1024 * MIB
 /** What a git child process may say that is kept: listings of the largest tree that is allowed. */
 export const gitOutputBytesMax = 512 * MIB
 /** git processes waiting for their turn. */
@@ -140,6 +143,8 @@ export const pushTimeoutMs = 60 * MINUTE_MS
 export const pushIdleMaxMs = 1 * MINUTE_MS
 /** A client that does not take what it asked for is let go, so that its place is free. */
 export const gitReaderIdleMaxMs = 5 * MINUTE_MS
+/** What is still read of a push that was refused, so that its client hears why. */
+export const pushDrainedBytesMax = 4 * 1024 * MIB
 /** Refs that one push may name, and the bytes of a ref. */
 export const pushCommandsMax = 1_000
 export const pushRefBytesMax = 1_024

@@ -6,8 +6,9 @@ import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { sizeWarning } from '../../src/api/dataset-import-routes.ts'
-import { packBytesMax } from '../../src/base/limits.ts'
+import { importBytesMax, packBytesMax, unpackedBytesMax } from '../../src/base/limits.ts'
 import { archiveOf } from '../../src/cli/archive.ts'
+import { datasetsSettingsSchema } from '../../src/datasets/settings.ts'
 import { askRaw, problemIn, startTestApi } from '../support/api.ts'
 import { directoryOf, noise } from '../support/dataset-node.ts'
 import { plainGit } from '../support/dataset-people.ts'
@@ -112,6 +113,9 @@ test('an upload that breaks off leaves nothing, whatever it was', async (t) => {
 
 test('what is too large to be fetched in one go is said to be so', () => {
   const shared = { name: 'data', policy: 'shared' }
+  // Whatever may be imported, and may be kept where nothing is set, can be copied.
+  assert.ok(Math.max(importBytesMax, datasetsSettingsSchema.parse({}).quotaBytes) <= packBytesMax)
+  assert.ok(packBytesMax <= unpackedBytesMax)
   assert.equal(sizeWarning(shared, packBytesMax), undefined)
   assert.match(sizeWarning(shared, packBytesMax + 1) ?? '', /cannot copy it: found several datasets/)
   assert.equal(sizeWarning({ ...shared, policy: 'local-only' }, packBytesMax + 1), undefined)

@@ -3,7 +3,7 @@
  * for what a peer sends, and without hooks.
  */
 import { messageOf, NodeError } from '../../base/errors.ts'
-import { packBytesMax, pushWordIntervalMs } from '../../base/limits.ts'
+import { pushDrainedBytesMax, pushWordIntervalMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { delay } from '../../base/wait.ts'
 import type { ChunkReader } from '../git/chunk-reader.ts'
@@ -164,6 +164,6 @@ async function drain(reader: ChunkReader): Promise<void> {
   let bytes = 0
   for (let chunk = await reader.chunk(); chunk !== undefined; chunk = await reader.chunk()) {
     bytes += chunk.length
-    if (bytes > packBytesMax) return
+    if (bytes > pushDrainedBytesMax) return
   }
 }
