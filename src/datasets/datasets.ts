@@ -249,9 +249,15 @@ export class Datasets implements Startable {
 
   /** The commits of a branch, newest first; none while nothing was agreed. @throws NodeError DATASET_NOT_FOUND, NOT_FOUND. */
   async log(name: string, branch: string = TRUTH_BRANCH, limit = 50): Promise<CommitInfo[]> {
-    const repository = await this.repository(name)
-    const commit = branch === TRUTH_BRANCH ? await this.truth(name) : await repository.resolve(branch)
-    if (commit !== undefined) return repository.log(commit, limit)
+    this.#known.need(name)
+    // Who only looks lays out no copy.
+    const repository = await this.#inside.shelf.openIfHere(name)
+    const commit = branch === TRUTH_BRANCH ? await this.truth(name) : await repository?.resolve(branch)
+    if (commit !== undefined && repository !== undefined) return repository.log(commit, limit)
+    if (commit !== undefined) {
+      const message = `The commit ${commit} of ${name} is not here; "maoctl dataset fetch ${name}" brings it`
+      throw new NodeError('COMMIT_NOT_FOUND', message, { name, commit })
+    }
     if (branch === TRUTH_BRANCH) return []
     throw new NodeError('NOT_FOUND', `The dataset ${name} has no branch ${branch} here`, { name, branch })
   }

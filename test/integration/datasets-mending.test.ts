@@ -69,3 +69,13 @@ for (const backend of ['native', 'isomorphic'] as const) {
     assert.deepEqual(await problems(bob), [])
   })
 }
+
+test('whoever only looks, or asks, lays out no copy', async (t) => {
+  const alice = await startDatasetNode(t)
+  const bob = await joinDatasetNode(t, alice, 'bob', { settings: { follow: 'none' } })
+  await alice.datasets.importDirectory('data', await directoryOf(t, { a: '0' }))
+  await eventually(() => bob.datasets.list().length === 1, 'the dataset was never heard of')
+  await assert.rejects(alice.datasets.ensureCommit('data', 'f'.repeat(40)), { code: 'PEER_UNREACHABLE' })
+  await assert.rejects(bob.datasets.log('data'), { code: 'COMMIT_NOT_FOUND' })
+  assert.deepEqual(await bob.datasets.listLocal(), [])
+})

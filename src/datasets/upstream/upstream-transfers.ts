@@ -121,7 +121,7 @@ export class UpstreamTransfers {
       const message = `Nothing was agreed on in ${dataset} yet, so there is nothing to push; pull first, or let a round decide`
       throw new NodeError('NOT_FOUND', message, { dataset })
     }
-    if (await (await shelf.open(dataset)).hasCommit(truth)) return truth
+    if (await (await shelf.openIfHere(dataset))?.hasCommit(truth)) return truth
     const message = `The ground truth ${truth} of ${dataset} is not on this node yet; "maoctl dataset fetch ${dataset}" brings it`
     throw new NodeError('COMMIT_NOT_FOUND', message, { dataset, commit: truth })
   }
