@@ -166,8 +166,8 @@ export class Fetcher {
     }
     try {
       // Nothing of this member has come yet, whatever came from the one before.
-    passage.moved({ phase: 'receiving', bytes: 0 })
-    await fetchCommits(this.#parts.streams, { ...request, haves })
+      passage.moved({ phase: 'receiving', bytes: 0 })
+      await fetchCommits(this.#parts.streams, { ...request, haves })
     } catch (error) {
       const isHoled = isNodeError(error, 'PACK_REJECTED') && error.data.missing === true
       if (!isHoled || haves.length === 0) throw error
