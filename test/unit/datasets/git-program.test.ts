@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { gitProcessesMax } from '../../../src/base/limits.ts'
 import { durability, GitProgram } from '../../../src/datasets/git/git-program.ts'
 
 test('every git that is used is told to make objects durable, in the words of its version', () => {
@@ -31,4 +33,22 @@ test('the git that is found takes its settings without complaint', async (t) => 
   })
   assert.deepEqual(await child.ended, { code: 0, stderr: '' })
   assert.match(said, /^core\.fsync(objectfiles true| .*loose-object)/m)
+})
+
+test('short processes of git wait for each other beyond a bound, and all have their turn', async (t) => {
+  const git = await GitProgram.find()
+  assert.ok(git !== undefined, 'this test needs the git program')
+  t.after(() => git.stop())
+  let [now, most] = [0, 0]
+  const one = () =>
+    git.read(['version'], {}, async (stdout) => {
+      now += 1
+      most = Math.max(most, now)
+      for await (const _ of stdout) await turn()
+      await turn()
+      now -= 1
+    })
+  await Promise.all(Array.from({ length: 3 * gitProcessesMax }, one))
+  assert.equal(now, 0)
+  assert.ok(most > 1 && most <= gitProcessesMax, `${most} at once`)
 })
