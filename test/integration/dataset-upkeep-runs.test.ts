@@ -70,7 +70,7 @@ test('a run that writes more than its dataset may take fails and says why; the n
   const room = await opened(t, directory, { datasets }, { much: script(3 * MIB), little: script(3_000) })
   const run = await ended(room, 'much')
   assert.deepEqual([run.state, run.code], ['failed', 'QUOTA_EXCEEDED'], run.reason)
-  assert.match(run.reason ?? '', /of the 2097152 bytes.*dataset gc much/)
+  assert.match(run.reason ?? '', /of the 2097152 bytes.*datasets\.quotaBytes/)
   assert((await room.datasets.upkeep.usage('much')).bytes < MIB, 'what was refused takes room')
   assert.equal((await ended(room, 'little')).state, 'succeeded')
 })
