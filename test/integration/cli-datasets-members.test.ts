@@ -72,6 +72,9 @@ test('a member chooses what to copy, fetches it, and gives it up again', async (
     /^copies: +1 of 2 wanted beside its owner, 1 of them up to date$/m,
   )
 
+  const holds = async () =>
+    (await bob.show('data')).replicas.members.some(({ member, current }) => member === 'alice' && current)
+  await eventually(holds, "bob never heard of alice's copy")
   const asked = await bob.type('dataset', 'remove-local', 'data')
   assert.equal(asked.exit, 2, 'nobody is there to say yes')
   assert.match(
@@ -87,6 +90,9 @@ test('a member chooses what to copy, fetches it, and gives it up again', async (
   assert.deepEqual(await bob.told('dataset', 'list-local'), [])
   assert.equal(existsSync(copy.path), false)
   assert.equal((await bob.type('--yes', 'dataset', 'remove-local', 'data')).exit, 3)
+  const without = async () =>
+    !(await alice.show('data')).replicas.members.some(({ member }) => member === 'bob')
+  await eventually(without, "alice never heard that bob's copy is gone")
   const last = await alice.type('--yes', 'dataset', 'remove-local', 'data')
   assert.equal(last.exit, 4)
   assert.match(last.stderr, /No other member is known to hold all of it.*--force/)
