@@ -25,7 +25,7 @@ import type { Change } from '../registry/watchers.ts'
 import { Counting } from './counting.ts'
 import { DatasetRounds } from './dataset-rounds.ts'
 import { Duties } from './duties.ts'
-import { GroundTruth } from './ground-truth.ts'
+import { GroundTruth, type GroundTruthParts } from './ground-truth.ts'
 import { openRecordsOf } from './open-record.ts'
 import { openingOf } from './opening.ts'
 import { openingSchema } from './records.ts'
@@ -49,19 +49,7 @@ export interface ConsensusParts {
   readonly self: string
   readonly registry: Pick<Registry, 'federation' | 'get' | 'list' | 'claims' | 'put' | 'envelope' | 'watch'>
   readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
-  readonly datasets: Pick<
-    Datasets,
-    | 'repository'
-    | 'ensureCommit'
-    | 'truth'
-    | 'truthHere'
-    | 'moveTruth'
-    | 'noteTruth'
-    | 'follows'
-    | 'holds'
-    | 'find'
-    | 'onEvent'
-  >
+  readonly datasets: GroundTruthParts['datasets'] & Pick<Datasets, 'onEvent'>
   readonly runs: RunSource
   readonly clock: Clock
   readonly log: Logger
