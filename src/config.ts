@@ -9,7 +9,7 @@ import { isName, nameSchema } from './base/names.ts'
 import { nearestName } from './base/nearest-name.ts'
 import { datasetsSettingsSchema } from './datasets/settings.ts'
 import { parseRegistry } from './etcd/cluster-address.ts'
-import { SECRET_VARIABLE_PREFIX } from './execution/secrets.ts'
+import { SECRET_VARIABLE_PREFIX } from './execution/secrets/secrets.ts'
 
 /**
  * The node's settings: one schema, with a default for everything, fed from three sources of rising weight: a YAML

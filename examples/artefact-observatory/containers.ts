@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { NODE_LABEL } from '../../src/execution/engine.ts'
+import { NODE_LABEL } from '../../src/execution/engines/engine.ts'
 
 const run = promisify(execFile)
 const dockerTimeoutMs = 30_000

@@ -1,5 +1,5 @@
 import { eventValueBytesMax } from '../base/limits.ts'
-import type { Run } from '../execution/run.ts'
+import type { Run } from '../execution/runs/run.ts'
 import type { NodeEvent } from '../node.ts'
 import type { Change } from '../registry/watchers.ts'
 import { readable } from './events.ts'

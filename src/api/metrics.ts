@@ -4,7 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { datasetsMeasuredMax, SECOND_MS } from '../base/limits.ts'
-import { ALLOWED } from '../execution/run.ts'
+import { ALLOWED } from '../execution/runs/run.ts'
 import { VERSION } from '../node.ts'
 import { EVERY_KEY } from '../registry/key-range.ts'
 import { EVERYTHING } from '../registry/record-index.ts'

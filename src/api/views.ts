@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
-import { toolSchema } from '../execution/tool.ts'
+import { toolSchema } from '../execution/catalogue/tool.ts'
 import { notificationSchema } from '../monitoring/monitor.ts'
 
 /**

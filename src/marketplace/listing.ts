@@ -8,8 +8,8 @@ import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { listingContactsMax, listingLifeMs } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
-import { pipelineSchema } from '../execution/pipeline.ts'
-import { toolSchema } from '../execution/tool.ts'
+import { pipelineSchema } from '../execution/catalogue/pipeline.ts'
+import { toolSchema } from '../execution/catalogue/tool.ts'
 
 export const LISTING_KINDS = ['federation', 'tool', 'pipeline', 'dataset'] as const
 export type ListingKind = (typeof LISTING_KINDS)[number]

@@ -1,4 +1,4 @@
-import { repositoryOf, withTag } from '../execution/image-reference.ts'
+import { repositoryOf, withTag } from '../execution/images/image-reference.ts'
 import type { Entity } from './crate.ts'
 
 const DOCKER_HUB = 'docker.io'

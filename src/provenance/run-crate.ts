@@ -6,9 +6,9 @@
  * are computed from the git ids and so name the same commit wherever a copy of it is.
  */
 import type { CommitInfo } from '../datasets/git/repository.ts'
-import type { PipelineStep } from '../execution/pipeline.ts'
-import type { Run, StepRun } from '../execution/run.ts'
-import type { Tool } from '../execution/tool.ts'
+import type { PipelineStep } from '../execution/catalogue/pipeline.ts'
+import type { Tool } from '../execution/catalogue/tool.ts'
+import type { Run, StepRun } from '../execution/runs/run.ts'
 import { type Crate, type Entity, Graph, type Reference } from './crate.ts'
 import { imageEntity } from './image-entity.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { Run } from '../../src/execution/run.ts'
+import type { Run } from '../../src/execution/runs/run.ts'
 import { directoryOf, noise } from '../support/dataset-node.ts'
 import { eventually } from '../support/eventually.ts'
 import {

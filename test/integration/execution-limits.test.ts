@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { isNodeError } from '../../src/base/errors.ts'
 import { withDeadline } from '../../src/base/wait.ts'
-import type { Run } from '../../src/execution/run.ts'
+import type { Run } from '../../src/execution/runs/run.ts'
 import { engineDoor } from '../support/engine-door.ts'
 import { eventually } from '../support/eventually.ts'
 import {

@@ -6,7 +6,7 @@ import { after, before, type TestContext, test } from 'node:test'
 import { openDatabase, table } from '../../src/base/database.ts'
 import { isNodeError } from '../../src/base/errors.ts'
 import { withDeadline } from '../../src/base/wait.ts'
-import type { Run } from '../../src/execution/run.ts'
+import type { Run } from '../../src/execution/runs/run.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   type ExecutionRoom,

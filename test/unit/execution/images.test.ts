@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Demultiplexer } from '../../../src/execution/demultiplexer.ts'
-import { digestAmong, repositoryOf, withTag } from '../../../src/execution/image-reference.ts'
+import { Demultiplexer } from '../../../src/execution/engines/demultiplexer.ts'
+import { digestAmong, repositoryOf, withTag } from '../../../src/execution/images/image-reference.ts'
 
 test('a reference without a tag means latest', () => {
   assert.equal(withTag('busybox'), 'busybox:latest')

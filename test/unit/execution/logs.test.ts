@@ -6,8 +6,8 @@ import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { stepLogBytesMax } from '../../../src/base/limits.ts'
 import { withDeadline } from '../../../src/base/wait.ts'
-import { RunLogs } from '../../../src/execution/logs.ts'
-import { REDACTED, Redactor } from '../../../src/execution/redactor.ts'
+import { RunLogs } from '../../../src/execution/logs/logs.ts'
+import { REDACTED, Redactor } from '../../../src/execution/secrets/redactor.ts'
 
 let directory: string
 let logs: RunLogs

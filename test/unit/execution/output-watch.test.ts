@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isNodeError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/logger.ts'
-import { excessOf, watchOutput } from '../../../src/execution/output-watch.ts'
+import { excessOf, watchOutput } from '../../../src/execution/steps/output-watch.ts'
 import { eventually } from '../../support/eventually.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NodeError } from '../../../src/base/errors.ts'
-import { parsePipeline } from '../../../src/execution/pipeline.ts'
-import { parseTool } from '../../../src/execution/tool.ts'
+import { parsePipeline } from '../../../src/execution/catalogue/pipeline.ts'
+import { parseTool } from '../../../src/execution/catalogue/tool.ts'
 
 function problemsOf(action: () => unknown): string[] {
   try {

@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { commitMessage, trailerOf } from '../../../src/execution/commit-message.ts'
-import { nextRuns } from '../../../src/execution/queue.ts'
-import { loseRun, repetitionOf } from '../../../src/execution/recovery.ts'
-import { advance, endRun, finishStep, newRun, type Run, type Trigger } from '../../../src/execution/run.ts'
-import { RunIds } from '../../../src/execution/run-ids.ts'
-import { environmentOf, userOf } from '../../../src/execution/step-box.ts'
-import { outcomeOf } from '../../../src/execution/step-container.ts'
+import { commitMessage, trailerOf } from '../../../src/execution/runs/commit-message.ts'
+import { nextRuns } from '../../../src/execution/runs/queue.ts'
+import { loseRun, repetitionOf } from '../../../src/execution/runs/recovery.ts'
+import {
+  advance,
+  endRun,
+  finishStep,
+  newRun,
+  type Run,
+  type Trigger,
+} from '../../../src/execution/runs/run.ts'
+import { RunIds } from '../../../src/execution/runs/run-ids.ts'
+import { environmentOf, userOf } from '../../../src/execution/steps/step-box.ts'
+import { outcomeOf } from '../../../src/execution/steps/step-container.ts'
 
 /** A queued run that writes these `dataset/step` branches. */
 function runOf(id: string, branches: readonly string[], trigger: Trigger = { kind: 'request' }): Run {

@@ -15,7 +15,7 @@ import {
   type Run,
   type RunState,
   type Trigger,
-} from '../../../src/execution/run.ts'
+} from '../../../src/execution/runs/run.ts'
 
 const ACTIVE: readonly ActiveState[] = ['pulling', 'staging', 'running', 'committing']
 const ENDS: readonly EndState[] = [

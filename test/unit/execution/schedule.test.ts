@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isNodeError } from '../../../src/base/errors.ts'
 import { HOUR_MS, missedRunMaxMs } from '../../../src/base/limits.ts'
-import { checkCron, dueSlot, lastSlot, nextSlot, scheduleSchema } from '../../../src/execution/schedule.ts'
+import {
+  checkCron,
+  dueSlot,
+  lastSlot,
+  nextSlot,
+  scheduleSchema,
+} from '../../../src/execution/schedules/schedule.ts'
 
 const at = (text: string) => Date.parse(text)
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../../src/base/clock.ts'
 import { type Logger, silentLogger } from '../../../src/base/logger.ts'
-import { Scheduler } from '../../../src/execution/scheduler.ts'
+import { Scheduler } from '../../../src/execution/schedules/scheduler.ts'
 import { eventually } from '../../support/eventually.ts'
 
 test('a registry that fails to tell its schedules does not end the node: they are looked at again', async (t) => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { secretSearchChunkBytes } from '../../../src/base/limits.ts'
 import { withDeadline } from '../../../src/base/wait.ts'
-import { findSecret } from '../../../src/execution/secret-search.ts'
+import { findSecret } from '../../../src/execution/secrets/secret-search.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 const SECRET = 'correct-horse-battery'

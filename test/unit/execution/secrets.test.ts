@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isNodeError } from '../../../src/base/errors.ts'
-import { Secrets } from '../../../src/execution/secrets.ts'
+import { Secrets } from '../../../src/execution/secrets/secrets.ts'
 
 let directory: string
 before(async () => {

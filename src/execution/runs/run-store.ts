@@ -1,7 +1,7 @@
-import { type Database, DURABLE, type Table, table } from '../base/database.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
-import { runsKeptMax } from '../base/limits.ts'
-import type { Logger } from '../base/logger.ts'
+import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { runsKeptMax } from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
 import { isEnded, type Run } from './run.ts'
 
 export type OnRun = (run: Run) => void

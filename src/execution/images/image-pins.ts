@@ -1,6 +1,6 @@
-import { type Database, DURABLE, type Table, table } from '../base/database.ts'
-import { NodeError } from '../base/errors.ts'
-import type { EngineImage } from './engine.ts'
+import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
+import { NodeError } from '../../base/errors.ts'
+import type { EngineImage } from '../engines/engine.ts'
 
 interface Pin {
   digest: string

@@ -1,4 +1,4 @@
-import type { OutputStream } from './logs.ts'
+import type { OutputStream } from '../logs/logs.ts'
 
 /** Labels of every container of ours: by them it is found again, by people and after a crash. */
 export const NODE_LABEL = 'mao.node'

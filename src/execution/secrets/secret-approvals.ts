@@ -5,12 +5,12 @@
  * variables, datasets); whatever of it changes afterwards, it is another step, and has to be approved anew.
  */
 import { createHash } from 'node:crypto'
-import type { Clock } from '../base/clock.ts'
-import { type Database, DURABLE, type Table, table } from '../base/database.ts'
-import { NodeError } from '../base/errors.ts'
-import type { ContainerEngine, EngineImage } from './engine.ts'
-import type { ImagePins } from './image-pins.ts'
-import type { Pipeline, PipelineStep } from './pipeline.ts'
+import type { Clock } from '../../base/clock.ts'
+import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
+import { NodeError } from '../../base/errors.ts'
+import type { Pipeline, PipelineStep } from '../catalogue/pipeline.ts'
+import type { ContainerEngine, EngineImage } from '../engines/engine.ts'
+import type { ImagePins } from '../images/image-pins.ts'
 import { privateVariables } from './secrets.ts'
 
 interface Approval {

@@ -6,8 +6,8 @@
 import { constants } from 'node:fs'
 import { open, opendir, readlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { messageOf, NodeError } from '../base/errors.ts'
-import { secretLineCharactersMin, secretSearchBytesMin, secretSearchChunkBytes } from '../base/limits.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { secretLineCharactersMin, secretSearchBytesMin, secretSearchChunkBytes } from '../../base/limits.ts'
 
 export interface FoundSecret {
   readonly variable: string

@@ -1,4 +1,4 @@
-import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
 
 /** What the socket says when no engine is behind it, or it went away in the middle. */
 const UNREACHABLE = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTSOCK', 'EACCES', 'EPERM'])

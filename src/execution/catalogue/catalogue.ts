@@ -1,13 +1,13 @@
 /** What may be run in the federation: tools, pipelines and their schedules, each a record that all members see. */
-import type { Clock } from '../base/clock.ts'
-import { NodeError } from '../base/errors.ts'
-import type { Logger } from '../base/logger.ts'
-import { parseName } from '../base/names.ts'
-import type { Datasets } from '../datasets/datasets.ts'
-import { Collection, type Item } from '../registry/collection.ts'
-import type { Registry } from '../registry/registry.ts'
+import type { Clock } from '../../base/clock.ts'
+import { NodeError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import { parseName } from '../../base/names.ts'
+import type { Datasets } from '../../datasets/datasets.ts'
+import { Collection, type Item } from '../../registry/collection.ts'
+import type { Registry } from '../../registry/registry.ts'
+import { checkCron, nextSlot, type Schedule, scheduleSchema } from '../schedules/schedule.ts'
 import { type Pipeline, parsePipeline, pipelineSchema } from './pipeline.ts'
-import { checkCron, nextSlot, type Schedule, scheduleSchema } from './schedule.ts'
 import { parseTool, type Tool, type ToolInput, toolSchema } from './tool.ts'
 
 export interface CatalogueParts {

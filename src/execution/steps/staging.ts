@@ -4,15 +4,15 @@
  */
 import { chmod, lchown, mkdir, opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '../base/clock.ts'
-import { checkFree, orDiskFull } from '../base/disk-space.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
-import type { Logger } from '../base/logger.ts'
-import { beginAnew, removeTree } from '../base/remove-tree.ts'
-import type { Datasets } from '../datasets/datasets.ts'
-import { checkoutBytes } from '../datasets/upkeep/checkout-bytes.ts'
-import type { Checkout, Checkouts } from '../datasets/upkeep/checkouts.ts'
-import type { Run, StepRun } from './run.ts'
+import type { Clock } from '../../base/clock.ts'
+import { checkFree, orDiskFull } from '../../base/disk-space.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import { beginAnew, removeTree } from '../../base/remove-tree.ts'
+import type { Datasets } from '../../datasets/datasets.ts'
+import { checkoutBytes } from '../../datasets/upkeep/checkout-bytes.ts'
+import type { Checkout, Checkouts } from '../../datasets/upkeep/checkouts.ts'
+import type { Run, StepRun } from '../runs/run.ts'
 
 export type StagedDatasets = Pick<Datasets, 'truth' | 'ensureCommit' | 'repository' | 'show'>
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { NodeError } from '../base/errors.ts'
+import { NodeError } from '../../base/errors.ts'
 
 /** An image reference as Docker writes it: `[registry/]repository[:tag][@sha256:digest]`. */
 const IMAGE = /^[a-z0-9]+(?:[._:/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/i

@@ -1,4 +1,4 @@
-import type { OutputStream } from './logs.ts'
+import type { OutputStream } from '../logs/logs.ts'
 
 /** Docker frames a container's output: stream (1 byte), three zeros, length (4 bytes, big endian), payload. */
 const HEADER_BYTES = 8

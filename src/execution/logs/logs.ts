@@ -4,8 +4,8 @@
  */
 import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { logReadBytes, stepLogBytesMax } from '../base/limits.ts'
-import { Redactor } from './redactor.ts'
+import { logReadBytes, stepLogBytesMax } from '../../base/limits.ts'
+import { Redactor } from '../secrets/redactor.ts'
 
 export type OutputStream = 'stdout' | 'stderr'
 

@@ -3,10 +3,10 @@
  * it ends in exactly one of the end states. Nothing here waits, reads or writes: the runner stores what a function of
  * this file returns before it lets the new state take effect, so that a crash can never be ahead of the record.
  */
-import { type ErrorCode, NodeError } from '../base/errors.ts'
-import { reasonCharactersMax } from '../base/limits.ts'
-import type { Report } from '../monitoring/report.ts'
-import type { PipelineStep } from './pipeline.ts'
+import { type ErrorCode, NodeError } from '../../base/errors.ts'
+import { reasonCharactersMax } from '../../base/limits.ts'
+import type { Report } from '../../monitoring/report.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
 
 export type ActiveState = 'pulling' | 'staging' | 'running' | 'committing'
 export type EndState = 'succeeded' | 'failed' | 'oom-killed' | 'timed-out' | 'cancelled' | 'rejected' | 'lost'

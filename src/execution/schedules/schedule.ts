@@ -1,8 +1,8 @@
 /** When a pipeline runs by itself. Croner reads the rule; nothing here waits. */
 import { Cron } from 'croner'
 import { z } from 'zod'
-import { messageOf, NodeError } from '../base/errors.ts'
-import { nameSchema } from '../base/names.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { nameSchema } from '../../base/names.ts'
 
 /** Members in different places must come to the same slots, so a rule without a time zone is not meant locally. */
 export const TIMEZONE_DEFAULT = 'UTC'

@@ -1,13 +1,13 @@
-import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
-import type { Logger } from '../base/logger.ts'
-import type { Datasets } from '../datasets/datasets.ts'
-import type { Monitor } from '../monitoring/monitor.ts'
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Datasets } from '../../datasets/datasets.ts'
+import type { Monitor } from '../../monitoring/monitor.ts'
+import { type ContainerEngine, NODE_LABEL } from '../engines/engine.ts'
+import type { Staging } from '../steps/staging.ts'
 import { trailerOf } from './commit-message.ts'
-import { type ContainerEngine, NODE_LABEL } from './engine.ts'
 import { currentStep, endRun, finishStep, isEnded, newRun, type Run, type StepRun } from './run.ts'
 import type { RunStore } from './run-store.ts'
-import type { Staging } from './staging.ts'
 
 /**
  * The run that does `run` again: for the same slot, by the same plan. What the first one has finished is taken over

@@ -1,5 +1,5 @@
-import { messageOf } from '../base/errors.ts'
-import type { Logger } from '../base/logger.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
 import type { Run } from './run.ts'
 import type { RunStore } from './run-store.ts'
 

@@ -5,11 +5,11 @@
  */
 import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freeBytesAt } from '../base/disk-space.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
-import { diskFreeBytesMin, outputWatchIntervalMs, treeEntriesMax } from '../base/limits.ts'
-import type { Logger } from '../base/logger.ts'
-import { delay } from '../base/wait.ts'
+import { freeBytesAt } from '../../base/disk-space.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { diskFreeBytesMin, outputWatchIntervalMs, treeEntriesMax } from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import { delay } from '../../base/wait.ts'
 
 /** A walk through many files may take a fifth of the time, and no more. */
 const REST_PER_WALK = 4

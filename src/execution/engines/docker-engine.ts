@@ -7,7 +7,7 @@
 import { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import Docker from 'dockerode'
-import { messageOf, NodeError } from '../base/errors.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
 import {
   containerChangeTimeoutMs,
   engineCallTimeoutMs,
@@ -15,12 +15,12 @@ import {
   imagePullTimeoutMs,
   logDrainTimeoutMs,
   toolTmpBytesMax,
-} from '../base/limits.ts'
-import { withDeadline } from '../base/wait.ts'
+} from '../../base/limits.ts'
+import { withDeadline } from '../../base/wait.ts'
+import { digestAmong, withTag } from '../images/image-reference.ts'
 import { Demultiplexer } from './demultiplexer.ts'
 import { engineError, isStatus, statusOf } from './docker-errors.ts'
 import type { ContainerEnd, ContainerEngine, ContainerSpec, EngineImage, OnOutput } from './engine.ts'
-import { digestAmong, withTag } from './image-reference.ts'
 
 const NANO = 1e9
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../base/clock.ts'
+import type { Clock } from '../../base/clock.ts'
 
 /** Eight digits of base 36 hold milliseconds until the year 2059. */
 const TIME_DIGITS = 8

@@ -1,8 +1,8 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
-import { NodeError } from '../base/errors.ts'
-import { stepsMax } from '../base/limits.ts'
-import { nameSchema } from '../base/names.ts'
+import { NodeError } from '../../base/errors.ts'
+import { stepsMax } from '../../base/limits.ts'
+import { nameSchema } from '../../base/names.ts'
 
 /**
  * A pipeline as people and programs write it. The words are the predecessor's: an array of steps is a pipeline too,

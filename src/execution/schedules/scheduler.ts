@@ -1,9 +1,9 @@
-import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
-import type { Startable } from '../base/lifecycle.ts'
-import { missedRunMaxMs, schedulerSleepMaxMs, schedulesMax } from '../base/limits.ts'
-import type { Logger } from '../base/logger.ts'
-import type { Collection } from '../registry/collection.ts'
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Startable } from '../../base/lifecycle.ts'
+import { missedRunMaxMs, schedulerSleepMaxMs, schedulesMax } from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Collection } from '../../registry/collection.ts'
 import { dueSlot, nextSlot, type Schedule } from './schedule.ts'
 
 export interface SchedulerParts {

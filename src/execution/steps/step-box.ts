@@ -1,7 +1,7 @@
 /** What a step is given: its variables, its user, its limits. Pure; the engine carries it out. */
 
-import type { PipelineStep } from './pipeline.ts'
-import type { Granted, Run } from './run.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
+import type { Granted, Run } from '../runs/run.ts'
 
 export const INPUT_PATH = '/usr/src/app/input'
 export const DATA_PATH = '/usr/src/app/data'

@@ -17,9 +17,9 @@
 import { open } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { messageOf, NodeError } from '../base/errors.ts'
-import { secretsBytesMax } from '../base/limits.ts'
-import type { PipelineStep } from './pipeline.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { secretsBytesMax } from '../../base/limits.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
 
 const PLACEHOLDER = /^\{\{\s*MAO_PRIVATE_VARIABLE\s*\}\}$/
 export const SECRET_VARIABLE_PREFIX = 'MAO_SECRET_'

@@ -3,24 +3,30 @@
  * that names it is on the disk; whatever happens in between, a failure, a limit, a cancel, a stop of the node, becomes
  * exactly one truthful end.
  */
-import type { Clock } from '../base/clock.ts'
-import { type ErrorCode, isNodeError, messageOf, NodeError } from '../base/errors.ts'
-import type { Logger } from '../base/logger.ts'
-import { branchOf } from '../datasets/branches.ts'
-import type { Datasets } from '../datasets/datasets.ts'
-import type { Monitor } from '../monitoring/monitor.ts'
-import { commitMessage } from './commit-message.ts'
-import { type ContainerEngine, type EngineImage, NODE_LABEL, RUN_LABEL, STEP_LABEL } from './engine.ts'
-import type { ImagePins } from './image-pins.ts'
-import type { RunLogs } from './logs.ts'
+import type { Clock } from '../../base/clock.ts'
+import { type ErrorCode, isNodeError, messageOf, NodeError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import { branchOf } from '../../datasets/branches.ts'
+import type { Datasets } from '../../datasets/datasets.ts'
+import type { Monitor } from '../../monitoring/monitor.ts'
+import {
+  type ContainerEngine,
+  type EngineImage,
+  NODE_LABEL,
+  RUN_LABEL,
+  STEP_LABEL,
+} from '../engines/engine.ts'
+import type { ImagePins } from '../images/image-pins.ts'
+import type { RunLogs } from '../logs/logs.ts'
+import { commitMessage } from '../runs/commit-message.ts'
+import { STOPPED } from '../runs/queue.ts'
+import { loseRun } from '../runs/recovery.ts'
+import { advance, currentStep, type EndState, endRun, finishStep, isAllowed, type Run } from '../runs/run.ts'
+import type { RunStore } from '../runs/run-store.ts'
+import type { SecretApprovals } from '../secrets/secret-approvals.ts'
+import { type FoundSecret, findSecret } from '../secrets/secret-search.ts'
+import type { Secrets } from '../secrets/secrets.ts'
 import { excessOf, watchOutput } from './output-watch.ts'
-import { STOPPED } from './queue.ts'
-import { loseRun } from './recovery.ts'
-import { advance, currentStep, type EndState, endRun, finishStep, isAllowed, type Run } from './run.ts'
-import type { RunStore } from './run-store.ts'
-import type { SecretApprovals } from './secret-approvals.ts'
-import { type FoundSecret, findSecret } from './secret-search.ts'
-import type { Secrets } from './secrets.ts'
 import type { StagedDatasets, StagedStep, Staging, StepInput } from './staging.ts'
 import { type ExecutionSettings, environmentOf, grantedTo, userOf } from './step-box.ts'
 import { type ContainerOutcome, runContainer, specOf } from './step-container.ts'
