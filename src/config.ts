@@ -10,6 +10,7 @@ import { nearestName } from './base/nearest-name.ts'
 import { datasetsSettingsSchema } from './datasets/settings.ts'
 import { parseRegistry } from './etcd/cluster-address.ts'
 import { SECRET_VARIABLE_PREFIX } from './execution/secrets/secrets.ts'
+import { executionSettingsSchema } from './execution/settings.ts'
 
 /**
  * The node's settings: one schema, with a default for everything, fed from three sources of rising weight: a YAML
@@ -26,9 +27,6 @@ const registryText = z.string().superRefine((text, context) => {
     context.addIssue({ code: 'custom', message: messageOf(error) })
   }
 })
-const environmentVariable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable')
-const GIB = 1024 ** 3
-const MEMORY_BYTES_MIN = 6 * 1024 ** 2
 
 const apiSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('address the HTTP API listens on'),
@@ -37,28 +35,6 @@ const apiSchema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('further values of the Host header that are answered, such as node.example.org:8080'),
-})
-
-const executionSchema = z.strictObject({
-  stepTimeoutMs: z.int().min(1_000).default(HOUR_MS).describe('longest time of one step'),
-  memoryBytes: z.int().min(MEMORY_BYTES_MIN).default(GIB).describe('memory of one step'),
-  cpus: z.number().min(0.01).max(1_024).default(1).describe('processors of one step'),
-  pids: z.int().min(1).default(256).describe('processes of one step'),
-  outputBytes: z
-    .int()
-    .min(1)
-    .default(10 * GIB)
-    .describe('size of the output of one step'),
-  concurrency: z.int().min(1).max(64).default(1).describe('runs at once'),
-  repeatLost: z.boolean().default(true).describe('repeat once, at start, a run that a crash cut'),
-  environment: z
-    .record(nameSchema, z.record(environmentVariable, z.string()))
-    .default({})
-    .describe('per tool, variables that override those of the pipeline on this node'),
-  dockerSocketGranted: z
-    .boolean()
-    .default(false)
-    .describe('whether steps that ask for the Docker socket get it: they then own this machine'),
 })
 
 const etcdSchema = z.strictObject({
@@ -131,7 +107,7 @@ export const configSchema = z.strictObject({
       socketPath: z.string().min(1).default('/var/run/docker.sock').describe('socket of the Docker engine'),
     })
     .prefault({}),
-  execution: executionSchema.prefault({}),
+  execution: executionSettingsSchema.prefault({}),
   datasets: datasetsSettingsSchema.prefault({}),
   git: z
     .strictObject({

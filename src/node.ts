@@ -20,6 +20,7 @@ import type { ClusterReplication } from './etcd/cluster-replication.ts'
 import { inCluster } from './etcd/in-cluster.ts'
 import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/engines/docker-engine.ts'
+import { Engines, LOCAL_ENGINE } from './execution/engines/engines.ts'
 import { Execution } from './execution/execution.ts'
 import { isEnded, type Run } from './execution/runs/run.ts'
 import { createGenesis, type Genesis } from './federation/genesis.ts'
@@ -299,7 +300,7 @@ export class Node implements Startable {
     )
     const { socketPath } = config.docker
     const execution = new Execution({
-      engine: new DockerEngine({ socketPath }),
+      engines: new Engines(new Map([[LOCAL_ENGINE, new DockerEngine({ socketPath })]])),
       settings: config.execution,
       dockerSocketPath: socketPath,
       environment: process.env,

@@ -68,23 +68,5 @@ export interface ApiRooms {
     | 'upstreams'
   >
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
-  readonly execution: Pick<
-    Execution,
-    | 'tools'
-    | 'pipelines'
-    | 'notifications'
-    | 'addTool'
-    | 'addPipeline'
-    | 'schedule'
-    | 'scheduled'
-    | 'unschedule'
-    | 'submit'
-    | 'runs'
-    | 'run'
-    | 'cancel'
-    | 'repeat'
-    | 'logs'
-    | 'acceptImage'
-    | 'approve'
-  >
+  readonly execution: Execution
 }

@@ -6,8 +6,8 @@ import { nameSchema } from '../base/names.ts'
 import { ALLOWED, type Run, type RunState } from '../execution/runs/run.ts'
 import type { ApiNode } from './api-node.ts'
 import { body, makes, newRoutes, streams, tells } from './routing.ts'
+import { type RunView, runSchema } from './run-views.ts'
 import { liveText } from './streams.ts'
-import { type RunView, runSchema } from './views.ts'
 
 const RUNS_TOLD_DEFAULT = 100
 const RUNS_TOLD_MAX = 1_000

@@ -93,80 +93,6 @@ export const scheduleViewSchema = z
   })
   .meta({ id: 'Schedule' })
 
-const snapshotSchema = z.object({ file: z.string(), value: z.number() })
-
-export const reportSchema = z
-  .object({
-    verdict: z.string(),
-    snapshots: z.array(snapshotSchema),
-    rollingAverage: z.number().optional(),
-    value: z.number().optional(),
-    difference: z.number().optional(),
-    gainPercent: z.number().optional(),
-    problems: z.array(z.string()),
-  })
-  .meta({ id: 'Report', description: 'what the control metric of a tool did' })
-
-const grantedSchema = z.object({
-  environment: z
-    .record(z.string(), z.string())
-    .describe("variables that this node's settings added or overrode"),
-  secrets: z.array(z.string()).describe('names of the variables that were filled with secrets'),
-  network: z.string(),
-  dockerSocket: z.boolean(),
-  user: z.string(),
-  memoryBytes: z.int(),
-  cpus: z.number(),
-  pids: z.int(),
-  timeoutMs: z.int(),
-  outputBytes: z.int().optional(),
-})
-
-const stepRunSchema = z
-  .object({
-    name: z.string(),
-    tool: z.string(),
-    state: z.string(),
-    image: z.string().optional(),
-    digest: z.string().optional(),
-    exitCode: z.int().optional(),
-    inputDataset: z.string().optional(),
-    inputCommit: z.string().optional(),
-    inputFrom: z
-      .enum(['ground-truth', 'this-run'])
-      .optional()
-      .describe('the agreed state, or what an earlier step of this very run made'),
-    outputDataset: z.string(),
-    outputBranch: z.string().optional(),
-    outputCommit: z.string().optional(),
-    outputChanged: z.boolean().optional(),
-    containerId: z.string().optional(),
-    doneBy: z.string().optional().describe('the run that did this step, where this one took it over'),
-    granted: grantedSchema.optional(),
-    report: reportSchema.optional(),
-    startedMs: timeMs.optional(),
-    endedMs: timeMs.optional(),
-  })
-  .meta({ id: 'StepRun' })
-
-export const runSchema = z
-  .object({
-    id: z.string(),
-    pipeline: z.string(),
-    trigger: z.object({ kind: z.string(), slot: timeMs.optional(), of: z.string().optional() }),
-    state: z.string(),
-    reason: z.string().optional(),
-    code: z.string().optional(),
-    slot: timeMs.describe('the time that the results are for, in milliseconds since 1970'),
-    steps: z.array(stepRunSchema),
-    transitions: z.array(
-      z.object({ state: z.string(), step: z.string().optional(), timeMs, reason: z.string().optional() }),
-    ),
-    createdMs: timeMs,
-    endedMs: timeMs.optional(),
-  })
-  .meta({ id: 'Run' })
-
 /** JSON-LD as RO-Crate 1.1 has it: flat, every entity with its id and type. */
 export const crateSchema = z
   .object({
@@ -180,4 +106,3 @@ export const notificationViewSchema = named('Notification', notificationSchema)
 export type FederationView = z.output<typeof federationSchema>
 export type Status = z.output<typeof statusSchema>
 export type MemberView = z.output<typeof memberSchema>
-export type RunView = z.output<typeof runSchema>

@@ -1,13 +1,14 @@
 /**
  * Every bound of the node in one place, each with its reason. Bounds that are a matter of taste or of the machine
  * are settings (config.ts); these are the ones that peers must agree on or that keep memory finite. Those of datasets,
- * of the registry and of etcd fill files of their own, and are found here too.
+ * of execution, of the registry and of etcd fill files of their own, and are found here too.
  */
 import { DAY_MS, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 export * from './limits-admission.ts'
 export * from './limits-datasets.ts'
 export * from './limits-etcd.ts'
+export * from './limits-execution.ts'
 export * from './limits-heads.ts'
 export * from './limits-registry.ts'
 export * from './limits-transfers.ts'
@@ -74,56 +75,14 @@ export const invitationsMax = 1_000
 export const admissionsWaitingMax = 100
 /** A presence is renewed at this interval and expires after three. */
 export const presenceIntervalMs = 5 * MINUTE_MS
-/** Runs that wait in the queue of one node. */
-export const queuedRunsMax = 1_000
-/** Steps of a pipeline. */
-export const stepsMax = 50
-/** Log bytes kept of one step; what a tool prints beyond is dropped, and the log says so. */
-export const stepLogBytesMax = 8 * MIB
-/** Transitions and reasons are short; a run's record stays small. */
-export const reasonCharactersMax = 500
-/** Runs remembered with their logs; the oldest ended ones make room. */
-export const runsKeptMax = 5_000
-/** One call to the container engine that only looks or tells: it answers in milliseconds or is stuck. */
-export const engineCallTimeoutMs = 30 * SECOND_MS
-/** Whether the engine answers at all. */
-export const enginePingTimeoutMs = 5 * SECOND_MS
-/** Making, starting or removing a container: a busy disk takes its time. */
-export const containerChangeTimeoutMs = 2 * MINUTE_MS
-/** A pull of one image: large ones over slow lines take long, but not for ever. */
-export const imagePullTimeoutMs = 1 * HOUR_MS
 /** Timers of the platform overflow beyond 2^31 - 1 ms and would fire at once. */
 export const timerMaxMs = 2 ** 31 - 1
-/** What a container has printed is read to the end for so long after it ended. */
-export const logDrainTimeoutMs = 10 * SECOND_MS
-/** A tool's own /tmp, in memory and so part of its memory limit. */
-export const toolTmpBytesMax = 256 * MIB
-/** How often the output of a step at work is measured: a fast disk takes a few gigabytes in that time. */
-export const outputWatchIntervalMs = 1 * SECOND_MS
-/** Disk space that steps leave to the node: below it, nobody could write down how a run ended. */
-export const diskFreeBytesMin = 512 * MIB
-/** A log line that one follower has not taken yet is read again from the file: this much at a time. */
-export const logReadBytes = 64 * KIB
-/** A scheduled run that was missed still runs this late; after that the next one is nearer. */
-export const missedRunMaxMs = 18 * HOUR_MS
-/** Longest sleep of the scheduler: a suspended machine or a changed clock is noticed after it. */
-export const schedulerSleepMaxMs = 30 * SECOND_MS
-/** Schedules of one federation that a node follows. */
-export const schedulesMax = 1_000
 /** A control file holds one number. */
 export const controlFileBytesMax = 1 * KIB
 /** Control files that a report shows. */
 export const snapshotsMax = 10
 /** Insights must fit a record beside its envelope. */
 export const insightsBytesMax = 48 * KIB
-/** The file of secrets: names and tokens, no data. */
-export const secretsBytesMax = 1 * MIB
-/** Shorter secrets stand in any large output by chance, so they are not searched for. */
-export const secretSearchBytesMin = 4
-/** A line of a secret of several lines that is long enough to be told from any other text. */
-export const secretLineCharactersMin = 16
-/** An output is searched for secrets this much at a time. */
-export const secretSearchChunkBytes = 1 * MIB
 /**
  * Members of one electorate. A certificate holds the votes of more than two thirds of them (about 900 bytes each), the
  * opening (60 bytes a member) and the closing (180 bytes a member), and must fit one record of `recordBytesMax`.

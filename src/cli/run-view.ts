@@ -1,4 +1,4 @@
-import type { RunView } from '../api/views.ts'
+import type { RunView } from '../api/run-views.ts'
 import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
 
 type StepView = RunView['steps'][number]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
-import type { RunView } from '../../src/api/views.ts'
+import type { RunView } from '../../src/api/run-views.ts'
 import type { ConfigInput } from '../../src/config.ts'
 import { decodeInvitation, encodeInvitation } from '../../src/federation/invitations.ts'
 import { requestAdmission } from '../../src/federation/join.ts'

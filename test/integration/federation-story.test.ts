@@ -8,7 +8,8 @@ import { maoctl } from '../../examples/artefact-observatory/maoctl.ts'
 import { NodeProcess } from '../../examples/artefact-observatory/node-process.ts'
 import { everywhere, until } from '../../examples/artefact-observatory/patience.ts'
 import { roundSchema, truthSchema } from '../../src/api/round-views.ts'
-import { invitationSchema, memberSchema, runSchema } from '../../src/api/views.ts'
+import { runSchema } from '../../src/api/run-views.ts'
+import { invitationSchema, memberSchema } from '../../src/api/views.ts'
 import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
 
 const anything = z.unknown()

@@ -8,8 +8,9 @@ import { Datasets } from '../../src/datasets/datasets.ts'
 import { type DatasetsSettings, datasetsSettingsSchema } from '../../src/datasets/settings.ts'
 import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
 import type { ContainerEngine } from '../../src/execution/engines/engine.ts'
+import { Engines, LOCAL_ENGINE } from '../../src/execution/engines/engines.ts'
 import { Execution } from '../../src/execution/execution.ts'
-import type { ExecutionSettings } from '../../src/execution/steps/step-box.ts'
+import type { ExecutionSettings } from '../../src/execution/settings.ts'
 import { createGenesis } from '../../src/federation/genesis.ts'
 import { Members } from '../../src/federation/members.ts'
 import { FederationMemory } from '../../src/federation/memory.ts'
@@ -88,7 +89,8 @@ export async function openExecutionRoom(
   const socketPath = options.socketPath ?? DOCKER_SOCKET
   const engine = new DockerEngine({ socketPath })
   const execution = new Execution({
-    ...{ registry, members, datasets, engine, database, directory, clock, log },
+    engines: new Engines(new Map([[LOCAL_ENGINE, engine]])),
+    ...{ registry, members, datasets, database, directory, clock, log },
     settings: { ...SETTINGS, ...options.settings },
     dockerSocketPath: socketPath,
     environment: options.environment ?? {},

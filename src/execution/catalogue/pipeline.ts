@@ -1,8 +1,9 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
-import { stepsMax } from '../../base/limits.ts'
+import { publishersPerStepMax, stepInputsMax, stepsMax, timerMaxMs } from '../../base/limits.ts'
 import { nameSchema } from '../../base/names.ts'
+import { stepInputSchema } from './step-input.ts'
 
 /**
  * A pipeline as people and programs write it. The words are the predecessor's: an array of steps is a pipeline too,
@@ -18,17 +19,46 @@ const variableSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the nam
 /** YAML reads `LIMIT: 5` as a number and means the text. */
 const valueSchema = z.union([z.string(), z.number(), z.boolean()]).transform(String)
 
+/** What a step needs of a machine; what it does not say, the node's settings say. */
+const resourcesSchema = z.strictObject({
+  cpus: z.number().min(0.01).max(1_024).optional(),
+  memoryBytes: z.int().min(1).optional(),
+  diskBytes: z.int().min(1).optional(),
+  gpus: z.int().min(0).max(64).optional(),
+  pids: z.int().min(1).optional(),
+})
+
+const commandSchema = z
+  .array(z.union([z.string(), z.number()]).transform(String))
+  .nullable()
+  .default(null)
+const environmentSchema = z.record(variableSchema, valueSchema).nullable().default(null)
+
+/** What this node adds to the predecessor's words; a step without them is what it always was. */
+const furtherFields = {
+  /** `none` unless the step asks and the node grants. */
+  network: z.enum(['none', 'bridge', 'host']).optional(),
+  root: z.enum(['read-only', 'writable']).optional(),
+  /** How directories and variables are named for the tool; default: what its image's labels say, else `mao`. */
+  layout: z.enum(['mao', 'compute-to-data']).optional(),
+  inputs: z.array(stepInputSchema).max(stepInputsMax).optional(),
+  resources: resourcesSchema.optional(),
+  timeoutMs: z.int().min(1_000).max(timerMaxMs).optional(),
+  /** Runs on the output after the tool succeeded; when it fails, nothing of the output leaves. */
+  filter: z.strictObject({ tool: nameSchema, cmd: commandSchema, env: environmentSchema }).optional(),
+  /** Publishers of the node, by name, that get the output beside the dataset. */
+  publish: z.array(nameSchema).max(publishersPerStepMax).optional(),
+}
+
 const stepFields = {
   name: nameSchema,
   tool: nameSchema,
-  cmd: z
-    .array(z.union([z.string(), z.number()]).transform(String))
-    .nullable()
-    .default(null),
-  env: z.record(variableSchema, valueSchema).nullable().default(null),
+  cmd: commandSchema,
+  env: environmentSchema,
   docker_socket: z.boolean().default(false),
   input_dataset: datasetSchema.nullable().default(null),
   output_dataset: datasetSchema,
+  ...furtherFields,
 }
 
 const descriptionSchema = z.string().trim().max(2_000)

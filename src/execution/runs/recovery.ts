@@ -3,10 +3,12 @@ import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Monitor } from '../../monitoring/monitor.ts'
-import { type ContainerEngine, NODE_LABEL } from '../engines/engine.ts'
+import { NODE_LABEL } from '../engines/engine.ts'
+import type { Engines } from '../engines/engines.ts'
 import type { Staging } from '../steps/staging.ts'
 import { trailerOf } from './commit-message.ts'
-import { currentStep, endRun, finishStep, isEnded, newRun, type Run, type StepRun } from './run.ts'
+import { isEnded, type Run, type StepRun } from './run.ts'
+import { currentStep, endRun, finishStep, newRun } from './run-machine.ts'
 import type { RunStore } from './run-store.ts'
 
 /**
@@ -51,7 +53,7 @@ export function loseRun(p: {
 
 export interface RecoveryParts {
   readonly store: RunStore
-  readonly engine: Pick<ContainerEngine, 'ping' | 'find' | 'remove'>
+  readonly engines: Engines
   readonly staging: Pick<Staging, 'clear'>
   readonly datasets: Pick<Datasets, 'repository'>
   readonly monitor: Pick<Monitor, 'review'>
@@ -81,7 +83,8 @@ export class Recovery {
 
   /** Removes the containers of earlier lives of this node. */
   async #reap(): Promise<void> {
-    const { engine, peer, log } = this.#parts
+    const { engines, peer, log } = this.#parts
+    const engine = engines.of()
     try {
       // Quick where no engine answers, so that the node's start does not wait for one.
       await engine.ping()

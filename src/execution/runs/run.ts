@@ -1,31 +1,55 @@
 /**
- * A run as a pure state machine. A run walks its steps one after another; its state is that of the step at work, and
- * it ends in exactly one of the end states. Nothing here waits, reads or writes: the runner stores what a function of
- * this file returns before it lets the new state take effect, so that a crash can never be ahead of the record.
+ * What a run is: one record that is stored whole at every transition. A run walks its steps one after another; its
+ * state is that of the step at work, and it ends in exactly one of the end states. How it moves: run-machine.ts.
  */
-import { type ErrorCode, NodeError } from '../../base/errors.ts'
-import { reasonCharactersMax } from '../../base/limits.ts'
+import type { ErrorCode } from '../../base/errors.ts'
 import type { Report } from '../../monitoring/report.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 
-export type ActiveState = 'pulling' | 'staging' | 'running' | 'committing'
-export type EndState = 'succeeded' | 'failed' | 'oom-killed' | 'timed-out' | 'cancelled' | 'rejected' | 'lost'
+export type ActiveState = 'pulling' | 'staging' | 'running' | 'filtering' | 'committing'
+export type EndState =
+  | 'succeeded'
+  /** The tool (or its filter) ended with an exit code other than 0, or made what a dataset cannot take. */
+  | 'failed'
+  | 'oom-killed'
+  | 'timed-out'
+  | 'cancelled'
+  /** The node's policy refused it. */
+  | 'rejected'
+  /** The machinery failed (engine, network, disk), and went on failing when it was tried again. */
+  | 'errored'
+  | 'lost'
 export type RunState = 'queued' | ActiveState | EndState
 
-/** Which state may follow which. A queued run outlives a crash, so it is never lost. */
+/**
+ * Which state may follow which. A queued run outlives a crash, so it is never lost. A step that the machinery failed
+ * goes back to the queue, as often as the bound allows.
+ */
 export const ALLOWED: Readonly<Record<RunState, readonly RunState[]>> = {
-  queued: ['pulling', 'cancelled', 'rejected'],
-  pulling: ['staging', 'failed', 'cancelled', 'rejected', 'lost'],
-  staging: ['running', 'failed', 'cancelled', 'rejected', 'lost'],
-  running: ['committing', 'failed', 'oom-killed', 'timed-out', 'cancelled', 'lost'],
+  queued: ['pulling', 'timed-out', 'cancelled', 'rejected', 'errored'],
+  pulling: ['staging', 'queued', 'failed', 'timed-out', 'cancelled', 'rejected', 'errored', 'lost'],
+  staging: ['running', 'queued', 'failed', 'timed-out', 'cancelled', 'rejected', 'errored', 'lost'],
+  running: [
+    'filtering',
+    'committing',
+    'queued',
+    'failed',
+    'oom-killed',
+    'timed-out',
+    'cancelled',
+    'errored',
+    'lost',
+  ],
+  filtering: ['committing', 'queued', 'failed', 'oom-killed', 'timed-out', 'cancelled', 'errored', 'lost'],
   // Back to pulling: the next step begins.
-  committing: ['pulling', 'succeeded', 'failed', 'cancelled', 'lost'],
+  committing: ['pulling', 'succeeded', 'failed', 'timed-out', 'cancelled', 'errored', 'lost'],
   succeeded: [],
   failed: [],
   'oom-killed': [],
   'timed-out': [],
   cancelled: [],
   rejected: [],
+  errored: [],
   lost: [],
 }
 
@@ -34,10 +58,69 @@ export type Trigger =
   | { kind: 'request'; slot?: number }
   | { kind: 'schedule'; slot: number }
   | { kind: 'repeat'; of: string; slot?: number }
+  /** The same digests, input commits and parameters as an earlier run, to compare what comes out. */
+  | { kind: 'rerun'; of: string; slot?: number }
+  /** Another member's, over the run protocol. */
+  | { kind: 'remote'; by: string; request: string; slot?: number }
+
+/** What a run takes of an engine's machine while it is at work: the most that any of its steps asks for. */
+export interface Resources {
+  cpus: number
+  memoryBytes: number
+  diskBytes: number
+  /** How many devices. */
+  gpus: number
+}
+
+/** What was set apart for a run on one engine. */
+export interface Allocation extends Omit<Resources, 'gpus'> {
+  engine: string
+  /** The devices themselves, each for one run at a time. */
+  gpus: string[]
+}
+
+/** One input of a step beside its dataset, as it was staged. */
+export interface StagedSource {
+  /** The name under which the tool found it. */
+  name: string
+  kind: 'dataset' | 'url' | 'pid' | 'text' | 'run'
+  /** What the plan named: a URL, an identifier, `dataset@commit`, `run/step`. */
+  source: string
+  /** Where it came from in the end, after identifiers and redirects were followed. */
+  resolved?: string
+  /** Of a file. */
+  sha256?: string
+  bytes?: number
+  /** Of a dataset or an earlier run's output. */
+  commit?: string
+}
+
+/** What one publisher made of a step's output. */
+export interface Published {
+  publisher: string
+  kind: string
+  /** Where it lies, for people and programs: a path, a URL, an `ipfs://…`. */
+  address: string
+  files: number
+  bytes: number
+  /** SHA-256 of the manifest that lists every file with its own. */
+  manifestSha256: string
+  expiresMs?: number
+  /** When the sweep removed it. */
+  removedMs?: number
+}
+
+/** The stages of a step, each with a log of its own (logs/stages.ts). */
+export const STAGES = ['configure', 'algorithm', 'filter', 'publish'] as const
+export type Stage = (typeof STAGES)[number]
 
 /** What the box of a step allowed: everything beyond it was impossible. */
 export interface Granted {
-  network: 'none'
+  network: 'none' | 'bridge' | 'host'
+  /** Runs of earlier versions always had it so. */
+  root?: 'read-only' | 'writable'
+  /** Devices such as GPUs, as this machine names them. */
+  devices?: string[]
   dockerSocket: boolean
   user: string
   memoryBytes: number
@@ -72,6 +155,13 @@ export interface StepRun {
   /** False when the tool left the branch as it was. */
   outputChanged?: boolean
   containerId?: string
+  /** Which of the node's engines ran it. */
+  engine?: string
+  /** Times that it has been begun again after the machinery failed. */
+  retries?: number
+  inputs?: StagedSource[]
+  published?: Published[]
+  filter?: { tool: string; image: string; digest: string; exitCode?: number; containerId?: string }
   /** The run that did this step, where this one repeats it and need not do it again. */
   doneBy?: string
   granted?: Granted
@@ -106,45 +196,24 @@ export interface Run {
   transitions: Transition[]
   createdMs: number
   endedMs?: number
-}
-
-/** What became known of a step with a transition. */
-export type StepPatch = Partial<Omit<StepRun, 'name' | 'tool' | 'state'>>
-
-export interface Ending {
-  timeMs: number
-  reason?: string
-  code?: ErrorCode
-  patch?: StepPatch
-}
-
-export function newRun(p: {
-  id: string
-  pipeline: string
-  plan: PipelineStep[]
-  trigger: Trigger
-  timeMs: number
-  /** Where neither the trigger nor the time of the request says it. */
-  slot?: number
-  /** Steps that the repeated run has done: they are taken over as they are. */
-  done?: readonly StepRun[]
-}): Run {
-  const steps = p.plan.map((step, index): StepRun => {
-    const done = p.done?.[index]
-    if (done !== undefined) return done
-    const input = step.input_dataset === null ? {} : { inputDataset: step.input_dataset }
-    return {
-      name: step.name,
-      tool: step.tool,
-      state: 'queued',
-      ...input,
-      outputDataset: step.output_dataset,
-    }
-  })
-  const transitions: Transition[] = [{ state: 'queued', timeMs: p.timeMs }]
-  const { id, pipeline, trigger, plan, timeMs: createdMs } = p
-  const slot = p.slot ?? trigger.slot ?? createdMs
-  return { id, pipeline, trigger, state: 'queued', plan, slot, steps, transitions, createdMs }
+  /** Who asked for it: `node` (its schedules and its own people) or a peer id. Absent: `node`. */
+  owner?: string
+  /** Higher goes first, -100 to 100. Absent: 0. */
+  priority?: number
+  /** In the queue it is left alone until then, ms since the epoch. */
+  notBeforeMs?: number
+  /** It waits no longer than until then; absent: as long as it takes. */
+  waitUntilMs?: number
+  /** From its first step to its end. Absent: the node's setting. */
+  timeoutMs?: number
+  /** What is set apart for it while it is at work. */
+  allocation?: Allocation
+  /** What a client called its request, so that asking twice makes one run. */
+  requestKey?: string
+  /** Inputs are these commits instead of the ground truth: dataset → commit. */
+  inputCommits?: Record<string, string>
+  /** Images are these digests instead of what their tools name now: tool → digest. */
+  imageDigests?: Record<string, string>
 }
 
 export function isEnded(run: Pick<Run, 'state'>): boolean {
@@ -153,92 +222,4 @@ export function isEnded(run: Pick<Run, 'state'>): boolean {
 
 export function isAllowed(from: RunState, to: RunState): boolean {
   return ALLOWED[from].includes(to)
-}
-
-/** The index of the step at work or next in turn; the number of steps when all are done. */
-export function currentStep(run: Run): number {
-  const index = run.steps.findIndex((step) => step.state !== 'succeeded')
-  return index === -1 ? run.steps.length : index
-}
-
-/**
- * Moves the run and its current step on.
- *
- * @throws NodeError INTERNAL when `state` may not follow, or no step is left.
- */
-export function advance(run: Run, state: ActiveState, timeMs: number, patch: StepPatch = {}): Run {
-  const index = currentStep(run)
-  const step = run.steps[index]
-  // A step begins by pulling; the run itself may come there from the step before.
-  const fits = step !== undefined && step.state !== 'skipped' && isAllowed(step.state, state)
-  if (!isAllowed(run.state, state) || !fits) throw notAllowed(run, state)
-  const started = state === 'pulling' ? { startedMs: timeMs } : {}
-  const moved: StepRun = { ...step, ...started, ...patch, state }
-  return {
-    ...run,
-    state,
-    steps: run.steps.with(index, moved),
-    transitions: [...run.transitions, { state, step: step.name, timeMs }],
-  }
-}
-
-/**
- * Notes that the current step is done. The run stays `committing` until the next step begins or it ends.
- *
- * @throws NodeError INTERNAL unless the step is committing.
- */
-export function finishStep(run: Run, timeMs: number, patch: StepPatch = {}): Run {
-  const index = currentStep(run)
-  const step = run.steps[index]
-  if (run.state !== 'committing' || step?.state !== 'committing') throw notAllowed(run, 'succeeded')
-  const done: StepRun = { ...step, ...patch, state: 'succeeded', endedMs: timeMs }
-  return { ...run, steps: run.steps.with(index, done) }
-}
-
-/**
- * Ends the run: the step at work ends alike, steps whose turn never came are skipped.
- *
- * @throws NodeError INTERNAL when the run may not end so, or would succeed with steps left.
- */
-export function endRun(run: Run, state: EndState, ending: Ending): Run {
-  const index = currentStep(run)
-  const stepsLeft = index < run.steps.length
-  if (!isAllowed(run.state, state) || (state === 'succeeded' && stepsLeft)) throw notAllowed(run, state)
-  const { timeMs, code, patch = {} } = ending
-  const reason = ending.reason?.slice(0, reasonCharactersMax)
-  const steps = run.steps.map((step, at): StepRun => {
-    if (at < index) return step
-    if (step.state === 'queued') return { ...step, state: 'skipped' }
-    return { ...step, ...patch, state, endedMs: timeMs }
-  })
-  const atWork = run.steps.find((step) => step.state !== 'queued' && step.state !== 'succeeded')
-  const said = {
-    ...(atWork === undefined ? {} : { step: atWork.name }),
-    ...(reason === undefined ? {} : { reason }),
-  }
-  return {
-    ...run,
-    state,
-    ...(reason === undefined ? {} : { reason }),
-    ...(code === undefined ? {} : { code }),
-    steps,
-    transitions: [...run.transitions, { state, ...said, timeMs }],
-    endedMs: timeMs,
-  }
-}
-
-/** The commits of a dataset that runs name as what they read or made. */
-export function commitsNamed(runs: Iterable<Run>, dataset: string): string[] {
-  const found = new Set<string>()
-  for (const { steps } of runs) {
-    for (const { inputDataset, inputCommit, outputDataset, outputCommit } of steps) {
-      if (inputDataset === dataset && inputCommit !== undefined) found.add(inputCommit)
-      if (outputDataset === dataset && outputCommit !== undefined) found.add(outputCommit)
-    }
-  }
-  return [...found]
-}
-
-function notAllowed(run: Run, state: RunState): NodeError {
-  return new NodeError('INTERNAL', `Run ${run.id} cannot go from ${run.state} to ${state}`, { id: run.id })
 }

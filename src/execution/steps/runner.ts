@@ -9,34 +9,31 @@ import type { Logger } from '../../base/logger.ts'
 import { branchOf } from '../../datasets/branches.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Monitor } from '../../monitoring/monitor.ts'
-import {
-  type ContainerEngine,
-  type EngineImage,
-  NODE_LABEL,
-  RUN_LABEL,
-  STEP_LABEL,
-} from '../engines/engine.ts'
-import type { ImagePins } from '../images/image-pins.ts'
+import { type EngineImage, NODE_LABEL, RUN_LABEL, STEP_LABEL } from '../engines/engine.ts'
+import type { Engines } from '../engines/engines.ts'
+import type { Images } from '../images/images.ts'
 import type { RunLogs } from '../logs/logs.ts'
+import { STOPPED } from '../queue/queue.ts'
 import { commitMessage } from '../runs/commit-message.ts'
-import { STOPPED } from '../runs/queue.ts'
 import { loseRun } from '../runs/recovery.ts'
-import { advance, currentStep, type EndState, endRun, finishStep, isAllowed, type Run } from '../runs/run.ts'
+import { type EndState, isAllowed, type Run } from '../runs/run.ts'
+import { advance, currentStep, endRun, finishStep } from '../runs/run-machine.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import type { SecretApprovals } from '../secrets/secret-approvals.ts'
 import { type FoundSecret, findSecret } from '../secrets/secret-search.ts'
 import type { Secrets } from '../secrets/secrets.ts'
+import type { ExecutionSettings } from '../settings.ts'
 import { excessOf, watchOutput } from './output-watch.ts'
 import type { StagedDatasets, StagedStep, Staging, StepInput } from './staging.ts'
-import { type ExecutionSettings, environmentOf, grantedTo, userOf } from './step-box.ts'
+import { environmentOf, grantedTo, userOf } from './step-box.ts'
 import { type ContainerOutcome, runContainer, specOf } from './step-container.ts'
 
 export type RunnerDatasets = StagedDatasets & Pick<Datasets, 'commitDirectory'>
 
 export interface RunnerParts {
   readonly store: RunStore
-  readonly engine: ContainerEngine
-  readonly pins: ImagePins
+  readonly engines: Engines
+  readonly images: Images
   readonly staging: Staging
   readonly logs: RunLogs
   readonly secrets: Pick<Secrets, 'fill'>
@@ -144,7 +141,9 @@ export class Runner {
     if (plan === undefined) throw new NodeError('INTERNAL', `Run ${id} has no step ${index}`)
     const reference = imageOf(plan.tool)
     await this.#move(id, (run) => advance(run, 'pulling', now(), { image: reference }))
-    const image = await this.#image(plan.tool, reference, signal)
+    const engine = this.#parts.engines.of(store.get(id).allocation?.engine)
+    const say = (line: string) => this.#parts.log.debug({ run: id }, line)
+    const image = await this.#parts.images.obtain({ tool: plan.tool, reference, engine, signal, say })
     await this.#move(id, (run) => advance(run, 'staging', now(), { digest: image.digest }))
 
     await approvals.check({ pipeline, step: plan, reference, image })
@@ -184,14 +183,6 @@ export class Runner {
     }
   }
 
-  async #image(tool: string, reference: string, signal: AbortSignal): Promise<EngineImage> {
-    const { engine, pins, clock } = this.#parts
-    const image = await engine.image(reference, signal)
-    signal.throwIfAborted()
-    await pins.check({ tool, reference, image, timeMs: clock.now() })
-    return image
-  }
-
   /** Runs the container of a staged step; it is gone when this returns. */
   async #contain(p: {
     id: string
@@ -204,9 +195,10 @@ export class Runner {
     branch: string
     signal: AbortSignal
   }): Promise<ContainerOutcome> {
-    const { engine, logs, settings, dockerSocketPath, self, clock, store, log } = this.#parts
+    const { engines, logs, settings, dockerSocketPath, self, clock, store, log } = this.#parts
     const { id, index, image, granted, filled, input, staged, branch, signal } = p
     const run = store.get(id)
+    const engine = engines.of(run.allocation?.engine)
     const plan = run.plan[index] as Run['plan'][number]
     const { peer, name: node } = self()
     const overrides = granted.environment
@@ -242,7 +234,8 @@ export class Runner {
 
   /** Tried again with each container that follows; after a restart, their labels bring them up. */
   async #removeLeft(): Promise<void> {
-    const { engine, log } = this.#parts
+    const { engines, log } = this.#parts
+    const engine = engines.of()
     // The newest first: an older one that is stuck must not keep it.
     for (const containerId of [...this.#left].reverse()) {
       try {

@@ -2,24 +2,12 @@
 
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { Granted, Run } from '../runs/run.ts'
+import type { ExecutionSettings } from '../settings.ts'
 
 export const INPUT_PATH = '/usr/src/app/input'
 export const DATA_PATH = '/usr/src/app/data'
 /** Nobody: owns nothing on this machine. */
 const NOBODY = '65534:65534'
-
-export interface ExecutionSettings {
-  readonly stepTimeoutMs: number
-  readonly memoryBytes: number
-  readonly cpus: number
-  readonly pids: number
-  readonly outputBytes: number
-  readonly concurrency: number
-  readonly repeatLost: boolean
-  /** Per tool, variables that override those of the pipeline on this node. */
-  readonly environment: Readonly<Record<string, Readonly<Record<string, string>>>>
-  readonly dockerSocketGranted: boolean
-}
 
 /** Who runs the node's process; undefined where the system has no such ids. */
 export interface ProcessOwner {

@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { nextRuns } from '../../../src/execution/queue/queue.ts'
 import { commitMessage, trailerOf } from '../../../src/execution/runs/commit-message.ts'
-import { nextRuns } from '../../../src/execution/runs/queue.ts'
 import { loseRun, repetitionOf } from '../../../src/execution/runs/recovery.ts'
-import {
-  advance,
-  endRun,
-  finishStep,
-  newRun,
-  type Run,
-  type Trigger,
-} from '../../../src/execution/runs/run.ts'
+import type { Run, Trigger } from '../../../src/execution/runs/run.ts'
 import { RunIds } from '../../../src/execution/runs/run-ids.ts'
+import { advance, endRun, finishStep, newRun } from '../../../src/execution/runs/run-machine.ts'
 import { environmentOf, userOf } from '../../../src/execution/steps/step-box.ts'
 import { outcomeOf } from '../../../src/execution/steps/step-container.ts'
 

@@ -5,19 +5,16 @@ import { isNodeError } from '../../../src/base/errors.ts'
 import {
   type ActiveState,
   ALLOWED,
-  advance,
   type EndState,
-  endRun,
-  finishStep,
   isAllowed,
   isEnded,
-  newRun,
   type Run,
   type RunState,
   type Trigger,
 } from '../../../src/execution/runs/run.ts'
+import { advance, endRun, finishStep, newRun, retryStep } from '../../../src/execution/runs/run-machine.ts'
 
-const ACTIVE: readonly ActiveState[] = ['pulling', 'staging', 'running', 'committing']
+const ACTIVE: readonly ActiveState[] = ['pulling', 'staging', 'running', 'filtering', 'committing']
 const ENDS: readonly EndState[] = [
   'succeeded',
   'failed',
@@ -25,22 +22,25 @@ const ENDS: readonly EndState[] = [
   'timed-out',
   'cancelled',
   'rejected',
+  'errored',
   'lost',
 ]
 
 /** The whole table once more, written as a person would check it. */
 const EXPECTED: Record<RunState, string> = {
-  queued: 'pulling cancelled rejected',
-  pulling: 'staging failed cancelled rejected lost',
-  staging: 'running failed cancelled rejected lost',
-  running: 'committing failed oom-killed timed-out cancelled lost',
-  committing: 'pulling succeeded failed cancelled lost',
+  queued: 'pulling timed-out cancelled rejected errored',
+  pulling: 'staging queued failed timed-out cancelled rejected errored lost',
+  staging: 'running queued failed timed-out cancelled rejected errored lost',
+  running: 'filtering committing queued failed oom-killed timed-out cancelled errored lost',
+  filtering: 'committing queued failed oom-killed timed-out cancelled errored lost',
+  committing: 'pulling succeeded failed timed-out cancelled errored lost',
   succeeded: '',
   failed: '',
   'oom-killed': '',
   'timed-out': '',
   cancelled: '',
   rejected: '',
+  errored: '',
   lost: '',
 }
 
@@ -88,16 +88,17 @@ for (const from of Object.keys(EXPECTED) as RunState[]) {
     const allowed = EXPECTED[from].split(' ').includes(to)
     test(`from ${from} a run ${allowed ? 'may' : 'may not'} go to ${to}`, () => {
       assert.equal(isAllowed(from, to), allowed)
-      if (to === 'queued') return
       const run = runIn(from)
       assert.equal(run.state, from)
       // The move itself obeys the table; a next step and a success also want the step at work to be done.
       const done = from === 'committing' && to === 'pulling' ? finishStep(run, 5) : run
       const ready = from === 'committing' && to === 'succeeded' ? walk(finishStep(run, 5)) : done
       const move = () =>
-        ENDS.includes(to as EndState)
-          ? endRun(ready, to as EndState, { timeMs: 6 })
-          : advance(ready, to as ActiveState, 6)
+        to === 'queued'
+          ? retryStep(ready, { timeMs: 6, notBeforeMs: 9, reason: 'no engine' })
+          : ENDS.includes(to as EndState)
+            ? endRun(ready, to as EndState, { timeMs: 6 })
+            : advance(ready, to as ActiveState, 6)
       if (allowed) assert.equal(move().state, to)
       else assert.throws(move, (error) => isNodeError(error, 'INTERNAL'))
     })

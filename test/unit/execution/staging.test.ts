@@ -7,7 +7,7 @@ import { isNodeError, NodeError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/logger.ts'
 import type { DatasetView } from '../../../src/datasets/dataset-view.ts'
 import type { Repository } from '../../../src/datasets/git/repository.ts'
-import { advance, finishStep, newRun } from '../../../src/execution/runs/run.ts'
+import { advance, finishStep, newRun } from '../../../src/execution/runs/run-machine.ts'
 import { type StagedDatasets, Staging } from '../../../src/execution/steps/staging.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 

@@ -1,7 +1,7 @@
 import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
-import type { Run } from './run.ts'
-import type { RunStore } from './run-store.ts'
+import type { Run } from '../runs/run.ts'
+import type { RunStore } from '../runs/run-store.ts'
 
 /** Why the signal of a run aborts: its end differs. */
 export const CANCELLED = 'cancelled'

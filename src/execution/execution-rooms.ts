@@ -1,0 +1,104 @@
+/** What execution is made of, in the order in which one part needs another. Nothing is started here. */
+import { join } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import type { Database } from '../base/database.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Datasets } from '../datasets/datasets.ts'
+import type { Members } from '../federation/members.ts'
+import { Monitor, notificationSchema } from '../monitoring/monitor.ts'
+import { Collection } from '../registry/collection.ts'
+import type { Registry } from '../registry/registry.ts'
+import { Catalogue } from './catalogue/catalogue.ts'
+import type { Engines } from './engines/engines.ts'
+import { ImagePins } from './images/image-pins.ts'
+import { Images } from './images/images.ts'
+import { RunLogs } from './logs/logs.ts'
+import { RunQueue } from './queue/queue.ts'
+import { Submissions } from './queue/submissions.ts'
+import { Recovery } from './runs/recovery.ts'
+import { RunIds } from './runs/run-ids.ts'
+import { RunStore } from './runs/run-store.ts'
+import { Scheduler } from './schedules/scheduler.ts'
+import { SecretApprovals } from './secrets/secret-approvals.ts'
+import { Secrets } from './secrets/secrets.ts'
+import type { ExecutionSettings } from './settings.ts'
+import { Runner, type RunnerDatasets } from './steps/runner.ts'
+import { Staging } from './steps/staging.ts'
+
+export interface ExecutionParts {
+  readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
+  readonly members: Pick<Members, 'self'>
+  readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'find' | 'upkeep'>
+  readonly engines: Engines
+  readonly database: Database
+  /** The node's data directory. */
+  readonly directory: string
+  readonly settings: ExecutionSettings
+  readonly dockerSocketPath: string
+  /** The node's environment, for secrets. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** This node's peer id. */
+  readonly peer: string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export type ExecutionRooms = ReturnType<typeof executionRooms>
+
+export function executionRooms(parts: ExecutionParts) {
+  const { registry, members, datasets, engines, database, directory, settings, clock, log } = parts
+  const { dockerSocketPath, environment, peer } = parts
+  const self = () => ({ peer, name: members.self().name })
+
+  // What may be run.
+  const catalogue = new Catalogue({ registry, datasets, clock, log })
+  const imageOf = (tool: string) => catalogue.tool(tool).image
+  const notifications = new Collection({
+    registry,
+    prefix: '/notifications/',
+    schema: notificationSchema,
+    log,
+  })
+
+  // What has been run.
+  const ids = new RunIds(clock)
+  const newId = () => ids.next()
+  const store = new RunStore({ database, log })
+  const logs = new RunLogs(join(directory, 'runs'))
+
+  // What a step needs: an image, directories, secrets.
+  const pins = new ImagePins({ database })
+  const images = new Images({ pins, clock })
+  const checkouts = { use: (...of: [string, string]) => datasets.upkeep.checkouts.use(...of) }
+  const freeBytesMin = () => datasets.upkeep.freeBytesMin
+  const place = join(directory, 'staging')
+  const staging = new Staging({ datasets, checkouts, freeBytesMin, directory: place, clock, log })
+  const approvals = new SecretApprovals({ database, engine: engines.of(), pins, imageOf, clock })
+  const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
+
+  // Running it, and looking at what came out.
+  const { repeatLost, concurrency } = settings
+  const mayTell = (dataset: string) => datasets.find(dataset)?.policy === 'shared'
+  const monitor = new Monitor({ registry, self, mayTell, clock, log })
+  const recovery = new Recovery({
+    ...{ store, engines, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
+  })
+  const runner = new Runner({
+    ...{ store, engines, images, staging, logs, secrets, approvals, datasets, imageOf, monitor },
+    ...{ settings, freeBytesMin, dockerSocketPath, self, newId, clock, log },
+  })
+  const run = (id: string, signal: AbortSignal) => runner.run(id, signal)
+  const queue = new RunQueue({ store, run, concurrency, log })
+  const submissions = new Submissions({ catalogue, store, queue, logs, newId, clock, log })
+  const scheduler = new Scheduler({
+    schedules: catalogue.schedules,
+    lastSlotRun: (pipeline) => submissions.lastSlotRun(pipeline),
+    memberSinceMs: () => members.self().since,
+    fire: (pipeline, slot) => submissions.fire(pipeline, slot),
+    ...{ clock, log },
+  })
+  return {
+    ...{ catalogue, notifications, ids, store, logs, pins, images, approvals },
+    ...{ recovery, queue, submissions, scheduler },
+  }
+}
