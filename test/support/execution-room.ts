@@ -10,7 +10,7 @@ import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
 import type { ContainerEngine } from '../../src/execution/engines/engine.ts'
 import { Engines, LOCAL_ENGINE } from '../../src/execution/engines/engines.ts'
 import { Execution } from '../../src/execution/execution.ts'
-import type { ExecutionSettings } from '../../src/execution/settings.ts'
+import { type ExecutionSettings, executionSettingsSchema } from '../../src/execution/settings.ts'
 import { createGenesis } from '../../src/federation/genesis.ts'
 import { Members } from '../../src/federation/members.ts'
 import { FederationMemory } from '../../src/federation/memory.ts'
@@ -23,17 +23,15 @@ import { Registry } from '../../src/registry/registry.ts'
 export const DOCKER_SOCKET = '/var/run/docker.sock'
 const MIB = 1024 ** 2
 
-export const SETTINGS: ExecutionSettings = {
+/** The defaults, but small: what reaches a limit in a test does so soon. */
+export const SETTINGS: ExecutionSettings = executionSettingsSchema.parse({
   stepTimeoutMs: 20_000,
   memoryBytes: 64 * MIB,
   cpus: 1,
   pids: 64,
   outputBytes: 64 * MIB,
   concurrency: 1,
-  repeatLost: true,
-  environment: {},
-  dockerSocketGranted: false,
-}
+})
 
 export interface ExecutionRoom {
   readonly execution: Execution
