@@ -10,7 +10,7 @@ import type { PipelineOptions, ScheduleView } from './catalogue/catalogue.ts'
 import type { Pipeline } from './catalogue/pipeline.ts'
 import type { Tool, ToolInput } from './catalogue/tool.ts'
 import { type ExecutionParts, type ExecutionRooms, executionRooms } from './execution-rooms.ts'
-import type { SubmitOptions } from './queue/submissions.ts'
+import type { NamedPlan, SubmitOptions } from './queue/submissions.ts'
 import { isEnded, type Run } from './runs/run.ts'
 import { commitsNamed, endRun } from './runs/run-machine.ts'
 import type { OnRun } from './runs/run-store.ts'
@@ -105,6 +105,11 @@ export class Execution implements Startable {
   /** Queues a run; it is on the disk when this resolves. @throws NodeError PIPELINE_NOT_FOUND, QUEUE_FULL */
   submit(pipeline: string, options: SubmitOptions = {}): Promise<Run> {
     return this.#rooms.submissions.submit(pipeline, options)
+  }
+
+  /** Queues a run of a plan that need not stand in the registry. @throws NodeError QUEUE_FULL, CONFLICT */
+  submitPlan(plan: NamedPlan, options: SubmitOptions = {}): Promise<Run> {
+    return this.#rooms.submissions.submitPlan(plan, options)
   }
 
   /** Oldest first. */

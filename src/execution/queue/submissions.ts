@@ -3,12 +3,14 @@ import { messageOf, NodeError } from '../../base/errors.ts'
 import { queuedRunsMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { RunLogs } from '../logs/logs.ts'
 import { repetitionOf } from '../runs/recovery.ts'
 import { isEnded, type Run, type Trigger } from '../runs/run.ts'
-import { endRun, newRun } from '../runs/run-machine.ts'
+import { endRun, newRun, type RunTerms } from '../runs/run-machine.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import type { RunQueue } from './queue.ts'
+import { requestDigestOf } from './request-digest.ts'
 
 export interface SubmissionsParts {
   readonly catalogue: Pick<Catalogue, 'pipelines' | 'pipeline'>
@@ -21,23 +23,63 @@ export interface SubmissionsParts {
 }
 
 export interface SubmitOptions {
+  /** Default: a request of this node's own people. */
   readonly trigger?: Trigger
+  /** Whose turn it takes: `node`, or the peer id of the member that asks. Default: `node`. */
+  readonly owner?: string
+  /** -100 to 100; higher goes first. Default: 0. */
+  readonly priority?: number
+  /** The time that the results are for, ms since the epoch, where the trigger does not say it. */
+  readonly slot?: number
+  /**
+   * What the asker calls this request, at most 200 characters: asking again under it gives the run that the first one
+   * made, for as long as the run is remembered. Keys of different owners do not meet.
+   */
+  readonly requestKey?: string
+  /** Longest wait in the queue, ms; then it ends as `timed-out`. Default: the setting `execution.queue.waitMsMax`. */
+  readonly waitMsMax?: number
+  /** Longest time from the first step's beginning to the end, ms. */
+  readonly timeoutMs?: number
+  /** It does not start before, ms since the epoch. */
+  readonly notBeforeMs?: number
+  /** Read these commits instead of the ground truth: dataset → commit. */
+  readonly inputCommits?: Readonly<Record<string, string>>
+  /** Run these images instead of what the tools name now: tool → digest. */
+  readonly imageDigests?: Readonly<Record<string, string>>
+}
+
+/** A plan that stands in no registry, or no longer: another member's, or that of an earlier run. */
+export interface NamedPlan {
+  readonly name: string
+  readonly steps: readonly PipelineStep[]
 }
 
 /** The way into the queue. A run that has come in is on the disk. */
 export class Submissions {
   readonly #parts: SubmissionsParts
+  /** Requests under a key that are being stored, so that two at one instant make one run. */
+  readonly #keyed = new Map<string, Promise<Run>>()
 
   constructor(parts: SubmissionsParts) {
     this.#parts = parts
   }
 
-  /** @throws NodeError PIPELINE_NOT_FOUND, QUEUE_FULL */
+  /**
+   * Queues a run of a pipeline of the registry.
+   *
+   * @throws NodeError PIPELINE_NOT_FOUND, QUEUE_FULL, CONFLICT when the key stands for another request.
+   */
   async submit(pipeline: string, options: SubmitOptions = {}): Promise<Run> {
-    const { catalogue, newId, clock } = this.#parts
-    const { steps: plan } = catalogue.pipeline(pipeline)
-    const trigger = options.trigger ?? { kind: 'request' }
-    return this.#enqueue(newRun({ id: newId(), pipeline, plan, trigger, timeMs: clock.now() }))
+    const digest = requestDigestOf({ pipeline }, options)
+    return this.#once(digest, options, () => {
+      const { steps } = this.#parts.catalogue.pipeline(pipeline)
+      return { name: pipeline, steps }
+    })
+  }
+
+  /** Queues a run of the plan itself. @throws NodeError QUEUE_FULL, CONFLICT when the key stands for another request. */
+  async submitPlan(plan: NamedPlan, options: SubmitOptions = {}): Promise<Run> {
+    return this.#once(requestDigestOf({ plan }, options), options, () => plan)
   }
 
   /**
@@ -77,6 +119,41 @@ export class Submissions {
     return slots.length === 0 ? undefined : Math.max(...slots)
   }
 
+  /** The run of an earlier request under the same key, or a new one. */
+  async #once(requestDigest: string, options: SubmitOptions, planOf: () => NamedPlan): Promise<Run> {
+    const { requestKey, owner } = options
+    if (requestKey === undefined) return this.#queuePlan(planOf(), options, {})
+    const name = `${owner ?? OWN} ${requestKey}`
+    const earlier = this.#keyed.get(name) ?? this.#find(requestKey, owner)
+    if (earlier === undefined) {
+      const made = this.#queuePlan(planOf(), options, { requestKey, requestDigest })
+      this.#keyed.set(name, made)
+      return made.finally(() => this.#keyed.delete(name))
+    }
+    const run = await earlier
+    if (run.requestDigest === requestDigest) return run
+    const message = `The key ${requestKey} was used for another request, which made run ${run.id}; use a new key for a new request`
+    throw new NodeError('CONFLICT', message, { key: requestKey, id: run.id })
+  }
+
+  #find(requestKey: string, owner: string | undefined): Run | undefined {
+    const same = (run: Run) => run.requestKey === requestKey && (run.owner ?? OWN) === (owner ?? OWN)
+    return this.#parts.store.list().find(same)
+  }
+
+  async #queuePlan(plan: NamedPlan, options: SubmitOptions, keyed: RunTerms): Promise<Run> {
+    const { newId, clock } = this.#parts
+    const timeMs = clock.now()
+    const { slot, waitMsMax } = options
+    const asked = options.trigger ?? { kind: 'request' }
+    const trigger = slot === undefined ? asked : { ...asked, slot }
+    const terms = { ...termsOf(options), ...keyed }
+    if (waitMsMax !== undefined) terms.waitUntilMs = timeMs + waitMsMax
+    return this.#enqueue(
+      newRun({ id: newId(), pipeline: plan.name, plan: [...plan.steps], trigger, timeMs, terms }),
+    )
+  }
+
   async #enqueue(run: Run): Promise<Run> {
     const { store, queue } = this.#parts
     const queued = store.list().filter(({ state }) => state === 'queued').length
@@ -96,5 +173,20 @@ export class Submissions {
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'old runs were not forgotten')
     }
+  }
+}
+
+/** The owner of what this node's own people and schedules ask for. */
+const OWN = 'node'
+
+function termsOf(options: SubmitOptions): RunTerms {
+  const { owner, priority, timeoutMs, notBeforeMs, inputCommits, imageDigests } = options
+  return {
+    ...(owner === undefined ? {} : { owner }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(notBeforeMs === undefined ? {} : { notBeforeMs }),
+    ...(inputCommits === undefined ? {} : { inputCommits: { ...inputCommits } }),
+    ...(imageDigests === undefined ? {} : { imageDigests: { ...imageDigests } }),
   }
 }

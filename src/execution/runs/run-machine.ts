@@ -26,6 +26,22 @@ export interface Ending {
   patch?: StepPatch
 }
 
+/** What whoever asks for a run says of it beside its plan. */
+export type RunTerms = Partial<
+  Pick<
+    Run,
+    | 'owner'
+    | 'priority'
+    | 'notBeforeMs'
+    | 'waitUntilMs'
+    | 'timeoutMs'
+    | 'requestKey'
+    | 'requestDigest'
+    | 'inputCommits'
+    | 'imageDigests'
+  >
+>
+
 export function newRun(p: {
   id: string
   pipeline: string
@@ -36,6 +52,7 @@ export function newRun(p: {
   slot?: number
   /** Steps that the repeated run has done: they are taken over as they are. */
   done?: readonly StepRun[]
+  terms?: RunTerms
 }): Run {
   const steps = p.plan.map((step, index): StepRun => {
     const done = p.done?.[index]
@@ -52,7 +69,7 @@ export function newRun(p: {
   const transitions: Transition[] = [{ state: 'queued', timeMs: p.timeMs }]
   const { id, pipeline, trigger, plan, timeMs: createdMs } = p
   const slot = p.slot ?? trigger.slot ?? createdMs
-  return { id, pipeline, trigger, state: 'queued', plan, slot, steps, transitions, createdMs }
+  return { id, pipeline, trigger, state: 'queued', plan, slot, steps, transitions, createdMs, ...p.terms }
 }
 
 /** The index of the step at work or next in turn; the number of steps when all are done. */

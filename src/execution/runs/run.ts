@@ -210,6 +210,8 @@ export interface Run {
   allocation?: Allocation
   /** What a client called its request, so that asking twice makes one run. */
   requestKey?: string
+  /** SHA-256 of what was asked under that key, so that another request under it is told from the same one. */
+  requestDigest?: string
   /** Inputs are these commits instead of the ground truth: dataset → commit. */
   inputCommits?: Record<string, string>
   /** Images are these digests instead of what their tools name now: tool → digest. */
