@@ -1,6 +1,8 @@
 /** Bounds of execution: runs, their queue, engine and logs, schedules and secrets; see limits.ts. */
 import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
+/** The longest wait before a step is begun again: what mends itself later than this is for a person to mend. */
+export const retryDelayMaxMs = 10 * MINUTE_MS
 /** Runs that wait in the queue of one node. */
 export const queuedRunsMax = 1_000
 /** Steps of a pipeline. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { HOUR_MS } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
+import { retrySettings } from './runs/settings.ts'
 
 const environmentVariable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable')
 const GIB = 1024 ** 3
@@ -19,6 +20,7 @@ export const executionSettingsSchema = z.strictObject({
     .describe('size of the output of one step'),
   concurrency: z.int().min(1).max(64).default(1).describe('runs at once'),
   repeatLost: z.boolean().default(true).describe('repeat once, at start, a run that a crash cut'),
+  ...retrySettings,
   environment: z
     .record(nameSchema, z.record(environmentVariable, z.string()))
     .default({})

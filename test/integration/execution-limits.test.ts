@@ -131,25 +131,29 @@ test('a step that fills the disk is killed at the limit, which the run names', a
 })
 
 test('without an engine the node starts, tells each run what to do, and stays up', async (t) => {
-  const room = await roomIn(t, join(base, 'no-engine'), { socketPath: join(base, 'no.sock') })
+  const settings = { retriesMax: 1, retryDelayMs: 10 }
+  const room = await roomIn(t, join(base, 'no-engine'), { socketPath: join(base, 'no.sock'), settings })
   for (const _ of [1, 2]) {
     const run = await ran(room, 'true')
-    assert.deepEqual([run.state, run.code], ['failed', 'ENGINE_UNAVAILABLE'])
+    assert.deepEqual([run.state, run.code], ['errored', 'ENGINE_UNAVAILABLE'])
     assert.match(run.reason ?? '', /start Docker/)
+    assert.equal(run.steps[0]?.retries, 1)
+    assert.ok(run.transitions.some(({ reason }) => /tried again \(1 of 1\).*start Docker/.test(reason ?? '')))
   }
   await scripted(room, 'work', 'true', { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}' })
   await assert.rejects(room.execution.approve('work'), (error) => isNodeError(error, 'ENGINE_UNAVAILABLE'))
 })
 
-test('an engine that goes away in the middle fails the run; when it is back, nothing of it is left', async (t) => {
+test('an engine that goes away in the middle ends the run as errored; when it is back, nothing of it is left', async (t) => {
   const door = await engineDoor(t, join(base, 'door.sock'))
-  const room = await roomIn(t, join(base, 'going'), { socketPath: door.socketPath })
+  const settings = { retriesMax: 1, retryDelayMs: 10 }
+  const room = await roomIn(t, join(base, 'going'), { socketPath: door.socketPath, settings })
   await scripted(room, 'work', 'echo begun; echo half > data/half; sleep 60')
   const { id } = await room.execution.submit('work')
   await eventually(async () => (await logOf(room, id)) === 'begun\n', 'the tool did not begin')
   await door.shut()
   const run = await withDeadline(room.execution.finished(id), 20_000, 'the run')
-  assert.deepEqual([run.state, run.code], ['failed', 'ENGINE_UNAVAILABLE'])
+  assert.deepEqual([run.state, run.code], ['errored', 'ENGINE_UNAVAILABLE'])
   assert.match(run.reason ?? '', /No container engine answers at .*door\.sock: start Docker/)
   await assert.rejects(room.engine.ping(), (error) => isNodeError(error, 'ENGINE_UNAVAILABLE'))
   assert.equal((await containersLabelled('mao.run', id)).length, 1, 'nobody could remove it')

@@ -16,8 +16,9 @@ import type { RunLogs } from '../logs/logs.ts'
 import { STOPPED } from '../queue/queue.ts'
 import { commitMessage } from '../runs/commit-message.ts'
 import { loseRun } from '../runs/recovery.ts'
+import { endStateOf, retryOfRun } from '../runs/retries.ts'
 import { type EndState, isAllowed, type Run } from '../runs/run.ts'
-import { advance, currentStep, endRun, finishStep } from '../runs/run-machine.ts'
+import { advance, currentStep, endRun, finishStep, retryStep } from '../runs/run-machine.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import type { SecretApprovals } from '../secrets/secret-approvals.ts'
 import { type FoundSecret, findSecret } from '../secrets/secret-search.ts'
@@ -61,15 +62,6 @@ interface Outcome {
   exitCode?: number
 }
 
-/** Refusals of the node itself, as against failures of tools and machinery. */
-const REFUSALS: readonly ErrorCode[] = [
-  'FORBIDDEN',
-  'IMAGE_MOVED',
-  'NOT_FOUND',
-  'TOOL_NOT_FOUND',
-  'DATASET_NOT_FOUND',
-]
-
 export class Runner {
   readonly #parts: RunnerParts
   /** Containers that could not be removed because the engine had gone, and may be running yet. */
@@ -83,9 +75,23 @@ export class Runner {
   async run(id: string, signal: AbortSignal): Promise<void> {
     const { store, log } = this.#parts
     const outcome = await this.#outcomeOf(id, signal)
+    if (outcome?.state === 'errored' && (await this.#again(store.get(id), outcome))) return
     await this.#end(store.get(id), outcome)
     const { pipeline, state, reason } = store.get(id)
     log.info({ run: id, pipeline, state, reason }, 'a run has ended')
+  }
+
+  /** Puts a run that the machinery failed back into the queue, as often as the bound allows. @returns whether it did. */
+  async #again(run: Run, { code, reason: why }: Outcome): Promise<boolean> {
+    const { store, settings, clock, log } = this.#parts
+    const timeMs = clock.now()
+    const retry = retryOfRun({ run, code, nowMs: timeMs, ...settings })
+    if (retry === undefined) return false
+    const { notBeforeMs, retries } = retry
+    const reason = `tried again (${retries} of ${settings.retriesMax}): ${why}`
+    await store.save(retryStep(run, { timeMs, notBeforeMs, reason }))
+    log.warn({ run: run.id, code, retries, notBeforeMs }, 'a step that the machinery failed is tried again')
+    return true
   }
 
   async #end(run: Run, outcome: Outcome | undefined): Promise<void> {
@@ -116,7 +122,7 @@ export class Runner {
       if (isNodeError(error, 'STORE_FAILED')) throw error
       const code = isNodeError(error) ? error.code : 'INTERNAL'
       if (code === 'INTERNAL') this.#parts.log.error({ run: id, err: error }, 'a run met a defect')
-      return { state: REFUSALS.includes(code) ? 'rejected' : 'failed', reason: messageOf(error), code }
+      return { state: endStateOf(code), reason: messageOf(error), code }
     }
   }
 
@@ -140,11 +146,15 @@ export class Runner {
     const plan = steps[index]
     if (plan === undefined) throw new NodeError('INTERNAL', `Run ${id} has no step ${index}`)
     const reference = imageOf(plan.tool)
-    await this.#move(id, (run) => advance(run, 'pulling', now(), { image: reference }))
+    await this.#move(id, (run) =>
+      advance(run, 'pulling', now(), { image: reference }, `the image ${reference}`),
+    )
     const engine = this.#parts.engines.of(store.get(id).allocation?.engine)
     const say = (line: string) => this.#parts.log.debug({ run: id }, line)
     const image = await this.#parts.images.obtain({ tool: plan.tool, reference, engine, signal, say })
-    await this.#move(id, (run) => advance(run, 'staging', now(), { digest: image.digest }))
+    await this.#move(id, (run) =>
+      advance(run, 'staging', now(), { digest: image.digest }, `in ${image.digest}`),
+    )
 
     await approvals.check({ pipeline, step: plan, reference, image })
     const filled = await secrets.fill(pipeline, plan)
@@ -175,7 +185,9 @@ export class Runner {
       signal.throwIfAborted()
       const leak = await findSecret(staged.data, filled, signal)
       if (leak !== undefined) return endOfLeak(leak)
-      await this.#move(id, (run) => advance(run, 'committing', now(), { exitCode: 0 }))
+      await this.#move(id, (run) =>
+        advance(run, 'committing', now(), { exitCode: 0 }, 'the tool ended with exit code 0'),
+      )
       await this.#commit(id, index, staged)
       return undefined
     } finally {
@@ -211,7 +223,15 @@ export class Runner {
       try {
         const from = input === undefined ? {} : { inputCommit: input.commit, inputFrom: input.from }
         const patch = { granted, containerId, outputBranch: branch, ...from }
-        await this.#move(id, (moved) => advance(moved, 'running', clock.now(), patch))
+        await this.#move(id, (moved) =>
+          advance(
+            moved,
+            'running',
+            clock.now(),
+            patch,
+            `${plan.tool} in container ${containerId.slice(0, 12)}`,
+          ),
+        )
         const timeoutMs = settings.stepTimeoutMs
         const { outputBytes: bytesMax } = settings
         const bounds = { directory: staged.data, bytesMax, freeBytesMin: this.#parts.freeBytesMin() }
