@@ -10,6 +10,8 @@ export * from './limits-datasets.ts'
 export * from './limits-etcd.ts'
 export * from './limits-execution.ts'
 export * from './limits-heads.ts'
+export * from './limits-monitoring.ts'
+export * from './limits-images.ts'
 export * from './limits-registry.ts'
 export * from './limits-transfers.ts'
 export * from './limits-upkeep.ts'
@@ -77,12 +79,6 @@ export const admissionsWaitingMax = 100
 export const presenceIntervalMs = 5 * MINUTE_MS
 /** Timers of the platform overflow beyond 2^31 - 1 ms and would fire at once. */
 export const timerMaxMs = 2 ** 31 - 1
-/** A control file holds one number. */
-export const controlFileBytesMax = 1 * KIB
-/** Control files that a report shows. */
-export const snapshotsMax = 10
-/** Insights must fit a record beside its envelope. */
-export const insightsBytesMax = 48 * KIB
 /**
  * Members of one electorate. A certificate holds the votes of more than two thirds of them (about 900 bytes each), the
  * opening (60 bytes a member) and the closing (180 bytes a member), and must fit one record of `recordBytesMax`.

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
+import { serviceSchema } from '../images/service.ts'
 
 /** An image reference as Docker writes it: `[registry/]repository[:tag][@sha256:digest]`. */
 const IMAGE = /^[a-z0-9]+(?:[._:/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/i
@@ -17,6 +18,8 @@ export const toolSchema = z.object({
   code_repo: textSchema.optional(),
   artefact: textSchema.optional(),
   description: textSchema.optional(),
+  /** What the labels of the image say, where it is a service (`eudat.gef.service.*`), and which image says so. */
+  service: serviceSchema.optional(),
 })
 
 export type Tool = z.output<typeof toolSchema>
