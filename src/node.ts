@@ -23,6 +23,7 @@ import { DockerEngine } from './execution/engines/docker-engine.ts'
 import { Engines, LOCAL_ENGINE } from './execution/engines/engines.ts'
 import { Execution } from './execution/execution.ts'
 import { isEnded, type Run } from './execution/runs/run.ts'
+import { SEALING_PURPOSE, SealedValues } from './execution/secrets/sealed-values.ts'
 import { createGenesis, type Genesis } from './federation/genesis.ts'
 import { decodeInvitation } from './federation/invitations.ts'
 import { type Invited, invite } from './federation/invite.ts'
@@ -32,6 +33,7 @@ import type { Remembered } from './federation/memory.ts'
 import { FederationPolicy } from './federation/policy.ts'
 import { Presences } from './federation/presence.ts'
 import { type Foundation, startFoundation } from './foundation.ts'
+import { derivedKey } from './identity/derived-key.ts'
 import type { Marketplace } from './marketplace/marketplace.ts'
 import type { Network } from './network/network.ts'
 import { Supervisor, wantedFrom } from './network/supervisor.ts'
@@ -305,6 +307,7 @@ export class Node implements Startable {
       dockerSocketPath: socketPath,
       environment: process.env,
       peer: self,
+      sealed: new SealedValues({ database, key: derivedKey(identity.privateKey, SEALING_PURPOSE) }),
       ...{ registry, members, datasets, database, directory, clock, log },
     })
     await running.start('datasets', datasets)

@@ -39,6 +39,12 @@ export const schedulerSleepMaxMs = 30 * SECOND_MS
 export const schedulesMax = 1_000
 /** The file of secrets: names and tokens, no data. */
 export const secretsBytesMax = 1 * MIB
+/** Sealed values of one kind: secrets and credentials that people name one by one. */
+export const sealedValuesMax = 1_000
+/** A private key in PEM or a token, not data. */
+export const sealedValueBytesMax = 64 * KIB
+/** A pipeline, a step and a variable, or the address of a registry. */
+export const sealedNameCharactersMax = 500
 /** Shorter secrets stand in any large output by chance, so they are not searched for. */
 export const secretSearchBytesMin = 4
 /** A line of a secret of several lines that is long enough to be told from any other text. */

@@ -19,6 +19,7 @@ import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
 import { RunStore } from './runs/run-store.ts'
 import { Scheduler } from './schedules/scheduler.ts'
+import type { SealedValues } from './secrets/sealed-values.ts'
 import { SecretApprovals } from './secrets/secret-approvals.ts'
 import { Secrets } from './secrets/secrets.ts'
 import type { ExecutionSettings } from './settings.ts'
@@ -31,6 +32,8 @@ export interface ExecutionParts {
   readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'find' | 'upkeep'>
   readonly engines: Engines
   readonly database: Database
+  /** What is kept sealed with this node's key: secrets, credentials. */
+  readonly sealed: SealedValues
   /** The node's data directory. */
   readonly directory: string
   readonly settings: ExecutionSettings

@@ -10,11 +10,13 @@ import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
 import type { ContainerEngine } from '../../src/execution/engines/engine.ts'
 import { Engines, LOCAL_ENGINE } from '../../src/execution/engines/engines.ts'
 import { Execution } from '../../src/execution/execution.ts'
+import { SEALING_PURPOSE, SealedValues } from '../../src/execution/secrets/sealed-values.ts'
 import { type ExecutionSettings, executionSettingsSchema } from '../../src/execution/settings.ts'
 import { createGenesis } from '../../src/federation/genesis.ts'
 import { Members } from '../../src/federation/members.ts'
 import { FederationMemory } from '../../src/federation/memory.ts'
 import { FederationPolicy } from '../../src/federation/policy.ts'
+import { derivedKey } from '../../src/identity/derived-key.ts'
 import { loadIdentity } from '../../src/identity/node-key.ts'
 import type { Streams } from '../../src/network/network.ts'
 import { RecordStore } from '../../src/registry/record-store.ts'
@@ -89,6 +91,7 @@ export async function openExecutionRoom(
   const execution = new Execution({
     engines: new Engines(new Map([[LOCAL_ENGINE, engine]])),
     ...{ registry, members, datasets, database, directory, clock, log },
+    sealed: new SealedValues({ database, key: derivedKey(identity.privateKey, SEALING_PURPOSE) }),
     settings: { ...SETTINGS, ...options.settings },
     dockerSocketPath: socketPath,
     environment: options.environment ?? {},
