@@ -41,6 +41,9 @@ function spec(command: readonly string[] | null, more: Partial<ContainerSpec> = 
     cpus: 1,
     pids: 64,
     groups: [],
+    network: 'none',
+    rootReadOnly: true,
+    devices: [],
     ...more,
   }
 }
@@ -197,13 +200,13 @@ test('an engine that is not running is told of with a way out', async () => {
   const absent = new DockerEngine({ socketPath: join(directory, 'no.sock') })
   const signal = AbortSignal.timeout(10_000)
   for (const call of [
-    absent.ping(),
-    absent.image(BUSYBOX, signal),
-    absent.create(spec(null)),
-    absent.find('a', 'b'),
-    absent.wait('x', signal),
+    () => absent.ping(),
+    () => absent.image(BUSYBOX, signal),
+    () => absent.create(spec(null)),
+    () => absent.find('a', 'b'),
+    () => absent.wait('x', signal),
   ]) {
-    await assert.rejects(call, (error: Error) => {
+    await assert.rejects(call(), (error: Error) => {
       return (
         isNodeError(error, 'ENGINE_UNAVAILABLE') && /start Docker .*docker\.socketPath/.test(error.message)
       )

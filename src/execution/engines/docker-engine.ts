@@ -20,11 +20,20 @@ import { withDeadline } from '../../base/wait.ts'
 import { digestAmong, withTag } from '../images/image-reference.ts'
 import { Demultiplexer } from './demultiplexer.ts'
 import { engineError, isStatus, statusOf } from './docker-errors.ts'
-import type { ContainerEnd, ContainerEngine, ContainerSpec, EngineImage, OnOutput } from './engine.ts'
+import type {
+  ContainerEnd,
+  ContainerEngine,
+  ContainerSpec,
+  EngineImage,
+  NetworkMode,
+  OnOutput,
+} from './engine.ts'
 
 const NANO = 1e9
+const NVIDIA = 'nvidia:'
 
 export class DockerEngine implements ContainerEngine {
+  readonly sharesFiles = true
   readonly #docker: Docker
   readonly #socketPath: string
   /** What is still being read of each started container. */
@@ -39,6 +48,13 @@ export class DockerEngine implements ContainerEngine {
     await this.#call('asking whether it is there', enginePingTimeoutMs, () => this.#docker.ping())
   }
 
+  async checkNetwork(network: NetworkMode): Promise<void> {
+    if (network !== 'bridge') return
+    const message =
+      'This engine has no bridge whose neighbours are kept out of reach; run the step without a network'
+    throw new NodeError('FORBIDDEN', message, { network })
+  }
+
   async image(reference: string, signal: AbortSignal): Promise<EngineImage> {
     const tagged = withTag(reference)
     const here = await this.#inspectImage(tagged)
@@ -50,6 +66,7 @@ export class DockerEngine implements ContainerEngine {
   }
 
   async create(spec: ContainerSpec): Promise<string> {
+    await this.checkNetwork(spec.network)
     try {
       const container = await this.#call('making a container', containerChangeTimeoutMs, () =>
         this.#docker.createContainer(optionsOf(spec)),
@@ -215,8 +232,9 @@ function optionsOf(spec: ContainerSpec): Docker.ContainerCreateOptions {
       AutoRemove: false,
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
-      NetworkMode: 'none',
-      ReadonlyRootfs: true,
+      NetworkMode: spec.network,
+      ReadonlyRootfs: spec.rootReadOnly,
+      ...devicesOf(spec.devices),
       Tmpfs: { '/tmp': `rw,nosuid,nodev,mode=1777,size=${toolTmpBytesMax}${owner}` },
       Memory: spec.memoryBytes,
       MemorySwap: spec.memoryBytes,
@@ -225,6 +243,20 @@ function optionsOf(spec: ContainerSpec): Docker.ContainerCreateOptions {
       GroupAdd: [...spec.groups],
       LogConfig: { Type: 'none', Config: {} },
     },
+  }
+}
+
+/** What Docker calls the devices of a specification. Pure. */
+function devicesOf(devices: readonly string[]): Pick<Docker.HostConfig, 'Devices' | 'DeviceRequests'> {
+  const cards = devices
+    .filter((device) => device.startsWith(NVIDIA))
+    .map((device) => device.slice(NVIDIA.length))
+  const paths = devices.filter((device) => !device.startsWith(NVIDIA))
+  return {
+    Devices: paths.map((path) => ({ PathOnHost: path, PathInContainer: path, CgroupPermissions: 'rwm' })),
+    ...(cards.length === 0
+      ? {}
+      : { DeviceRequests: [{ Driver: 'nvidia', DeviceIDs: cards, Capabilities: [['gpu']] }] }),
   }
 }
 

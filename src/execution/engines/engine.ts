@@ -40,7 +40,23 @@ export interface ContainerSpec {
   readonly pids: number
   /** Groups beside the user's own, as gids. */
   readonly groups: readonly string[]
+  readonly network: NetworkMode
+  /** Whether nothing but the mounts and `/tmp` can be written. */
+  readonly rootReadOnly: boolean
+  /** Devices of the machine: paths such as `/dev/fuse`, or `nvidia:0` for a card by its number or id. */
+  readonly devices: readonly string[]
+  /**
+   * Bytes that the writable mounts may hold together, enforced by an engine that has to bring them here; one that
+   * shares this node's files leaves that to whoever watches them.
+   */
+  readonly outputBytesMax?: number
 }
+
+/**
+ * What a container reaches: nothing; the world, but neither this machine nor its neighbours; or all that this machine
+ * reaches, as one of its own programs.
+ */
+export type NetworkMode = 'none' | 'bridge' | 'host'
 
 export interface ContainerEnd {
   readonly exitCode: number
@@ -55,7 +71,18 @@ export type OnOutput = (stream: OutputStream, bytes: Uint8Array) => Promise<void
  * out in its message, and none waits without end except `wait`, which its signal ends.
  */
 export interface ContainerEngine {
+  /**
+   * Whether the sources of mounts are this node's own files; else the engine carries them: there before the start, and
+   * what can be written back when the container has ended.
+   */
+  readonly sharesFiles: boolean
   ping(): Promise<void>
+  /**
+   * Whether a container may have this network here, so that a step is refused before anything has been done.
+   *
+   * @throws NodeError FORBIDDEN with a way out, where the neighbours of a `bridge` cannot be kept out of its reach.
+   */
+  checkNetwork(network: NetworkMode): Promise<void>
   /** Finds an image by reference, pulling it where it is absent. @throws NodeError IMAGE_NOT_FOUND */
   image(reference: string, signal: AbortSignal): Promise<EngineImage>
   create(spec: ContainerSpec): Promise<string>

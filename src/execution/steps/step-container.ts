@@ -45,6 +45,10 @@ export async function specOf(p: {
     labels,
     mounts,
     groups,
+    network: 'none',
+    rootReadOnly: true,
+    devices: [],
+    ...(granted.outputBytes === undefined ? {} : { outputBytesMax: granted.outputBytes }),
     ...{ user, memoryBytes, cpus, pids },
   }
 }
