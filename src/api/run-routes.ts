@@ -1,13 +1,12 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
-import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { nameSchema } from '../base/names.ts'
 import { ALLOWED, type Run, type RunState } from '../execution/runs/run.ts'
 import type { ApiNode } from './api-node.ts'
-import { body, makes, newRoutes, streams, tells } from './routing.ts'
+import { body, makes, newRoutes, tells } from './routing.ts'
+import { runLogRoutes } from './run-log-routes.ts'
 import { type RunView, runSchema } from './run-views.ts'
-import { liveText } from './streams.ts'
 
 const RUNS_TOLD_DEFAULT = 100
 const RUNS_TOLD_MAX = 1_000
@@ -15,12 +14,6 @@ const RUNS_TOLD_MAX = 1_000
 const STATES = Object.keys(ALLOWED) as RunState[]
 
 const idParam = z.object({ id: z.string().min(1).max(100) })
-/** A boolean as a query writes it. */
-const flag = z
-  .enum(['true', 'false'])
-  .default('false')
-  .transform((text) => text === 'true')
-
 const submit = createRoute({
   method: 'post',
   path: '/runs',
@@ -74,17 +67,6 @@ const repeat = createRoute({
   responses: makes(runSchema, 'The new run'),
 })
 
-const logs = createRoute({
-  method: 'get',
-  path: '/runs/{id}/logs',
-  summary: 'What the steps printed; with follow, until the run ends',
-  request: {
-    params: idParam,
-    query: z.strictObject({ step: nameSchema.optional(), follow: flag }),
-  },
-  responses: streams('text/plain', 'The text, as it comes'),
-})
-
 export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Logger }): OpenAPIHono {
   const routes = newRoutes()
   routes.openapi(submit, async (c) => {
@@ -109,19 +91,7 @@ export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
   routes.openapi(repeat, async (c) => {
     return c.json(runView(await node.federation.execution.repeat(c.req.valid('param').id)), 201)
   })
-  routes.openapi(logs, (c) => {
-    const { step, follow } = c.req.valid('query')
-    const { id } = c.req.valid('param')
-    const { execution } = node.federation
-    // Asked here, so that what is not there is a problem and not a stream that breaks.
-    const { steps } = execution.run(id)
-    if (step !== undefined && !steps.some(({ name }) => name === step)) {
-      const names = steps.map(({ name }) => name).join(', ')
-      throw new NodeError('NOT_FOUND', `Run ${id} has no step ${step}; its steps are ${names}`, { id, step })
-    }
-    const iterate = (signal: AbortSignal) => execution.logs(id, step, { follow, signal })
-    return c.body(liveText({ iterate, ...parts }), 200, { 'content-type': 'text/plain; charset=utf-8' })
-  })
+  routes.route('/', runLogRoutes(node, parts))
   return routes
 }
 

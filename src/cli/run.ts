@@ -13,6 +13,7 @@ import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
 import { reasonOf } from './files.ts'
 import { spanText, timeText } from './output.ts'
+import { runLogCommand, runLogText } from './run-logs.ts'
 import { renderRun } from './run-view.ts'
 import type { Act, Session } from './session.ts'
 
@@ -51,22 +52,7 @@ export function runCommands(program: Command, act: Act): void {
       }),
     )
 
-  run
-    .command('logs <id>')
-    .description('print what the steps printed')
-    .option('-f, --follow', 'go on until the run ends')
-    .option('--step <name>', 'only that step')
-    .action(
-      act(async (session, id: string, query: { follow?: boolean; step?: string }) => {
-        const client = await session.connect()
-        let text = ''
-        for await (const part of client.stream(`${pathOf(id)}/logs`, { query: { ...query } })) {
-          if (session.out.json) text += part
-          else session.out.raw(part)
-        }
-        if (session.out.json) session.out.result({ id, log: text }, () => text)
-      }),
-    )
+  runLogCommand(run, act)
 
   run
     .command('export <id>')
@@ -145,8 +131,7 @@ export async function tellSubmitted(
   }
   session.out.note(`The run ${run.id} is ${run.state}.`)
   if (follow) {
-    const stream = client.stream(`${pathOf(run.id)}/logs`, { query: { follow: true } })
-    for await (const part of stream) session.out.raw(part)
+    for await (const part of runLogText(client, run.id, { follow: true })) session.out.raw(part)
   }
   const ended = await untilEnded(session, client, run.id)
   session.out.result(ended, () => renderRun(session.out, ended))

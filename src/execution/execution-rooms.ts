@@ -13,6 +13,7 @@ import type { Engines } from './engines/engines.ts'
 import { ImagePins } from './images/image-pins.ts'
 import { Images } from './images/images.ts'
 import { RunLogs } from './logs/logs.ts'
+import { RunReading } from './logs/run-reading.ts'
 import { RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
 import { Recovery } from './runs/recovery.ts'
@@ -68,6 +69,7 @@ export function executionRooms(parts: ExecutionParts) {
   const newId = () => ids.next()
   const store = new RunStore({ database, log })
   const logs = new RunLogs(join(directory, 'runs'))
+  const reading = new RunReading({ store, logs })
 
   // What a step needs: an image, directories, secrets.
   const pins = new ImagePins({ database })
@@ -101,7 +103,7 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ clock, log },
   })
   return {
-    ...{ catalogue, notifications, ids, store, logs, pins, images, approvals },
+    ...{ catalogue, notifications, ids, store, logs, reading, pins, images, approvals },
     ...{ recovery, queue, submissions, scheduler },
   }
 }

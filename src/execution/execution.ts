@@ -10,6 +10,7 @@ import type { PipelineOptions, ScheduleView } from './catalogue/catalogue.ts'
 import type { Pipeline } from './catalogue/pipeline.ts'
 import type { Tool, ToolInput } from './catalogue/tool.ts'
 import { type ExecutionParts, type ExecutionRooms, executionRooms } from './execution-rooms.ts'
+import type { LogWanted, RunReading } from './logs/run-reading.ts'
 import type { NamedPlan, SubmitOptions } from './queue/submissions.ts'
 import { isEnded, type Run } from './runs/run.ts'
 import { commitsNamed, endRun } from './runs/run-machine.ts'
@@ -23,6 +24,8 @@ export class Execution implements Startable {
   readonly schedules: Collection<Schedule>
   /** The last spike that each member saw in each tool. */
   readonly notifications: Collection<Notification>
+  /** The logs of runs. */
+  readonly reading: RunReading
   readonly #parts: ExecutionParts
   readonly #rooms: ExecutionRooms
   readonly #running = new StopStack()
@@ -37,6 +40,7 @@ export class Execution implements Startable {
     this.pipelines = catalogue.pipelines
     this.schedules = catalogue.schedules
     this.notifications = notifications
+    this.reading = this.#rooms.reading
   }
 
   /** Recovers from an earlier crash, then takes up the queue and the schedules. Works without a container engine. */
@@ -152,28 +156,9 @@ export class Execution implements Startable {
     return this.#rooms.store.until(id, isEnded, signal)
   }
 
-  /**
-   * What the tools printed, one step (or all, in order), as text. With `follow`, until the run has ended.
-   *
-   * @throws NodeError RUN_NOT_FOUND, NOT_FOUND for a step that is not in the run.
-   */
-  async *logs(
-    id: string,
-    step?: string,
-    options: { follow?: boolean; signal?: AbortSignal } = {},
-  ): AsyncGenerator<string> {
-    const names = this.#rooms.store.get(id).steps.map(({ name }) => name)
-    if (step !== undefined && !names.includes(step)) {
-      throw new NodeError('NOT_FOUND', `Run ${id} has no step ${step}; its steps are ${names.join(', ')}`)
-    }
-    for (const name of step === undefined ? names : [step]) {
-      const stepOf = (run: Run) => run.steps.find((other) => other.name === name)
-      const begun = (run: Run) => isEnded(run) || !BEFORE_LOG.has(stepOf(run)?.state ?? 'queued')
-      const { signal } = options
-      if (options.follow) await this.#rooms.store.until(id, begun, signal).catch(ignoreAbort(signal))
-      if (signal?.aborted) return
-      yield* this.#rooms.logs.read(stepOf(this.#rooms.store.get(id))?.doneBy ?? id, name, options)
-    }
+  /** What was printed, as text; see `RunReading`. @throws NodeError RUN_NOT_FOUND, NOT_FOUND for a step that is not in it. */
+  logs(id: string, wanted: LogWanted = {}): AsyncGenerator<string> {
+    return this.reading.text(id, wanted)
   }
 
   /** Takes whatever image a reference means now as the right one, after IMAGE_MOVED. */
@@ -200,15 +185,5 @@ export class Execution implements Startable {
   /** Hears of every stored transition of every run. @returns how to stop. */
   onRun(callback: OnRun): () => void {
     return this.#rooms.store.onRun(callback)
-  }
-}
-
-/** States of a step in which its log is not there yet. */
-const BEFORE_LOG: ReadonlySet<string> = new Set(['queued', 'pulling', 'staging'])
-
-/** A reader that has gone is the end of its reading, not a failure of it. */
-function ignoreAbort(signal: AbortSignal | undefined): (error: unknown) => void {
-  return (error) => {
-    if (!signal?.aborted) throw error
   }
 }

@@ -78,7 +78,7 @@ async function ran(...steps: StepText[]): Promise<Run> {
 
 async function logOf(id: string, step?: string): Promise<string> {
   let text = ''
-  for await (const piece of room.execution.logs(id, step)) text += piece
+  for await (const piece of room.execution.logs(id, { step })) text += piece
   return text
 }
 
@@ -276,7 +276,7 @@ test('a log is followed live and ends with the run', async () => {
   const { id } = await room.execution.submit(name)
   const heard: string[] = []
   const following = (async () => {
-    for await (const piece of room.execution.logs(id, undefined, { follow: true })) heard.push(piece)
+    for await (const piece of room.execution.logs(id, { follow: true })) heard.push(piece)
   })()
   await eventually(
     () => heard.join('') === 'before\n',

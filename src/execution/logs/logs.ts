@@ -1,151 +1,114 @@
 /**
- * What the tools of a run print: one file per step, bounded, without secrets. A reader gets what is there and then, if
- * it follows, what comes until the step has ended. Readers wait for the writer and never the other way round.
+ * What was printed in the stages of a step: one file for each, bounded, without secrets. The logs of `algorithm` and
+ * `filter` are the tools', those of `configure` and `publish` the node's own words. A reader gets what is there from any
+ * byte on and then, if it follows, what comes until the log is closed. Readers wait for the writer and never the other
+ * way round. A step that is begun again writes on in the same files, so that no reader's place is lost.
  */
 import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { logReadBytes, stepLogBytesMax } from '../../base/limits.ts'
-import { Redactor } from '../secrets/redactor.ts'
+import { logReadBytes } from '../../base/limits.ts'
+import type { Stage } from '../runs/run.ts'
+import { type Feed, StepLog } from './step-log.ts'
 
-export type OutputStream = 'stdout' | 'stderr'
+export type { OutputStream, StepLog } from './step-log.ts'
 
-const CUT = `\n[the log reached its limit of ${stepLogBytesMax} bytes; what the tool printed after this is not kept]\n`
-
-interface Feed {
-  /** Bytes in the file by now. */
-  bytes: number
-  closed: boolean
-  waiting: Set<() => void>
+/** One log of a run. */
+export interface LogName {
+  readonly run: string
+  readonly step: string
+  readonly stage: Stage
 }
 
 export class RunLogs {
   readonly #directory: string
   /** The logs being written now, by path. */
   readonly #feeds = new Map<string, Feed>()
+  /** Whoever waits for a log to be opened, by path. */
+  readonly #waiting = new Map<string, Set<() => void>>()
 
   /** @param directory holds one directory per run. */
   constructor(directory: string) {
     this.#directory = directory
   }
 
-  /** Begins the log of a step, replacing what was there. */
-  async open(run: string, step: string, secrets: readonly string[]): Promise<StepLog> {
-    const path = this.#path(run, step)
+  /** Begins the log of a stage, or goes on with it where the step is begun again. */
+  async open(run: string, step: string, stage: Stage, secrets: readonly string[]): Promise<StepLog> {
+    const path = this.#path({ run, step, stage })
     await mkdir(join(this.#directory, run), { recursive: true, mode: 0o700 })
-    const file = await open(path, 'w', 0o600)
-    const feed: Feed = { bytes: 0, closed: false, waiting: new Set() }
+    const bytes = await sizeOf(path)
+    const file = await open(path, 'a', 0o600)
+    const feed: Feed = { bytes, closed: false, waiting: new Set() }
     this.#feeds.set(path, feed)
-    return new StepLog(file, feed, secrets, () => this.#feeds.delete(path))
+    for (const wake of this.#waiting.get(path) ?? []) wake()
+    const onClose = () => {
+      if (this.#feeds.get(path) === feed) this.#feeds.delete(path)
+    }
+    return new StepLog({ file, feed, secrets, onClose })
+  }
+
+  /** How many bytes a log has now. */
+  size(log: LogName): Promise<number> {
+    return sizeOf(this.#path(log))
   }
 
   /**
-   * The log of one step in pieces of text, from its beginning.
+   * The bytes of a log, from `from` on.
    *
-   * @param options.follow also yields what is still to come, until the step's log is closed or `signal` aborts.
+   * @param options.follow also yields what is still to come, until the log is closed or `signal` aborts.
    */
   async *read(
-    run: string,
-    step: string,
-    options: { follow?: boolean; signal?: AbortSignal } = {},
-  ): AsyncGenerator<string> {
-    const path = this.#path(run, step)
+    log: LogName,
+    options: { from?: number; follow?: boolean; signal?: AbortSignal } = {},
+  ): AsyncGenerator<Uint8Array> {
+    const { from = 0, follow = false, signal } = options
+    const path = this.#path(log)
     const feed = this.#feeds.get(path)
-    if (feed === undefined && (await sizeOf(path)) === 0) return
+    if (feed === undefined && (await sizeOf(path)) <= from) return
     const file = await open(path, 'r')
-    const decoder = new TextDecoder()
-    const buffer = Buffer.alloc(logReadBytes)
-    let at = 0
+    let at = from
     try {
       for (;;) {
-        if (options.signal?.aborted) return
+        if (signal?.aborted) return
         // Looked at before reading: what was written until it closed is on the disk by then.
         const closed = feed === undefined || feed.closed
+        const buffer = Buffer.allocUnsafe(logReadBytes)
         const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
         at += bytesRead
-        if (bytesRead > 0) yield decoder.decode(buffer.subarray(0, bytesRead), { stream: true })
-        else if (closed || !options.follow) return
-        else await moreThan(at, feed, options.signal)
+        if (bytesRead > 0) yield buffer.subarray(0, bytesRead)
+        else if (closed || !follow) return
+        else await moreThan(at, feed, signal)
       }
     } finally {
       await file.close()
     }
   }
 
+  /** Resolves as soon as somebody writes the log, at once where that is so already, or when `signal` aborts. */
+  whenOpen(log: LogName, signal: AbortSignal): Promise<void> {
+    const path = this.#path(log)
+    if (this.#feeds.has(path) || signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(path) ?? new Set()
+      this.#waiting.set(path, waiting)
+      const wake = () => {
+        waiting.delete(wake)
+        if (waiting.size === 0) this.#waiting.delete(path)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      waiting.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+    })
+  }
+
   async remove(run: string): Promise<void> {
     await rm(join(this.#directory, run), { recursive: true, force: true })
   }
 
-  #path(run: string, step: string): string {
-    return join(this.#directory, run, `${step}.log`)
-  }
-}
-
-/** The writing end of a step's log. */
-export class StepLog {
-  readonly #file: Awaited<ReturnType<typeof open>>
-  readonly #feed: Feed
-  readonly #onClose: () => void
-  readonly #redactors: Record<OutputStream, Redactor>
-  readonly #decoders: Record<OutputStream, InstanceType<typeof TextDecoder>>
-  #writing: Promise<void> = Promise.resolve()
-  #accepted = 0
-  #full = false
-
-  constructor(
-    file: Awaited<ReturnType<typeof open>>,
-    feed: Feed,
-    secrets: readonly string[],
-    onClose: () => void,
-  ) {
-    this.#file = file
-    this.#feed = feed
-    this.#onClose = onClose
-    this.#redactors = { stdout: new Redactor(secrets), stderr: new Redactor(secrets) }
-    this.#decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() }
-  }
-
-  /** Resolves once the text is in the file, so that a tool that prints without end is slowed down, not buffered. */
-  write(stream: OutputStream, bytes: Uint8Array): Promise<void> {
-    if (this.#full) return this.#writing
-    const text = this.#decoders[stream].decode(bytes, { stream: true })
-    return this.#append(this.#redactors[stream].push(text))
-  }
-
-  /** Writes what was held back, and lets the followers end. */
-  async close(): Promise<void> {
-    if (this.#feed.closed) return
-    try {
-      for (const stream of ['stdout', 'stderr'] as const) {
-        const rest = this.#redactors[stream].push(this.#decoders[stream].decode())
-        await this.#append(rest + this.#redactors[stream].end())
-      }
-      await this.#file.close()
-    } finally {
-      this.#feed.closed = true
-      this.#onClose()
-      this.#wake()
-    }
-  }
-
-  #append(text: string): Promise<void> {
-    if (text === '' || this.#full) return this.#writing
-    const bytes = Buffer.from(text)
-    const room = stepLogBytesMax - this.#accepted
-    this.#full = bytes.length > room
-    const kept = this.#full ? Buffer.concat([bytes.subarray(0, room), Buffer.from(CUT)]) : bytes
-    this.#accepted += kept.length
-    this.#writing = this.#writing.then(async () => {
-      await this.#file.appendFile(kept)
-      this.#feed.bytes += kept.length
-      this.#wake()
-    })
-    return this.#writing
-  }
-
-  #wake(): void {
-    const waiting = [...this.#feed.waiting]
-    this.#feed.waiting.clear()
-    for (const wake of waiting) wake()
+  /** No two of them meet, though names of steps hold dots: one kind ends with ".log", the others with their stage. */
+  #path({ run, step, stage }: LogName): string {
+    const name = stage === 'algorithm' ? `${step}.log` : `${step}.log.${stage}`
+    return join(this.#directory, run, name)
   }
 }
 

@@ -217,7 +217,7 @@ export class Runner {
     const environment = environmentOf({ run, step: plan, node, secrets: filled, overrides })
     const labels = { [RUN_LABEL]: id, [STEP_LABEL]: plan.name, [NODE_LABEL]: peer }
     const spec = await specOf({ run, plan, image, granted, environment, labels, staged, dockerSocketPath })
-    const stepLog = await logs.open(id, plan.name, [...filled.values()])
+    const stepLog = await logs.open(id, plan.name, 'algorithm', [...filled.values()])
     try {
       const containerId = await engine.create(spec)
       try {

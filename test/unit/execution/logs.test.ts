@@ -17,41 +17,46 @@ before(async () => {
 })
 after(() => rm(directory, { recursive: true, force: true }))
 
-async function all(pieces: AsyncIterable<string>): Promise<string> {
-  let text = ''
-  for await (const piece of pieces) text += piece
-  return text
+async function all(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const read: Uint8Array[] = []
+  for await (const piece of pieces) read.push(piece)
+  return Buffer.concat(read).toString()
 }
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 test('a reader gets what is there, then what comes, and ends with the step', async () => {
-  const log = await logs.open('r1', 'one', [])
+  const log = await logs.open('r1', 'one', 'algorithm', [])
   await log.write('stdout', bytes('first\n'))
-  const followed = all(logs.read('r1', 'one', { follow: true }))
-  assert.equal(await all(logs.read('r1', 'one')), 'first\n')
+  const followed = all(logs.read({ run: 'r1', step: 'one', stage: 'algorithm' }, { follow: true }))
+  assert.equal(await all(logs.read({ run: 'r1', step: 'one', stage: 'algorithm' })), 'first\n')
   await log.write('stderr', bytes('second\n'))
   await log.write('stdout', bytes('third\n'))
   await log.close()
   assert.equal(await withDeadline(followed, 5_000, 'following the log'), 'first\nsecond\nthird\n')
-  assert.equal(await all(logs.read('r1', 'one', { follow: true })), 'first\nsecond\nthird\n')
+  assert.equal(
+    await all(logs.read({ run: 'r1', step: 'one', stage: 'algorithm' }, { follow: true })),
+    'first\nsecond\nthird\n',
+  )
 })
 
 test('a reader that leaves does not wait for the tool', async () => {
-  const log = await logs.open('r2', 'one', [])
+  const log = await logs.open('r2', 'one', 'algorithm', [])
   const leave = new AbortController()
-  const followed = all(logs.read('r2', 'one', { follow: true, signal: leave.signal }))
+  const followed = all(
+    logs.read({ run: 'r2', step: 'one', stage: 'algorithm' }, { follow: true, signal: leave.signal }),
+  )
   setTimeout(() => leave.abort(), 20)
   assert.equal(await withDeadline(followed, 5_000, 'leaving the log'), '')
   await log.close()
 })
 
 test('a log of a step that never began is empty', async () => {
-  assert.equal(await all(logs.read('nobody', 'one', { follow: true })), '')
+  assert.equal(await all(logs.read({ run: 'nobody', step: 'one', stage: 'algorithm' }, { follow: true })), '')
 })
 
 test('a log ends at its limit and says so, and the tool is not stopped by it', async () => {
-  const log = await logs.open('r3', 'one', [])
+  const log = await logs.open('r3', 'one', 'algorithm', [])
   const chunk = bytes('x'.repeat(1_000_000))
   for (let written = 0; written < stepLogBytesMax + 3_000_000; written += chunk.length) {
     await log.write('stdout', chunk)
@@ -59,24 +64,27 @@ test('a log ends at its limit and says so, and the tool is not stopped by it', a
   await log.close()
   const { size } = await stat(join(directory, 'r3', 'one.log'))
   assert.ok(size > stepLogBytesMax && size < stepLogBytesMax + 200, `${size}`)
-  assert.match((await all(logs.read('r3', 'one'))).slice(-200), /reached its limit of 8388608 bytes/)
+  assert.match(
+    (await all(logs.read({ run: 'r3', step: 'one', stage: 'algorithm' }))).slice(-200),
+    /reached its limit of 8388608 bytes/,
+  )
 })
 
 test('letters that arrive in two chunks are whole', async () => {
-  const log = await logs.open('r4', 'one', [])
+  const log = await logs.open('r4', 'one', 'algorithm', [])
   const letters = bytes('Zürich €\n')
   for (const byte of letters) await log.write('stdout', Uint8Array.of(byte))
   await log.close()
-  assert.equal(await all(logs.read('r4', 'one')), 'Zürich €\n')
+  assert.equal(await all(logs.read({ run: 'r4', step: 'one', stage: 'algorithm' })), 'Zürich €\n')
 })
 
 test('a secret does not reach the file, whole or in two chunks', async () => {
-  const log = await logs.open('r5', 'one', ['hunter2'])
+  const log = await logs.open('r5', 'one', 'algorithm', ['hunter2'])
   await log.write('stdout', bytes('the password is hun'))
   await log.write('stderr', bytes('meanwhile hunter2\n'))
   await log.write('stdout', bytes('ter2, or hunt'))
   await log.close()
-  const text = await all(logs.read('r5', 'one'))
+  const text = await all(logs.read({ run: 'r5', step: 'one', stage: 'algorithm' }))
   assert.doesNotMatch(text, /hunter2/)
   assert.match(text, /the password is .*\[secret\], or hunt$/s)
 })

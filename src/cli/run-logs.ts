@@ -1,0 +1,68 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { LOG_COMPLETE_HEADER, LOG_FROM_HEADER } from '../api/run-log-headers.ts'
+import { STAGES } from '../execution/runs/run.ts'
+import type { ApiClient } from './client.ts'
+import type { Act } from './session.ts'
+
+interface LogQuery {
+  step?: string
+  stage?: string
+  from?: number
+  follow?: boolean
+}
+
+export function runLogCommand(run: Command, act: Act): void {
+  run
+    .command('logs <id>')
+    .description('print what the steps printed')
+    .option('-f, --follow', 'go on until the run ends')
+    .option('--step <name>', 'only that step')
+    .addOption(
+      new Option('--stage <stage>', "which log: the tools' (algorithm, filter) or the node's own").choices(
+        STAGES,
+      ),
+    )
+    .option(
+      '--from <byte>',
+      'leave out what comes before that byte, such as to go on where it was cut',
+      parseByte,
+    )
+    .action(
+      act(async (session, id: string, query: LogQuery) => {
+        const client = await session.connect()
+        const { headers, bytes } = await client.open(pathOf(id), { query: { ...query } })
+        const decoder = new TextDecoder()
+        const from = Number(headers.get(LOG_FROM_HEADER))
+        let [text, read] = ['', 0]
+        const say = (part: string) => {
+          if (session.out.json) text += part
+          else if (part !== '') session.out.raw(part)
+        }
+        for await (const chunk of bytes) {
+          read += chunk.length
+          say(decoder.decode(chunk, { stream: true }))
+        }
+        say(decoder.decode())
+        // Whoever asks again from `next` on misses nothing and hears nothing twice.
+        const complete = query.follow === true || headers.get(LOG_COMPLETE_HEADER) === 'true'
+        const told = { id, from, next: from + read, complete, log: text }
+        if (session.out.json) session.out.result(told, () => text)
+      }),
+    )
+}
+
+/** What a run prints, as it comes. */
+export function runLogText(client: ApiClient, id: string, query: LogQuery): AsyncGenerator<string> {
+  return client.stream(pathOf(id), { query: { ...query } })
+}
+
+function pathOf(id: string): string {
+  return `/runs/${encodeURIComponent(id)}/logs`
+}
+
+/** @throws InvalidArgumentError */
+function parseByte(text: string): number {
+  const byte = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(byte)) return byte
+  throw new InvalidArgumentError('the number of a byte, counted from 0, is expected')
+}
