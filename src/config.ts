@@ -11,6 +11,7 @@ import { datasetsSettingsSchema } from './datasets/settings.ts'
 import { parseRegistry } from './etcd/cluster-address.ts'
 import { SECRET_VARIABLE_PREFIX } from './execution/secrets/secrets.ts'
 import { executionSettingsSchema } from './execution/settings.ts'
+import { notificationSettingsSchema } from './monitoring/settings.ts'
 
 /**
  * The node's settings: one schema, with a default for everything, fed from three sources of rising weight: a YAML
@@ -108,6 +109,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   execution: executionSettingsSchema.prefault({}),
+  notifications: notificationSettingsSchema.prefault({}),
   datasets: datasetsSettingsSchema.prefault({}),
   git: z
     .strictObject({

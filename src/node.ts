@@ -304,6 +304,8 @@ export class Node implements Startable {
     const execution = new Execution({
       engines: new Engines(new Map([[LOCAL_ENGINE, new DockerEngine({ socketPath })]])),
       settings: config.execution,
+      notifications: config.notifications,
+      keyFor: (purpose) => derivedKey(identity.privateKey, purpose),
       dockerSocketPath: socketPath,
       environment: process.env,
       peer: self,

@@ -21,6 +21,7 @@ import { HttpMeter } from './http-meter.ts'
 import { marketRoutes } from './market-routes.ts'
 import { NodeMetrics } from './metrics.ts'
 import { metricsRoutes } from './metrics-routes.ts'
+import { notificationRoutes } from './notification-routes.ts'
 import { peerRoutes } from './peer-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { problemResponse } from './problems.ts'
@@ -117,6 +118,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     crateRoutes(node),
     roundRoutes(node),
     marketRoutes(node),
+    notificationRoutes(node),
     registryRoutes(node, revisions),
     registryWriteRoutes(node, revisions),
     registryWatchRoutes(node, { stopping, log, watches }),

@@ -109,7 +109,7 @@ export function registryRoutes(node: ApiNode, revisions: RevisionClock): OpenAPI
     return c.json({ ...told, keptSince: keyValues.compacted }, 200)
   })
   routes.openapi(notifications, (c) => {
-    return c.json(node.federation.execution.notifications.list().map(namedView), 200)
+    return c.json(node.federation.execution.spikes.list().map(namedView), 200)
   })
   return routes
 }

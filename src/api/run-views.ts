@@ -8,6 +8,11 @@ const snapshotSchema = z.object({ file: z.string(), value: z.number() })
 export const reportSchema = z
   .object({
     verdict: z.string(),
+    detector: z.string().optional().describe('the rule that judged; absent: rolling-average'),
+    why: z.string().optional(),
+    score: z.number().optional(),
+    threshold: z.number().optional(),
+    suppressed: z.string().optional().describe('why nobody was told of this spike'),
     snapshots: z.array(snapshotSchema),
     rollingAverage: z.number().optional(),
     value: z.number().optional(),
@@ -66,9 +71,11 @@ const stepRunSchema = z
     inputDataset: z.string().optional(),
     inputCommit: z.string().optional(),
     inputFrom: z
-      .enum(['ground-truth', 'this-run'])
+      .enum(['ground-truth', 'this-run', 'named'])
       .optional()
-      .describe('the agreed state, or what an earlier step of this very run made'),
+      .describe(
+        'the agreed state, what an earlier step of this very run made, or the commit that the run names',
+      ),
     outputDataset: z.string(),
     outputBranch: z.string().optional(),
     outputCommit: z.string().optional(),

@@ -8,6 +8,7 @@ import { EXIT, EXIT_OF } from './exit-codes.ts'
 import { federationCommands } from './federation.ts'
 import { instanceCommands } from './instance.ts'
 import { marketCommands } from './market.ts'
+import { notificationCommands } from './notification.ts'
 import { peerCommands } from './peers.ts'
 import { pipelineCommands } from './pipeline.ts'
 import { registryCommands } from './registry.ts'
@@ -65,6 +66,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   roundCommands(program, act)
   marketCommands(program, act)
   registryCommands(program, act)
+  notificationCommands(program, act)
   peerCommands(program, act)
   eventCommands(program, act)
   for (const command of [program, ...descendants(program)]) {

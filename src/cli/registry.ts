@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { z } from 'zod'
 import {
   digestSchema,
   type EntryDetail,
@@ -8,7 +7,6 @@ import {
   type HistoryView,
   historySchema,
 } from '../api/registry-views.ts'
-import { notificationViewSchema } from '../api/views.ts'
 import { printable } from '../base/strangers-words.ts'
 import { parseCount } from './arguments.ts'
 import { bytesText, type Output, type Pair, timeText } from './output.ts'
@@ -100,26 +98,6 @@ export function registryCommands(program: Command, act: Act): void {
         session.out.note(
           `${records} ${records === 1 ? 'record' : 'records'}${below}, ${bytesText(bytes)}. This node is at revision ${revision}, and keeps history since ${keptSince}.`,
         )
-      }),
-    )
-
-  program
-    .command('notification')
-    .description('what members were told of')
-    .command('list')
-    .description('list the last spike that each member saw in each tool')
-    .action(
-      act(async (session) => {
-        const client = await session.connect()
-        const notifications = await client.get('/notifications', z.array(notificationViewSchema))
-        session.out.result(notifications, () => {
-          const rows = notifications.map(({ value }) => {
-            const gain = value.gainPercent === undefined ? '-' : `${value.gainPercent.toFixed(2)} %`
-            const figures = [String(value.rollingAverage), String(value.value), gain]
-            return [value.tool, value.node, timeText(value.timeMs), ...figures, value.run]
-          })
-          return session.out.table(['tool', 'node', 'time', 'average', 'value', 'gain', 'run'], rows)
-        })
       }),
     )
 }

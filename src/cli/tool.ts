@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { toolViewSchema } from '../api/views.ts'
 import type { Pair } from './output.ts'
 import type { Act } from './session.ts'
+import { watchCommand } from './tool-watch.ts'
 
 interface ToolOptions {
   image: string
@@ -65,7 +66,9 @@ export function toolCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const tool = await client.get(`/tools/${encodeURIComponent(name)}`, toolViewSchema)
         session.out.result(tool, () => {
-          const said = Object.entries(tool.value).map(([field, text]): Pair => [field, text ?? ''])
+          const said = Object.entries(tool.value).map(([field, text]): Pair => {
+            return [field, typeof text === 'string' ? text : JSON.stringify(text ?? '')]
+          })
           const contested: Pair[] = tool.contested ? [['contested', 'other members claim this name too']] : []
           return session.out.pairs([
             ['name', tool.name],
@@ -90,6 +93,8 @@ export function toolCommands(program: Command, act: Act): void {
         })
       }),
     )
+
+  watchCommand(tool, act)
 
   tool
     .command('remove <name>')

@@ -6,19 +6,22 @@ import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { Members } from '../federation/members.ts'
 import { Monitor, notificationSchema } from '../monitoring/monitor.ts'
+import { Notifications } from '../monitoring/notifications.ts'
+import type { NotificationSettings } from '../monitoring/settings.ts'
 import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
 import type { Engines } from './engines/engines.ts'
 import { ImagePins } from './images/image-pins.ts'
 import { Images } from './images/images.ts'
+import { Inputs } from './inputs/inputs.ts'
 import { RunLogs } from './logs/logs.ts'
 import { RunReading } from './logs/run-reading.ts'
 import { RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
 import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
-import { RunStore } from './runs/run-store.ts'
+import { type OnRun, RunStore } from './runs/run-store.ts'
 import { Scheduler } from './schedules/scheduler.ts'
 import type { SealedValues } from './secrets/sealed-values.ts'
 import { SecretApprovals } from './secrets/secret-approvals.ts'
@@ -38,6 +41,9 @@ export interface ExecutionParts {
   /** The node's data directory. */
   readonly directory: string
   readonly settings: ExecutionSettings
+  readonly notifications: NotificationSettings
+  /** 32 bytes that only this node knows, for a purpose; the same whenever it is asked for. */
+  readonly keyFor: (purpose: string) => Uint8Array
   readonly dockerSocketPath: string
   /** The node's environment, for secrets. */
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -57,7 +63,7 @@ export function executionRooms(parts: ExecutionParts) {
   // What may be run.
   const catalogue = new Catalogue({ registry, datasets, clock, log })
   const imageOf = (tool: string) => catalogue.tool(tool).image
-  const notifications = new Collection({
+  const spikes = new Collection({
     registry,
     prefix: '/notifications/',
     schema: notificationSchema,
@@ -78,18 +84,33 @@ export function executionRooms(parts: ExecutionParts) {
   const freeBytesMin = () => datasets.upkeep.freeBytesMin
   const place = join(directory, 'staging')
   const staging = new Staging({ datasets, checkouts, freeBytesMin, directory: place, clock, log })
+  const inputs = new Inputs({
+    ...{ datasets, checkouts, runs: (id: string) => store.get(id), settings: settings.inputs, freeBytesMin },
+    bytesMax: settings.outputBytes,
+  })
   const approvals = new SecretApprovals({ database, engine: engines.of(), pins, imageOf, clock })
   const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
 
   // Running it, and looking at what came out.
   const { repeatLost, concurrency } = settings
   const mayTell = (dataset: string) => datasets.find(dataset)?.policy === 'shared'
-  const monitor = new Monitor({ registry, self, mayTell, clock, log })
+  const { keyFor, notifications: telling } = parts
+  const onRun = (heard: OnRun) => store.onRun(heard)
+  const notifications = new Notifications({ settings: telling, keyFor, onRun, self, database, clock, log })
+  const watchOf = (tool: string) => ({
+    ...catalogue.tools.get(tool)?.value.monitoring,
+    ...telling.tools[tool],
+  })
+  const { deliveries } = notifications
+  const { quietMs } = telling
+  const monitor = new Monitor({
+    ...{ registry, self, mayTell, watchOf, quietMs, deliveries, database, clock, log },
+  })
   const recovery = new Recovery({
     ...{ store, engines, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
   })
   const runner = new Runner({
-    ...{ store, engines, images, staging, logs, secrets, approvals, datasets, imageOf, monitor },
+    ...{ store, engines, images, staging, inputs, logs, secrets, approvals, datasets, imageOf, monitor },
     ...{ settings, freeBytesMin, dockerSocketPath, self, newId, clock, log },
   })
   const run = (id: string, signal: AbortSignal) => runner.run(id, signal)
@@ -103,7 +124,7 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ clock, log },
   })
   return {
-    ...{ catalogue, notifications, ids, store, logs, reading, pins, images, approvals },
+    ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, images, approvals },
     ...{ recovery, queue, submissions, scheduler },
   }
 }

@@ -5,6 +5,7 @@
 import { NodeError } from '../base/errors.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
 import type { Notification } from '../monitoring/monitor.ts'
+import type { Notifications } from '../monitoring/notifications.ts'
 import type { Collection, Item } from '../registry/collection.ts'
 import type { PipelineOptions, ScheduleView } from './catalogue/catalogue.ts'
 import type { Pipeline } from './catalogue/pipeline.ts'
@@ -23,7 +24,9 @@ export class Execution implements Startable {
   readonly pipelines: Collection<Pipeline>
   readonly schedules: Collection<Schedule>
   /** The last spike that each member saw in each tool. */
-  readonly notifications: Collection<Notification>
+  readonly spikes: Collection<Notification>
+  /** Who outside is told of spikes and runs. */
+  readonly notifications: Notifications
   /** The logs of runs. */
   readonly reading: RunReading
   readonly #parts: ExecutionParts
@@ -35,10 +38,11 @@ export class Execution implements Startable {
   constructor(parts: ExecutionParts) {
     this.#parts = parts
     this.#rooms = executionRooms(parts)
-    const { catalogue, notifications } = this.#rooms
+    const { catalogue, spikes, notifications } = this.#rooms
     this.tools = catalogue.tools
     this.pipelines = catalogue.pipelines
     this.schedules = catalogue.schedules
+    this.spikes = spikes
     this.notifications = notifications
     this.reading = this.#rooms.reading
   }
@@ -52,6 +56,7 @@ export class Execution implements Startable {
       this.#remembers = true
       const newest = this.#rooms.store.list().at(-1)
       if (newest !== undefined) this.#rooms.ids.follow(newest.id)
+      await this.#running.start('notifications', this.notifications)
       await this.#rooms.recovery.recover()
       this.#rooms.queue.start()
       this.#running.push('queue', () => this.#rooms.queue.stop())

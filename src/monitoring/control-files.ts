@@ -1,5 +1,5 @@
 import { messageOf } from '../base/errors.ts'
-import { controlFileBytesMax, snapshotsMax } from '../base/limits.ts'
+import { controlFileBytesMax } from '../base/limits.ts'
 
 const CONTROL = /^control-(.+)\.csv$/
 
@@ -34,13 +34,14 @@ function compareAge(a: string, b: string): number {
 }
 
 /**
- * Reads the newest control files, oldest first. A file that does not hold one number is left out and told of.
+ * Reads the newest `count` control files, oldest first. A file that does not hold one number is left out and told of.
  */
 export async function readSnapshots(
   files: readonly ControlFile[],
+  count: number,
 ): Promise<{ snapshots: Snapshot[]; problems: string[] }> {
   const byPath = new Map(files.map((file) => [file.path, file]))
-  const newest = controlPaths([...byPath.keys()]).slice(-snapshotsMax)
+  const newest = controlPaths([...byPath.keys()]).slice(-count)
   const snapshots: Snapshot[] = []
   const problems: string[] = []
   for (const path of newest) {

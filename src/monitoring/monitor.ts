@@ -4,10 +4,15 @@
  */
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
+import { type Database, DURABLE, type Table, table } from '../base/database.ts'
 import { messageOf } from '../base/errors.ts'
-import { insightsBytesMax } from '../base/limits.ts'
+import { alarmsKeptMax, insightsBytesMax, snapshotsMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { type Alarm, decideAlarm, type WatchOptions } from './alarms.ts'
 import { readSnapshots } from './control-files.ts'
+import { DETECTOR_DEFAULT, historyOf } from './detector.ts'
+import type { Deliveries } from './notify/deliveries.ts'
+import { spikeMessage } from './notify/message.ts'
 import { describeReport, type Report, reportOn } from './report.ts'
 
 const INSIGHTS = 'insights.json'
@@ -40,6 +45,9 @@ export const notificationSchema = z.object({
   value: z.number(),
   difference: z.number(),
   gainPercent: z.number().optional(),
+  /** Members of earlier versions do not say it: theirs is the predecessor's rule. */
+  detector: z.string().optional(),
+  why: z.string().optional(),
   snapshots: z.array(z.object({ file: z.string(), value: z.number() })),
 })
 
@@ -49,6 +57,12 @@ export interface MonitorParts {
   readonly registry: { put(key: string, value: Uint8Array): Promise<unknown> }
   /** This member: its peer id ends the keys, its name is for people. */
   readonly self: () => { readonly peer: string; readonly name: string }
+  /** How a tool is watched, by what its record says and what this node's settings say instead. */
+  readonly watchOf: (tool: string) => WatchOptions
+  readonly quietMs: number
+  readonly deliveries: Pick<Deliveries, 'tell'>
+  /** Remembers the last alarm of each series. */
+  readonly database: Database
   /** Whether others may learn what is in a dataset: of one that stays here, nothing is told. */
   readonly mayTell: (dataset: string) => boolean
   readonly clock: Clock
@@ -57,21 +71,25 @@ export interface MonitorParts {
 
 export class Monitor {
   readonly #parts: MonitorParts
+  readonly #alarms: Table<Alarm>
 
   constructor(parts: MonitorParts) {
     this.#parts = parts
+    this.#alarms = table(parts.database, 'alarms')
   }
 
   /** Judges and publishes; undefined when the tree holds neither control files nor insights. Never throws. */
   async review(step: CommittedStep): Promise<Report | undefined> {
-    const { log, mayTell } = this.#parts
+    const { log, mayTell, watchOf } = this.#parts
     try {
       const files = await step.repository.listFiles(step.commit)
       const readable = files.map(({ path, oid }) => ({ path, read: () => step.repository.readBlob(oid) }))
-      const { snapshots, problems } = await readSnapshots(readable)
-      const report = reportOn(snapshots, problems)
+      const { detector = DETECTOR_DEFAULT } = watchOf(step.tool)
+      const count = Math.max(snapshotsMax, historyOf(detector))
+      const { snapshots, problems } = await readSnapshots(readable, count)
+      const report = reportOn(snapshots, problems, detector)
       const told = mayTell(step.dataset)
-      if (told && report.verdict === 'spike') await this.#attempt(report, () => this.#notify(step, report))
+      await this.#attempt(report, () => this.#alarm(step, report, told))
       const insights = files.find(({ path }) => path === INSIGHTS)
       if (told && insights !== undefined) await this.#attempt(report, () => this.#publish(step, insights.oid))
       if (snapshots.length === 0 && report.problems.length === 0) return undefined
@@ -83,10 +101,41 @@ export class Monitor {
     }
   }
 
+  /** Tells of a spike, once; this node's own people hear of any, the members of those in datasets that they share. */
+  async #alarm(step: CommittedStep, report: Report, members: boolean): Promise<void> {
+    const { watchOf, quietMs, deliveries, self, clock } = this.#parts
+    const { run, pipeline, tool, dataset, commit } = step
+    const series = JSON.stringify([pipeline, step.step, tool, dataset])
+    const nowMs = clock.now()
+    const before = await this.#alarms.get(series)
+    const quiet = { quietMs: watchOf(tool).quietMs ?? quietMs, nowMs }
+    const { tell, why, alarm } = decideAlarm({ judgement: report, commit, before, ...quiet })
+    if (why !== undefined) report.suppressed = why
+    if (tell) {
+      if (members) await this.#notify(step, report)
+      const { detector, why: reason, value, rollingAverage } = report
+      const figures = JSON.parse(JSON.stringify({ detector, why: reason, value, rollingAverage }))
+      const named = { run, pipeline, step: step.step, tool, dataset, commit }
+      await deliveries.tell(spikeMessage({ ...named, ...figures }, self(), nowMs))
+    }
+    // Remembered last: after a crash it is told again, under the same id.
+    if (alarm !== undefined && alarm !== before) await this.#remember(series, alarm)
+    else if (alarm === undefined && before !== undefined) await this.#alarms.del(series, DURABLE)
+  }
+
+  async #remember(series: string, alarm: Alarm): Promise<void> {
+    const known = await this.#alarms.keys({ limit: alarmsKeptMax + 1 }).all()
+    // Series are named by people, so this many are none that anyone follows: any of them may be told once more.
+    const [any] = known
+    if (any !== undefined && known.length > alarmsKeptMax) await this.#alarms.del(any)
+    await this.#alarms.put(series, alarm, DURABLE)
+  }
+
   async #notify(step: CommittedStep, report: Report): Promise<void> {
     const { registry, self, clock } = this.#parts
     const node = self()
-    const { verdict: _verdict, problems: _problems, ...figures } = report
+    const { rollingAverage, value, difference, gainPercent, snapshots, detector, why } = report
+    const figures = { rollingAverage, value, difference, gainPercent, snapshots, detector, why }
     const { tool, run, pipeline, dataset, commit } = step
     const notification = notificationSchema.parse({
       ...{ tool, node: node.name, run, pipeline, step: step.step, dataset, commit },

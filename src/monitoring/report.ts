@@ -1,28 +1,34 @@
+import { snapshotsMax } from '../base/limits.ts'
 import type { Snapshot } from './control-files.ts'
-import { detectSpike, type Judgement } from './spike.ts'
+import { DETECTOR_DEFAULT, type Detector, judge } from './detector.ts'
+import type { Judgement } from './detectors/judgement.ts'
 
 /** What the control metric of a tool did, kept with the run that made its newest value. */
 export interface Report extends Judgement {
-  /** The newest control files, oldest first. */
+  /** The newest control files, oldest first; a detector may have looked at more. */
   snapshots: Snapshot[]
   /** What could not be read or published, in sentences. */
   problems: string[]
+  /** Why nobody was told of this spike, where that is so. */
+  suppressed?: string
 }
 
-export function reportOn(snapshots: readonly Snapshot[], problems: readonly string[] = []): Report {
-  const judgement = detectSpike(snapshots.map(({ value }) => value))
-  return { ...judgement, snapshots: [...snapshots], problems: [...problems] }
+/** @param snapshots oldest first, as many as the detector looks at. */
+export function reportOn(
+  snapshots: readonly Snapshot[],
+  problems: readonly string[] = [],
+  detector: Detector = DETECTOR_DEFAULT,
+): Report {
+  const judgement = judge(
+    snapshots.map(({ value }) => value),
+    detector,
+  )
+  return { ...judgement, snapshots: snapshots.slice(-snapshotsMax), problems: [...problems] }
 }
 
 /** The report in one line for logs and people. */
 export function describeReport(report: Report): string {
-  const { verdict, value, rollingAverage, difference, gainPercent } = report
-  if (verdict === 'too-few-snapshots') return `${report.snapshots.length} snapshots, too few to judge`
-  const gain = gainPercent === undefined ? '' : ` (${signed(gainPercent, 2)} %)`
-  return `${verdict}: ${value} against a rolling average of ${rollingAverage}, ${signed(difference ?? 0)}${gain}`
-}
-
-function signed(value: number, digits?: number): string {
-  const text = digits === undefined ? String(value) : value.toFixed(digits)
-  return value > 0 ? `+${text}` : text
+  const { verdict, why, detector, snapshots } = report
+  if (verdict === 'too-few-snapshots') return `${snapshots.length} snapshots, too few to judge: ${why ?? ''}`
+  return `${verdict} by ${detector}: ${why ?? ''}`
 }

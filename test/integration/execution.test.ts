@@ -372,7 +372,7 @@ test('a spike in the control metric is in the run, and under /notifications/', a
   )
   assert.equal(reports[2]?.rollingAverage, 101)
   assert.deepEqual(reports[2]?.problems, [])
-  const [notification] = room.execution.notifications.list('shell/')
+  const [notification] = room.execution.spikes.list('shell/')
   assert.equal(notification?.name, `shell/${room.peer}`)
   assert.equal(notification?.value.value, 120)
   const insights = room.registry.get(`/insights/shell/${room.peer}`)

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import type { z } from 'zod'
 import { systemClock } from '../../src/base/clock.ts'
 import { openDatabase } from '../../src/base/database.ts'
 import { NodeError } from '../../src/base/errors.ts'
@@ -18,6 +19,7 @@ import { FederationMemory } from '../../src/federation/memory.ts'
 import { FederationPolicy } from '../../src/federation/policy.ts'
 import { derivedKey } from '../../src/identity/derived-key.ts'
 import { loadIdentity } from '../../src/identity/node-key.ts'
+import { notificationSettingsSchema } from '../../src/monitoring/settings.ts'
 import type { Streams } from '../../src/network/network.ts'
 import { RecordStore } from '../../src/registry/record-store.ts'
 import { Registry } from '../../src/registry/registry.ts'
@@ -47,6 +49,7 @@ export interface ExecutionRoom {
 export interface ExecutionRoomOptions {
   readonly settings?: Partial<ExecutionSettings>
   readonly datasets?: Partial<DatasetsSettings>
+  readonly notifications?: z.input<typeof notificationSettingsSchema>
   readonly socketPath?: string
   readonly environment?: Record<string, string>
   readonly log?: Logger
@@ -93,6 +96,8 @@ export async function openExecutionRoom(
     ...{ registry, members, datasets, database, directory, clock, log },
     sealed: new SealedValues({ database, key: derivedKey(identity.privateKey, SEALING_PURPOSE) }),
     settings: { ...SETTINGS, ...options.settings },
+    notifications: notificationSettingsSchema.parse(options.notifications ?? {}),
+    keyFor: (purpose) => derivedKey(identity.privateKey, purpose),
     dockerSocketPath: socketPath,
     environment: options.environment ?? {},
     peer: identity.peerId,

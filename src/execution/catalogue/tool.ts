@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
+import { watchSchema } from '../../monitoring/alarms.ts'
 import { serviceSchema } from '../images/service.ts'
 
 /** An image reference as Docker writes it: `[registry/]repository[:tag][@sha256:digest]`. */
@@ -18,6 +19,8 @@ export const toolSchema = z.object({
   code_repo: textSchema.optional(),
   artefact: textSchema.optional(),
   description: textSchema.optional(),
+  /** How its control metric is judged; a node's settings may say it otherwise. */
+  monitoring: watchSchema.optional(),
   /** What the labels of the image say, where it is a service (`eudat.gef.service.*`), and which image says so. */
   service: serviceSchema.optional(),
 })

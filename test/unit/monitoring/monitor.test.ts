@@ -1,10 +1,26 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { openDatabase } from '../../../src/base/database.ts'
 import { silentLogger } from '../../../src/base/logger.ts'
+import type { WatchOptions } from '../../../src/monitoring/alarms.ts'
 import { Monitor, notificationSchema } from '../../../src/monitoring/monitor.ts'
+import type { Message } from '../../../src/monitoring/notify/message.ts'
 
-/** A registry that remembers what was put, and a tree of files held in memory. */
-function desk(files: Record<string, string>, dataset = 'd') {
+const base = await mkdtemp(join(tmpdir(), 'mao-test-'))
+const database = await openDatabase(base)
+after(async () => {
+  await database.close()
+  await rm(base, { recursive: true, force: true })
+})
+let series = 0
+
+/** A registry that remembers what was put, and a tree of files held in memory; each desk has a pipeline of its own. */
+function desk(files: Record<string, string>, dataset = 'd', watch: WatchOptions = {}) {
+  const messages: Message[] = []
+  series += 1
   const puts = new Map<string, unknown>()
   const registry = {
     async put(key: string, value: Uint8Array) {
@@ -20,19 +36,29 @@ function desk(files: Record<string, string>, dataset = 'd') {
     registry,
     self,
     mayTell: (dataset) => dataset === 'd',
+    watchOf: () => watch,
+    quietMs: 1_000,
+    deliveries: {
+      async tell(message: Message) {
+        messages.push(message)
+        return []
+      },
+    },
+    database,
     clock: { now: () => 42 },
     log: silentLogger,
   })
   const step = {
     run: 'r1',
-    pipeline: 'p',
+    pipeline: `p${series}`,
     step: 'assess',
     tool: 'quality',
     dataset,
     commit: 'c',
     repository,
   }
-  return { puts, review: () => monitor.review(step) }
+  const review = (commit = 'c') => monitor.review({ ...step, commit })
+  return { puts, messages, files, review }
 }
 
 test('a tree without control files and insights has no report', async () => {
@@ -121,4 +147,47 @@ test('what a run makes of a dataset that stays here is judged and told to nobody
   const diary = desk(files, 'diary')
   assert.equal((await diary.review())?.verdict, 'spike')
   assert.equal(diary.puts.size, 0)
+})
+
+test('a spike that lasts is told once, and again when it has been steady in between', async () => {
+  const { files, messages, review } = desk({
+    'control-1.csv': '100',
+    'control-2.csv': '100',
+    'control-3.csv': '120',
+  })
+  assert.equal((await review('c3'))?.suppressed, undefined)
+  files['control-4.csv'] = '150'
+  const lasting = await review('c4')
+  assert.equal(lasting?.verdict, 'spike')
+  assert.match(lasting?.suppressed ?? '', /was told at/)
+  files['control-5.csv'] = '136'
+  assert.equal((await review('c5'))?.verdict, 'steady')
+  files['control-6.csv'] = '200'
+  assert.equal((await review('c6'))?.suppressed, undefined)
+  assert.deepEqual(
+    messages.map(({ data }) => data.commit),
+    ['c3', 'c6'],
+  )
+  assert.match(messages[0]?.text ?? '', /120 is 20 % away from the mean 100 of the two before it/)
+})
+
+test('a crash between a spike and the word of it makes no second message', async () => {
+  const { messages, review } = desk({ 'control-1.csv': '1', 'control-2.csv': '1', 'control-3.csv': '2' })
+  await review('c3')
+  await review('c3')
+  assert.equal(messages.length, 2)
+  assert.equal(messages[0]?.id, messages[1]?.id)
+})
+
+test('a tool is judged by the detector that is named for it', async () => {
+  const files = Object.fromEntries(
+    [10, 12, 11, 13, 12, 11, 13].map((value, index) => [`control-${index}.csv`, String(value)]),
+  )
+  const usual = await desk(files).review()
+  assert.equal(usual?.detector, 'rolling-average')
+  assert.equal(usual?.verdict, 'spike')
+  const watch = { detector: { detector: 'mad', window: 20, threshold: 3.5 } } as const
+  const robust = await desk(files, 'd', watch).review()
+  assert.equal(robust?.verdict, 'steady')
+  assert.match(robust?.why ?? '', /modified z-score/)
 })

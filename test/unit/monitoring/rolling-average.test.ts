@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { detectSpike } from '../../../src/monitoring/spike.ts'
+import { rollingAverage } from '../../../src/monitoring/detectors/rolling-average.ts'
 
 const table: { values: number[]; verdict: string; gain?: number; why: string }[] = [
   { values: [], verdict: 'too-few-snapshots', why: 'nothing is there' },
@@ -30,7 +30,7 @@ const table: { values: number[]; verdict: string; gain?: number; why: string }[]
 
 for (const { values, verdict, gain, why } of table) {
   test(`${JSON.stringify(values)} is ${verdict}: ${why}`, () => {
-    const judgement = detectSpike(values)
+    const judgement = rollingAverage(values)
     assert.equal(judgement.verdict, verdict)
     if (gain === undefined) assert.equal(judgement.gainPercent, undefined)
     else assert.ok(Math.abs((judgement.gainPercent ?? Number.NaN) - gain) < 1e-9, `${judgement.gainPercent}`)
@@ -42,7 +42,7 @@ test('the verdict does not depend on the unit of the metric', () => {
   const scale = fc.constantFrom(0.001, 0.1, 3, 1024)
   fc.assert(
     fc.property(value, value, value, scale, (a, b, c, k) => {
-      assert.equal(detectSpike([a * k, b * k, c * k]).verdict, detectSpike([a, b, c]).verdict)
+      assert.equal(rollingAverage([a * k, b * k, c * k]).verdict, rollingAverage([a, b, c]).verdict)
     }),
   )
 })

@@ -1,0 +1,50 @@
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Startable } from '../../base/lifecycle.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Deliveries } from './deliveries.ts'
+import { runMessage, type Teller, type ToldRun } from './message.ts'
+
+export interface NotifierParts {
+  readonly deliveries: Pick<Deliveries, 'tell'>
+  /** Tells of every stored transition of a run. @returns how to stop. */
+  readonly onRun: (heard: (run: ToldRun) => void) => () => void
+  readonly self: () => Teller
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** The states of a run, as far as people outside care. Pure. */
+export function eventOf(run: Pick<ToldRun, 'state' | 'endedMs'>): 'run.started' | 'run.ended' | undefined {
+  if (run.endedMs !== undefined) return 'run.ended'
+  return run.state === 'pulling' ? 'run.started' : undefined
+}
+
+/** Turns what happens to runs into messages. */
+export class Notifier implements Startable {
+  readonly #parts: NotifierParts
+  #deaf: (() => void) | undefined
+
+  constructor(parts: NotifierParts) {
+    this.#parts = parts
+  }
+
+  async start(): Promise<void> {
+    this.#deaf ??= this.#parts.onRun((run) => this.#hear(run))
+  }
+
+  async stop(): Promise<void> {
+    this.#deaf?.()
+    this.#deaf = undefined
+  }
+
+  #hear(run: ToldRun): void {
+    const { deliveries, self, clock, log } = this.#parts
+    const event = eventOf(run)
+    if (event === undefined) return
+    // The run goes on whoever is told of it.
+    deliveries.tell(runMessage(run, event, self(), clock.now())).catch((error: unknown) => {
+      log.error({ run: run.id, event, error: messageOf(error) }, 'nobody is told of a run')
+    })
+  }
+}
