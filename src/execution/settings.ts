@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { HOUR_MS } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
+import { inputsSettingsSchema } from './inputs/settings.ts'
+import { queueSettingsSchema } from './queue/settings.ts'
+import { remoteSettings } from './remote/settings.ts'
 import { retrySettings } from './runs/settings.ts'
 
 const environmentVariable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable')
@@ -21,6 +24,9 @@ export const executionSettingsSchema = z.strictObject({
   concurrency: z.int().min(1).max(64).default(1).describe('runs at once'),
   repeatLost: z.boolean().default(true).describe('repeat once, at start, a run that a crash cut'),
   ...retrySettings,
+  queue: queueSettingsSchema,
+  ...remoteSettings,
+  inputs: inputsSettingsSchema.prefault({}),
   environment: z
     .record(nameSchema, z.record(environmentVariable, z.string()))
     .default({})
