@@ -1,0 +1,213 @@
+/**
+ * Whether this node takes a run of another member, and within which limits (protocols/run.md §5). Pure: the request and
+ * what this node knows go in, a plan that can be queued as it is comes out, or a refusal in words for whoever asked,
+ * which name nothing that the asker may not know.
+ */
+import type { ErrorCode } from '../../base/errors.ts'
+import type { Role } from '../../federation/keyspace.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
+import { type DatasetPolicy, judgeData } from './data-policy.ts'
+import { asksForSecrets } from './plan-secrets.ts'
+import type { RemoteSettings, RoleLimits } from './settings.ts'
+import type { TrustEntry } from './trust.ts'
+
+/** A tool as the plan of a request uses it. */
+export interface RequestedTool {
+  readonly image: string
+  /** `sha256:…` of the image that is meant; without one, whatever the host knows under the reference. */
+  readonly digest?: string
+}
+
+export interface RunRequest {
+  /** What the asker calls it; asking again under it is the same request. */
+  readonly request: string
+  readonly pipeline: string
+  readonly steps: readonly PipelineStep[]
+  readonly tools: Readonly<Record<string, RequestedTool>>
+  readonly slot?: number
+}
+
+/** Limits that a hook may set; each can only be tighter than what the role has. */
+export interface LimitOverrides {
+  readonly cpus?: number
+  readonly memoryBytes?: number
+  readonly stepTimeoutMs?: number
+  readonly runTimeoutMs?: number
+}
+
+export interface HostFacts {
+  /** Of whoever asks; undefined for a stranger. */
+  readonly role: Role | undefined
+  readonly settings: RemoteSettings
+  /** What a step of this node gets that asks for nothing. */
+  readonly step: { readonly cpus: number; readonly memoryBytes: number; readonly stepTimeoutMs: number }
+  /** The image of a tool as this node's registry has it. */
+  readonly imageOf: (tool: string) => string | undefined
+  /** Why an image may not be run here, where that is so. */
+  readonly imageRefusal: (image: string, digest: string | undefined) => string | undefined
+  readonly dataset: (name: string) => DatasetPolicy | undefined
+  readonly trusted: (dataset: string) => readonly TrustEntry[]
+  /** Whether the asker's run may write the branch that a step's output goes to. */
+  readonly mayWrite: (step: PipelineStep) => boolean
+  /** Whether a run of this node's is the asker's own. */
+  readonly ownsRun: (run: string) => boolean
+  /** Runs of the asker that have not ended: at work and waiting. */
+  readonly atWork: number
+  readonly waiting: number
+}
+
+export interface Granted {
+  readonly cpus: number
+  readonly memoryBytes: number
+  readonly stepTimeoutMs: number
+  readonly runTimeoutMs: number
+}
+
+export type Decision =
+  | {
+      readonly allow: true
+      /** The plan with the limits written into it. */
+      readonly steps: PipelineStep[]
+      readonly granted: Granted
+      /** Tool → digest, for all that the request names. */
+      readonly imageDigests: Readonly<Record<string, string>>
+      /** Whether the asker may read what the tools print. */
+      readonly logs: boolean
+    }
+  | { readonly allow: false; readonly code: ErrorCode; readonly reason: string }
+
+export type Refused = Extract<Decision, { allow: false }>
+
+export function refuse(code: ErrorCode, reason: string): Refused {
+  return { allow: false, code, reason }
+}
+
+/** @param overrides what the hook said, once it was asked. */
+export function decide(request: RunRequest, facts: HostFacts, overrides: LimitOverrides = {}): Decision {
+  const refusal = judgeAsker(facts) ?? judgePlan(request, facts) ?? judgeTools(request, facts)
+  if (refusal !== undefined) return refusal
+  const data = judgeData(request, facts)
+  if ('allow' in data) return data
+  const limits = limitsOf(facts)
+  const excess = excessOf(request, limits, facts)
+  if (excess !== undefined) return excess
+  const granted = grantedBy(limits, facts, overrides)
+  const digests = Object.entries(request.tools).flatMap(([tool, { digest }]) => {
+    return digest === undefined ? [] : [[tool, digest] as const]
+  })
+  return {
+    allow: true,
+    steps: request.steps.map((step) => within(step, granted, facts)),
+    granted,
+    imageDigests: Object.fromEntries(digests),
+    logs: data.logs,
+  }
+}
+
+function judgeAsker({ role, settings, atWork, waiting }: HostFacts): Refused | undefined {
+  if (role === undefined) return refuse('NOT_A_MEMBER', 'only members of the federation run anything here')
+  if (settings.accept === 'none') return refuse('FORBIDDEN', 'this node takes no runs of others')
+  if (settings.accept === 'operators' && role !== 'operator') {
+    return refuse('FORBIDDEN', 'this node takes the runs of operators only')
+  }
+  const { runsMax, queuedMax } = settings.limits[role]
+  if (atWork + waiting >= runsMax + queuedMax) {
+    const reason = `${atWork + waiting} of your runs are here already, as many as this node takes; try again when one has ended`
+    return refuse('QUEUE_FULL', reason)
+  }
+  return undefined
+}
+
+/** What no run of another gets here, whatever it is. */
+function judgePlan({ steps }: RunRequest, facts: HostFacts): Refused | undefined {
+  for (const step of steps) {
+    const { name } = step
+    const no = (what: string) => refuse('FORBIDDEN', `the step ${name} ${what}`)
+    if (step.docker_socket) return no('asks for the Docker socket, which no run of another gets')
+    if ((step.network ?? 'none') !== 'none') {
+      return no(`asks for the network "${step.network}"; runs of others have none here`)
+    }
+    if ((step.publish ?? []).length > 0) return no("names publishers, which are for this node's own runs")
+    if (asksForSecrets(step)) return no('asks for a secret of this node, and gets none')
+    for (const input of step.inputs ?? []) {
+      const fetched = 'url' in input || 'pid' in input
+      if (fetched && !facts.settings.fetchUrls) {
+        return no('has an input at an address; this node fetches nothing for others')
+      }
+      if ('run' in input && !facts.ownsRun(input.run))
+        return no('reads the output of a run that is not yours')
+    }
+    if (!facts.mayWrite(step)) {
+      const reason = `the step ${name} would write the branch ${name}-<this node> of ${step.output_dataset}, where this node's own results are; give the step another name, or run the pipeline as it is registered`
+      return refuse('CONFLICT', reason)
+    }
+  }
+  return undefined
+}
+
+function judgeTools({ steps, tools }: RunRequest, facts: HostFacts): Refused | undefined {
+  for (const name of steps.flatMap(({ tool, filter }) => [tool, ...(filter ? [filter.tool] : [])])) {
+    const asked = tools[name]
+    const image = facts.imageOf(name)
+    // Images are those that members have registered: a request brings none of its own.
+    if (asked === undefined || image === undefined) {
+      return refuse(
+        'TOOL_NOT_FOUND',
+        `no tool ${name} is in the registry as this node has it; try again soon`,
+      )
+    }
+    if (asked.image !== image) {
+      return refuse('CONFLICT', `the tool ${name} is ${image} here, and ${asked.image} in the request`)
+    }
+    const why = facts.imageRefusal(image, asked.digest)
+    if (why !== undefined) return refuse('IMAGE_FORBIDDEN', why)
+  }
+  return undefined
+}
+
+function limitsOf({ settings, role }: HostFacts): RoleLimits {
+  return settings.limits[role ?? 'member']
+}
+
+/** [MUST] What is asked for and not to be had is refused, not quietly made smaller (run.md R22). */
+function excessOf({ steps }: RunRequest, limits: RoleLimits, _facts: HostFacts): Refused | undefined {
+  for (const { name, resources = {}, timeoutMs } of steps) {
+    const asked = [
+      ['processors', resources.cpus, limits.cpus],
+      ['bytes of memory', resources.memoryBytes, limits.memoryBytes],
+      ['devices', resources.gpus, limits.gpus],
+      ['ms', timeoutMs, limits.stepTimeoutMs],
+    ] as const
+    for (const [unit, wanted, most] of asked) {
+      if (wanted === undefined || wanted <= most) continue
+      return refuse('FORBIDDEN', `the step ${name} asks for ${wanted} ${unit}; this node gives you ${most}`)
+    }
+  }
+  return undefined
+}
+
+/** An override makes a limit tighter, and never wider. */
+function grantedBy(limits: RoleLimits, { step }: HostFacts, overrides: LimitOverrides): Granted {
+  const least = (...of: (number | undefined)[]) => Math.min(...of.filter((one) => one !== undefined))
+  return {
+    cpus: least(limits.cpus, overrides.cpus),
+    memoryBytes: least(limits.memoryBytes, overrides.memoryBytes),
+    stepTimeoutMs: least(limits.stepTimeoutMs, step.stepTimeoutMs, overrides.stepTimeoutMs),
+    runTimeoutMs: least(limits.runTimeoutMs, overrides.runTimeoutMs),
+  }
+}
+
+/** A step as it is queued: what it asked for, else what this node gives, and never more than is granted. */
+function within(step: PipelineStep, granted: Granted, { step: given }: HostFacts): PipelineStep {
+  const { resources = {} } = step
+  return {
+    ...step,
+    network: 'none',
+    timeoutMs: Math.min(step.timeoutMs ?? granted.stepTimeoutMs, granted.stepTimeoutMs),
+    resources: {
+      ...resources,
+      cpus: Math.min(resources.cpus ?? given.cpus, granted.cpus),
+      memoryBytes: Math.min(resources.memoryBytes ?? given.memoryBytes, granted.memoryBytes),
+    },
+  }
+}
