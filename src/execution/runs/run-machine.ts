@@ -66,8 +66,8 @@ export function newRun(p: {
       outputDataset: step.output_dataset,
     }
   })
-  const transitions: Transition[] = [{ state: 'queued', timeMs: p.timeMs }]
   const { id, pipeline, trigger, plan, timeMs: createdMs } = p
+  const transitions: Transition[] = [{ state: 'queued', timeMs: createdMs, reason: reasonOf(trigger) }]
   const slot = p.slot ?? trigger.slot ?? createdMs
   return { id, pipeline, trigger, state: 'queued', plan, slot, steps, transitions, createdMs, ...p.terms }
 }
@@ -81,35 +81,30 @@ export function currentStep(run: Run): number {
 /**
  * Moves the run and its current step on.
  *
+ * @param reason goes into the history beside the time; never a secret.
  * @throws NodeError INTERNAL when `state` may not follow, or no step is left.
  */
 export function advance(
   run: Run,
   state: ActiveState,
-  timeMs: number,
+  atMs: number,
   patch: StepPatch = {},
-  reason?: string,
+  reason: string = USUAL[state],
 ): Run {
   const index = currentStep(run)
   const step = run.steps[index]
   // A step begins by pulling; the run itself may come there from the step before.
   const fits = step !== undefined && step.state !== 'skipped' && isAllowed(step.state, state)
   if (!isAllowed(run.state, state) || !fits) throw notAllowed(run, state)
+  const timeMs = laterOf(run, atMs)
   const started = state === 'pulling' ? { startedMs: timeMs } : {}
   const moved: StepRun = { ...step, ...started, ...patch, state }
+  const { notBeforeMs: _waited, ...rest } = run
   return {
-    ...run,
+    ...rest,
     state,
     steps: run.steps.with(index, moved),
-    transitions: [
-      ...run.transitions,
-      {
-        state,
-        step: step.name,
-        timeMs,
-        ...(reason === undefined ? {} : { reason: reason.slice(0, reasonCharactersMax) }),
-      },
-    ],
+    transitions: [...run.transitions, { state, step: step.name, timeMs, reason: shortened(reason) }],
   }
 }
 
@@ -129,13 +124,13 @@ export function retryStep(run: Run, p: { timeMs: number; notBeforeMs: number; re
     retries: (step.retries ?? 0) + 1,
   }
   const { allocation: _given, ...rest } = run
-  const reason = p.reason.slice(0, reasonCharactersMax)
+  const transition = { state: 'queued' as const, step: name, timeMs: laterOf(run, p.timeMs) }
   return {
     ...rest,
     state: 'queued',
     notBeforeMs: p.notBeforeMs,
     steps: run.steps.with(index, again),
-    transitions: [...run.transitions, { state: 'queued', step: name, timeMs: p.timeMs, reason }],
+    transitions: [...run.transitions, { ...transition, reason: shortened(p.reason) }],
   }
 }
 
@@ -148,7 +143,7 @@ export function finishStep(run: Run, timeMs: number, patch: StepPatch = {}): Run
   const index = currentStep(run)
   const step = run.steps[index]
   if (run.state !== 'committing' || step?.state !== 'committing') throw notAllowed(run, 'succeeded')
-  const done: StepRun = { ...step, ...patch, state: 'succeeded', endedMs: timeMs }
+  const done: StepRun = { ...step, ...patch, state: 'succeeded', endedMs: laterOf(run, timeMs) }
   return { ...run, steps: run.steps.with(index, done) }
 }
 
@@ -161,8 +156,9 @@ export function endRun(run: Run, state: EndState, ending: Ending): Run {
   const index = currentStep(run)
   const stepsLeft = index < run.steps.length
   if (!isAllowed(run.state, state) || (state === 'succeeded' && stepsLeft)) throw notAllowed(run, state)
-  const { timeMs, code, patch = {} } = ending
-  const reason = ending.reason?.slice(0, reasonCharactersMax)
+  const { code, patch = {} } = ending
+  const timeMs = laterOf(run, ending.timeMs)
+  const reason = ending.reason === undefined ? undefined : shortened(ending.reason)
   const steps = run.steps.map((step, at): StepRun => {
     if (at < index) return step
     if (step.state === 'queued') return { ...step, state: 'skipped' }
@@ -171,10 +167,11 @@ export function endRun(run: Run, state: EndState, ending: Ending): Run {
   const atWork = run.steps.find((step) => step.state !== 'queued' && step.state !== 'succeeded')
   const said = {
     ...(atWork === undefined ? {} : { step: atWork.name }),
-    ...(reason === undefined ? {} : { reason }),
+    reason: reason ?? (state === 'succeeded' ? 'every step is done' : state),
   }
+  const { notBeforeMs: _waited, ...rest } = run
   return {
-    ...run,
+    ...rest,
     state,
     ...(reason === undefined ? {} : { reason }),
     ...(code === undefined ? {} : { code }),
@@ -194,6 +191,41 @@ export function commitsNamed(runs: Iterable<Run>, dataset: string): string[] {
     }
   }
   return [...found]
+}
+
+/** What is to be said of a move where nobody says more. */
+const USUAL: Readonly<Record<ActiveState, string>> = {
+  pulling: 'the step begins',
+  staging: 'the image is there',
+  running: 'the directories are there',
+  filtering: 'the tool has ended well',
+  committing: 'the output is there',
+}
+
+/** Why a run exists, for the first line of its history. */
+function reasonOf(trigger: Trigger): string {
+  const slot = trigger.slot === undefined ? '' : ` for ${new Date(trigger.slot).toISOString()}`
+  switch (trigger.kind) {
+    case 'request':
+      return `asked for${slot}`
+    case 'schedule':
+      return `by its schedule${slot}`
+    case 'repeat':
+      return `repeats ${trigger.of}${slot}`
+    case 'rerun':
+      return `does ${trigger.of} again, to compare what comes out`
+    case 'remote':
+      return `asked for by ${trigger.by}${slot}`
+  }
+}
+
+/** History goes forward, also where the clock was set back. */
+function laterOf(run: Run, timeMs: number): number {
+  return Math.max(timeMs, run.transitions.at(-1)?.timeMs ?? timeMs)
+}
+
+function shortened(reason: string): string {
+  return reason.slice(0, reasonCharactersMax)
 }
 
 function notAllowed(run: Run, state: RunState): NodeError {

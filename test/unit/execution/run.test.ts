@@ -156,26 +156,125 @@ test('the slot is the time that was named, and for a lone request its own', () =
   assert.equal(slotOf({ kind: 'request' }), 9)
 })
 
-test('whatever is tried, an ended run stays as it is and history only grows', () => {
-  const move = fc.constantFrom<RunState>(...ACTIVE, ...ENDS)
-  fc.assert(
-    fc.property(fc.array(move, { maxLength: 30 }), (moves) => {
-      let run = fresh()
-      for (const to of moves) {
-        const before = run
-        try {
-          if (run.state === 'committing' && run.steps.some((s) => s.state === 'committing'))
-            run = finishStep(run, 1)
-          run = ENDS.includes(to as EndState)
-            ? endRun(run, to as EndState, { timeMs: 1 })
-            : advance(run, to as ActiveState, 1)
-          assert.ok(!isEnded(before))
-          assert.equal(run.transitions.length, before.transitions.length + 1)
-        } catch (error) {
-          assert.ok(isNodeError(error, 'INTERNAL'))
-        }
-        if (isEnded(before)) assert.equal(run, before)
-      }
-    }),
-  )
+test('every transition says when and why, also where nobody gave a reason', () => {
+  for (const state of Object.keys(ALLOWED) as RunState[]) {
+    for (const { reason, timeMs } of runIn(state).transitions) {
+      assert.ok(reason !== undefined && reason.length > 3, `${state}: ${reason}`)
+      assert.ok(Number.isFinite(timeMs))
+    }
+  }
+  const why = (trigger: Trigger) =>
+    newRun({ id: 'r', pipeline: 'p', plan: [], trigger, timeMs: 9 }).transitions[0]?.reason
+  assert.equal(why({ kind: 'schedule', slot: 0 }), 'by its schedule for 1970-01-01T00:00:00.000Z')
+  assert.equal(why({ kind: 'repeat', of: 'a' }), 'repeats a')
+  assert.equal(why({ kind: 'remote', by: 'bob', request: 'x' }), 'asked for by bob')
 })
+
+test('history goes forward, also where the clock was set back', () => {
+  const run = endRun(advance(fresh(), 'pulling', -50), 'cancelled', { timeMs: -100 })
+  assert.deepEqual(
+    run.transitions.map(({ timeMs }) => timeMs),
+    [0, 0, 0],
+  )
+  assert.equal(run.endedMs, 0)
+})
+
+test('a step that is begun again keeps nothing of its first try but how often it was', () => {
+  const waiting = retryStep(runIn('running'), { timeMs: 5, notBeforeMs: 50, reason: 'no engine' })
+  assert.equal(waiting.notBeforeMs, 50)
+  assert.deepEqual(waiting.steps[0], {
+    name: 'one',
+    tool: 't',
+    state: 'queued',
+    outputDataset: 'd',
+    retries: 1,
+  })
+  const again = advance(waiting, 'pulling', 60)
+  assert.equal(again.notBeforeMs, undefined)
+  assert.equal(again.steps[0]?.startedMs, 60)
+})
+
+/** Beside the states: a step is done, and whatever comes next when all goes well. */
+type Move = RunState | 'finish' | 'on'
+
+/** What a person would ask of any run, whatever became of it. */
+function checkRun(run: Run): void {
+  const { transitions: history, steps } = run
+  assert.equal(history[0]?.state, 'queued')
+  assert.equal(history.at(-1)?.state, run.state, 'the last word of the history is the state')
+  for (const [index, { state, timeMs, reason }] of history.entries()) {
+    assert.ok(reason !== undefined && reason !== '')
+    const before = history[index - 1]
+    if (before === undefined) continue
+    assert.ok(isAllowed(before.state, state), `${before.state} to ${state}`)
+    assert.ok(timeMs >= before.timeMs, 'history goes forward')
+  }
+  const ends = history.filter(({ state }) => ENDS.includes(state as EndState))
+  assert.equal(ends.length, isEnded(run) ? 1 : 0, 'one end, and no more')
+  assert.equal(run.endedMs, ends[0]?.timeMs)
+  const atWork = steps.filter(({ state }) => ACTIVE.includes(state as ActiveState))
+  assert.ok(atWork.length <= 1, 'one step at a time')
+  if (isEnded(run)) assert.deepEqual(atWork, [], 'nothing is at work in an ended run')
+  for (const step of atWork) {
+    assert.equal(step.state, run.state)
+    assert.equal(history.at(-1)?.step, step.name, 'the history names the step at work')
+  }
+  const told = steps.map(({ state }) => (state === 'succeeded' ? 'd' : state === 'skipped' ? 's' : '.'))
+  assert.match(told.join(''), /^d*\.*s*$/, 'the steps go one after another')
+  if (run.state === 'succeeded') assert.ok(steps.every(({ state }) => state === 'succeeded'))
+  for (const { name, retries = 0 } of steps) {
+    const begun = history.filter(({ state, step }) => state === 'queued' && step === name).length
+    assert.equal(retries, begun, 'the history tells every retry')
+  }
+}
+
+test('whatever is tried, a run keeps its laws', () => {
+  const move = fc.oneof(
+    { weight: 20, arbitrary: fc.constant<Move>('on') },
+    { weight: 4, arbitrary: fc.constantFrom<Move>(...ACTIVE, 'finish', 'queued') },
+    { weight: 1, arbitrary: fc.constantFrom<Move>(...ENDS) },
+  )
+  const walked = { ended: 0, moved: 0 }
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(move, fc.integer({ min: -20, max: 100 })), { maxLength: 60 }),
+      fc.nat(3),
+      (moves, count) => {
+        let run = fresh(['a', 'b', 'c'].slice(0, count))
+        for (const [to, timeMs] of moves) {
+          const before = structuredClone(run)
+          const next = tried(run, to, timeMs)
+          assert.deepEqual(run, before, 'a move changes nothing of what was')
+          if (next === undefined) continue
+          assert.ok(!isEnded(run), 'nothing follows an end')
+          walked.moved += 1
+          run = next
+          checkRun(run)
+        }
+        if (isEnded(run)) walked.ended += 1
+      },
+    ),
+    { numRuns: 500 },
+  )
+  assert.ok(walked.ended > 50 && walked.moved > 1_000, `the walks went nowhere: ${JSON.stringify(walked)}`)
+})
+
+function nextOf(run: Run): Move {
+  if (run.steps.some(({ state }) => state === 'committing')) return 'finish'
+  if (run.state !== 'committing') return ACTIVE[ACTIVE.indexOf(run.state as ActiveState) + 1] ?? 'pulling'
+  return run.steps.every(({ state }) => state === 'succeeded') ? 'succeeded' : 'pulling'
+}
+
+/** The run after a move; undefined where the machine refuses it. */
+function tried(run: Run, to: Move, timeMs: number): Run | undefined {
+  try {
+    if (to === 'on') return tried(run, nextOf(run), timeMs)
+    if (to === 'finish') return finishStep(run, timeMs)
+    if (to === 'queued') return retryStep(run, { timeMs, notBeforeMs: timeMs + 9, reason: 'no engine' })
+    if (ENDS.includes(to as EndState)) return endRun(run, to as EndState, { timeMs })
+    return advance(run, to as ActiveState, timeMs)
+  } catch (error) {
+    assert.ok(isNodeError(error, 'INTERNAL'))
+    return undefined
+  }
+}
