@@ -29,3 +29,5 @@ export const buildLogPollMs = 1 * SECOND_MS
 export const dockerfileBytesMax = 1 * MIB
 /** The engine may take so long to let go of a build that was cancelled. */
 export const buildCancelTimeoutMs = 30 * SECOND_MS
+/** One line of the engine's progress: a build prints at most some kilobytes in one. */
+export const engineLineCharactersMax = 4 * MIB

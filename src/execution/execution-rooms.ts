@@ -12,12 +12,12 @@ import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
 import type { Engines } from './engines/engines.ts'
-import { ImagePins } from './images/image-pins.ts'
-import { Images } from './images/images.ts'
+import { imageRooms } from './images/image-rooms.ts'
 import { Inputs } from './inputs/inputs.ts'
 import { RunLogs } from './logs/logs.ts'
 import { RunReading } from './logs/run-reading.ts'
-import { RunQueue } from './queue/queue.ts'
+import { lookAt } from './queue/engine-look.ts'
+import { queueTerms, RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
 import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
@@ -62,7 +62,8 @@ export function executionRooms(parts: ExecutionParts) {
 
   // What may be run.
   const catalogue = new Catalogue({ registry, datasets, clock, log })
-  const imageOf = (tool: string) => catalogue.tool(tool).image
+  const toolOf = (tool: string) => catalogue.tool(tool)
+  const imageOf = (tool: string) => toolOf(tool).image
   const spikes = new Collection({
     registry,
     prefix: '/notifications/',
@@ -78,8 +79,9 @@ export function executionRooms(parts: ExecutionParts) {
   const reading = new RunReading({ store, logs })
 
   // What a step needs: an image, directories, secrets.
-  const pins = new ImagePins({ database })
-  const images = new Images({ pins, clock })
+  const digestOf = (tool: string) => catalogue.tools.get(tool)?.value.service?.digest
+  const imaging = imageRooms({ database, sealed: parts.sealed, settings, digestOf, clock })
+  const { pins, images } = imaging
   const checkouts = { use: (...of: [string, string]) => datasets.upkeep.checkouts.use(...of) }
   const freeBytesMin = () => datasets.upkeep.freeBytesMin
   const place = join(directory, 'staging')
@@ -92,7 +94,7 @@ export function executionRooms(parts: ExecutionParts) {
   const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
 
   // Running it, and looking at what came out.
-  const { repeatLost, concurrency } = settings
+  const { repeatLost } = settings
   const mayTell = (dataset: string) => datasets.find(dataset)?.policy === 'shared'
   const { keyFor, notifications: telling } = parts
   const onRun = (heard: OnRun) => store.onRun(heard)
@@ -110,12 +112,15 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ store, engines, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
   })
   const runner = new Runner({
-    ...{ store, engines, images, staging, inputs, logs, secrets, approvals, datasets, imageOf, monitor },
+    ...{ store, engines, images, staging, inputs, logs, secrets, approvals, datasets, toolOf, monitor },
     ...{ settings, freeBytesMin, dockerSocketPath, self, newId, clock, log },
   })
   const run = (id: string, signal: AbortSignal) => runner.run(id, signal)
-  const queue = new RunQueue({ store, run, concurrency, log })
-  const submissions = new Submissions({ catalogue, store, queue, logs, newId, clock, log })
+  const look = lookAt(engines)
+  const queue = new RunQueue({ store, run, look, ...queueTerms(settings), clock, log })
+  const submissions = new Submissions({
+    ...{ catalogue, store, queue, settings: settings.queue, logs, newId, clock, log },
+  })
   const scheduler = new Scheduler({
     schedules: catalogue.schedules,
     lastSlotRun: (pipeline) => submissions.lastSlotRun(pipeline),

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { HOUR_MS } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
+import { buildsSettingsSchema, imagesSettingsSchema } from './images/settings.ts'
 import { inputsSettingsSchema } from './inputs/settings.ts'
 import { queueSettingsSchema } from './queue/settings.ts'
 import { remoteSettings } from './remote/settings.ts'
 import { retrySettings } from './runs/settings.ts'
+import { boxSettings } from './steps/settings.ts'
 
 const environmentVariable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable')
 const GIB = 1024 ** 3
@@ -24,6 +26,7 @@ export const executionSettingsSchema = z.strictObject({
   concurrency: z.int().min(1).max(64).default(1).describe('runs at once'),
   repeatLost: z.boolean().default(true).describe('repeat once, at start, a run that a crash cut'),
   ...retrySettings,
+  ...boxSettings,
   queue: queueSettingsSchema,
   ...remoteSettings,
   inputs: inputsSettingsSchema.prefault({}),
@@ -35,5 +38,7 @@ export const executionSettingsSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('whether steps that ask for the Docker socket get it: they then own this machine'),
+  images: imagesSettingsSchema.prefault({}).describe('images that run here'),
+  builds: buildsSettingsSchema.prefault({}).describe('images that are built here'),
 })
 export type ExecutionSettings = z.output<typeof executionSettingsSchema>

@@ -12,12 +12,12 @@ import {
   containerChangeTimeoutMs,
   engineCallTimeoutMs,
   enginePingTimeoutMs,
-  imagePullTimeoutMs,
   logDrainTimeoutMs,
   toolTmpBytesMax,
 } from '../../base/limits.ts'
 import { withDeadline } from '../../base/wait.ts'
-import { digestAmong, withTag } from '../images/image-reference.ts'
+import { DockerImageStore } from '../images/docker-image-store.ts'
+import type { ImageStore } from '../images/image-store.ts'
 import { Demultiplexer } from './demultiplexer.ts'
 import { engineError, isStatus, statusOf } from './docker-errors.ts'
 import type {
@@ -34,6 +34,7 @@ const NVIDIA = 'nvidia:'
 
 export class DockerEngine implements ContainerEngine {
   readonly sharesFiles = true
+  readonly images: ImageStore
   readonly #docker: Docker
   readonly #socketPath: string
   /** What is still being read of each started container. */
@@ -42,6 +43,7 @@ export class DockerEngine implements ContainerEngine {
   constructor(parts: { socketPath: string }) {
     this.#socketPath = parts.socketPath
     this.#docker = new Docker({ socketPath: parts.socketPath })
+    this.images = new DockerImageStore({ docker: this.#docker, place: parts.socketPath })
   }
 
   async ping(): Promise<void> {
@@ -56,13 +58,11 @@ export class DockerEngine implements ContainerEngine {
   }
 
   async image(reference: string, signal: AbortSignal): Promise<EngineImage> {
-    const tagged = withTag(reference)
-    const here = await this.#inspectImage(tagged)
-    if (here !== undefined) return here
-    await this.#pull(tagged, signal)
-    const pulled = await this.#inspectImage(tagged)
-    if (pulled === undefined) throw imageNotFound(reference, 'it was pulled and then not there')
-    return pulled
+    if ((await this.images.inspect(reference)) === undefined) await this.images.pull(reference, { signal })
+    const found = await this.images.inspect(reference)
+    if (found === undefined) throw imageNotFound(reference, 'it was pulled and then not there')
+    const { digest, id, user } = found
+    return { digest, id, user }
   }
 
   async create(spec: ContainerSpec): Promise<string> {
@@ -162,35 +162,6 @@ export class DockerEngine implements ContainerEngine {
     })
   }
 
-  async #inspectImage(reference: string): Promise<EngineImage | undefined> {
-    const image = this.#docker.getImage(reference)
-    try {
-      const info = await this.#call('looking for an image', engineCallTimeoutMs, () => image.inspect())
-      const digest = digestAmong(info.RepoDigests ?? [], reference) ?? info.Id
-      return { digest, id: info.Id, user: info.Config.User ?? '' }
-    } catch (error) {
-      if (isStatus(error, 404)) return undefined
-      throw error
-    }
-  }
-
-  async #pull(reference: string, signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.timeout(imagePullTimeoutMs)
-    const abortSignal = AbortSignal.any([signal, deadline])
-    try {
-      const stream = await this.#docker.pull(reference, { abortSignal })
-      await readProgress(stream)
-    } catch (cause) {
-      signal.throwIfAborted()
-      if (deadline.aborted)
-        throw imageNotFound(reference, `its pull took longer than ${imagePullTimeoutMs} ms`)
-      const error = engineError(cause, this.#socketPath)
-      // An engine that does not answer has no status; anything else is what a registry said, or that none was found.
-      const gone = statusOf(error) === undefined && error.code === 'ENGINE_UNAVAILABLE'
-      throw gone ? error : imageNotFound(reference, error.message)
-    }
-  }
-
   async #call<T>(what: string, timeoutMs: number, action: () => Promise<T>): Promise<T> {
     try {
       return await withDeadline(action(), timeoutMs, `The container engine, ${what},`)
@@ -266,20 +237,6 @@ async function pump(stream: NodeJS.ReadableStream, onOutput: OnOutput): Promise<
   for await (const chunk of stream) {
     if (typeof chunk === 'string') throw new NodeError('INTERNAL', 'The output of a container came as text')
     for (const { stream: name, bytes } of demultiplexer.push(chunk)) await onOutput(name, bytes)
-  }
-}
-
-/** Docker tells of a failed pull in the last line of an answer that began as a success. */
-async function readProgress(stream: NodeJS.ReadableStream): Promise<void> {
-  let rest = ''
-  for await (const chunk of stream) {
-    const lines = (rest + chunk.toString()).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) {
-      const said: unknown = line.trim() === '' ? {} : JSON.parse(line)
-      const failed = typeof said === 'object' && said !== null && 'error' in said
-      if (failed) throw new Error(String(said.error))
-    }
   }
 }
 

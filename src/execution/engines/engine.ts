@@ -1,3 +1,4 @@
+import type { ImageStore } from '../images/image-store.ts'
 import type { OutputStream } from '../logs/logs.ts'
 
 /** Labels of every container of ours: by them it is found again, by people and after a crash. */
@@ -71,6 +72,8 @@ export type OnOutput = (stream: OutputStream, bytes: Uint8Array) => Promise<void
  * out in its message, and none waits without end except `wait`, which its signal ends.
  */
 export interface ContainerEngine {
+  /** The images that it holds. */
+  readonly images: ImageStore
   /**
    * Whether the sources of mounts are this node's own files; else the engine carries them: there before the start, and
    * what can be written back when the container has ended.

@@ -1,10 +1,39 @@
 import type { Clock } from '../../base/clock.ts'
-import type { ContainerEngine, EngineImage } from '../engines/engine.ts'
+import { NodeError } from '../../base/errors.ts'
+import { LOCAL_ENGINE } from '../engines/engines.ts'
+import type { BroughtImages } from './brought-images.ts'
 import type { ImagePins } from './image-pins.ts'
+import { bareDigest, normalReference, repositoryOf, withTag } from './image-reference.ts'
+import { type ImageRule, imageForbidden, verdictOf } from './image-rules.ts'
+import type { ImageStore, StoredImage } from './image-store.ts'
+import type { RegistryLogins } from './registry-logins.ts'
+import type { ImagesSettings } from './settings.ts'
 
 export interface ImagesParts {
   readonly pins: ImagePins
+  readonly logins: Pick<RegistryLogins, 'for'>
+  readonly brought: Pick<BroughtImages, 'note'>
+  readonly settings: Pick<ImagesSettings, 'pull'>
+  /** `execution.images.allow`. */
+  readonly rules: readonly ImageRule[]
+  /** The digest that the record of a tool itself demands: that of a service. */
+  readonly digestOf: (tool: string) => string | undefined
   readonly clock: Clock
+}
+
+/** What can bring images, and under which name of the settings it is known. */
+export interface ImageEngine {
+  readonly images: ImageStore
+}
+
+export interface Bringing {
+  readonly reference: string
+  readonly engine: ImageEngine
+  /** The engine's name in the settings. */
+  readonly engineId?: string
+  readonly signal: AbortSignal
+  /** Gets a line for each thing that is done, for the log of the step's first stage. */
+  readonly say: (line: string) => void
 }
 
 /** Gets the images that steps run in, and makes sure that they are the right ones. */
@@ -16,23 +45,120 @@ export class Images {
   }
 
   /**
-   * The image that `reference` of `tool` means, on that engine, pulled where it is absent, and pinned at its first use.
+   * The image that `reference` of `tool` means, on that engine, pulled as the settings say, and pinned at its first use.
    *
-   * @param p.say gets a line for each thing that is done, for the log of the step's first stage.
-   * @throws NodeError IMAGE_NOT_FOUND, IMAGE_MOVED, ENGINE_UNAVAILABLE, the signal's reason.
+   * @param p.digest the one digest that it may have: then what the reference has come to mean meanwhile does not matter.
+   * @throws NodeError IMAGE_FORBIDDEN before anything is pulled, IMAGE_NOT_FOUND, IMAGE_MOVED, ENGINE_UNAVAILABLE, the
+   * signal's reason.
    */
-  async obtain(p: {
-    tool: string
-    reference: string
-    engine: ContainerEngine
-    signal: AbortSignal
-    say: (line: string) => void
-  }): Promise<EngineImage> {
-    const { tool, reference, engine, signal, say } = p
-    const image = await engine.image(reference, signal)
+  async obtain(p: Bringing & { readonly tool: string; readonly digest?: string | undefined }) {
+    const { tool, reference, signal, say } = p
+    const demanded = p.digest ?? this.#parts.digestOf(tool)
+    const image = demanded === undefined ? await this.bring(p) : await this.#exactly(p, demanded)
     signal.throwIfAborted()
-    await this.#parts.pins.check({ tool, reference, image, timeMs: this.#parts.clock.now() })
+    if (demanded === undefined) {
+      await this.#parts.pins.check({ tool, reference, image, timeMs: this.#parts.clock.now() })
+    }
     say(`image ${reference} is ${image.digest}`)
     return image
   }
+
+  /** The image, whatever it was before; see `obtain`. */
+  async bring(p: Bringing): Promise<StoredImage> {
+    const { reference, signal } = p
+    const store = p.engine.images
+    const { pull } = this.#parts.settings
+    const here = await store.inspect(reference)
+    const wanted = await this.#admit(p, here)
+    // What a digest names is the same for ever, and an id is known to no registry.
+    const isFixed = normalReference(reference).digest !== undefined
+    const asks = pull === 'always' && !isFixed && (here === undefined || here.repoDigests.length > 0)
+    let image = here
+    if (asks || here === undefined) image = await this.#pull(p, wanted)
+    signal.throwIfAborted()
+    if (image === undefined) throw imageGone(reference)
+    return this.#letIn(p, image)
+  }
+
+  /** @returns the digest by which alone it may come, where it is let in by that. @throws NodeError IMAGE_FORBIDDEN */
+  async #admit(p: Bringing, here: StoredImage | undefined): Promise<string | undefined> {
+    const { rules, logins, settings } = this.#parts
+    const { reference, signal, engine } = p
+    const digests = here === undefined ? [] : [here.id, ...here.repoDigests]
+    const verdict = verdictOf(rules, { reference, digests })
+    if (verdict === 'yes') return undefined
+    if (verdict === 'no') throw imageForbidden(reference, rules)
+    if (settings.pull === 'never') throw imageForbidden(reference, rules)
+    const credentials = await logins.for(reference)
+    const digest = await engine.images.digestAt(reference, { credentials, signal })
+    if (verdictOf(rules, { reference, digests: [digest] }) === 'yes') return digest
+    throw imageForbidden(reference, rules)
+  }
+
+  async #pull(p: Bringing, digest: string | undefined): Promise<StoredImage | undefined> {
+    const { logins, settings } = this.#parts
+    const { reference, engine, signal, say } = p
+    if (settings.pull === 'never') {
+      const message = `The image ${reference} is not on this machine, and this node pulls none (setting execution.images.pull is never): build, import or load it here`
+      throw new NodeError('IMAGE_NOT_FOUND', message, { image: reference })
+    }
+    if (normalReference(reference).registry === '') {
+      const message = `The image ${reference} is known by its id alone, on the machine where it was made, and is not on this one: push it to a registry, and let the tool name it there`
+      throw new NodeError('IMAGE_NOT_FOUND', message, { image: reference })
+    }
+    const store = engine.images
+    const named = digest === undefined ? reference : `${repositoryOf(reference)}@${digest}`
+    const before = new Set((await store.list()).map(({ id }) => id))
+    say(`pulling ${named}`)
+    await store.pull(named, { credentials: await logins.for(reference), signal })
+    const pulled = await store.inspect(named)
+    if (pulled !== undefined && !before.has(pulled.id)) await this.#note(p, pulled, named)
+    return pulled
+  }
+
+  async #note(p: Bringing, image: StoredImage, pulledAs?: string): Promise<void> {
+    const { brought, clock } = this.#parts
+    const how = pulledAs === undefined ? {} : { how: 'pulled' as const, reference: withTag(pulledAs) }
+    await brought.note({ engine: p.engineId ?? LOCAL_ENGINE, image, ...how, timeMs: clock.now() })
+  }
+
+  /** The image with that digest, under its reference or, where that has come to mean another, by the digest itself. */
+  async #exactly(p: Bringing, digest: string): Promise<StoredImage> {
+    const { reference, engine } = p
+    const bare = bareDigest(digest)
+    const isId = normalReference(reference).registry === ''
+    const named = digest === bare && !isId ? `${repositoryOf(reference)}@${bare}` : digest
+    for (const name of new Set([reference, bare, named])) {
+      const found = await engine.images.inspect(name)
+      if (found !== undefined && isOfDigest(found, bare)) return this.#letIn(p, found)
+    }
+    if (verdictOf(this.#parts.rules, { reference, digests: [bare] }) !== 'yes') {
+      throw imageForbidden(reference, this.#parts.rules)
+    }
+    const pulled = await this.#pull({ ...p, reference: named }, undefined)
+    if (pulled !== undefined && isOfDigest(pulled, bare)) return this.#letIn(p, pulled)
+    const message = `${reference} has to be ${digest}, and what is to be had is ${pulled?.digest ?? 'nothing'}`
+    throw new NodeError('IMAGE_MOVED', message, { image: reference, pinned: digest })
+  }
+
+  /** Looked at again whatever let it in: what came may be another image than the one that was asked about. */
+  async #letIn(p: Bringing, image: StoredImage): Promise<StoredImage> {
+    const { rules } = this.#parts
+    const { reference } = p
+    const digests = [image.id, ...image.repoDigests]
+    if (verdictOf(rules, { reference, digests }) !== 'yes') throw imageForbidden(reference, rules)
+    await this.#note(p, image)
+    return image
+  }
+}
+
+/** Whether an image is known by a digest, of whatever registry, or has it as its id. */
+export function isOfDigest(image: Pick<StoredImage, 'id' | 'repoDigests'>, digest: string): boolean {
+  const bare = bareDigest(digest)
+  return image.id === bare || image.repoDigests.some((known) => bareDigest(known) === bare)
+}
+
+function imageGone(reference: string): NodeError {
+  const message = `The image ${reference} was pulled and then not there; try again`
+  return new NodeError('IMAGE_NOT_FOUND', message, { image: reference })
 }
