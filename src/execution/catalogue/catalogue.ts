@@ -139,7 +139,10 @@ export class Catalogue {
 }
 
 function datasetsOf(pipeline: Pipeline): string[] {
-  const named = pipeline.steps.flatMap((step) => [step.input_dataset, step.output_dataset])
+  const named = pipeline.steps.flatMap((step) => {
+    const further = (step.inputs ?? []).map((input) => ('dataset' in input ? input.dataset : null))
+    return [step.input_dataset, step.output_dataset, ...further]
+  })
   return unique(named.filter((name) => name !== null))
 }
 
