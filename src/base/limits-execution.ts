@@ -5,6 +5,18 @@ import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 export const retryDelayMaxMs = 10 * MINUTE_MS
 /** Runs that wait in the queue of one node. */
 export const queuedRunsMax = 1_000
+/** Engines that are down, or too full for a run that waits, are looked at this often: nobody tells of them. */
+export const engineLookIntervalMs = 5 * SECOND_MS
+/** What is known of an engine that was up is taken for true so long: machines seldom grow or shrink. */
+export const engineStateLifeMs = 1 * MINUTE_MS
+/** What an owner's runs took of the machines weighs half after this time: a morning's work is felt until the evening. */
+export const usageHalfLifeMs = 6 * HOUR_MS
+/** A run's start counts as at least so much time: pulling, staging and committing go with the shortest of them. */
+export const runStartShareMs = 10 * SECOND_MS
+/** Runs that are named in the reason why another waits; more would not be read. */
+export const runsNamedMax = 3
+/** How a client names its request (draft-ietf-httpapi-idempotency-key-header): a UUID, or a line of its own words. */
+export const requestKeyCharactersMax = 200
 /** Steps of a pipeline. */
 export const stepsMax = 50
 /** Log bytes kept of one step; what a tool prints beyond is dropped, and the log says so. */
@@ -19,6 +31,8 @@ export const engineCallTimeoutMs = 30 * SECOND_MS
 export const enginePingTimeoutMs = 5 * SECOND_MS
 /** Making, starting or removing a container: a busy disk takes its time. */
 export const containerChangeTimeoutMs = 2 * MINUTE_MS
+/** How often the engines are asked for containers that nobody waits for: one short question each. */
+export const reapIntervalMs = 30 * SECOND_MS
 /** A pull of one image: large ones over slow lines take long, but not for ever. */
 export const imagePullTimeoutMs = 1 * HOUR_MS
 /** What a container has printed is read to the end for so long after it ended. */
@@ -31,12 +45,6 @@ export const outputWatchIntervalMs = 1 * SECOND_MS
 export const diskFreeBytesMin = 512 * MIB
 /** A log line that one follower has not taken yet is read again from the file: this much at a time. */
 export const logReadBytes = 64 * KIB
-/** A scheduled run that was missed still runs this late; after that the next one is nearer. */
-export const missedRunMaxMs = 18 * HOUR_MS
-/** Longest sleep of the scheduler: a suspended machine or a changed clock is noticed after it. */
-export const schedulerSleepMaxMs = 30 * SECOND_MS
-/** Schedules of one federation that a node follows. */
-export const schedulesMax = 1_000
 /** The file of secrets: names and tokens, no data. */
 export const secretsBytesMax = 1 * MIB
 /** Sealed values of one kind: secrets and credentials that people name one by one. */
@@ -51,6 +59,8 @@ export const secretSearchBytesMin = 4
 export const secretLineCharactersMin = 16
 /** An output is searched for secrets this much at a time. */
 export const secretSearchChunkBytes = 1 * MIB
+/** Files of one input that an algorithm of compute-to-data finds by number; each is a copy. */
+export const computeToDataFilesMax = 10_000
 /** Inputs of one step beside its dataset, and publishers of one step. */
 export const stepInputsMax = 64
 export const publishersPerStepMax = 8

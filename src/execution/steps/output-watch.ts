@@ -15,7 +15,8 @@ import { delay } from '../../base/wait.ts'
 const REST_PER_WALK = 4
 
 export interface OutputBounds {
-  readonly directory: string
+  /** What the tool can write, together; the first is the output itself. */
+  readonly directories: readonly [string, ...string[]]
   readonly bytesMax: number
   readonly entriesMax?: number
   readonly freeBytesMin?: number
@@ -43,7 +44,10 @@ export function watchOutput(bounds: OutputBounds, log: Logger): OutputWatch {
   for (const look of [() => excessOf(bounds, stopped.signal), () => shortageOf(bounds)]) {
     watching(look).catch((error: unknown) => {
       // It is measured again when the step has ended.
-      log.warn({ directory: bounds.directory, error: messageOf(error) }, 'an output is not being measured')
+      log.warn(
+        { directory: bounds.directories[0], error: messageOf(error) },
+        'an output is not being measured',
+      )
     })
   }
   return { signal: passed.signal, stop: () => stopped.abort() }
@@ -51,15 +55,15 @@ export function watchOutput(bounds: OutputBounds, log: Logger): OutputWatch {
 
 /** Why an output is more than is allowed; undefined when it is not, or when `signal` ended the walk. */
 export async function excessOf(bounds: OutputBounds, signal?: AbortSignal): Promise<NodeError | undefined> {
-  const { directory, bytesMax, entriesMax = treeEntriesMax } = bounds
+  const { directories, bytesMax, entriesMax = treeEntriesMax } = bounds
   let bytes = 0
   let entries = 0
-  for await (const size of sizesBelow(directory)) {
+  for await (const size of sizesBelow(directories)) {
     if (signal?.aborted) return undefined
     bytes += size
     entries += 1
     if (bytes > bytesMax) {
-      const message = `the output holds more than ${bytesMax} bytes, which is the limit of this node (setting execution.outputBytes)`
+      const message = `the output holds more than ${bytesMax} bytes, which is the limit of this step (setting execution.outputBytes, or resources.diskBytes of the step)`
       return new NodeError('TOO_LARGE', message, { bytesMax })
     }
     if (entries > entriesMax) {
@@ -71,15 +75,16 @@ export async function excessOf(bounds: OutputBounds, signal?: AbortSignal): Prom
 }
 
 async function shortageOf(bounds: OutputBounds): Promise<NodeError | undefined> {
-  const { directory, freeBytesMin = diskFreeBytesMin } = bounds
+  const [directory] = bounds.directories
+  const { freeBytesMin = diskFreeBytesMin } = bounds
   if ((await freeBytesAt(directory)) >= freeBytesMin) return undefined
   const message = `the disk has less than ${freeBytesMin} bytes left, which the node needs itself (setting datasets.freeBytesMin); free some room, and run it again`
   return new NodeError('DISK_FULL', message, { freeBytesMin, directory })
 }
 
-/** Of everything below a directory that a tool may be changing meanwhile, what it takes or would take in a commit. */
-async function* sizesBelow(root: string): AsyncGenerator<number> {
-  const waiting = [root]
+/** Of everything below directories that a tool may be changing meanwhile, what it takes or would take in a commit. */
+async function* sizesBelow(roots: readonly string[]): AsyncGenerator<number> {
+  const waiting = [...roots]
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const directory = await unlessGone(opendir(path))
     if (directory === undefined) continue

@@ -30,12 +30,19 @@ export interface StagingParts {
 
 export interface StepInput {
   readonly commit: string
-  readonly from: 'ground-truth' | 'this-run'
+  readonly from: NonNullable<StepRun['inputFrom']>
 }
 
 export interface StagedStep {
+  /** Holds what is made for the step, its output included; nobody but this node can enter it. */
+  readonly place: string
   readonly input: string | undefined
+  /** The output. */
   readonly data: string
+  /** A directory below `place` that the tool's user can write; it is made where it is not there. */
+  writable(path: string): Promise<string>
+  /** Makes the whole output that of another user. */
+  handOver(user: string): Promise<void>
   /** Never throws: what is left behind changes nothing of how the step ended. */
   remove(): Promise<void>
 }
@@ -55,7 +62,7 @@ export class Staging {
 
   /**
    * Which commit a step reads: what an earlier step of the same run has made of that dataset, so that a chain works on
-   * one state of things, else the ground truth. Undefined for a step without input.
+   * one state of things, else the one that the run names, else the ground truth. Undefined for a step without input.
    *
    * @throws NodeError NOT_FOUND when the dataset has no agreed state yet, and what fetching the commit throws.
    */
@@ -66,6 +73,11 @@ export class Staging {
     const made = earlier.findLast((other) => other.outputDataset === dataset)?.outputCommit
     if (made !== undefined) return { commit: made, from: 'this-run' }
     const { datasets } = this.#parts
+    const named = run.inputCommits?.[dataset]
+    if (named !== undefined) {
+      await datasets.ensureCommit(dataset, named, { signal })
+      return { commit: named, from: 'named' }
+    }
     const truth = await datasets.truth(dataset)
     if (truth === undefined) {
       const message = `The dataset ${dataset} has no ground truth yet to read from: import data into it, or let a round decide`
@@ -105,7 +117,13 @@ export class Staging {
       await openUp(data, p.user)
       if (p.input !== undefined && p.step.inputDataset !== undefined)
         input = await checkouts.use(p.step.inputDataset, p.input.commit)
-      return { input: input?.path, data, remove }
+      const writable = async (path: string) => {
+        const directory = await emptyDirectory(place, path)
+        await openFor(directory, true, p.user)
+        return directory
+      }
+      const handOver = (user: string) => openUp(data, user)
+      return { place, input: input?.path, data, writable, handOver, remove }
     } catch (error) {
       await remove()
       throw orDiskFull(error, directory)

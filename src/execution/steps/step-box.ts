@@ -4,8 +4,6 @@ import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { Granted, Run } from '../runs/run.ts'
 import type { ExecutionSettings } from '../settings.ts'
 
-export const INPUT_PATH = '/usr/src/app/input'
-export const DATA_PATH = '/usr/src/app/data'
 /** Nobody: owns nothing on this machine. */
 const NOBODY = '65534:65534'
 
@@ -26,22 +24,29 @@ export function userOf(imageUser: string, owner: ProcessOwner): string {
   return name === '' || name === 'root' || /^0+$/.test(name) ? NOBODY : imageUser
 }
 
+/** What a step may have: what it asks for, and where it says nothing the most that this node gives (refusals.ts). */
 export function grantedTo(p: {
   step: PipelineStep
   user: string
   settings: ExecutionSettings
   secrets: ReadonlyMap<string, string>
+  /** What was set apart for the run; a step gets as many of the devices as it asks for. */
+  devices?: readonly string[] | undefined
 }): Granted {
-  const { step, user, settings } = p
+  const { step, user, settings, devices = [] } = p
+  const { resources = {} } = step
+  const given = devices.slice(0, resources.gpus ?? 0)
   return {
-    network: 'none',
+    network: step.network ?? 'none',
+    root: step.root ?? 'read-only',
+    ...(given.length === 0 ? {} : { devices: given }),
     dockerSocket: step.docker_socket && settings.dockerSocketGranted,
     user,
-    memoryBytes: settings.memoryBytes,
-    cpus: settings.cpus,
-    pids: settings.pids,
-    timeoutMs: settings.stepTimeoutMs,
-    outputBytes: settings.outputBytes,
+    memoryBytes: resources.memoryBytes ?? settings.memoryBytes,
+    cpus: resources.cpus ?? settings.cpus,
+    pids: resources.pids ?? settings.pids,
+    timeoutMs: step.timeoutMs ?? settings.stepTimeoutMs,
+    outputBytes: resources.diskBytes ?? settings.outputBytes,
     environment: { ...settings.environment[step.tool] },
     secrets: [...p.secrets.keys()].sort(),
   }
@@ -57,11 +62,14 @@ export function environmentOf(p: {
   node: string
   secrets: ReadonlyMap<string, string>
   overrides: Readonly<Record<string, string>>
+  /** What the layout tells the tool; the step itself may say otherwise. */
+  layout?: Readonly<Record<string, string>>
 }): Record<string, string> {
   const { run, step } = p
   return {
     // The image's home is on a file system that cannot be written.
     HOME: '/tmp',
+    ...p.layout,
     ...step.env,
     ...Object.fromEntries(p.secrets),
     ...p.overrides,

@@ -1,55 +1,118 @@
+/** One container of a step, the tool's or the filter's: from its box to its end, and gone after it. */
 import { stat } from 'node:fs/promises'
-import { constants } from 'node:os'
-import { type ErrorCode, isNodeError, messageOf } from '../../base/errors.ts'
+import { isNodeError, messageOf } from '../../base/errors.ts'
 import { logDrainTimeoutMs, timerMaxMs } from '../../base/limits.ts'
-import type { PipelineStep } from '../catalogue/pipeline.ts'
+import type { Logger } from '../../base/logger.ts'
 import type { ContainerEnd, ContainerEngine, ContainerSpec, EngineImage, Mount } from '../engines/engine.ts'
 import type { StepLog } from '../logs/logs.ts'
-import type { Granted, Run } from '../runs/run.ts'
-import type { StagedStep } from './staging.ts'
-import { DATA_PATH, INPUT_PATH } from './step-box.ts'
+import type { Granted } from '../runs/run.ts'
+import { type OutputBounds, watchOutput } from './output-watch.ts'
+import { type ContainerOutcome, endOfLimit, outcomeOf } from './step-end.ts'
 
 /** Where tools look for the engine when they are granted it. */
 const SOCKET_PATH = '/var/run/docker.sock'
-/** A shell reports death by signal n as exit code 128 + n, and so does Docker. */
-const SIGNAL_BASE = 128
-
-export type ContainerOutcome =
-  | { state: 'succeeded' }
-  | { state: 'failed' | 'oom-killed' | 'timed-out'; reason: string; code?: ErrorCode; exitCode?: number }
 
 export async function specOf(p: {
-  run: Run
-  plan: PipelineStep
+  name: string
   image: EngineImage
+  command: readonly string[] | null
   granted: Granted
   environment: Readonly<Record<string, string>>
   labels: Readonly<Record<string, string>>
-  staged: StagedStep
+  mounts: readonly Mount[]
   dockerSocketPath: string
 }): Promise<ContainerSpec> {
-  const { run, plan, image, granted, environment, labels, staged } = p
-  const mounts: Mount[] = [{ source: staged.data, target: DATA_PATH, readOnly: false }]
-  if (staged.input !== undefined) mounts.push({ source: staged.input, target: INPUT_PATH, readOnly: true })
+  const { name, image, command, granted, environment, labels } = p
+  const mounts = [...p.mounts]
   const groups: string[] = []
   if (granted.dockerSocket) {
     mounts.push({ source: p.dockerSocketPath, target: SOCKET_PATH, readOnly: false })
     groups.push(String((await stat(p.dockerSocketPath)).gid))
   }
-  const { user, memoryBytes, cpus, pids } = granted
+  const { network, user, memoryBytes, cpus, pids, outputBytes } = granted
   return {
-    name: `mao-${run.id}-${plan.name}`,
-    imageId: image.id,
-    command: plan.cmd,
-    environment,
-    labels,
-    mounts,
-    groups,
-    network: 'none',
-    rootReadOnly: true,
-    devices: [],
-    ...(granted.outputBytes === undefined ? {} : { outputBytesMax: granted.outputBytes }),
-    ...{ user, memoryBytes, cpus, pids },
+    ...{ name, imageId: image.id, command, environment, labels, mounts, groups },
+    ...{ network, user, memoryBytes, cpus, pids },
+    rootReadOnly: granted.root !== 'writable',
+    devices: granted.devices ?? [],
+    ...(outputBytes === undefined ? {} : { outputBytesMax: outputBytes }),
+  }
+}
+
+export interface ContainerRun {
+  readonly engine: ContainerEngine
+  readonly spec: ContainerSpec
+  readonly log: StepLog
+  readonly timeoutMs: number
+  readonly bounds: OutputBounds
+  readonly signal: AbortSignal
+  /** The container is there and has not begun. */
+  readonly onCreated: (containerId: string) => Promise<void>
+}
+
+export interface EndedContainer {
+  readonly outcome: ContainerOutcome
+  /** Resolves when nothing of the container is left, or it was noted for later; never rejects. */
+  readonly removed: Promise<void>
+}
+
+export class StepContainers {
+  readonly #log: Logger
+  /** Containers that could not be removed because their engine had gone, and may be running yet. */
+  readonly #left = new Map<string, ContainerEngine>()
+
+  constructor(parts: { log: Logger }) {
+    this.#log = parts.log
+  }
+
+  /**
+   * Makes a container, runs it to its end, and begins to remove it: what is left to do with the output need not wait for
+   * that.
+   *
+   * @throws what the engine throws, and the signal's reason when it aborts; the container is gone then.
+   */
+  async run(p: ContainerRun): Promise<EndedContainer> {
+    const { engine, spec, bounds } = p
+    // An earlier try of the step may have left one of the same name.
+    await this.#removeLeft()
+    const containerId = await engine.create(spec)
+    try {
+      await p.onCreated(containerId)
+      const watch = watchOutput(bounds, this.#log)
+      try {
+        const limit = watch.signal
+        const outcome = await runContainer({ ...p, containerId, limit })
+        return { outcome, removed: this.#remove(containerId, engine) }
+      } finally {
+        watch.stop()
+      }
+    } catch (error) {
+      await this.#remove(containerId, engine)
+      throw error
+    }
+  }
+
+  async #remove(containerId: string, engine: ContainerEngine): Promise<void> {
+    if (await this.#gone(containerId, engine)) await this.#removeLeft()
+  }
+
+  /** Tried with each container that comes or goes; after a restart, their labels bring them up. */
+  async #removeLeft(): Promise<void> {
+    for (const [id, engine] of this.#left) {
+      if (!(await this.#gone(id, engine))) return
+    }
+  }
+
+  async #gone(id: string, engine: ContainerEngine): Promise<boolean> {
+    try {
+      await engine.remove(id)
+      this.#left.delete(id)
+      return true
+    } catch (error) {
+      this.#left.set(id, engine)
+      this.#log.warn({ containerId: id, error: messageOf(error) }, 'a container was not removed')
+      return false
+    }
   }
 }
 
@@ -59,18 +122,16 @@ export async function specOf(p: {
  *
  * @throws the signal's reason when it aborts, once the container is dead.
  */
-export async function runContainer(p: {
-  engine: ContainerEngine
-  containerId: string
-  stepLog: StepLog
-  timeoutMs: number
-  limit: AbortSignal
-  signal: AbortSignal
-}): Promise<ContainerOutcome> {
-  const { engine, containerId, stepLog, limit, signal } = p
+async function runContainer(
+  p: Pick<ContainerRun, 'engine' | 'log' | 'timeoutMs' | 'signal'> & {
+    containerId: string
+    limit: AbortSignal
+  },
+): Promise<ContainerOutcome> {
+  const { engine, containerId, log, limit, signal } = p
   const timeoutMs = Math.min(p.timeoutMs, timerMaxMs)
   signal.throwIfAborted()
-  await engine.start(containerId, (stream, bytes) => stepLog.write(stream, bytes))
+  await engine.start(containerId, (stream, bytes) => log.write(stream, bytes))
   const deadline = AbortSignal.timeout(timeoutMs)
   const cut = AbortSignal.any([signal, deadline, limit])
   let end: ContainerEnd
@@ -81,31 +142,11 @@ export async function runContainer(p: {
     await engine.kill(containerId)
     // What it printed before belongs into the log; the end itself is known already.
     await engine.wait(containerId, AbortSignal.timeout(logDrainTimeoutMs)).catch(async (cause: unknown) => {
-      await stepLog.write(
-        'stderr',
-        Buffer.from(`\n[the rest of the log is not readable: ${messageOf(cause)}]\n`),
-      )
+      await log.write('stderr', Buffer.from(`\n[the rest of the log is not readable: ${messageOf(cause)}]\n`))
     })
     signal.throwIfAborted()
-    if (isNodeError(limit.reason))
-      return { state: 'failed', reason: limit.reason.message, code: limit.reason.code }
+    if (isNodeError(limit.reason)) return endOfLimit(limit.reason)
     return { state: 'timed-out', reason: `the step ran longer than ${timeoutMs / 1_000} s` }
   }
   return outcomeOf(end)
-}
-
-/**
- * How the end of a container is told. A tool of which a process fell to the memory limit may have gone on without it
- * and even ended with 0, but what it wrote may lack a part, so that is an end by memory too. Pure.
- */
-export function outcomeOf({ exitCode, oomKilled }: ContainerEnd): ContainerOutcome {
-  if (oomKilled) {
-    const gone = exitCode === 0 ? ', though the tool carried on without it' : ''
-    const reason = `a process of the tool reached the memory limit and was killed${gone}`
-    return { state: 'oom-killed', reason, exitCode }
-  }
-  if (exitCode === 0) return { state: 'succeeded' }
-  const signal = Object.entries(constants.signals).find(([, number]) => number === exitCode - SIGNAL_BASE)
-  const by = signal === undefined ? '' : ` (${signal[0]})`
-  return { state: 'failed', reason: `the tool ended with exit code ${exitCode}${by}`, exitCode }
 }

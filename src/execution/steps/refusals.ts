@@ -1,0 +1,68 @@
+/**
+ * What of a run this node's settings rule out. All of it is known before anything is done, and is told then, with the
+ * name of the setting that says so. Pure.
+ */
+import { NodeError } from '../../base/errors.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
+import type { Run } from '../runs/run.ts'
+import type { ExecutionSettings } from '../settings.ts'
+
+export type BoxSettings = Pick<
+  ExecutionSettings,
+  | 'cpus'
+  | 'memoryBytes'
+  | 'pids'
+  | 'outputBytes'
+  | 'stepTimeoutMs'
+  | 'runTimeoutMs'
+  | 'hostNetworkGranted'
+  | 'writableRootGranted'
+  | 'dockerSocketGranted'
+>
+
+/** The first thing that a step asks for and this node does not give. */
+export function stepRefusal(step: PipelineStep, settings: BoxSettings): NodeError | undefined {
+  const { name, resources = {} } = step
+  const refuse = (asks: string, setting: keyof BoxSettings) => {
+    const message = `The step ${name} asks for ${asks} (setting execution.${setting})`
+    return new NodeError('FORBIDDEN', message, { step: name, setting: `execution.${setting}` })
+  }
+  if (step.docker_socket && !settings.dockerSocketGranted)
+    return refuse(
+      'the Docker socket, with which it would own this machine, and this node does not grant it',
+      'dockerSocketGranted',
+    )
+  if (step.network === 'host' && !settings.hostNetworkGranted)
+    return refuse("the machine's own network, and this node does not grant it", 'hostNetworkGranted')
+  if (step.root === 'writable' && !settings.writableRootGranted)
+    return refuse(
+      'a root file system that it can write, and this node does not grant it',
+      'writableRootGranted',
+    )
+  const bounds = [
+    ['cpus', resources.cpus, 'processors', 'cpus'],
+    ['memoryBytes', resources.memoryBytes, 'bytes of memory', 'memoryBytes'],
+    ['pids', resources.pids, 'processes', 'pids'],
+    ['outputBytes', resources.diskBytes, 'bytes of output', 'outputBytes'],
+    ['stepTimeoutMs', step.timeoutMs, 'ms of time', 'stepTimeoutMs'],
+  ] as const
+  for (const [key, asked, unit, setting] of bounds) {
+    const most = settings[key]
+    if (asked !== undefined && asked > most)
+      return refuse(`${asked} ${unit}, and this node gives a step at most ${most}`, setting)
+  }
+  return undefined
+}
+
+/** The first thing that a run, or one of its steps, asks for and this node does not give. */
+export function runRefusal(
+  run: Pick<Run, 'plan' | 'timeoutMs'>,
+  settings: BoxSettings,
+): NodeError | undefined {
+  const { runTimeoutMs } = settings
+  if (run.timeoutMs !== undefined && run.timeoutMs > runTimeoutMs) {
+    const message = `The run asks for ${run.timeoutMs} ms of time, and this node gives a run at most ${runTimeoutMs} (setting execution.runTimeoutMs)`
+    return new NodeError('FORBIDDEN', message, { setting: 'execution.runTimeoutMs' })
+  }
+  return run.plan.map((step) => stepRefusal(step, settings)).find((refusal) => refusal !== undefined)
+}
