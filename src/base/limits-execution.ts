@@ -66,3 +66,5 @@ export const stepInputsMax = 64
 export const publishersPerStepMax = 8
 /** A text given in a pipeline itself: parameters, not data; the pipeline must fit a record. */
 export const inlineTextBytesMax = 16 * KIB
+/** Files that a comparison of two runs names; how many differ in all is told. */
+export const rerunChangesMax = 100

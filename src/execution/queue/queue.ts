@@ -1,39 +1,47 @@
-import { messageOf } from '../../base/errors.ts'
+import type { Clock } from '../../base/clock.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { engineLookIntervalMs, timerMaxMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import type { Run } from '../runs/run.ts'
+import { isEnded, type Run } from '../runs/run.ts'
 import type { RunStore } from '../runs/run-store.ts'
+import { type AllocatorLimits, type Allotment, allocate, type Wait } from './allocator.ts'
+import { type EngineLook, EngineWatch } from './engine-watch.ts'
+import { begunMs, dominantShare, totalOf } from './needs.ts'
+import { lateEnd, nextWakeMs } from './patience.ts'
+import type { QueueSettings } from './settings.ts'
+import { byArrival, charged, costOf, ownerOf, type Usage } from './turns.ts'
 
 /** Why the signal of a run aborts: its end differs. */
 export const CANCELLED = 'cancelled'
 export const STOPPED = 'stopped'
 
-/** The branches that a run writes. Two runs that wrote one branch at once would lose one another's files. */
-function branchesOf(run: Run): string[] {
-  return run.plan.map((step) => `${step.output_dataset}/${step.name}`)
-}
-
-/**
- * Which queued runs may start now: the oldest first, as many as there is room for, and none that writes a branch which
- * an active run, or an older one that waits, writes too. Pure.
- */
-export function nextRuns(queued: readonly Run[], active: readonly Run[], concurrency: number): Run[] {
-  const taken = new Set(active.flatMap(branchesOf))
-  const chosen: Run[] = []
-  for (const run of queued) {
-    const branches = branchesOf(run)
-    const free = branches.every((branch) => !taken.has(branch))
-    if (free && active.length + chosen.length < concurrency) chosen.push(run)
-    for (const branch of branches) taken.add(branch)
-  }
-  return chosen
-}
-
 export interface RunQueueParts {
-  readonly store: Pick<RunStore, 'list' | 'get'>
+  readonly store: Pick<RunStore, 'list' | 'queued' | 'get' | 'find' | 'note' | 'save'>
   /** Carries a run to its end; the signal's reason is CANCELLED or STOPPED. */
   readonly run: (id: string, signal: AbortSignal) => Promise<void>
-  readonly concurrency: number
+  readonly look: EngineLook
+  /** `limits.ownerRunsMax` is asked at every look. */
+  readonly limits: AllocatorLimits
+  /** How long a run waits for an engine that does not answer, ms. */
+  readonly engineWaitMs: number
+  readonly clock: Clock
   readonly log: Logger
+}
+
+/** What the settings say of the queue. */
+export function queueTerms(settings: QueueTerms): Pick<RunQueueParts, 'limits' | 'engineWaitMs'> {
+  const { concurrency, cpus, memoryBytes, stepTimeoutMs: timeoutMs, queue } = settings
+  const { runsPerOwner: perOwner, agingMs, engineWaitMs } = queue
+  const defaults = { cpus, memoryBytes, timeoutMs }
+  return { limits: { concurrency, perOwner, agingMs, defaults }, engineWaitMs }
+}
+
+interface QueueTerms {
+  readonly concurrency: number
+  readonly cpus: number
+  readonly memoryBytes: number
+  readonly stepTimeoutMs: number
+  readonly queue: QueueSettings
 }
 
 interface Active {
@@ -41,38 +49,67 @@ interface Active {
   readonly ended: Promise<void>
 }
 
-/** Starts the stored runs that are queued, in order of arrival. The queue is the store, so it outlives the process. */
+/** Where a run stands in line, from 1, and why it waits. */
+export interface QueuePlace {
+  readonly run: Run
+  readonly position: number
+  readonly why: string
+}
+
+/**
+ * Starts the stored runs that are queued, as the allocator says. The queue is the store, so it outlives the process; what
+ * is kept here, who is at work and what owners had, is reckoned anew from it at a start.
+ */
 export class RunQueue {
   readonly #parts: RunQueueParts
   readonly #active = new Map<string, Active>()
-  /** Queued runs that are being cancelled and must not start meanwhile. */
-  readonly #withdrawn = new Set<string>()
+  /** Queued runs that are being ended and must not start meanwhile. */
+  readonly #withdrawn = new Map<string, Promise<void>>()
+  /** Runs whose record could not be written: tried again at the next start, not at once and for ever. */
+  readonly #broken = new Set<string>()
+  readonly #engines: EngineWatch
+  /** Undefined until the engines are known: a share is one of what there is. */
+  #usage: Usage | undefined
   #open = false
+  #timer: NodeJS.Timeout | undefined
 
   constructor(parts: RunQueueParts) {
     this.#parts = parts
+    const { look, clock, log } = parts
+    this.#engines = new EngineWatch({ look, clock, log, onLook: () => this.pump() })
   }
 
   start(): void {
     this.#open = true
+    this.#engines.look()
     this.pump()
   }
 
   /** Cuts the active runs and waits for their ends; the queued ones wait for the next start. */
   async stop(): Promise<void> {
     this.#open = false
+    clearTimeout(this.#timer)
     for (const { controller } of this.#active.values()) controller.abort(STOPPED)
-    await Promise.all([...this.#active.values()].map(({ ended }) => ended))
+    await Promise.all([...[...this.#active.values()].map(({ ended }) => ended), ...this.#withdrawn.values()])
   }
 
-  /** Starts what may start; called whenever a run has been queued or has ended. */
+  /** Starts what may start; called whenever a run has been queued or has ended, and when a time or an engine comes. */
   pump(): void {
     if (!this.#open) return
-    const { store, concurrency } = this.#parts
-    const waiting = (run: Run) =>
-      run.state === 'queued' && !this.#active.has(run.id) && !this.#withdrawn.has(run.id)
-    const active = [...this.#active.keys()].map((id) => store.get(id))
-    for (const run of nextRuns(store.list().filter(waiting), active, concurrency)) this.#begin(run.id)
+    clearTimeout(this.#timer)
+    const waiting = this.#waiting()
+    if (waiting.length === 0 || this.#engines.states === undefined) return
+    if (this.#usage === undefined) this.#reckonUsage()
+    const isFull = this.#active.size >= this.#parts.limits.concurrency
+    const nowMs = this.#parts.clock.now()
+    // Nothing can start or end then, and whoever asks why is told when it asks.
+    const allotment = isFull && nextWakeMs(waiting, nowMs) > nowMs ? undefined : this.#allot(waiting)
+    for (const { run, allocation } of allotment?.starts ?? []) {
+      this.#parts.store.note({ ...run, allocation })
+      this.#begin(run.id)
+    }
+    this.#endLate(allotment?.waits ?? new Map())
+    this.#wakeAgain(allotment?.waits)
   }
 
   /** Tells an active run to end; false when the run is not active. */
@@ -82,15 +119,62 @@ export class RunQueue {
     return active !== undefined
   }
 
-  /** Keeps a queued run from starting while `action` ends it. */
+  /** Keeps a queued run from starting while `action` ends it. Two such actions on one run take turns. */
   async withdraw(id: string, action: () => Promise<void>): Promise<void> {
-    this.#withdrawn.add(id)
+    const before = this.#withdrawn.get(id) ?? Promise.resolve()
+    const acting = before.then(action)
+    const settled = acting.catch(() => undefined)
+    this.#withdrawn.set(id, settled)
     try {
-      await action()
+      await acting
     } finally {
-      this.#withdrawn.delete(id)
+      if (this.#withdrawn.get(id) === settled) this.#withdrawn.delete(id)
       this.pump()
     }
+  }
+
+  /** All queued runs as they stand in line. */
+  line(): QueuePlace[] {
+    const waiting = this.#waiting()
+    const { line, waits } = this.#allot(waiting)
+    const byId = new Map(waiting.map((run) => [run.id, run]))
+    return line.map((id, index) => {
+      return { run: byId.get(id) as Run, position: index + 1, why: waits.get(id)?.why ?? 'starts now' }
+    })
+  }
+
+  /** What would become of the run if it were queued now. */
+  foresee(run: Run): { position: number; engine?: string; why?: string } {
+    const { starts, waits, line } = this.#allot([...this.#waiting(), run])
+    const engine = starts.find((start) => start.run.id === run.id)?.allocation.engine
+    const why = waits.get(run.id)?.why
+    return {
+      position: line.indexOf(run.id) + 1,
+      ...(engine === undefined ? {} : { engine }),
+      ...(why === undefined ? {} : { why }),
+    }
+  }
+
+  /** @throws NodeError NO_PLACE when no engine of this node could ever take it. */
+  checkPossible(run: Run): void {
+    const wait = this.#allot([run]).waits.get(run.id)
+    if (wait?.kind !== 'never') return
+    const message = `The pipeline ${run.pipeline} can never run on this node: ${wait.why}; ask for less, or run it on a member that has it`
+    throw new NodeError('NO_PLACE', message, { pipeline: run.pipeline })
+  }
+
+  #allot(queued: readonly Run[]): Allotment {
+    const { store, limits, clock } = this.#parts
+    const active = [...this.#active.keys()].map((id) => store.get(id))
+    const engines = this.#engines.states ?? []
+    return allocate({ engines, active, queued, limits, usage: this.#usage ?? new Map(), nowMs: clock.now() })
+  }
+
+  #waiting(): Run[] {
+    return this.#parts.store
+      .queued()
+      .filter(({ id }) => !this.#active.has(id) && !this.#withdrawn.has(id) && !this.#broken.has(id))
+      .toSorted(byArrival)
   }
 
   #begin(id: string): void {
@@ -98,14 +182,64 @@ export class RunQueue {
     const ended = this.#parts
       .run(id, controller.signal)
       .catch((error: unknown) => {
-        // Its record could not be written: tried again at the next start, not at once and for ever.
-        this.#withdrawn.add(id)
+        this.#broken.add(id)
         this.#parts.log.error({ run: id, error: messageOf(error) }, 'a run broke off')
       })
       .finally(() => {
         this.#active.delete(id)
+        const run = this.#parts.store.find(id)
+        if (run !== undefined) this.#charge(run, this.#parts.clock.now())
         this.pump()
       })
     this.#active.set(id, { controller, ended })
+  }
+
+  /** Runs that have waited too long end, each with the reason why it waited. */
+  #endLate(waits: ReadonlyMap<string, Wait>): void {
+    const { store, clock, engineWaitMs, log } = this.#parts
+    const nowMs = clock.now()
+    for (const run of this.#waiting()) {
+      const downSinceMs = this.#engines.downSinceMs
+      const late = lateEnd(run, { wait: waits.get(run.id), downSinceMs, engineWaitMs, nowMs })
+      if (late === undefined) continue
+      const end = async () => {
+        if (!isEnded(store.get(run.id))) await store.save(late)
+      }
+      this.withdraw(run.id, end).catch((error: unknown) => {
+        this.#broken.add(run.id)
+        log.error({ run: run.id, error: messageOf(error) }, 'the end of a run was not written')
+      })
+    }
+  }
+
+  #wakeAgain(waits: ReadonlyMap<string, Wait> | undefined): void {
+    const waiting = this.#waiting()
+    if (waiting.length === 0 || !this.#open) return
+    const nowMs = this.#parts.clock.now()
+    const kinds = new Set([...(waits?.values() ?? [])].map(({ kind }) => kind))
+    const looks = kinds.has('engine') || kinds.has('resources') || kinds.has('never')
+    if (looks) this.#engines.lookWhenOlder(engineLookIntervalMs)
+    const lookMs = looks ? nowMs + engineLookIntervalMs : Number.POSITIVE_INFINITY
+    const wakeMs = Math.min(nextWakeMs(waiting, nowMs), lookMs)
+    if (!Number.isFinite(wakeMs)) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.pump(), Math.min(Math.max(0, wakeMs - nowMs), timerMaxMs))
+  }
+
+  /** What owners had before this start of the node is reckoned from the runs that it remembers. */
+  #reckonUsage(): void {
+    this.#usage = new Map()
+    for (const run of this.#parts.store.list()) if (isEnded(run)) this.#charge(run, run.endedMs ?? 0)
+  }
+
+  #charge(run: Run, nowMs: number): void {
+    const { allocation } = run
+    if (allocation === undefined || this.#usage === undefined) return
+    const share = dominantShare(
+      { ...allocation, gpus: allocation.gpus.length },
+      totalOf(this.#engines.states ?? []),
+    )
+    const amount = costOf(share, nowMs - begunMs(run, nowMs))
+    this.#usage = charged(this.#usage, { owner: ownerOf(run), amount, nowMs })
   }
 }

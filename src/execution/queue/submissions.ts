@@ -11,11 +11,14 @@ import { endRun, newRun, type RunTerms } from '../runs/run-machine.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import type { RunQueue } from './queue.ts'
 import { requestDigestOf } from './request-digest.ts'
+import type { QueueSettings } from './settings.ts'
+import { OWN, ownerOf } from './turns.ts'
 
 export interface SubmissionsParts {
   readonly catalogue: Pick<Catalogue, 'pipelines' | 'pipeline'>
   readonly store: RunStore
-  readonly queue: Pick<RunQueue, 'pump'>
+  readonly queue: Pick<RunQueue, 'pump' | 'checkPossible'>
+  readonly settings: Pick<QueueSettings, 'waitMsMax' | 'queuedPerOwner'>
   readonly logs: Pick<RunLogs, 'remove'>
   readonly newId: () => string
   readonly clock: Clock
@@ -137,29 +140,45 @@ export class Submissions {
   }
 
   #find(requestKey: string, owner: string | undefined): Run | undefined {
-    const same = (run: Run) => run.requestKey === requestKey && (run.owner ?? OWN) === (owner ?? OWN)
+    const same = (run: Run) => run.requestKey === requestKey && ownerOf(run) === (owner ?? OWN)
     return this.#parts.store.list().find(same)
   }
 
   async #queuePlan(plan: NamedPlan, options: SubmitOptions, keyed: RunTerms): Promise<Run> {
-    const { newId, clock } = this.#parts
+    return this.#enqueue(this.plannedRun(plan, options, keyed))
+  }
+
+  /** The run as it would be queued; nothing is done with it. */
+  plannedRun(plan: NamedPlan, options: SubmitOptions, keyed: RunTerms = {}): Run {
+    const { newId, clock, settings } = this.#parts
     const timeMs = clock.now()
-    const { slot, waitMsMax } = options
+    const { slot, waitMsMax = settings.waitMsMax } = options
     const asked = options.trigger ?? { kind: 'request' }
     const trigger = slot === undefined ? asked : { ...asked, slot }
-    const terms = { ...termsOf(options), ...keyed }
-    if (waitMsMax !== undefined) terms.waitUntilMs = timeMs + waitMsMax
-    return this.#enqueue(
-      newRun({ id: newId(), pipeline: plan.name, plan: [...plan.steps], trigger, timeMs, terms }),
-    )
+    const terms = { ...termsOf(options), ...keyed, waitUntilMs: timeMs + waitMsMax }
+    return newRun({ id: newId(), pipeline: plan.name, plan: [...plan.steps], trigger, timeMs, terms })
+  }
+
+  /** Whether the run may come into the queue. @throws NodeError QUEUE_FULL, NO_PLACE */
+  check(run: Run): void {
+    const { store, queue, settings } = this.#parts
+    const queued = store.queued()
+    if (queued.length >= queuedRunsMax) {
+      const message = `${queued.length} runs wait already; try again when some have ended, or cancel some ("maoctl run queue")`
+      throw new NodeError('QUEUE_FULL', message)
+    }
+    const owner = ownerOf(run)
+    const ofOwner = queued.filter((other) => ownerOf(other) === owner).length
+    if (owner !== OWN && ofOwner >= settings.queuedPerOwner) {
+      const message = `${ofOwner} runs of ${owner} wait on this node already, which is as many as it takes of one member; try again when some have ended`
+      throw new NodeError('QUEUE_FULL', message, { owner })
+    }
+    queue.checkPossible(run)
   }
 
   async #enqueue(run: Run): Promise<Run> {
     const { store, queue } = this.#parts
-    const queued = store.list().filter(({ state }) => state === 'queued').length
-    if (queued >= queuedRunsMax) {
-      throw new NodeError('QUEUE_FULL', `${queued} runs wait already; try again when some have ended`)
-    }
+    this.check(run)
     await store.save(run)
     await this.#forgetOld()
     queue.pump()
@@ -175,9 +194,6 @@ export class Submissions {
     }
   }
 }
-
-/** The owner of what this node's own people and schedules ask for. */
-const OWN = 'node'
 
 function termsOf(options: SubmitOptions): RunTerms {
   const { owner, priority, timeoutMs, notBeforeMs, inputCommits, imageDigests } = options

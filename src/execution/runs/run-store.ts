@@ -14,6 +14,8 @@ export class RunStore {
   readonly #table: Table<Run>
   readonly #log: Logger
   readonly #runs = new Map<string, Run>()
+  /** Of them those that wait, so that a long memory makes no slow queue. */
+  readonly #queued = new Map<string, Run>()
   readonly #watchers = new Set<OnRun>()
 
   constructor(parts: { database: Database; log: Logger }) {
@@ -23,12 +25,18 @@ export class RunStore {
 
   async load(): Promise<void> {
     this.#runs.clear()
-    for await (const [id, run] of this.#table.iterator()) this.#runs.set(id, run)
+    this.#queued.clear()
+    for await (const [, run] of this.#table.iterator()) this.#remember(run)
   }
 
   /** Oldest first. */
   list(): Run[] {
     return [...this.#runs.values()]
+  }
+
+  /** Those that wait in the queue, in no order. */
+  queued(): Run[] {
+    return [...this.#queued.values()]
   }
 
   /** @throws NodeError RUN_NOT_FOUND */
@@ -50,8 +58,13 @@ export class RunStore {
     } catch (cause) {
       throw new NodeError('STORE_FAILED', `A run was not stored: ${messageOf(cause)}`, {}, { cause })
     }
-    for (const run of runs) this.#runs.set(run.id, run)
+    for (const run of runs) this.#remember(run)
     for (const run of runs) this.#tell(run)
+  }
+
+  /** Notes in memory what a crash may forget, such as an allocation; it goes to the disk with the next transition. */
+  note(run: Run): void {
+    this.#remember(run)
   }
 
   /** Forgets the oldest ended runs beyond what is kept. @returns their ids, whose logs can go too. */
@@ -89,6 +102,12 @@ export class RunStore {
       })
       signal?.addEventListener('abort', onAbort, { once: true })
     })
+  }
+
+  #remember(run: Run): void {
+    this.#runs.set(run.id, run)
+    if (run.state === 'queued') this.#queued.set(run.id, run)
+    else this.#queued.delete(run.id)
   }
 
   #tell(run: Run): void {

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nextRuns } from '../../../src/execution/queue/queue.ts'
 import { commitMessage, trailerOf } from '../../../src/execution/runs/commit-message.ts'
 import { loseRun, repetitionOf } from '../../../src/execution/runs/recovery.ts'
 import type { Run, Trigger } from '../../../src/execution/runs/run.ts'
 import { RunIds } from '../../../src/execution/runs/run-ids.ts'
 import { advance, endRun, finishStep, newRun } from '../../../src/execution/runs/run-machine.ts'
 import { environmentOf, userOf } from '../../../src/execution/steps/step-box.ts'
-import { outcomeOf } from '../../../src/execution/steps/step-container.ts'
+import { outcomeOf } from '../../../src/execution/steps/step-end.ts'
 
 /** A queued run that writes these `dataset/step` branches. */
 function runOf(id: string, branches: readonly string[], trigger: Trigger = { kind: 'request' }): Run {
@@ -25,26 +24,6 @@ function runOf(id: string, branches: readonly string[], trigger: Trigger = { kin
   })
   return newRun({ id, pipeline: 'p', plan, trigger, timeMs: 100 })
 }
-
-const ids = (runs: readonly Run[]) => runs.map(({ id }) => id)
-
-test('runs start in order of arrival, as many as there is room for', () => {
-  const queued = [runOf('a', ['d/a']), runOf('b', ['d/b']), runOf('c', ['d/c'])]
-  assert.deepEqual(ids(nextRuns(queued, [], 2)), ['a', 'b'])
-  assert.deepEqual(ids(nextRuns(queued, [runOf('x', ['d/x'])], 2)), ['a'])
-  assert.deepEqual(nextRuns(queued, [runOf('x', ['d/x'])], 1), [])
-})
-
-test('two runs never write one branch at once, and none overtakes an older one of its branch', () => {
-  const queued = [
-    runOf('a', ['d/s', 'd/t']),
-    runOf('b', ['d/t', 'd/u']),
-    runOf('c', ['d/u']),
-    runOf('e', ['d/v']),
-  ]
-  assert.deepEqual(ids(nextRuns(queued, [runOf('x', ['d/s'])], 4)), ['e'])
-  assert.deepEqual(ids(nextRuns(queued, [], 4)), ['a', 'e'])
-})
 
 test('ids of runs sort by time, also within a millisecond and after a restart', () => {
   let now = 1_790_000_000_000
