@@ -19,6 +19,7 @@ import { RunReading } from './logs/run-reading.ts'
 import { lookAt } from './queue/engine-look.ts'
 import { queueTerms, RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
+import { Reaper } from './runs/reaper.ts'
 import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
 import { type OnRun, RunStore } from './runs/run-store.ts'
@@ -108,8 +109,9 @@ export function executionRooms(parts: ExecutionParts) {
   const monitor = new Monitor({
     ...{ registry, self, mayTell, watchOf, quietMs, deliveries, database, clock, log },
   })
+  const reaper = new Reaper({ engines, peer, store, log })
   const recovery = new Recovery({
-    ...{ store, engines, staging, datasets, monitor, repeatLost, peer, newId, clock, log },
+    ...{ store, staging, datasets, monitor, repeatLost, newId, clock, log },
   })
   const runner = new Runner({
     ...{ store, engines, images, staging, inputs, logs, secrets, approvals, datasets, toolOf, monitor },
@@ -130,6 +132,6 @@ export function executionRooms(parts: ExecutionParts) {
   })
   return {
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, images, approvals },
-    ...{ recovery, queue, submissions, scheduler },
+    ...{ reaper, recovery, queue, submissions, scheduler },
   }
 }

@@ -57,6 +57,7 @@ export class Execution implements Startable {
       const newest = this.#rooms.store.list().at(-1)
       if (newest !== undefined) this.#rooms.ids.follow(newest.id)
       await this.#running.start('notifications', this.notifications)
+      await this.#running.start('reaper', this.#rooms.reaper)
       await this.#rooms.recovery.recover()
       this.#rooms.queue.start()
       this.#running.push('queue', () => this.#rooms.queue.stop())

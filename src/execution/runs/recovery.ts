@@ -3,8 +3,6 @@ import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Monitor } from '../../monitoring/monitor.ts'
-import { NODE_LABEL } from '../engines/engine.ts'
-import type { Engines } from '../engines/engines.ts'
 import type { Staging } from '../steps/staging.ts'
 import { trailerOf } from './commit-message.ts'
 import { isEnded, type Run, type StepRun } from './run.ts'
@@ -53,12 +51,10 @@ export function loseRun(p: {
 
 export interface RecoveryParts {
   readonly store: RunStore
-  readonly engines: Engines
   readonly staging: Pick<Staging, 'clear'>
   readonly datasets: Pick<Datasets, 'repository'>
   readonly monitor: Pick<Monitor, 'review'>
   readonly repeatLost: boolean
-  readonly peer: string
   readonly newId: () => string
   readonly clock: Clock
   readonly log: Logger
@@ -74,25 +70,9 @@ export class Recovery {
 
   async recover(): Promise<void> {
     const { store, staging } = this.#parts
-    await this.#reap()
     await staging.clear()
     for (const run of store.list()) {
       if (run.state !== 'queued' && !isEnded(run)) await this.#settle(run)
-    }
-  }
-
-  /** Removes the containers of earlier lives of this node. */
-  async #reap(): Promise<void> {
-    const { engines, peer, log } = this.#parts
-    const engine = engines.of()
-    try {
-      // Quick where no engine answers, so that the node's start does not wait for one.
-      await engine.ping()
-      const left = await engine.find(NODE_LABEL, peer)
-      for (const id of left) await engine.remove(id)
-      if (left.length > 0) log.warn({ containers: left.length }, 'containers left by a crash were removed')
-    } catch (error) {
-      log.warn({ error: messageOf(error) }, 'containers of an earlier run may be left')
     }
   }
 
