@@ -36,8 +36,10 @@ missing_packages() {
     has etcdctl || printf 'etcd-client '
     # The tests make images of their own from it.
     has_static_busybox || printf 'busybox-static '
-    # The tests start an ssh server of their own, on loopback.
+    # The tests start an ssh server and a registry of images of their own, on loopback.
     has_ssh_server || printf 'openssh-server '
+    has docker-registry || printf 'docker-registry '
+    has htpasswd || printf 'apache2-utils '
   fi
 }
 
@@ -50,7 +52,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd, etcdctl, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {
@@ -60,30 +62,40 @@ install_programs() {
   quietly 'apt-get update' apt-get update -q
   # shellcheck disable=SC2086 # the names are separate words
   for install_package in $install_missing; do
-    [ "$install_package" = openssh-server ] || install_others="${install_others:-} $install_package"
+    case $install_package in
+      openssh-server | docker-registry) install_servers="${install_servers:-} $install_package" ;;
+      *) install_others="${install_others:-} $install_package" ;;
+    esac
   done
   # shellcheck disable=SC2086 # the names are separate words
   [ -z "${install_others:-}" ] || quietly 'apt-get install' apt_install $install_others
-  case $install_missing in *openssh-server*) install_ssh_server ;; esac
+  # shellcheck disable=SC2086 # the names are separate words
+  [ -z "${install_servers:-}" ] || install_without_service $install_servers
   # Later Debians package the client apart from the engine.
   has docker || quietly 'apt-get install' apt_install docker-cli
 }
 
-# The package would start a server that lets people in from everywhere, now and after each start of the machine; the
-# tests need the program alone.
-install_ssh_server() {
-  ssh_policy=/usr/sbin/policy-rc.d
-  ssh_policy_made=
-  if [ ! -e "$ssh_policy" ]; then
-    ssh_policy_made=1
-    printf '#!/bin/sh\nexit 101\n' >"$ssh_policy"
-    chmod 755 "$ssh_policy"
+# These packages would start servers that let people in from everywhere, now and after each start of the machine; the tests
+# need the programs alone.
+install_without_service() {
+  service_policy=/usr/sbin/policy-rc.d
+  service_policy_made=
+  if [ ! -e "$service_policy" ]; then
+    service_policy_made=1
+    printf '#!/bin/sh\nexit 101\n' >"$service_policy"
+    chmod 755 "$service_policy"
   fi
-  ssh_code=0
-  (quietly 'apt-get install' apt_install openssh-server) || ssh_code=$?
-  [ -z "$ssh_policy_made" ] || rm -f "$ssh_policy"
-  [ "$ssh_code" -eq 0 ] || exit "$ssh_code"
-  if [ -d /run/systemd/system ]; then systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || :; fi
+  service_code=0
+  (quietly 'apt-get install' apt_install "$@") || service_code=$?
+  [ -z "$service_policy_made" ] || rm -f "$service_policy"
+  [ "$service_code" -eq 0 ] || exit "$service_code"
+  [ -d /run/systemd/system ] || return 0
+  for service_package in "$@"; do
+    case $service_package in
+      openssh-server) systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || : ;;
+      *) systemctl disable --quiet "$service_package.service" 2>/dev/null || : ;;
+    esac
+  done
 }
 
 apt_install() {

@@ -168,7 +168,8 @@ export class DockerImageStore implements ImageStore {
     } catch (cause) {
       const { registry, user } = credentials
       const error = engineError(cause, this.#place)
-      if (isStatus(cause, 401)) {
+      // The engine says so in its status, or as a failure of its own in which the registry's stands.
+      if (isStatus(cause, 401) || /\b401 Unauthorized\b|\bunauthorized\b/.test(error.message)) {
         const message = `${registry} does not let ${user} in with this password; nothing was kept`
         throw new NodeError('FORBIDDEN', message, { registry, user })
       }

@@ -14,7 +14,7 @@ export interface ImageRule {
 }
 
 const RULE = /^(?<repository>[^@]*?)(?::(?<tag>[\w.*-]+))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$/
-const REPOSITORY = /^[a-z0-9*][a-z0-9*._:/-]*$/i
+const REPOSITORY = /^[a-z0-9*](?:[a-z0-9*._:/-]*[a-z0-9*])?$/i
 
 /** @throws NodeError INVALID_CONFIG saying how a rule is written. */
 export function parseImageRule(text: string): ImageRule {
