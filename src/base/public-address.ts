@@ -3,6 +3,7 @@
  * must not reach through the node what only the node can reach: its own services, its neighbours in the network, the
  * metadata service of the cloud that it runs in (OWASP, Server Side Request Forgery Prevention).
  */
+import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /** Azure's host answers there (metadata, DNS, DHCP), though the address is a public one. */
@@ -16,7 +17,8 @@ const GLOBAL_UNICAST = ipaddr.parseCIDR('2000::/3')
  */
 export function whyNotPublic(address: string): string | undefined {
   const [bare = ''] = address.split('%')
-  if (!ipaddr.isValid(bare)) return 'no address'
+  // Not as ipaddr reads them, which takes 10.1 for an address too.
+  if (isIP(bare) === 0) return 'no address'
   const parsed = ipaddr.process(bare)
   const range = parsed.range()
   if (range !== 'unicast') return WORDS[range] ?? range
@@ -42,7 +44,7 @@ export class AllowedAddresses {
 
   /** @param entries `10.1.2.3`, `10.1.0.0/16`, `fd00::/8`, `data.example.org`; see `isAllowedEntry`. */
   constructor(entries: readonly string[]) {
-    const ranges = entries.filter((entry) => ipaddr.isValid(entry) || ipaddr.isValidCIDR(entry))
+    const ranges = entries.filter(isRange)
     this.#ranges = ranges.map((entry) => ipaddr.parseCIDR(entry.includes('/') ? entry : whole(entry)))
     this.#hosts = new Set(
       entries.filter((entry) => !ranges.includes(entry)).map((entry) => entry.toLowerCase()),
@@ -54,7 +56,7 @@ export class AllowedAddresses {
     const why = whyNotPublic(address)
     if (why === undefined || this.#hosts.has(host.toLowerCase())) return undefined
     const [bare = ''] = address.split('%')
-    if (!ipaddr.isValid(bare)) return why
+    if (isIP(bare) === 0) return why
     const parsed = ipaddr.process(bare)
     const isAllowed = this.#ranges.some(([range, bits]) => {
       return range.kind() === parsed.kind() && parsed.match(range, bits)
@@ -67,7 +69,13 @@ const HOST_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i
 
 /** Whether a text is an address, a range or a host name, as `AllowedAddresses` takes them. Pure. */
 export function isAllowedEntry(text: string): boolean {
-  return ipaddr.isValid(text) || ipaddr.isValidCIDR(text) || (HOST_NAME.test(text) && !/^[\d.]+$/.test(text))
+  return isRange(text) || (HOST_NAME.test(text) && !/^[\d.]+$/.test(text))
+}
+
+/** An address or a range of them. */
+function isRange(text: string): boolean {
+  const [address = ''] = text.split('/')
+  return isIP(address) !== 0 && (address === text || ipaddr.isValidCIDR(text))
 }
 
 function whole(address: string): string {

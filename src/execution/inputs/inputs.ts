@@ -6,6 +6,7 @@ import { chmod, mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { orDiskFull } from '../../base/disk-space.ts'
 import { inputsFetchedAtOnceMax, stepInputsMax } from '../../base/limits.ts'
+import { removeTree } from '../../base/remove-tree.ts'
 import { Semaphore } from '../../base/semaphore.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { StepInput } from '../catalogue/step-input.ts'
@@ -91,6 +92,8 @@ export class Inputs {
       return { inputs: await place(inputs, obtained, p), release }
     } catch (error) {
       await release()
+      // A part of the inputs must not be taken for all of them.
+      await removeTree(p.directory)
       throw orDiskFull(error, p.directory)
     }
   }
