@@ -59,6 +59,9 @@ export const secretSearchBytesMin = 4
 export const secretLineCharactersMin = 16
 /** An output is searched for secrets this much at a time. */
 export const secretSearchChunkBytes = 1 * MIB
+/** One line of a commit's message, and how often one kind of line stands in it: a commit goes to every member. */
+export const trailerCharactersMax = 2_000
+export const trailersOfKeyMax = 64
 /** Files of one input that an algorithm of compute-to-data finds by number; each is a copy. */
 export const computeToDataFilesMax = 10_000
 /** Inputs of one step beside its dataset, and publishers of one step. */

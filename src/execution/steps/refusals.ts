@@ -5,6 +5,7 @@
 import { NodeError } from '../../base/errors.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { Run } from '../runs/run.ts'
+import { privateVariables } from '../secrets/secrets.ts'
 import type { ExecutionSettings } from '../settings.ts'
 
 export type BoxSettings = Pick<
@@ -56,7 +57,7 @@ export function stepRefusal(step: PipelineStep, settings: BoxSettings): NodeErro
 
 /** The first thing that a run, or one of its steps, asks for and this node does not give. */
 export function runRefusal(
-  run: Pick<Run, 'plan' | 'timeoutMs'>,
+  run: Pick<Run, 'plan' | 'timeoutMs' | 'owner'>,
   settings: BoxSettings,
 ): NodeError | undefined {
   const { runTimeoutMs } = settings
@@ -64,5 +65,28 @@ export function runRefusal(
     const message = `The run asks for ${run.timeoutMs} ms of time, and this node gives a run at most ${runTimeoutMs} (setting execution.runTimeoutMs)`
     return new NodeError('FORBIDDEN', message, { setting: 'execution.runTimeoutMs' })
   }
-  return run.plan.map((step) => stepRefusal(step, settings)).find((refusal) => refusal !== undefined)
+  const foreign = isForeign(run)
+  return run.plan
+    .map((step) => (foreign ? foreignRefusal(step) : undefined) ?? stepRefusal(step, settings))
+    .find((refusal) => refusal !== undefined)
+}
+
+/** Whether another member asked for the run. */
+export function isForeign({ owner }: Pick<Run, 'owner'>): boolean {
+  return owner !== undefined && owner !== 'node'
+}
+
+/** What no other member's run gets here, whatever this node grants to its own people. */
+function foreignRefusal(step: PipelineStep): NodeError | undefined {
+  const asked = [
+    [step.docker_socket, 'the Docker socket'],
+    [step.network !== undefined && step.network !== 'none', `the network ${step.network}`],
+    [step.root === 'writable', 'a root file system that it can write'],
+    [privateVariables(step).length > 0, "this node's secrets"],
+    [privateVariables({ env: step.filter?.env ?? null }).length > 0, "this node's secrets for its filter"],
+  ] as const
+  const what = asked.find(([is]) => is)?.[1]
+  if (what === undefined) return undefined
+  const message = `The step ${step.name} asks for ${what}, which no run of another member gets`
+  return new NodeError('FORBIDDEN', message, { step: step.name })
 }

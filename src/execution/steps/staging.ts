@@ -10,6 +10,7 @@ import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { beginAnew, removeTree } from '../../base/remove-tree.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
+import type { Repository } from '../../datasets/git/repository.ts'
 import { checkoutBytes } from '../../datasets/upkeep/checkout-bytes.ts'
 import type { Checkout, Checkouts } from '../../datasets/upkeep/checkouts.ts'
 import type { Run, StepRun } from '../runs/run.ts'
@@ -110,7 +111,8 @@ export class Staging {
     try {
       const data = await emptyDirectory(place, 'data')
       const output = await datasets.repository(p.step.outputDataset)
-      const head = (await output.resolve(p.branch)) ?? (await this.#announcedHead(p))
+      const base = p.run.bases?.[p.step.name]
+      const head = base === undefined ? await this.#headOf(output, p) : (base ?? undefined)
       const wantedBytes = head === undefined ? 0 : await checkoutBytes(output, head)
       await checkFree({ place: directory, reserveBytes: this.#parts.freeBytesMin(), wantedBytes })
       if (head !== undefined) await output.checkout(head, data)
@@ -137,6 +139,13 @@ export class Staging {
       // No other step works in this place, and the next start tries again.
       this.#parts.log.error({ place, error: messageOf(error) }, 'the directories of a step are left')
     }
+  }
+
+  async #headOf(
+    output: Pick<Repository, 'resolve'>,
+    p: { step: StepRun; branch: string; signal: AbortSignal },
+  ): Promise<string | undefined> {
+    return (await output.resolve(p.branch)) ?? (await this.#announcedHead(p))
   }
 
   /** A node that lost its disk gets its own branch back from whoever copied it, so that the tool goes on from there. */

@@ -30,6 +30,8 @@ export function grantedTo(p: {
   user: string
   settings: ExecutionSettings
   secrets: ReadonlyMap<string, string>
+  /** Whether another member asked for the run, who then reads what its tools print. */
+  foreign?: boolean
   /** What was set apart for the run; a step gets as many of the devices as it asks for. */
   devices?: readonly string[] | undefined
 }): Granted {
@@ -47,7 +49,8 @@ export function grantedTo(p: {
     pids: resources.pids ?? settings.pids,
     timeoutMs: step.timeoutMs ?? settings.stepTimeoutMs,
     outputBytes: resources.diskBytes ?? settings.outputBytes,
-    environment: { ...settings.environment[step.tool] },
+    // The owner's own variables may hold the owner's own tokens.
+    environment: p.foreign === true ? {} : { ...settings.environment[step.tool] },
     secrets: [...p.secrets.keys()].sort(),
   }
 }
@@ -73,7 +76,8 @@ export function environmentOf(p: {
     ...step.env,
     ...Object.fromEntries(p.secrets),
     ...p.overrides,
-    MAO_RUN_ID: run.id,
+    // A rerun does another run again: what a tool derives from the id must come out alike.
+    MAO_RUN_ID: run.trigger.kind === 'rerun' ? run.trigger.of : run.id,
     MAO_PIPELINE: run.pipeline,
     MAO_STEP: step.name,
     MAO_TOOL: step.tool,

@@ -12,6 +12,7 @@ import type { Run } from '../runs/run.ts'
 import { advance } from '../runs/run-machine.ts'
 import { writeComputeToData } from './compute-to-data.ts'
 import { type Laid, type LaidInput, layoutNameOf, layoutOf } from './layouts.ts'
+import { isForeign } from './refusals.ts'
 import type { StagedStep, StepInput } from './staging.ts'
 import { grantedTo, userOf } from './step-box.ts'
 import {
@@ -88,8 +89,8 @@ class Configuring {
 
     await approvals.check({ pipeline: run.pipeline, step: plan, reference: tool.image, image })
     const user = userOf(image.user, processOwner())
-    const devices = run.allocation?.gpus
-    const granted = grantedTo({ step: plan, user, settings, secrets: filled, devices })
+    const [devices, foreign] = [run.allocation?.gpus, isForeign(run)]
+    const granted = grantedTo({ step: plan, user, settings, secrets: filled, foreign, devices })
     if ((granted.devices?.length ?? 0) < (plan.resources?.gpus ?? 0)) throw tooFewDevices(plan)
     say(`box: user ${user}, network ${granted.network}, root ${granted.root}, ${granted.cpus} processors`)
     const branch = branchOf(plan.name, self().name)
@@ -119,16 +120,15 @@ class Configuring {
     }
   }
 
-  /** @throws NodeError IMAGE_MOVED when the run names another image, and what obtaining it throws. */
+  /** The image that the run names, else the one that the tool names now. @throws NodeError IMAGE_MOVED, … */
   async #obtain(run: Run, tool: string, engine: ContainerEngine): Promise<EngineImage> {
     const { images, toolOf } = this.#parts
     const { signal, say } = this.#p
-    const named = run.imageDigests?.[tool]
-    const reference = named ?? toolOf(tool).image
-    const image = await images.obtain({ tool, reference, engine, signal, say })
-    if (named === undefined || hashOf(named) === hashOf(image.digest) || named === image.id) return image
-    const message = `The run wants the image ${named} for ${tool}, and ${reference} is ${image.digest} here`
-    throw new NodeError('IMAGE_MOVED', message, { tool, wanted: named, found: image.digest })
+    const digest = run.imageDigests?.[tool]
+    const named = digest === undefined ? {} : { digest }
+    const { image: reference } = toolOf(tool)
+    const engineId = run.allocation?.engine ?? LOCAL_ENGINE
+    return images.obtain({ tool, reference, engine, engineId, ...named, signal, say })
   }
 
   async #filter(run: Run, engine: ContainerEngine): Promise<FilterWork | undefined> {
@@ -142,7 +142,7 @@ class Configuring {
     await approvals.check({ pipeline: run.pipeline, step, reference, image })
     const filled = await secrets.fill(run.pipeline, { name: plan.name, env: step.env })
     const user = userOf(image.user, processOwner())
-    const granted = grantedTo({ step, user, settings, secrets: filled })
+    const granted = grantedTo({ step, user, settings, secrets: filled, foreign: isForeign(run) })
     return { step, image, granted, user, secrets: filled }
   }
 
@@ -190,11 +190,6 @@ const NO_INPUTS = { inputs: [], release: async () => undefined }
 
 function processOwner() {
   return { uid: process.getuid?.(), gid: process.getgid?.() }
-}
-
-/** `registry/name@sha256:…` and `sha256:…` alike. */
-function hashOf(digest: string): string {
-  return digest.slice(digest.lastIndexOf('@') + 1)
 }
 
 /** The name of the input dataset among the other inputs: its own, unless one of them has it. */

@@ -1,5 +1,6 @@
 /** The last stage of a step: its output is committed, looked at and handed to the publishers that the step names. */
 import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
+import { commitDetached } from '../lineage/detached-commit.ts'
 import { commitMessage } from '../runs/commit-message.ts'
 import { endStateOf } from '../runs/retries.ts'
 import { finishStep, type StepPatch } from '../runs/run-machine.ts'
@@ -23,8 +24,11 @@ export async function publish(
   return withLog(parts, of, async (_log, say) => {
     const patch: StepPatch = await commit(parts, work, say)
     try {
-      Object.assign(patch, await review(parts, work, patch))
-      Object.assign(patch, await handOut(parts, work, { patch, signal, say }))
+      // A rerun is there to be compared: nobody is told of what it makes.
+      if (store.get(id).bases === undefined) {
+        Object.assign(patch, await review(parts, work, patch))
+        Object.assign(patch, await handOut(parts, work, { patch, signal, say }))
+      }
     } catch (error) {
       say(`stopped: ${messageOf(error)}`)
       const committed = `the output was committed as ${patch.outputCommit}, and then`
@@ -47,6 +51,16 @@ async function commit(
   const { step } = stepAt(run, index)
   const { name, outputDataset: dataset } = step
   const message = commitMessage(run, step)
+  const base = run.bases?.[name]
+  if (base !== undefined) {
+    const repository = await datasets.repository(dataset)
+    const by = parts.self()
+    const timeMs = parts.clock.now()
+    const detached = { repository, directory: staged.data, message, parent: base, by, timeMs }
+    const outputCommit = await commitDetached(detached)
+    say(`committed ${outputCommit} beside all branches of ${dataset}, to be compared`)
+    return { outputCommit, outputChanged: true }
+  }
   const { branch, commit, changed } = await datasets.commitDirectory({
     ...{ dataset, step: name, directory: staged.data, message },
   })
