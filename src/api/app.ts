@@ -18,6 +18,7 @@ import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
 import { hostAllowList } from './host-allow-list.ts'
 import { HttpMeter } from './http-meter.ts'
+import { lineageRoutes } from './lineage-routes.ts'
 import { marketRoutes } from './market-routes.ts'
 import { NodeMetrics } from './metrics.ts'
 import { metricsRoutes } from './metrics-routes.ts'
@@ -116,6 +117,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     scheduleRoutes(node),
     runRoutes(node, parts),
     crateRoutes(node),
+    lineageRoutes(node),
     roundRoutes(node),
     marketRoutes(node),
     notificationRoutes(node),

@@ -13,17 +13,20 @@ import type { Registry } from '../registry/registry.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
 import type { Engines } from './engines/engines.ts'
 import { imageRooms } from './images/image-rooms.ts'
+import { parseImageRule } from './images/image-rules.ts'
 import { Inputs } from './inputs/inputs.ts'
+import { Lineage } from './lineage/lineage.ts'
 import { RunLogs } from './logs/logs.ts'
 import { RunReading } from './logs/run-reading.ts'
 import { lookAt } from './queue/engine-look.ts'
+import { Previews } from './queue/preview.ts'
 import { queueTerms, RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
 import { Reaper } from './runs/reaper.ts'
 import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
 import { type OnRun, RunStore } from './runs/run-store.ts'
-import { Scheduler } from './schedules/scheduler.ts'
+import { scheduleRooms } from './schedules/schedule-rooms.ts'
 import type { SealedValues } from './secrets/sealed-values.ts'
 import { SecretApprovals } from './secrets/secret-approvals.ts'
 import { Secrets } from './secrets/secrets.ts'
@@ -33,7 +36,11 @@ import { Staging } from './steps/staging.ts'
 
 export interface ExecutionParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
-  readonly members: Pick<Members, 'self'>
+  readonly members: Pick<Members, 'self' | 'list' | 'get'>
+  /** The members that are there now, as far as this node knows. */
+  readonly live: () => readonly string[]
+  /** How many ballots a round needs among so many members. */
+  readonly quorumOf: (members: number) => number
   readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'find' | 'upkeep'>
   readonly engines: Engines
   readonly database: Database
@@ -123,15 +130,22 @@ export function executionRooms(parts: ExecutionParts) {
   const submissions = new Submissions({
     ...{ catalogue, store, queue, settings: settings.queue, logs, newId, clock, log },
   })
-  const scheduler = new Scheduler({
-    schedules: catalogue.schedules,
-    lastSlotRun: (pipeline) => submissions.lastSlotRun(pipeline),
-    memberSinceMs: () => members.self().since,
-    fire: (pipeline, slot) => submissions.fire(pipeline, slot),
-    ...{ clock, log },
+  const imageRules = settings.images.allow.map(parseImageRule)
+  const previews = new Previews({
+    ...{ catalogue, submissions, queue, datasets, settings, self, secrets, approvals, toolOf, engines },
+    ...{ pins, imageRules },
+  })
+
+  const lineage = new Lineage({ store, submissions, datasets })
+
+  // Running it by itself, here or once for all.
+  const { live, quorumOf } = parts
+  const { scheduler, claimed, timetable } = scheduleRooms({
+    ...{ registry, members, datasets, catalogue, submissions, store, database, live, quorumOf },
+    ...{ newId, peer, clock, log },
   })
   return {
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, images, approvals },
-    ...{ reaper, recovery, queue, submissions, scheduler },
+    ...{ reaper, recovery, queue, submissions, lineage, scheduler, claimed, timetable },
   }
 }

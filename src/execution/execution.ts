@@ -7,28 +7,40 @@ import { type Startable, StopStack } from '../base/lifecycle.ts'
 import type { Notification } from '../monitoring/monitor.ts'
 import type { Notifications } from '../monitoring/notifications.ts'
 import type { Collection, Item } from '../registry/collection.ts'
-import type { PipelineOptions, ScheduleView } from './catalogue/catalogue.ts'
+import type { PipelineOptions } from './catalogue/catalogue.ts'
 import type { Pipeline } from './catalogue/pipeline.ts'
 import type { Tool, ToolInput } from './catalogue/tool.ts'
 import { type ExecutionParts, type ExecutionRooms, executionRooms } from './execution-rooms.ts'
+import type { Lineage } from './lineage/lineage.ts'
 import type { LogWanted, RunReading } from './logs/run-reading.ts'
+import type { Previews } from './queue/preview.ts'
+import type { QueuePlace, RunQueue } from './queue/queue.ts'
 import type { NamedPlan, SubmitOptions } from './queue/submissions.ts'
 import { isEnded, type Run } from './runs/run.ts'
 import { commitsNamed, endRun } from './runs/run-machine.ts'
 import type { OnRun } from './runs/run-store.ts'
 import type { Schedule } from './schedules/schedule.ts'
+import type { ScheduleView, Timetable } from './schedules/timetable.ts'
 import type { ApprovalView } from './secrets/secret-approvals.ts'
 
 export class Execution implements Startable {
   readonly tools: Collection<Tool>
   readonly pipelines: Collection<Pipeline>
   readonly schedules: Collection<Schedule>
+  /** Making schedules, changing them and looking at them. */
+  readonly timetable: Timetable
   /** The last spike that each member saw in each tool. */
   readonly spikes: Collection<Notification>
   /** Who outside is told of spikes and runs. */
   readonly notifications: Notifications
+  /** Doing runs again, to compare. */
+  readonly lineage: Lineage
   /** The logs of runs. */
   readonly reading: RunReading
+  /** Who waits, and why. */
+  readonly queue: Pick<RunQueue, 'line'>
+  /** What would become of a run that is not submitted. */
+  readonly previews: Previews
   readonly #parts: ExecutionParts
   readonly #rooms: ExecutionRooms
   readonly #running = new StopStack()
@@ -42,9 +54,13 @@ export class Execution implements Startable {
     this.tools = catalogue.tools
     this.pipelines = catalogue.pipelines
     this.schedules = catalogue.schedules
+    this.timetable = this.#rooms.timetable
     this.spikes = spikes
     this.notifications = notifications
+    this.lineage = this.#rooms.lineage
     this.reading = this.#rooms.reading
+    this.queue = this.#rooms.queue
+    this.previews = this.#rooms.previews
   }
 
   /** Recovers from an earlier crash, then takes up the queue and the schedules. Works without a container engine. */
@@ -62,6 +78,7 @@ export class Execution implements Startable {
       this.#rooms.queue.start()
       this.#running.push('queue', () => this.#rooms.queue.stop())
       await this.#running.start('scheduler', this.#rooms.scheduler)
+      await this.#running.start('claims', this.#rooms.claimed)
     } catch (error) {
       await this.stop()
       throw error
@@ -98,18 +115,18 @@ export class Execution implements Startable {
     return this.#rooms.catalogue.addPipeline(name, text, options)
   }
 
-  /** @throws NodeError INVALID_CRON, PIPELINE_NOT_FOUND */
+  /** See `Timetable.add`. @throws NodeError INVALID_CRON, PIPELINE_NOT_FOUND, INVALID_INPUT, DATASET_WITHHELD */
   schedule(schedule: Schedule): Promise<ScheduleView> {
-    return this.#rooms.catalogue.schedule(schedule)
+    return this.timetable.add(schedule)
   }
 
   /** @throws NodeError SCHEDULE_NOT_FOUND */
   unschedule(pipeline: string): Promise<void> {
-    return this.#rooms.catalogue.unschedule(pipeline)
+    return this.timetable.remove(pipeline)
   }
 
   scheduled(): ScheduleView[] {
-    return this.#rooms.catalogue.scheduled()
+    return this.timetable.list()
   }
 
   /** Queues a run; it is on the disk when this resolves. @throws NodeError PIPELINE_NOT_FOUND, QUEUE_FULL */
@@ -120,6 +137,11 @@ export class Execution implements Startable {
   /** Queues a run of a plan that need not stand in the registry. @throws NodeError QUEUE_FULL, CONFLICT */
   submitPlan(plan: NamedPlan, options: SubmitOptions = {}): Promise<Run> {
     return this.#rooms.submissions.submitPlan(plan, options)
+  }
+
+  /** Where a queued run stands in line and why it waits; undefined for any other. */
+  position(id: string): QueuePlace | undefined {
+    return this.#rooms.queue.line().find(({ run }) => run.id === id)
   }
 
   /** Oldest first. */
@@ -147,6 +169,7 @@ export class Execution implements Startable {
         reason: 'cancelled on request',
         code: 'CANCELLED' as const,
       }
+      if (isEnded(this.#rooms.store.get(id))) return
       await this.#rooms.store.save(endRun(this.#rooms.store.get(id), 'cancelled', ending))
     })
     return this.#rooms.store.get(id)

@@ -15,7 +15,7 @@ import type { QueueSettings } from './settings.ts'
 import { OWN, ownerOf } from './turns.ts'
 
 export interface SubmissionsParts {
-  readonly catalogue: Pick<Catalogue, 'pipelines' | 'pipeline'>
+  readonly catalogue: Pick<Catalogue, 'pipelines' | 'pipeline' | 'checkServices'>
   readonly store: RunStore
   readonly queue: Pick<RunQueue, 'pump' | 'checkPossible'>
   readonly settings: Pick<QueueSettings, 'waitMsMax' | 'queuedPerOwner'>
@@ -49,6 +49,8 @@ export interface SubmitOptions {
   readonly inputCommits?: Readonly<Record<string, string>>
   /** Run these images instead of what the tools name now: tool → digest. */
   readonly imageDigests?: Readonly<Record<string, string>>
+  /** See `Run.bases`. */
+  readonly bases?: Readonly<Record<string, string | null>>
 }
 
 /** A plan that stands in no registry, or no longer: another member's, or that of an earlier run. */
@@ -159,9 +161,11 @@ export class Submissions {
     return newRun({ id: newId(), pipeline: plan.name, plan: [...plan.steps], trigger, timeMs, terms })
   }
 
-  /** Whether the run may come into the queue. @throws NodeError QUEUE_FULL, NO_PLACE */
+  /** Whether the run may come into the queue. @throws NodeError QUEUE_FULL, NO_PLACE, INVALID_INPUT */
   check(run: Run): void {
-    const { store, queue, settings } = this.#parts
+    const { store, queue, settings, catalogue } = this.#parts
+    // A schedule is answered by a run that says what is wrong.
+    if (run.trigger.kind !== 'schedule') catalogue.checkServices(run.plan)
     const queued = store.queued()
     if (queued.length >= queuedRunsMax) {
       const message = `${queued.length} runs wait already; try again when some have ended, or cancel some ("maoctl run queue")`
@@ -196,7 +200,7 @@ export class Submissions {
 }
 
 function termsOf(options: SubmitOptions): RunTerms {
-  const { owner, priority, timeoutMs, notBeforeMs, inputCommits, imageDigests } = options
+  const { owner, priority, timeoutMs, notBeforeMs, inputCommits, imageDigests, bases } = options
   return {
     ...(owner === undefined ? {} : { owner }),
     ...(priority === undefined ? {} : { priority }),
@@ -204,5 +208,6 @@ function termsOf(options: SubmitOptions): RunTerms {
     ...(notBeforeMs === undefined ? {} : { notBeforeMs }),
     ...(inputCommits === undefined ? {} : { inputCommits: { ...inputCommits } }),
     ...(imageDigests === undefined ? {} : { imageDigests: { ...imageDigests } }),
+    ...(bases === undefined ? {} : { bases: { ...bases } }),
   }
 }

@@ -39,6 +39,7 @@ export type RunTerms = Partial<
     | 'requestDigest'
     | 'inputCommits'
     | 'imageDigests'
+    | 'bases'
   >
 >
 

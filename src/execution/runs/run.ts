@@ -56,8 +56,9 @@ export const ALLOWED: Readonly<Record<RunState, readonly RunState[]>> = {
 /** Why a run exists. `slot` is there where a schedule, or whoever asked, named the time that the results are for. */
 export type Trigger =
   | { kind: 'request'; slot?: number }
-  | { kind: 'schedule'; slot: number }
-  | { kind: 'repeat'; of: string; slot?: number }
+  /** `identity`: what it stands for, whichever member runs it (schedules/run-identity.ts). */
+  | { kind: 'schedule'; slot: number; identity?: string }
+  | { kind: 'repeat'; of: string; slot?: number; identity?: string }
   /** The same digests, input commits and parameters as an earlier run, to compare what comes out. */
   | { kind: 'rerun'; of: string; slot?: number }
   /** Another member's, over the run protocol. */
@@ -147,8 +148,8 @@ export interface StepRun {
   exitCode?: number
   inputDataset?: string
   inputCommit?: string
-  /** Where the input came from: the agreed state, or what an earlier step of this very run made. */
-  inputFrom?: 'ground-truth' | 'this-run'
+  /** Where the input came from: the agreed state, what an earlier step of this very run made, or what the run names. */
+  inputFrom?: 'ground-truth' | 'this-run' | 'named'
   outputDataset: string
   outputBranch?: string
   outputCommit?: string
@@ -216,10 +217,20 @@ export interface Run {
   inputCommits?: Record<string, string>
   /** Images are these digests instead of what their tools name now: tool → digest. */
   imageDigests?: Record<string, string>
+  /**
+   * Of a rerun: step → the commit that its output begins from, null for nothing. Such a run commits beside all branches
+   * and announces nothing.
+   */
+  bases?: Record<string, string | null>
 }
 
 export function isEnded(run: Pick<Run, 'state'>): boolean {
   return ALLOWED[run.state].length === 0
+}
+
+/** What a scheduled run stands for, whichever member runs it. */
+export function identityOf({ trigger }: Pick<Run, 'trigger'>): string | undefined {
+  return 'identity' in trigger ? trigger.identity : undefined
 }
 
 export function isAllowed(from: RunState, to: RunState): boolean {

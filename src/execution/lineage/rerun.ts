@@ -1,0 +1,70 @@
+import { NodeError } from '../../base/errors.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
+import type { StepInput } from '../catalogue/step-input.ts'
+import { isEnded, type Run, type StagedSource, type StepRun } from '../runs/run.ts'
+
+/** What a rerun is pinned to: everything that the first run took from outside. */
+export interface RerunPlan {
+  readonly steps: PipelineStep[]
+  /** Tool → digest, filters' tools among them. */
+  readonly imageDigests: Record<string, string>
+  /** Dataset → commit, of what was read as ground truth. */
+  readonly inputCommits: Record<string, string>
+}
+
+/**
+ * What it takes to do a run again exactly: the same images, input commits, further inputs and variables. A step that
+ * read what an earlier step of the run made, reads what the rerun's makes. Pure.
+ *
+ * @throws NodeError CONFLICT for a run that has not ended, or of which not every step has committed, with the reason;
+ * UNSUPPORTED for one that read one dataset at two commits.
+ */
+export function rerunPlanOf(run: Run): RerunPlan {
+  const refuse = (why: string) => new NodeError('CONFLICT', `Run ${run.id} ${why}`, { id: run.id })
+  if (!isEnded(run)) throw refuse('has not ended; wait for it, or cancel it')
+  if (run.trigger.kind === 'rerun') {
+    throw refuse(`is a rerun itself; run ${run.trigger.of} again, of which it is one`)
+  }
+  const imageDigests: Record<string, string> = {}
+  const inputCommits: Record<string, string> = {}
+  for (const step of run.steps) {
+    if (step.outputCommit === undefined || step.digest === undefined) {
+      throw refuse(`has nothing to compare with at the step ${step.name}, which is ${step.state}`)
+    }
+    pin(imageDigests, step.tool, step.digest, run)
+    if (step.filter !== undefined) pin(imageDigests, step.filter.tool, step.filter.digest, run)
+    const read = step.inputFrom === 'this-run' ? undefined : step.inputCommit
+    if (step.inputDataset !== undefined && read !== undefined) pin(inputCommits, step.inputDataset, read, run)
+  }
+  const steps = run.plan.map((plan, index) => pinned(plan, run.steps[index]))
+  return { steps, imageDigests, inputCommits }
+}
+
+/** Two steps of one run can meet a dataset, or a tag, on both sides of a change. */
+function pin(pins: Record<string, string>, name: string, value: string, run: Run): void {
+  const before = pins[name]
+  if (before !== undefined && before !== value) {
+    const message = `Run ${run.id} used ${name} as ${before} and as ${value}: it changed in the middle of the run, so no rerun can be exact`
+    throw new NodeError('UNSUPPORTED', message, { id: run.id, name })
+  }
+  pins[name] = value
+}
+
+/** The step with its further inputs as they were: what has changed since is then refused and not taken. */
+function pinned(plan: PipelineStep, step: StepRun | undefined): PipelineStep {
+  const { inputs } = plan
+  const taken = step?.inputs
+  if (inputs === undefined || taken?.length !== inputs.length) return plan
+  return { ...plan, inputs: inputs.map((input, index) => pinnedInput(input, taken[index])) }
+}
+
+function pinnedInput(input: StepInput, taken: StagedSource | undefined): StepInput {
+  const name = taken === undefined ? {} : { name: taken.name }
+  if ('dataset' in input) {
+    return taken?.commit === undefined ? input : { ...input, ...name, commit: taken.commit }
+  }
+  if ('url' in input || 'pid' in input) {
+    return taken?.sha256 === undefined ? input : { ...input, ...name, sha256: taken.sha256 }
+  }
+  return { ...input, ...name }
+}
