@@ -13,6 +13,7 @@ import {
   type Trigger,
 } from '../../../src/execution/runs/run.ts'
 import { advance, endRun, finishStep, newRun, retryStep } from '../../../src/execution/runs/run-machine.ts'
+import { assertLawful } from '../../support/run-laws.ts'
 
 const ACTIVE: readonly ActiveState[] = ['pulling', 'staging', 'running', 'filtering', 'committing']
 const ENDS: readonly EndState[] = [
@@ -197,37 +198,6 @@ test('a step that is begun again keeps nothing of its first try but how often it
 /** Beside the states: a step is done, and whatever comes next when all goes well. */
 type Move = RunState | 'finish' | 'on'
 
-/** What a person would ask of any run, whatever became of it. */
-function checkRun(run: Run): void {
-  const { transitions: history, steps } = run
-  assert.equal(history[0]?.state, 'queued')
-  assert.equal(history.at(-1)?.state, run.state, 'the last word of the history is the state')
-  for (const [index, { state, timeMs, reason }] of history.entries()) {
-    assert.ok(reason !== undefined && reason !== '')
-    const before = history[index - 1]
-    if (before === undefined) continue
-    assert.ok(isAllowed(before.state, state), `${before.state} to ${state}`)
-    assert.ok(timeMs >= before.timeMs, 'history goes forward')
-  }
-  const ends = history.filter(({ state }) => ENDS.includes(state as EndState))
-  assert.equal(ends.length, isEnded(run) ? 1 : 0, 'one end, and no more')
-  assert.equal(run.endedMs, ends[0]?.timeMs)
-  const atWork = steps.filter(({ state }) => ACTIVE.includes(state as ActiveState))
-  assert.ok(atWork.length <= 1, 'one step at a time')
-  if (isEnded(run)) assert.deepEqual(atWork, [], 'nothing is at work in an ended run')
-  for (const step of atWork) {
-    assert.equal(step.state, run.state)
-    assert.equal(history.at(-1)?.step, step.name, 'the history names the step at work')
-  }
-  const told = steps.map(({ state }) => (state === 'succeeded' ? 'd' : state === 'skipped' ? 's' : '.'))
-  assert.match(told.join(''), /^d*\.*s*$/, 'the steps go one after another')
-  if (run.state === 'succeeded') assert.ok(steps.every(({ state }) => state === 'succeeded'))
-  for (const { name, retries = 0 } of steps) {
-    const begun = history.filter(({ state, step }) => state === 'queued' && step === name).length
-    assert.equal(retries, begun, 'the history tells every retry')
-  }
-}
-
 test('whatever is tried, a run keeps its laws', () => {
   const move = fc.oneof(
     { weight: 20, arbitrary: fc.constant<Move>('on') },
@@ -249,7 +219,7 @@ test('whatever is tried, a run keeps its laws', () => {
           assert.ok(!isEnded(run), 'nothing follows an end')
           walked.moved += 1
           run = next
-          checkRun(run)
+          assertLawful(run)
         }
         if (isEnded(run)) walked.ended += 1
       },
