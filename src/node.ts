@@ -11,6 +11,7 @@ import type { Logger } from './base/logger.ts'
 import { SerialQueue } from './base/serial-queue.ts'
 import type { Config } from './config.ts'
 import { Consensus } from './consensus/consensus.ts'
+import { quorumOf } from './consensus/quorum.ts'
 import type { RunSource } from './consensus/scheduled-outputs.ts'
 import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
@@ -280,6 +281,8 @@ export class Node implements Startable {
     running.push('join', await network.handle(JOIN_PROTOCOL, (stream) => serveAdmission(stream, admissions)))
 
     // What is projected from it: copies of the datasets, runs on them, and agreement on their results.
+    const peersOf = () => members.list().map(({ peer }) => peer)
+    const live = () => peersOf().filter((peer) => presences.seen(peer).online)
     const datasets = new Datasets({
       directory: join(directory, 'datasets'),
       backend: config.git.backend,
@@ -287,11 +290,7 @@ export class Node implements Startable {
       upstreams: { ...config.git, sshDirectory: config.git.sshDirectory || join(directory, 'ssh') },
       streams: network,
       onConnect: (connected) => network.onConnect(connected),
-      live: () =>
-        members
-          .list()
-          .map(({ peer }) => peer)
-          .filter((peer) => presences.seen(peer).online),
+      live,
       commitsOfRuns: (dataset) => execution.commitsOf(dataset),
       usedBy: (dataset) => runOn(execution, dataset),
       ...{ database, registry, members, clock, log },
@@ -310,7 +309,7 @@ export class Node implements Startable {
       environment: process.env,
       peer: self,
       sealed: new SealedValues({ database, key: derivedKey(identity.privateKey, SEALING_PURPOSE) }),
-      ...{ registry, members, datasets, database, directory, clock, log },
+      ...{ registry, members, live, quorumOf, datasets, database, directory, clock, log },
     })
     await running.start('datasets', datasets)
     running.push(

@@ -111,6 +111,7 @@ export const runSchema = z
       of: z.string().optional(),
       by: z.string().optional(),
       request: z.string().optional(),
+      identity: z.string().optional().describe('what a scheduled run stands for, whoever runs it'),
     }),
     state: z.string(),
     reason: z.string().optional(),

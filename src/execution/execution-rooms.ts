@@ -146,6 +146,6 @@ export function executionRooms(parts: ExecutionParts) {
   })
   return {
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, images, approvals },
-    ...{ reaper, recovery, queue, submissions, lineage, scheduler, claimed, timetable },
+    ...{ reaper, recovery, queue, submissions, previews, lineage, scheduler, claimed, timetable },
   }
 }

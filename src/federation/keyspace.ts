@@ -2,7 +2,7 @@
  * Who may write which key, and whose claim to a contested name is shown: one table and two pure functions
  * (protocols/keyspace.md).
  */
-import { rawLifeMs, versionCountedMax } from '../base/limits.ts'
+import { claimLifeMaxMs, rawLifeMs, versionCountedMax } from '../base/limits.ts'
 import { compare } from '../registry/order.ts'
 import { isKey, type SealedRecord } from '../registry/record.ts'
 import type { KeyKind } from '../registry/transaction.ts'
@@ -44,6 +44,7 @@ const KEYSPACE: readonly Rule[] = [
   { prefix: '/pipelines/', segments: 1, writers: 'claims' },
   { prefix: '/dataset/', segments: 1, writers: 'claims' },
   { prefix: '/schedules/', segments: 1, writers: 'claims' },
+  { prefix: '/claims/', segments: 3, writers: 'own', lifeMs: claimLifeMaxMs },
   { prefix: '/heads/', segments: 2, writers: 'own' },
   { prefix: '/replicas/', segments: 2, writers: 'own' },
   { prefix: '/insights/', segments: 2, writers: 'own' },

@@ -101,6 +101,8 @@ export async function openExecutionRoom(
     dockerSocketPath: socketPath,
     environment: options.environment ?? {},
     peer: identity.peerId,
+    live: () => [identity.peerId],
+    quorumOf: (count) => count,
   })
   await running.start('execution', execution)
   return { execution, registry, datasets, engine, peer: identity.peerId, stop: () => running.unwind() }

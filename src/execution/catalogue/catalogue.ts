@@ -6,8 +6,10 @@ import { parseName } from '../../base/names.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import { Collection, type Item } from '../../registry/collection.ts'
 import type { Registry } from '../../registry/registry.ts'
-import { checkCron, nextSlot, type Schedule, scheduleSchema } from '../schedules/schedule.ts'
-import { type Pipeline, parsePipeline, pipelineSchema } from './pipeline.ts'
+import { checkServiceVersion } from '../images/service.ts'
+import { checkServiceInputs } from '../images/service-inputs.ts'
+import { type Schedule, scheduleSchema } from '../schedules/schedule.ts'
+import { type Pipeline, type PipelineStep, parsePipeline, pipelineSchema } from './pipeline.ts'
 import { parseTool, type Tool, type ToolInput, toolSchema } from './tool.ts'
 
 export interface CatalogueParts {
@@ -16,9 +18,6 @@ export interface CatalogueParts {
   readonly clock: Clock
   readonly log: Logger
 }
-
-/** A schedule with the next time it fires, ms since the epoch. */
-export type ScheduleView = Schedule & { nextMs?: number }
 
 export interface PipelineOptions {
   /** Names of datasets that never leave this node may stand in the record, which all members read. */
@@ -39,9 +38,19 @@ export class Catalogue {
     this.schedules = new Collection({ registry, prefix: '/schedules/', schema: scheduleSchema, log })
   }
 
-  /** @throws NodeError INVALID_NAME, INVALID_INPUT */
-  async addTool(name: string, tool: ToolInput): Promise<Item<Tool>> {
-    return this.tools.put(parseName('tool', name), parseTool(tool))
+  /** @throws NodeError INVALID_NAME, INVALID_INPUT, CONFLICT when a service has another image in the same version. */
+  async addTool(name: string, input: ToolInput): Promise<Item<Tool>> {
+    const tool = parseTool(input)
+    const known = this.tools.list().map(({ name: other, value }) => ({ name: other, service: value.service }))
+    checkServiceVersion({ name, service: tool.service }, known)
+    return this.tools.put(parseName('tool', name), tool)
+  }
+
+  /** @throws NodeError INVALID_INPUT listing what steps that run services lack; see `checkServiceInputs`. */
+  checkServices(steps: readonly PipelineStep[]): void {
+    const problems = this.#serviceProblems(steps)
+    if (problems.length === 0) return
+    throw new NodeError('INVALID_INPUT', `Services lack what they need: ${problems.join('; ')}`, { problems })
   }
 
   /**
@@ -70,26 +79,6 @@ export class Catalogue {
     return this.pipelines.put(chosen, parsed.pipeline)
   }
 
-  /** @throws NodeError INVALID_CRON, PIPELINE_NOT_FOUND */
-  async schedule(schedule: Schedule): Promise<ScheduleView> {
-    checkCron(schedule.cron, schedule.timezone)
-    this.pipeline(schedule.pipeline)
-    const { value } = await this.schedules.put(schedule.pipeline, schedule)
-    return this.#scheduleView(value)
-  }
-
-  /** @throws NodeError SCHEDULE_NOT_FOUND */
-  async unschedule(pipeline: string): Promise<void> {
-    if (this.schedules.get(pipeline) === undefined) {
-      throw new NodeError('SCHEDULE_NOT_FOUND', `The pipeline ${pipeline} is not scheduled`, { pipeline })
-    }
-    await this.schedules.remove(pipeline)
-  }
-
-  scheduled(): ScheduleView[] {
-    return this.schedules.list().map(({ value }) => this.#scheduleView(value))
-  }
-
   /** @throws NodeError PIPELINE_NOT_FOUND */
   pipeline(name: string): Pipeline {
     const pipeline = this.pipelines.get(name)
@@ -104,11 +93,6 @@ export class Catalogue {
     throw new NodeError('TOOL_NOT_FOUND', `No tool is named ${name} in this federation`, { name })
   }
 
-  #scheduleView(schedule: Schedule): ScheduleView {
-    const nextMs = nextSlot(schedule, this.#parts.clock.now())
-    return { ...schedule, ...(nextMs === undefined ? {} : { nextMs }) }
-  }
-
   #checkKnown(pipeline: Pipeline): void {
     const { datasets } = this.#parts
     const tools = pipeline.steps.map(({ tool }) => tool)
@@ -117,10 +101,19 @@ export class Catalogue {
     const problems = [
       ...missingTools.map((tool) => `no tool is named ${tool}`),
       ...missingDatasets.map((dataset) => `no dataset is named ${dataset}`),
+      ...this.#serviceProblems(pipeline.steps),
     ]
     if (problems.length === 0) return
     const message = `The pipeline cannot be registered: ${problems.join('; ')}`
     throw new NodeError('INVALID_INPUT', message, { problems, missingTools, missingDatasets })
+  }
+
+  #serviceProblems(steps: readonly PipelineStep[]): string[] {
+    return steps.flatMap((step) => {
+      const service = this.tools.get(step.tool)?.value.service
+      const problems = service === undefined ? [] : checkServiceInputs(service, step)
+      return problems.map((problem) => `step ${step.name}: ${problem}`)
+    })
   }
 
   /** [MUST] No record of a local-only dataset is written unasked, nor one that gives it away (dataset-heads.md H14). */

@@ -5,7 +5,7 @@ import type { Datasets } from '../../datasets/datasets.ts'
 import type { Monitor } from '../../monitoring/monitor.ts'
 import type { Staging } from '../steps/staging.ts'
 import { trailerOf } from './commit-message.ts'
-import { isEnded, type Run, type StepRun } from './run.ts'
+import { identityOf, isEnded, type Run, type StepRun } from './run.ts'
 import { currentStep, endRun, finishStep, newRun } from './run-machine.ts'
 import type { RunStore } from './run-store.ts'
 
@@ -24,7 +24,9 @@ export function repetitionOf(run: Run, id: string, timeMs: number): Run {
     .map((step): StepRun => ({ ...step, doneBy: step.doneBy ?? run.id }))
   // Only a slot that was named stays named: members do not meet at the time of a lone request.
   const named = run.trigger.slot === undefined ? {} : { slot: run.trigger.slot }
-  const trigger = { kind: 'repeat' as const, of: run.id, ...named }
+  const identity = identityOf(run)
+  const stands = identity === undefined ? {} : { identity }
+  const trigger = { kind: 'repeat' as const, of: run.id, ...named, ...stands }
   return newRun({ id, pipeline, plan, trigger, slot: run.slot, timeMs, done })
 }
 

@@ -1,97 +1,129 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
-import { missedRunMaxMs, schedulerSleepMaxMs, schedulesMax } from '../../base/limits.ts'
+import { schedulerSleepMaxMs, schedulesMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import type { Collection } from '../../registry/collection.ts'
-import { dueSlot, nextSlot, type Schedule } from './schedule.ts'
+import type { Collection, Item } from '../../registry/collection.ts'
+import type { ClaimedSlots } from './claimed-slots.ts'
+import { type Due, dueSlots } from './due.ts'
+import type { Ledger } from './ledger.ts'
+import { runnersOf, type Schedule, termsOf } from './schedule.ts'
+import type { SlotRuns } from './slot-runs.ts'
+import { WakeLoop } from './wake-loop.ts'
 
 export interface SchedulerParts {
-  readonly schedules: Pick<Collection<Schedule>, 'list' | 'watch'>
-  /** The newest slot for which this node has a run of the pipeline. */
-  readonly lastSlotRun: (pipeline: string) => number | undefined
+  readonly schedules: Pick<Collection<Schedule>, 'list' | 'get' | 'watch'>
+  readonly ledger: Pick<Ledger, 'load' | 'get' | 'list' | 'pass' | 'forget'>
+  readonly runs: Pick<SlotRuns, 'list' | 'find' | 'begin' | 'note'>
+  /** Takes the slots that one member runs for others. */
+  readonly claimed: Pick<ClaimedSlots, 'follow'>
   /** Since when this node is a member: what was scheduled before concerns it not. */
   readonly memberSinceMs: () => number
-  /** Queues a run for the slot. */
-  readonly fire: (pipeline: string, slot: number) => Promise<void>
+  /** This node's peer id. */
+  readonly self: string
   readonly clock: Clock
   readonly log: Logger
 }
 
 /**
- * Fires every schedule of the federation on this node. It keeps no state of its own: the runs say which slots are done,
- * so a restart neither repeats a slot nor loses the last one, which runs late when it is not too old.
+ * Sees to every slot of every schedule once: begins it, hands it to the claims, or says why not. Which slots were seen
+ * to is told by the runs themselves and by the ledger, so that a restart neither repeats a slot nor loses one, and a
+ * clock that is set back runs nothing twice.
  */
 export class Scheduler implements Startable {
   readonly #parts: SchedulerParts
-  /** Slots that could not be queued; the next one is tried again. */
-  readonly #failed = new Map<string, number>()
-  #timer: NodeJS.Timeout | undefined
+  readonly #loop: WakeLoop
   #unwatch: (() => void) | undefined
-  #ticking: Promise<void> = Promise.resolve()
 
   constructor(parts: SchedulerParts) {
     this.#parts = parts
+    this.#loop = new WakeLoop({
+      look: () => this.#look(),
+      sleepMaxMs: schedulerSleepMaxMs,
+      onError: (error) => parts.log.error({ error }, 'the schedules were not looked at'),
+    })
   }
 
   async start(): Promise<void> {
     if (this.#unwatch !== undefined) return
-    this.#unwatch = this.#parts.schedules.watch(() => this.#wake(0))
-    this.#wake(0)
+    await this.#parts.ledger.load()
+    this.#unwatch = this.#parts.schedules.watch(() => this.#loop.wake())
+    this.#loop.start()
   }
 
   async stop(): Promise<void> {
     this.#unwatch?.()
     this.#unwatch = undefined
-    clearTimeout(this.#timer)
-    await this.#ticking
-    clearTimeout(this.#timer)
+    await this.#loop.stop()
   }
 
-  #wake(afterMs: number): void {
-    if (this.#unwatch === undefined) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      this.#ticking = this.#ticking.then(async () => {
-        try {
-          await this.#tick()
-        } catch (error) {
-          this.#parts.log.error({ error: messageOf(error) }, 'the schedules were not looked at')
-          this.#wake(schedulerSleepMaxMs)
-        }
-      })
-    }, afterMs)
-  }
-
-  async #tick(): Promise<void> {
-    const { schedules, clock, log } = this.#parts
+  async #look(): Promise<number> {
+    const { schedules, ledger, clock, log } = this.#parts
+    const items = schedules.list().slice(0, schedulesMax)
     let sleepMs = schedulerSleepMaxMs
-    for (const { value: schedule, entry } of schedules.list().slice(0, schedulesMax)) {
+    for (const item of items) {
       try {
-        await this.#fireIfDue(schedule, entry.timeMs)
-        const nowMs = clock.now()
-        sleepMs = Math.min(sleepMs, (nextSlot(schedule, nowMs) ?? Number.POSITIVE_INFINITY) - nowMs)
+        const nextMs = await this.#attend(item)
+        sleepMs = Math.min(sleepMs, nextMs - clock.now())
       } catch (error) {
-        log.error({ pipeline: schedule.pipeline, error: messageOf(error) }, 'a scheduled run was not queued')
+        log.error({ pipeline: item.name, error: messageOf(error) }, 'a schedule was not seen to')
       }
     }
-    this.#wake(Math.max(0, sleepMs))
+    const known = new Set(items.map(({ name }) => name))
+    for (const [pipeline] of ledger.list()) if (!known.has(pipeline)) await ledger.forget(pipeline)
+    return sleepMs
   }
 
-  async #fireIfDue(schedule: Schedule, recordedMs: number): Promise<void> {
-    const { lastSlotRun, memberSinceMs, fire, clock, log } = this.#parts
-    const { pipeline } = schedule
-    const done = Math.max(lastSlotRun(pipeline) ?? 0, this.#failed.get(pipeline) ?? 0)
-    const sinceMs = Math.max(done, recordedMs, memberSinceMs())
+  /** @returns when there is something to do again, ms since the epoch. */
+  async #attend({ value: schedule, entry }: Item<Schedule>): Promise<number> {
+    const { self, clock, memberSinceMs } = this.#parts
+    if (termsOf(schedule).paused) return Number.POSITIVE_INFINITY
     const nowMs = clock.now()
-    const slot = dueSlot(schedule, { sinceMs, nowMs, lateMaxMs: missedRunMaxMs })
-    if (slot === undefined) return
-    try {
-      await fire(pipeline, slot)
-      log.info({ pipeline, slot, lateMs: nowMs - slot }, 'a scheduled run is queued')
-    } catch (error) {
-      this.#failed.set(pipeline, slot)
-      throw error
+    const sinceMs = Math.max(this.#passedMs(schedule.pipeline, nowMs), entry.timeMs, memberSinceMs())
+    // Those who run a slot for all must know when the others begin, so its jitter is everybody's.
+    const who = runnersOf(schedule) === undefined ? self : ''
+    const due = dueSlots(schedule, { sinceMs, nowMs, who })
+    await this.#seeTo(schedule, due)
+    return due.nextMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Up to where the slots are seen to. What lies ahead of a clock that was set back is no news of the past. */
+  #passedMs(pipeline: string, nowMs: number): number {
+    const { ledger, runs } = this.#parts
+    const passedMs = ledger.get(pipeline)?.passedMs
+    if (passedMs !== undefined && passedMs <= nowMs) return passedMs
+    return Math.max(0, ...runs.list(pipeline).map(({ slot }) => (slot <= nowMs ? slot : 0)))
+  }
+
+  async #seeTo(schedule: Schedule, { start, passed }: Due): Promise<void> {
+    const { ledger, runs, log } = this.#parts
+    const { pipeline } = schedule
+    const missed = passed.at(-1)
+    if (missed !== undefined) {
+      const reason = `${passed.length === 1 ? 'a slot was' : `${passed.length} slots were`} missed while this node was away or busy; the schedule runs ${termsOf(schedule).missed} of those that were missed`
+      await runs.note(pipeline, { slot: missed, kind: 'missed', reason })
     }
+    for (const slot of start) {
+      try {
+        await this.#begin(schedule, slot, start.length > 1)
+      } catch (error) {
+        log.error({ pipeline, slot, error: messageOf(error) }, 'a scheduled run was not queued')
+        await ledger.pass(pipeline, slot)
+      }
+    }
+    if (missed !== undefined && missed > (start.at(-1) ?? 0)) await ledger.pass(pipeline, missed)
+  }
+
+  async #begin(schedule: Schedule, slot: number, behind: boolean): Promise<void> {
+    const { ledger, runs, claimed } = this.#parts
+    const { pipeline } = schedule
+    // A clock that was set back comes to a slot again.
+    const done = runs.find(pipeline, slot) !== undefined
+    if (done || runnersOf(schedule) === undefined) {
+      if (!done) await runs.begin(schedule, slot, { behind })
+      return ledger.pass(pipeline, slot)
+    }
+    await ledger.pass(pipeline, slot, [slot])
+    claimed.follow({ pipeline, slot })
   }
 }
