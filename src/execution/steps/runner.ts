@@ -3,14 +3,12 @@
  * that names it is on the disk; whatever happens in between, a failure, a limit, a cancel, a stop of the node, becomes
  * exactly one truthful end.
  */
-import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
-import { filterStepOf } from '../catalogue/filter-step.ts'
-import { checkServiceInputs } from '../images/service-inputs.ts'
+import { isNodeError, messageOf } from '../../base/errors.ts'
 import { loseRun } from '../runs/recovery.ts'
 import { endStateOf, retryOfRun } from '../runs/retries.ts'
 import { isEnded, type Run } from '../runs/run.ts'
 import { currentStep, endRun, retryStep } from '../runs/run-machine.ts'
-import { runRefusal } from './refusals.ts'
+import { preflight } from './preflight.ts'
 import { runDeadline } from './run-deadline.ts'
 import { endOfAbort, nearestEnd, type Outcome } from './step-end.ts'
 import type { StepParts } from './step-parts.ts'
@@ -95,26 +93,8 @@ export class Runner {
 
   /** What can be known before anything has been done is told before anything has been done. */
   async #refuseEarly(run: Run): Promise<void> {
-    const { settings, secrets, approvals, toolOf, engines, publishers } = this.#parts
-    const refusal = runRefusal(run, settings)
-    if (refusal !== undefined) throw refusal
-    const { pipeline } = run
-    const engine = engines.of(run.allocation?.engine)
-    for (const plan of run.plan) {
-      const { service } = toolOf(plan.tool)
-      const problems = service === undefined ? [] : checkServiceInputs(service, plan)
-      if (problems.length > 0) {
-        const message = `The step ${plan.name} cannot run: ${problems.join('; ')}`
-        throw new NodeError('INVALID_INPUT', message, { step: plan.name, problems })
-      }
-      for (const step of [plan, filterStepOf(plan)]) {
-        if (step === undefined) continue
-        await approvals.check({ pipeline, step, reference: toolOf(step.tool).image })
-        await secrets.fill(pipeline, { name: plan.name, env: step.env })
-      }
-      publishers?.check(plan.publish ?? [])
-      if (plan.network !== undefined) await engine.checkNetwork(plan.network)
-    }
+    const [first] = await preflight(run, this.#parts)
+    if (first !== undefined) throw first.error
   }
 
   async #lose(run: Run, outcome: Outcome): Promise<void> {
