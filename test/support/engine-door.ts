@@ -10,7 +10,7 @@ export interface EngineDoor {
   shut(): Promise<void>
 }
 
-export async function engineDoor(t: TestContext, socketPath: string): Promise<EngineDoor> {
+export async function engineDoor(t: Pick<TestContext, 'after'>, socketPath: string): Promise<EngineDoor> {
   const through = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = createConnection({ path: DOCKER_SOCKET, allowHalfOpen: true })
