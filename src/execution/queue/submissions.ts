@@ -5,7 +5,7 @@ import type { Logger } from '../../base/logger.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { RunLogs } from '../logs/logs.ts'
-import { repetitionOf } from '../runs/recovery.ts'
+import { isRepeatable, repetitionOf } from '../runs/recovery.ts'
 import { isEnded, type Run, type Trigger } from '../runs/run.ts'
 import { endRun, newRun, type RunTerms } from '../runs/run-machine.ts'
 import type { RunStore } from '../runs/run-store.ts'
@@ -97,6 +97,10 @@ export class Submissions {
     const { store, newId, clock } = this.#parts
     const run = store.get(id)
     if (!isEnded(run)) throw new NodeError('CONFLICT', `Run ${id} has not ended; cancel it first`, { id })
+    if (!isRepeatable(run)) {
+      const message = `Run ${id} compares what comes out of another one; compare again with "maoctl run rerun"`
+      throw new NodeError('CONFLICT', message, { id })
+    }
     return this.#enqueue(repetitionOf(run, newId(), clock.now()))
   }
 

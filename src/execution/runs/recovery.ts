@@ -6,7 +6,7 @@ import type { Monitor } from '../../monitoring/monitor.ts'
 import type { Staging } from '../steps/staging.ts'
 import { trailerOf } from './commit-message.ts'
 import { identityOf, isEnded, type Run, type StepRun } from './run.ts'
-import { currentStep, endRun, finishStep, newRun } from './run-machine.ts'
+import { currentStep, endRun, finishStep, newRun, type RunTerms } from './run-machine.ts'
 import type { RunStore } from './run-store.ts'
 
 /**
@@ -16,8 +16,9 @@ import type { RunStore } from './run-store.ts'
  */
 export function repetitionOf(run: Run, id: string, timeMs: number): Run {
   const { pipeline, plan } = run
+  const terms = repeatedTerms(run)
   if (run.state === 'succeeded') {
-    return newRun({ id, pipeline, plan, trigger: { kind: 'repeat', of: run.id }, timeMs })
+    return newRun({ id, pipeline, plan, trigger: { kind: 'repeat', of: run.id }, timeMs, terms })
   }
   const done = run.steps
     .filter((step) => step.state === 'succeeded')
@@ -27,7 +28,26 @@ export function repetitionOf(run: Run, id: string, timeMs: number): Run {
   const identity = identityOf(run)
   const stands = identity === undefined ? {} : { identity }
   const trigger = { kind: 'repeat' as const, of: run.id, ...named, ...stands }
-  return newRun({ id, pipeline, plan, trigger, slot: run.slot, timeMs, done })
+  return newRun({ id, pipeline, plan, trigger, slot: run.slot, timeMs, done, terms })
+}
+
+/**
+ * Whose it is and what it was held to stays: without its digests, a tag that has moved since would run on data that
+ * trusts a digest. The key of the request stays with the first run, and so does how long that one was to wait.
+ */
+function repeatedTerms({ owner, priority, timeoutMs, inputCommits, imageDigests }: Run): RunTerms {
+  return {
+    ...(owner === undefined ? {} : { owner }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(inputCommits === undefined ? {} : { inputCommits }),
+    ...(imageDigests === undefined ? {} : { imageDigests }),
+  }
+}
+
+/** False for a run that compares: its commits stand beside all branches, where a repetition would not put its own. */
+export function isRepeatable({ trigger }: Pick<Run, 'trigger'>): boolean {
+  return trigger.kind !== 'rerun'
 }
 
 /**
@@ -47,7 +67,7 @@ export function loseRun(p: {
 }): Run[] {
   const { run, timeMs, reason } = p
   const lost = endRun(run, 'lost', { timeMs, reason })
-  if (!p.repeat || p.repeated?.state === 'lost') return [lost]
+  if (!p.repeat || p.repeated?.state === 'lost' || !isRepeatable(run)) return [lost]
   return [lost, repetitionOf(lost, p.newId(), timeMs)]
 }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ErrorCode } from '../../../src/base/errors.ts'
+import { isRepeatable, loseRun, repetitionOf } from '../../../src/execution/runs/recovery.ts'
 import { endStateOf, retryOf, retryOfRun } from '../../../src/execution/runs/retries.ts'
 import type { ActiveState, Run } from '../../../src/execution/runs/run.ts'
-import { advance, endRun, newRun, retryStep } from '../../../src/execution/runs/run-machine.ts'
+import { advance, endRun, finishStep, newRun, retryStep } from '../../../src/execution/runs/run-machine.ts'
 
 const BOUNDS = { retriesMax: 3, retryDelayMs: 1_000 }
 
@@ -73,4 +74,31 @@ test('a step is begun again wherever it is, but once it may have committed', () 
   const ended = endRun(runIn('running'), 'cancelled', { timeMs: 2 })
   assert.equal(retryOfRun({ run: ended, code, nowMs: 10, ...BOUNDS }), undefined)
   assert.equal(retryOfRun({ run: runIn('running'), code: undefined, nowMs: 10, ...BOUNDS }), undefined)
+})
+
+test('a repetition is held to what the first run was held to, and takes nothing of its request', () => {
+  const held = { owner: 'bob', priority: 3, timeoutMs: 9, inputCommits: { d: 'c' }, imageDigests: { t: 'x' } }
+  const run: Run = { ...runIn('running'), ...held, requestKey: 'k', requestDigest: 'd', waitUntilMs: 1 }
+  for (const ended of [
+    endRun(run, 'failed', { timeMs: 2 }),
+    endRun(finishStep({ ...runIn('committing'), ...held }, 2), 'succeeded', { timeMs: 2 }),
+  ]) {
+    const again = repetitionOf(ended, 'b', 3)
+    const { owner, priority, timeoutMs, inputCommits, imageDigests } = again
+    assert.deepEqual({ owner, priority, timeoutMs, inputCommits, imageDigests }, held)
+    assert.deepEqual(
+      [again.requestKey, again.requestDigest, again.waitUntilMs],
+      [undefined, undefined, undefined],
+    )
+  }
+})
+
+test('a run that compares is lost for good: its repetition would commit on the branch', () => {
+  const run: Run = { ...runIn('running'), trigger: { kind: 'rerun', of: 'a' } }
+  const common = { run, repeated: undefined, repeat: true, newId: () => 'b', timeMs: 5, reason: 'cut' }
+  assert.deepEqual(
+    loseRun(common).map(({ state }) => state),
+    ['lost'],
+  )
+  assert.equal(isRepeatable(run), false)
 })
