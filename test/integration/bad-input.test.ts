@@ -128,9 +128,12 @@ test('an image that does not exist ends the run, and the node takes the next one
 })
 
 test('without a container engine a run says what to start, and all else goes on', async (t) => {
-  const alice = await observatory(t, { docker: { socketPath: '/nonexistent/docker.sock' } })
+  const alice = await observatory(t, {
+    docker: { socketPath: '/nonexistent/docker.sock' },
+    execution: { queue: { engineWaitMs: 0 } },
+  })
   const run = await endedRun(alice, 'counting')
-  assert.deepEqual([run.state, run.code], ['failed', 'ENGINE_UNAVAILABLE'], run.reason)
+  assert.deepEqual([run.state, run.code], ['errored', 'ENGINE_UNAVAILABLE'], run.reason)
   assert.match(run.reason ?? '', /\/nonexistent\/docker\.sock.*start Docker.*docker\.socketPath/)
   await made(alice, '/datasets', { name: 'more' })
 })

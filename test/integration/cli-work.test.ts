@@ -128,7 +128,10 @@ test('a tool that fails ends the command with 8, and the run tells why', { timeo
 test('without a Docker engine the node works, and the run says what is missing', {
   timeout: 120_000,
 }, async (t) => {
-  const { data } = await observatory(t, [], { MAO_DOCKER_SOCKET_PATH: '/nonexistent/docker.sock' })
+  const { data } = await observatory(t, [], {
+    MAO_DOCKER_SOCKET_PATH: '/nonexistent/docker.sock',
+    MAO_EXECUTION_QUEUE_ENGINE_WAIT_MS: '0',
+  })
   const { exit, stdout } = await maoctl(['--data', data, '--json', 'pipeline', 'run', 'counting', '--wait'])
   assert.equal(exit, 8)
   const run = JSON.parse(stdout) as RunView

@@ -38,6 +38,11 @@ export class ImagePins {
     })
   }
 
+  /** What `reference` meant at its first use here. */
+  async find(reference: string): Promise<{ readonly digest: string; readonly id: string } | undefined> {
+    return this.#table.get(reference)
+  }
+
   /** Forgets what `reference` meant: the next use pins it anew. */
   async accept(reference: string): Promise<void> {
     await this.#table.del(reference, DURABLE)

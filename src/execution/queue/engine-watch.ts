@@ -22,6 +22,7 @@ export class EngineWatch {
   #states: readonly EngineState[] | undefined
   #lookedMs = 0
   #downSinceMs: number | undefined
+  #askedMs = 0
   #looking = false
 
   constructor(parts: EngineWatchParts) {
@@ -34,9 +35,15 @@ export class EngineWatch {
     return this.#states
   }
 
-  /** Since when at least one engine does not answer. */
-  get downSinceMs(): number | undefined {
-    return this.#downSinceMs
+  /** Since when at least one engine does not answer, and when it was last asked; undefined while all do. */
+  get down(): { readonly sinceMs: number; readonly askedMs: number } | undefined {
+    if (this.#downSinceMs === undefined) return undefined
+    return { sinceMs: this.#downSinceMs, askedMs: this.#askedMs }
+  }
+
+  /** When the look began that all that is known comes from. */
+  get askedMs(): number {
+    return this.#askedMs
   }
 
   lookWhenOlder(ageMs: number): void {
@@ -48,6 +55,7 @@ export class EngineWatch {
     if (this.#looking) return
     this.#looking = true
     const { look, onLook, clock, log } = this.#parts
+    const askedMs = clock.now()
     look()
       .then((states) => {
         this.#states = states
@@ -58,6 +66,7 @@ export class EngineWatch {
       })
       .finally(() => {
         this.#looking = false
+        this.#askedMs = askedMs
         this.#lookedMs = clock.now()
         const isDown = (this.#states ?? []).some(({ up }) => !up)
         this.#downSinceMs = isDown ? (this.#downSinceMs ?? this.#lookedMs) : undefined

@@ -23,22 +23,23 @@ export function lateEnd(
   run: Run,
   p: {
     wait: Wait | undefined
-    /** Since when an engine does not answer. */
-    downSinceMs: number | undefined
+    /** Since when an engine does not answer, and when it was last asked. */
+    down: { readonly sinceMs: number; readonly askedMs: number } | undefined
     engineWaitMs: number
     nowMs: number
   },
 ): Run | undefined {
-  const { wait, downSinceMs, engineWaitMs, nowMs: timeMs } = p
+  const { wait, down, engineWaitMs, nowMs: timeMs } = p
   const untilMs = patientUntilMs(run)
   if (timeMs >= untilMs) {
     const why = wait === undefined ? '' : `; it ${waited(wait)}`
     const reason = `waited longer than it was to, until ${timeText(untilMs)}${why}`
     return endRun(run, 'timed-out', { timeMs, reason, code: 'TIMED_OUT' })
   }
-  if (wait?.kind !== 'engine' || downSinceMs === undefined) return undefined
-  const sinceMs = Math.max(readySinceMs(run), downSinceMs)
-  if (timeMs - sinceMs < engineWaitMs) return undefined
+  const readyMs = readySinceMs(run)
+  // Nobody is sent away by an engine that was not asked for it.
+  if (wait?.kind !== 'engine' || down === undefined || down.askedMs < readyMs) return undefined
+  if (timeMs - Math.max(readyMs, down.sinceMs) < engineWaitMs) return undefined
   return endRun(run, 'errored', { timeMs, reason: wait.why, code: 'ENGINE_UNAVAILABLE' })
 }
 

@@ -4,10 +4,10 @@ import { engineLookIntervalMs, timerMaxMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { isEnded, type Run } from '../runs/run.ts'
 import type { RunStore } from '../runs/run-store.ts'
-import { type AllocatorLimits, type Allotment, allocate, type Wait } from './allocator.ts'
+import { type AllocatorLimits, type Allotment, allocate, type Wait, type WaitKind } from './allocator.ts'
 import { type EngineLook, EngineWatch } from './engine-watch.ts'
 import { begunMs, dominantShare, totalOf } from './needs.ts'
-import { lateEnd, nextWakeMs } from './patience.ts'
+import { lateEnd, nextWakeMs, readySinceMs } from './patience.ts'
 import type { QueueSettings } from './settings.ts'
 import { byArrival, charged, costOf, ownerOf, type Usage } from './turns.ts'
 
@@ -27,6 +27,9 @@ export interface RunQueueParts {
   readonly clock: Clock
   readonly log: Logger
 }
+
+/** What may change without a word from anybody, so that it is looked for. */
+const LOOKED_FOR: ReadonlySet<WaitKind> = new Set(['engine', 'resources', 'never'])
 
 /** What the settings say of the queue. */
 export function queueTerms(settings: QueueTerms): Pick<RunQueueParts, 'limits' | 'engineWaitMs'> {
@@ -189,6 +192,8 @@ export class RunQueue {
         this.#active.delete(id)
         const run = this.#parts.store.find(id)
         if (run !== undefined) this.#charge(run, this.#parts.clock.now())
+        // It may have met an engine that is gone.
+        if (run?.state === 'queued') this.#engines.look()
         this.pump()
       })
     this.#active.set(id, { controller, ended })
@@ -199,8 +204,8 @@ export class RunQueue {
     const { store, clock, engineWaitMs, log } = this.#parts
     const nowMs = clock.now()
     for (const run of this.#waiting()) {
-      const downSinceMs = this.#engines.downSinceMs
-      const late = lateEnd(run, { wait: waits.get(run.id), downSinceMs, engineWaitMs, nowMs })
+      const { down } = this.#engines
+      const late = lateEnd(run, { wait: waits.get(run.id), down, engineWaitMs, nowMs })
       if (late === undefined) continue
       const end = async () => {
         if (!isEnded(store.get(run.id))) await store.save(late)
@@ -216,10 +221,13 @@ export class RunQueue {
     const waiting = this.#waiting()
     if (waiting.length === 0 || !this.#open) return
     const nowMs = this.#parts.clock.now()
-    const kinds = new Set([...(waits?.values() ?? [])].map(({ kind }) => kind))
-    const looks = kinds.has('engine') || kinds.has('resources') || kinds.has('never')
+    const lookers = waiting.filter(({ id }) => LOOKED_FOR.has(waits?.get(id)?.kind ?? 'turn'))
+    const looks = lookers.length > 0
     if (looks) this.#engines.lookWhenOlder(engineLookIntervalMs)
-    const lookMs = looks ? nowMs + engineLookIntervalMs : Number.POSITIVE_INFINITY
+    // Whoever comes while an engine is down has it asked again for itself.
+    if (lookers.some((run) => readySinceMs(run) > this.#engines.askedMs)) this.#engines.look()
+    const untilLookMs = Math.min(engineLookIntervalMs, Math.max(this.#parts.engineWaitMs, 1))
+    const lookMs = looks ? nowMs + untilLookMs : Number.POSITIVE_INFINITY
     const wakeMs = Math.min(nextWakeMs(waiting, nowMs), lookMs)
     if (!Number.isFinite(wakeMs)) return
     clearTimeout(this.#timer)
