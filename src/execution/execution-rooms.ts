@@ -18,7 +18,6 @@ import { Inputs } from './inputs/inputs.ts'
 import { Lineage } from './lineage/lineage.ts'
 import { RunLogs } from './logs/logs.ts'
 import { RunReading } from './logs/run-reading.ts'
-import { lookAt } from './queue/engine-look.ts'
 import { Previews } from './queue/preview.ts'
 import { queueTerms, RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
@@ -125,8 +124,11 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ settings, freeBytesMin, dockerSocketPath, self, newId, clock, log },
   })
   const run = (id: string, signal: AbortSignal) => runner.run(id, signal)
-  const look = lookAt(engines)
-  const queue = new RunQueue({ store, run, look, ...queueTerms(settings), clock, log })
+  const look = () => engines.look()
+  const terms = queueTerms(settings)
+  const ownerRunsMax = (owner: string) => settings.remote.limits[members.get(owner)?.role ?? 'member'].runsMax
+  const limits = { ...terms.limits, ownerRunsMax }
+  const queue = new RunQueue({ store, run, look, ...terms, limits, clock, log })
   const submissions = new Submissions({
     ...{ catalogue, store, queue, settings: settings.queue, logs, newId, clock, log },
   })
