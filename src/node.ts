@@ -23,6 +23,7 @@ import { serveEtcd } from './etcd/serve.ts'
 import { DockerEngine } from './execution/engines/docker-engine.ts'
 import { Engines, LOCAL_ENGINE } from './execution/engines/engines.ts'
 import { Execution } from './execution/execution.ts'
+import { Remote } from './execution/remote/remote.ts'
 import { isEnded, type Run } from './execution/runs/run.ts'
 import { SEALING_PURPOSE, SealedValues } from './execution/secrets/sealed-values.ts'
 import { createGenesis, type Genesis } from './federation/genesis.ts'
@@ -65,6 +66,8 @@ export interface FederationRooms {
   readonly meters: Meters
   readonly datasets: Datasets
   readonly execution: Execution
+  /** Runs between members. */
+  readonly remote: Remote
   readonly consensus: Consensus
 }
 
@@ -317,6 +320,14 @@ export class Node implements Startable {
       execution.onRun((run) => this.#tell({ type: 'run', run })),
     )
     await running.start('execution', execution)
+    const remote = new Remote({
+      online: (peer) => presences.seen(peer).online,
+      engines: execution.engines,
+      settings: config.execution,
+      peer: self,
+      ...{ registry, members, network, datasets, execution, database, directory, clock, log },
+    })
+    await running.start('remote', remote)
     const consensus = new Consensus({
       self,
       registry,
@@ -348,7 +359,7 @@ export class Node implements Startable {
     this.#replication = replication
     const shared = { registry, members, presences, sync: peers?.sync, cluster }
     const meters = Object.assign(metersOf(registry, network.gossip, peers?.sync), { etcdCalls })
-    return { genesis, ...shared, datasets, execution, consensus, meters }
+    return { genesis, ...shared, datasets, execution, remote, consensus, meters }
   }
 
   #tell(event: NodeEvent): void {

@@ -2,6 +2,7 @@ import type { Consensus } from '../consensus/consensus.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { ClusterReplication } from '../etcd/cluster-replication.ts'
 import type { Execution } from '../execution/execution.ts'
+import type { Remote } from '../execution/remote/remote.ts'
 import type { Genesis } from '../federation/genesis.ts'
 import type { Members } from '../federation/members.ts'
 import type { Presences } from '../federation/presence.ts'
@@ -69,4 +70,5 @@ export interface ApiRooms {
   >
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
   readonly execution: Execution
+  readonly remote: Remote
 }

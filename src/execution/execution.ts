@@ -10,6 +10,7 @@ import type { Collection, Item } from '../registry/collection.ts'
 import type { PipelineOptions } from './catalogue/catalogue.ts'
 import type { Pipeline } from './catalogue/pipeline.ts'
 import type { Tool, ToolInput } from './catalogue/tool.ts'
+import type { Engines } from './engines/engines.ts'
 import { type ExecutionParts, type ExecutionRooms, executionRooms } from './execution-rooms.ts'
 import type { Lineage } from './lineage/lineage.ts'
 import type { LogWanted, RunReading } from './logs/run-reading.ts'
@@ -99,6 +100,10 @@ export class Execution implements Startable {
   async stop(): Promise<void> {
     this.#started = false
     await this.#running.unwind()
+  }
+
+  get engines(): Engines {
+    return this.#parts.engines
   }
 
   /** @throws NodeError INVALID_NAME, INVALID_INPUT */

@@ -17,7 +17,10 @@ export interface DatasetPolicy {
 
 export type DataFacts = Pick<HostFacts, 'dataset' | 'trusted'>
 
-export function judgeData(request: RunRequest, facts: DataFacts): { readonly logs: boolean } | Refused {
+export function judgeData(
+  request: Pick<RunRequest, 'steps' | 'tools'>,
+  facts: DataFacts,
+): { readonly logs: boolean } | Refused {
   let logs = true
   for (const step of request.steps) {
     const output = facts.dataset(step.output_dataset)
@@ -46,7 +49,7 @@ export function readBy({ input_dataset: first, inputs = [] }: PipelineStep): str
 }
 
 function judgePrivate(
-  { tools }: RunRequest,
+  { tools }: Pick<RunRequest, 'tools'>,
   step: PipelineStep,
   dataset: string,
   facts: DataFacts,

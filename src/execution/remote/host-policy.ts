@@ -24,7 +24,6 @@ export interface RunRequest {
   readonly pipeline: string
   readonly steps: readonly PipelineStep[]
   readonly tools: Readonly<Record<string, RequestedTool>>
-  readonly slot?: number
 }
 
 /** Limits that a hook may set; each can only be tighter than what the role has. */

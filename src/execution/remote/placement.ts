@@ -141,7 +141,7 @@ function weigh(peer: string, request: string): string {
 }
 
 /** What is told when nobody takes a run. */
-export function nobodyText(refusals: readonly Refusal[], asked: PlaceAsked): string {
+export function nobodyText(refusals: readonly Refusal[], asked: Pick<PlaceAsked, 'on'>): string {
   if (refusals.length > 0) {
     return `No member takes the run: ${refusals.map(({ name, reason }) => `${name}: ${reason}`).join('; ')}`
   }

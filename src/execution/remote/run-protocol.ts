@@ -9,12 +9,13 @@ import {
   remoteTransitionsPerMessageMax,
   runAliveIntervalMs,
   runFirstMessageTimeoutMs,
-  runLogChunkCharacters,
+  runLogChunkBytes,
   runMessageBytesMax,
   runRequestBytesMax,
   stepsMax,
 } from '../../base/limits.ts'
 import { nameSchema } from '../../base/names.ts'
+import { bytesSchema } from '../../base/schemas.ts'
 import { strangersWords } from '../../base/strangers-words.ts'
 import { withDeadline } from '../../base/wait.ts'
 import type { ByteStream } from '../../network/byte-stream.ts'
@@ -46,7 +47,6 @@ export const requestSchema = z.strictObject({
         .optional(),
     }),
   ),
-  slot: timeMs.optional(),
 })
 export type WireRequest = z.input<typeof requestSchema>
 
@@ -58,8 +58,8 @@ export const questionSchema = z.discriminatedUnion('kind', [
     request: requestId,
     /** Transitions that the follower has. */
     transitions: count,
-    /** Of which run, and up to which byte, it has the log of each step. */
-    logs: z.strictObject({ run: runId.optional(), offsets: z.record(nameSchema, count) }),
+    /** Of which run at the host, and up to which byte, it has the log. */
+    log: z.strictObject({ run: runId.optional(), offset: count }),
   }),
   z.strictObject({ kind: z.literal('cancel'), request: requestId }),
 ])
@@ -135,10 +135,9 @@ export const followedSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('log'),
     run: runId,
-    step: nameSchema,
-    /** Where in the log of that step of that run the text begins, in bytes of UTF-8. */
+    /** Where in what the tools of that run printed, one step behind the other, the bytes stand. */
     offset: count,
-    text: z.string().max(runLogChunkCharacters),
+    bytes: bytesSchema.refine((bytes) => bytes.length <= runLogChunkBytes, 'too much at once'),
   }),
   z.object({ kind: z.literal('alive') }),
   z.object({

@@ -1,0 +1,99 @@
+/** What a host tells another member of a run of its own machine: what happened, and nothing of the machine. Pure. */
+import type { ErrorCode } from '../../base/errors.ts'
+import type { Run } from '../runs/run.ts'
+import { type DataFacts, judgeData, readBy } from './data-policy.ts'
+import type { WireTransition } from './run-protocol.ts'
+
+/** Whose words are about the run or the request; those of any other code may be about this machine. */
+const ABOUT_THE_RUN: readonly (ErrorCode | undefined)[] = [
+  undefined,
+  'CANCELLED',
+  'CONFLICT',
+  'FORBIDDEN',
+  'IMAGE_FORBIDDEN',
+  'IMAGE_MOVED',
+  'IMAGE_NOT_FOUND',
+  'INVALID_INPUT',
+  'PATH_UNSAFE',
+  'QUOTA_EXCEEDED',
+  'TIMED_OUT',
+  'TOOL_NOT_FOUND',
+  'TOO_LARGE',
+]
+
+/** Paths of files: a slash with more behind it, at a place where a word begins. */
+const PATHS = /(^|[\s'"`(=:])\/(?:[^\s'"`)/]+\/)+[^\s'"`):;,]*/g
+
+const HIDDEN = 'what happened is not told: the run read data that do not leave this node'
+
+/** What the owner of a run may be shown of it. */
+export interface Openness {
+  /** It reads data that do not leave: no word that a tool could have chosen goes out. */
+  readonly isPrivate: boolean
+  readonly logs: boolean
+}
+
+/** As things are now: what was trusted when the run came may be no more. */
+export function opennessOf(run: Pick<Run, 'plan' | 'imageDigests'>, facts: DataFacts): Openness {
+  const isPrivate = run.plan.flatMap(readBy).some((name) => facts.dataset(name)?.policy !== 'shared')
+  const judged = judgeAgain(run, facts)
+  return { isPrivate, logs: judged?.logs ?? !isPrivate }
+}
+
+/** Whether the data that a run reads may still be read by it. */
+export function mayStillRead(run: Pick<Run, 'plan' | 'imageDigests'>, facts: DataFacts): boolean {
+  return !opennessOf(run, facts).isPrivate || judgeAgain(run, facts) !== undefined
+}
+
+function judgeAgain(
+  { plan: steps, imageDigests = {} }: Pick<Run, 'plan' | 'imageDigests'>,
+  facts: DataFacts,
+): { readonly logs: boolean } | undefined {
+  const tools = Object.entries(imageDigests).map(([tool, digest]) => [tool, { image: '', digest }])
+  const judged = judgeData({ steps, tools: Object.fromEntries(tools) }, facts)
+  return 'allow' in judged ? undefined : judged
+}
+
+export function reasonTold(
+  { reason, code }: { readonly reason?: string | undefined; readonly code?: ErrorCode | undefined },
+  { isPrivate }: Openness,
+): string | undefined {
+  if (reason === undefined) return undefined
+  // A tool that has read the data chooses how it ends, and some ends carry words of its own.
+  if (isPrivate && code !== 'CANCELLED' && code !== 'IMAGE_MOVED' && code !== 'IMAGE_FORBIDDEN') return HIDDEN
+  if (!ABOUT_THE_RUN.includes(code)) return 'the machinery of the host failed'
+  return withoutPaths(reason)
+}
+
+export function withoutPaths(text: string): string {
+  return text.replaceAll(PATHS, (_path, before: string) => `${before}…`)
+}
+
+/** The transitions of a run and of those that repeat it, as one story. */
+export function transitionsTold(chain: readonly Run[], openness: Openness): WireTransition[] {
+  return chain.flatMap(({ transitions, code, state: last }) =>
+    transitions.map(({ state, step, timeMs, reason }): WireTransition => {
+      const told = reasonTold({ reason, code: state === last ? code : undefined }, openness)
+      return {
+        ...{ state, timeMs },
+        ...(step === undefined ? {} : { step }),
+        ...(told === undefined ? {} : { reason: told }),
+      }
+    }),
+  )
+}
+
+/** The runs of a request: the first and, where a crash cut it, what repeats it. The last is the one that counts. */
+export function chainOf(runs: readonly Run[], peer: string, request: string): Run[] {
+  const first = runs.find(({ trigger }) => {
+    return trigger.kind === 'remote' && trigger.by === peer && trigger.request === request
+  })
+  if (first === undefined) return []
+  const chain = [first]
+  for (;;) {
+    const last = chain.at(-1) as Run
+    const next = runs.find(({ trigger }) => trigger.kind === 'repeat' && trigger.of === last.id)
+    if (next === undefined || chain.includes(next)) return chain
+    chain.push(next)
+  }
+}
