@@ -23,3 +23,18 @@ export const comparisonSchema = z
   })
   .meta({ id: 'RunComparison' })
 export type ComparisonView = z.output<typeof comparisonSchema>
+
+/** JSON-LD as RO-Crate 1.1 has it: flat, every entity with its id and type. */
+export const crateSchema = z
+  .object({
+    '@context': z.array(z.string()),
+    '@graph': z.array(
+      z.looseObject({ '@id': z.string(), '@type': z.union([z.string(), z.array(z.string())]) }),
+    ),
+  })
+  .meta({ id: 'Crate', description: 'the ro-crate-metadata.json of a run' })
+
+export const provSchema = z
+  .object({ prefix: z.record(z.string(), z.string()) })
+  .catchall(z.record(z.string(), z.unknown()))
+  .meta({ id: 'Prov', description: 'a PROV-JSON document: kind of statement, its id, its attributes' })

@@ -83,24 +83,6 @@ export const pipelineViewSchema = named(
   z.object({ description: z.string().optional(), steps: z.array(stepViewSchema) }),
 )
 
-export const scheduleViewSchema = z
-  .object({
-    pipeline: z.string(),
-    cron: z.string(),
-    timezone: z.string().optional(),
-    round: z.object({ windowMs: z.int() }).optional(),
-    nextMs: timeMs.optional(),
-  })
-  .meta({ id: 'Schedule' })
-
-/** JSON-LD as RO-Crate 1.1 has it: flat, every entity with its id and type. */
-export const crateSchema = z
-  .object({
-    '@context': z.array(z.string()),
-    '@graph': z.array(z.looseObject({ '@id': z.string(), '@type': z.string() })),
-  })
-  .meta({ id: 'Crate', description: 'the ro-crate-metadata.json of a run' })
-
 export const notificationViewSchema = named('Notification', notificationSchema)
 
 export type FederationView = z.output<typeof federationSchema>

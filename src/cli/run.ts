@@ -1,20 +1,14 @@
-import { stat, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { type RunView, runSchema } from '../api/run-views.ts'
-import { crateSchema } from '../api/views.ts'
-import { NodeError } from '../base/errors.ts'
-import { clientPollMs } from '../base/limits.ts'
-import { delay } from '../base/wait.ts'
-import { RUN_CRATE_FILE } from '../provenance/run-crate.ts'
 import { parseCount } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
-import { reasonOf } from './files.ts'
 import { spanText, timeText } from './output.ts'
+import { runLineageCommands } from './run-lineage.ts'
 import { runLogCommand, runLogText } from './run-logs.ts'
 import { renderRun } from './run-view.ts'
+import { untilEnded } from './run-wait.ts'
 import type { Act, Session } from './session.ts'
 
 export function runCommands(program: Command, act: Act): void {
@@ -54,20 +48,7 @@ export function runCommands(program: Command, act: Act): void {
 
   runLogCommand(run, act)
 
-  run
-    .command('export <id>')
-    .description('tell a run as a research object (Process Run Crate, JSON-LD)')
-    .option('-o, --output <file>', `where to write it; in a directory, as ${RUN_CRATE_FILE}`)
-    .action(
-      act(async (session, id: string, { output }: { output?: string }) => {
-        const client = await session.connect()
-        const crate = await client.get(`${pathOf(id)}/crate`, crateSchema)
-        const text = JSON.stringify(crate, null, 2)
-        if (output === undefined) return session.out.result(crate, () => text)
-        const file = await save(session, output, `${text}\n`)
-        session.out.result({ id, file }, () => `The run ${id} is described in ${file}.`)
-      }),
-    )
+  runLineageCommands(run, act)
 
   run
     .command('cancel <id>')
@@ -93,28 +74,6 @@ export function runCommands(program: Command, act: Act): void {
     )
 }
 
-/** Writes the crate, replacing nothing without asking. @returns where it stands. */
-async function save(session: Session, output: string, text: string): Promise<string> {
-  const named = resolve(output)
-  const file = (await kindOf(named)) === 'directory' ? join(named, RUN_CRATE_FILE) : named
-  if ((await kindOf(file)) !== undefined) await session.confirm(`Replace ${file}?`)
-  try {
-    await writeFile(file, text)
-  } catch (cause) {
-    throw new NodeError('INVALID_INPUT', `${file} cannot be written: ${reasonOf(cause)}`, { file }, { cause })
-  }
-  return file
-}
-
-async function kindOf(path: string): Promise<'directory' | 'file' | undefined> {
-  try {
-    return (await stat(path)).isDirectory() ? 'directory' : 'file'
-  } catch {
-    // What cannot be looked at is told by the writing.
-    return undefined
-  }
-}
-
 /** What to do after a run was submitted: tell of it, or stay with it until its end, which then is our own. */
 export async function tellSubmitted(
   session: Session,
@@ -136,20 +95,6 @@ export async function tellSubmitted(
   const ended = await untilEnded(session, client, run.id)
   session.out.result(ended, () => renderRun(session.out, ended))
   if (ended.state !== 'succeeded') session.exitCode = EXIT.OUTCOME
-}
-
-/** Has no deadline of its own: a run ends by its steps' time-outs, and whoever waits may stop waiting. */
-async function untilEnded(session: Session, client: ApiClient, id: string): Promise<RunView> {
-  let told = 0
-  for (;;) {
-    const run = await client.get(pathOf(id), runSchema)
-    for (const { state, step, reason } of run.transitions.slice(told)) {
-      session.out.note([state, step, reason].filter((part) => part !== undefined).join(' '))
-    }
-    told = run.transitions.length
-    if (run.endedMs !== undefined) return run
-    await delay(clientPollMs)
-  }
 }
 
 function pathOf(id: string): string {

@@ -1,7 +1,7 @@
 /** A thing that the crate speaks of. */
 export interface Entity {
   readonly '@id': string
-  readonly '@type': string
+  readonly '@type': string | readonly string[]
   readonly [property: string]: unknown
 }
 
@@ -23,6 +23,10 @@ export class Graph {
   add(entity: Entity): Reference {
     this.#entities.set(entity['@id'], entity)
     return { '@id': entity['@id'] }
+  }
+
+  get(id: string): Entity | undefined {
+    return this.#entities.get(id)
   }
 
   /** Data of the crate, which its root lists as parts. */

@@ -11,10 +11,11 @@ import type { Tool } from '../execution/catalogue/tool.ts'
 import type { Run, StepRun } from '../execution/runs/run.ts'
 import { type Crate, type Entity, Graph, type Reference } from './crate.ts'
 import { imageEntity } from './image-entity.ts'
+import { stagedEntity } from './step-inputs.ts'
 
 export const RUN_CRATE_FILE = 'ro-crate-metadata.json'
-const RO_CRATE = 'https://w3id.org/ro/crate/1.1'
-const PROFILE = 'https://w3id.org/ro/wfrun/process/0.5'
+export const RO_CRATE = 'https://w3id.org/ro/crate/1.1'
+export const PROCESS_PROFILE = 'https://w3id.org/ro/wfrun/process/0.5'
 const STATUS = 'http://schema.org/'
 
 export interface RunCrateInput {
@@ -34,14 +35,11 @@ export interface RunCrateInput {
 export function runCrate(input: RunCrateInput): Crate {
   const { run } = input
   const graph = new Graph()
-  const actions = run.steps.flatMap((step, index) => {
-    const begun = step.startedMs !== undefined
-    return begun ? [addAction(graph, input, step, run.plan[index])] : []
-  })
+  const actions = addActions(graph, input)
   const root: Entity = {
     '@id': './',
     '@type': 'Dataset',
-    conformsTo: { '@id': PROFILE },
+    conformsTo: { '@id': PROCESS_PROFILE },
     name: `Run ${run.id} of ${run.pipeline}`,
     description: describeRun(input),
     datePublished: iso(run.endedMs ?? run.transitions.at(-1)?.timeMs ?? run.createdMs),
@@ -49,25 +47,38 @@ export function runCrate(input: RunCrateInput): Crate {
     hasPart: graph.data,
     mentions: actions,
   }
-  const metadata: Entity = {
-    '@id': RUN_CRATE_FILE,
-    '@type': 'CreativeWork',
-    conformsTo: { '@id': RO_CRATE },
-    about: { '@id': './' },
-  }
-  const profile: Entity = {
-    '@id': PROFILE,
-    '@type': 'CreativeWork',
-    name: 'Process Run Crate',
-    version: '0.5',
-  }
   const licence: Entity[] =
     input.license === undefined
       ? []
       : [{ '@id': input.license, '@type': 'CreativeWork', name: input.license }]
+  const profile = profileEntity(PROCESS_PROFILE, 'Process Run Crate', '0.5')
+  return crateOf([root, profile, ...licence, ...graph.entities()], [RO_CRATE])
+}
+
+/** Each step that began, as an action of the graph with all that it refers to. */
+export function addActions(graph: Graph, input: RunCrateInput): Reference[] {
+  return input.run.steps.flatMap((step, index) => {
+    const begun = step.startedMs !== undefined
+    return begun ? [addAction(graph, input, step, input.run.plan[index])] : []
+  })
+}
+
+export function profileEntity(id: string, name: string, version: string): Entity {
+  return { '@id': id, '@type': 'CreativeWork', name, version }
+}
+
+/** @param standards that the metadata file itself conforms to. */
+export function crateOf(entities: readonly Entity[], standards: readonly string[]): Crate {
+  const [first = RO_CRATE, ...rest] = standards
+  const metadata: Entity = {
+    '@id': RUN_CRATE_FILE,
+    '@type': 'CreativeWork',
+    conformsTo: rest.length === 0 ? { '@id': first } : standards.map((id) => ({ '@id': id })),
+    about: { '@id': './' },
+  }
   return {
     '@context': [`${RO_CRATE}/context`, 'https://w3id.org/ro/terms/workflow-run/context'],
-    '@graph': [metadata, root, profile, ...licence, ...graph.entities()],
+    '@graph': [metadata, ...entities],
   }
 }
 
@@ -89,6 +100,8 @@ function addAction(
     step.outputCommit === undefined || step.outputChanged === false
       ? undefined
       : graph.addData(dataEntity(step.outputDataset, step.outputCommit, commits))
+  const further = (step.inputs ?? []).map((staged) => graph.addData(stagedEntity(staged)))
+  const objects = [...(object === undefined ? [] : [object]), ...further]
   const image = step.image === undefined ? undefined : graph.add(imageEntity(step.image, step.digest))
   return graph.add({
     '@id': id,
@@ -97,7 +110,7 @@ function addAction(
     description: describeStep(run, step, plan),
     instrument: graph.add(toolEntity(step, input)),
     ...(image === undefined ? {} : { containerImage: image }),
-    ...(object === undefined ? {} : { object: [object] }),
+    ...(objects.length === 0 ? {} : { object: objects }),
     ...(result === undefined ? {} : { result: [result] }),
     environment: environmentOf(id, step, plan).map((variable) => graph.add(variable)),
     agent: graph.add(agentEntity(input)),
@@ -153,7 +166,7 @@ function dataEntity(dataset: string, oid: string, commits: ReadonlyMap<string, C
   }
 }
 
-function agentEntity({ agent, federation }: RunCrateInput): Entity {
+export function agentEntity({ agent, federation }: RunCrateInput): Entity {
   return {
     '@id': `#peer/${agent.peer}`,
     '@type': 'Organization',
@@ -181,7 +194,7 @@ function environmentOf(action: string, step: StepRun, plan: PipelineStep | undef
   ]
 }
 
-function describeRun({ run, federation }: RunCrateInput): string {
+export function describeRun({ run, federation }: RunCrateInput): string {
   const reason = run.reason === undefined ? '' : ` (${run.reason})`
   const idle = run.steps.filter((step) => step.startedMs === undefined).map((step) => step.name)
   const rest = idle.length === 0 ? '' : ` Steps that did not begin: ${idle.join(', ')}.`
@@ -196,6 +209,6 @@ function describeStep(run: Run, step: StepRun, plan: PipelineStep | undefined): 
   return `Runs ${command} in a container; output to dataset ${step.outputDataset}${branch}${unchanged}.${taken}`
 }
 
-function iso(timeMs: number): string {
+export function iso(timeMs: number): string {
   return new Date(timeMs).toISOString()
 }

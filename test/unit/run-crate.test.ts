@@ -6,7 +6,9 @@ import type { Run } from '../../src/execution/runs/run.ts'
 import { advance, endRun, finishStep, newRun } from '../../src/execution/runs/run-machine.ts'
 import type { Entity } from '../../src/provenance/crate.ts'
 import { imageEntity } from '../../src/provenance/image-entity.ts'
+import { provOf } from '../../src/provenance/prov-json.ts'
 import { type RunCrateInput, runCrate } from '../../src/provenance/run-crate.ts'
+import { workflowRunCrate, workflowText } from '../../src/provenance/workflow-crate.ts'
 
 const PROFILE = 'https://w3id.org/ro/wfrun/process/0.5'
 const DIGEST = `registry.example.org/lab/collect@sha256:${'d'.repeat(64)}`
@@ -83,16 +85,19 @@ const tool = {
   description: 'Collects manifests',
 }
 
-function crateOf(run: Run, more: Partial<RunCrateInput> = {}) {
-  const crate = runCrate({
+function inputOf(run: Run): RunCrateInput {
+  return {
     run,
     agent: { peer: '12D3KooWAlice', name: 'alice' },
     federation: { id: 'maofed', name: 'observatory' },
     tools: new Map([['collect', tool]]),
     commits: new Map([[made, commit]]),
     license: 'https://spdx.org/licenses/CC-BY-4.0',
-    ...more,
-  })
+  }
+}
+
+function crateOf(run: Run, more: Partial<RunCrateInput> = {}, make = runCrate) {
+  const crate = make({ ...inputOf(run), ...more })
   const at = (id: string): Entity => {
     const entity = crate['@graph'].find((candidate) => candidate['@id'] === id)
     assert(entity, `the crate has no ${id}`)
@@ -242,4 +247,103 @@ test('images are told by registry, name, tag and digest, as far as they have the
   })
   const pinned = told(`lab/collect@sha256:${sum}`, `lab/collect@sha256:${sum}`)
   assert.deepEqual(pinned, { registry: 'docker.io', name: 'lab/collect', tag: undefined, sha256: sum })
+})
+
+/** The run of two steps with all that a step can read, to its good end. */
+function whole(): Run {
+  const inputs = [
+    {
+      name: 'a.csv',
+      kind: 'url' as const,
+      source: 'https://example.org/a.csv',
+      sha256: '1'.repeat(64),
+      bytes: 9,
+    },
+    { name: 'p.txt', kind: 'text' as const, source: 'text', sha256: '2'.repeat(64), bytes: 3 },
+    { name: 'codes', kind: 'dataset' as const, source: 'codes', commit: 'f'.repeat(40) },
+  ]
+  let run = halfway()
+  run = { ...run, steps: run.steps.with(0, { ...(run.steps[0] as Run['steps'][number]), inputs }) }
+  run = {
+    ...run,
+    steps: run.steps.with(1, { ...(run.steps[1] as Run['steps'][number]), inputFrom: 'this-run' }),
+  }
+  run = advance(run, 'committing', START + 9 * SECOND, { exitCode: 0 })
+  run = finishStep(run, START + 10 * SECOND, { outputCommit: '9'.repeat(40), outputChanged: true })
+  return endRun(run, 'succeeded', { timeMs: START + 11 * SECOND })
+}
+
+test('further inputs are files and datasets of the crate, with checksums and sizes', () => {
+  const { at } = crateOf(whole())
+  assert.deepEqual(references(at('#run/r1/collect').object), [
+    `swh:1:rev:${input}`,
+    'https://example.org/a.csv',
+    `#input/${'2'.repeat(64)}`,
+    `swh:1:rev:${'f'.repeat(40)}`,
+  ])
+  assert.deepEqual(
+    [at('https://example.org/a.csv').sha256, at('https://example.org/a.csv').contentSize],
+    ['1'.repeat(64), '9'],
+  )
+})
+
+test("a workflow's crate keeps the MUSTs of Workflow Run Crate and of the Workflow RO-Crate beneath it", () => {
+  const run = whole()
+  const { crate, at } = crateOf(run, {}, workflowRunCrate)
+  const workflow = at('pipeline.yaml')
+  assert.deepEqual(at('./').mainEntity, { '@id': 'pipeline.yaml' })
+  assert.deepEqual(workflow['@type'], ['File', 'SoftwareSourceCode', 'ComputationalWorkflow'])
+  assert.equal(at(references(workflow.programmingLanguage)[0] ?? '')['@type'], 'ComputerLanguage')
+  assert(references(at('./').conformsTo).includes('https://w3id.org/ro/wfrun/workflow/0.5'))
+  assert(at('./').license)
+  const action = at('#run/r1')
+  assert.deepEqual(action.instrument, { '@id': 'pipeline.yaml' })
+  // What one step made for the next is no input of the whole.
+  assert.deepEqual(references(workflow.input), [
+    '#input/collect.manifests',
+    '#input/collect.a.csv',
+    '#input/collect.p.txt',
+    '#input/collect.codes',
+  ])
+  for (const formal of [...references(workflow.input), ...references(workflow.output)]) {
+    const [actual = ''] = references(at(formal).workExample)
+    assert(references(at(actual).exampleOfWork).includes(formal), `${actual} is no example of ${formal}`)
+    assert([...references(action.object), ...references(action.result)].includes(actual))
+  }
+  const ids = crate['@graph'].map((entity) => entity['@id'])
+  assert.equal(new Set(ids).size, ids.length, 'an id stands twice')
+  assert.match(workflowText(run), /name: weekly/)
+  assert.equal(
+    crateOf(run, { license: undefined as never }, workflowRunCrate).at('#no-licence').name,
+    'No licence was named',
+  )
+})
+
+test('the same run in PROV: what was made came from what was read, by whom and by which plan', () => {
+  const told = provOf(inputOf(whole())) as Record<string, Record<string, Record<string, string>>>
+  const relations = (kind: string) => Object.values(told[kind] ?? {})
+  const [collected, assessed] = [`rev:${made}`, `rev:${'9'.repeat(40)}`]
+  assert.deepEqual(
+    relations('wasGeneratedBy').map((each) => [each['prov:entity'], each['prov:activity']]),
+    [
+      [collected, 'mao:run.r1.collect'],
+      [assessed, 'mao:run.r1.assess'],
+    ],
+  )
+  const sources = relations('wasDerivedFrom').filter((each) => each['prov:generatedEntity'] === assessed)
+  assert.deepEqual(
+    sources.map((each) => each['prov:usedEntity']),
+    [collected],
+  )
+  // Every name stands for something that is stated, in a namespace that is declared.
+  const stated = new Set(['entity', 'activity', 'agent'].flatMap((kind) => Object.keys(told[kind] ?? {})))
+  for (const kind of ['used', 'wasGeneratedBy', 'wasAssociatedWith', 'wasAttributedTo', 'wasDerivedFrom']) {
+    assert(relations(kind).length > 0, `nothing of ${kind}`)
+    for (const [role, name] of relations(kind).flatMap((each) => Object.entries(each))) {
+      if (role === 'prov:role' || role === 'prov:time') continue
+      assert(stated.has(name), `${kind} names ${name}, of which nothing is stated`)
+      assert((name.split(':')[0] ?? '') in (told.prefix ?? {}))
+    }
+  }
+  assert(!JSON.stringify(told).includes('secret-region'))
 })
