@@ -3,27 +3,15 @@ import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
 import { body, isDone, makes, newRoutes, tells, withoutUndefined } from './routing.ts'
-import { scheduleViewSchema } from './views.ts'
+import { newScheduleSchema, scheduleDetailsSchema, scheduleViewSchema } from './schedule-views.ts'
 
 const pipelineParam = z.object({ pipeline: nameSchema })
 
 const add = createRoute({
   method: 'post',
   path: '/schedules',
-  summary: 'Run a pipeline on every member at the times of a cron rule',
-  request: {
-    body: body(
-      z.strictObject({
-        pipeline: nameSchema,
-        cron: z.string().min(1).max(200),
-        timezone: z.string().min(1).max(100).optional().describe('IANA name; default: UTC'),
-        round: z
-          .strictObject({ windowMs: z.int().min(1_000, 'a round takes ballots for a second or longer') })
-          .optional()
-          .describe('after each run, open a round on its results that takes ballots for so long'),
-      }),
-    ),
-  },
+  summary: 'Run a pipeline at the times of a cron rule, on every member or once for the federation',
+  request: { body: body(newScheduleSchema) },
   responses: makes(scheduleViewSchema, 'The schedule; it replaces an earlier one of the pipeline'),
 })
 
@@ -32,6 +20,30 @@ const list = createRoute({
   path: '/schedules',
   summary: 'The schedules of the federation',
   responses: tells(z.array(scheduleViewSchema), 'Sorted by pipeline'),
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/schedules/{pipeline}',
+  summary: 'One schedule: when it fires next, how its last runs went, who runs which slot',
+  request: { params: pipelineParam },
+  responses: tells(scheduleDetailsSchema, 'As this node knows it'),
+})
+
+const pause = createRoute({
+  method: 'post',
+  path: '/schedules/{pipeline}/pause',
+  summary: 'Run it no more until it is resumed; slots that come meanwhile are passed over',
+  request: { params: pipelineParam },
+  responses: tells(scheduleViewSchema, 'The schedule, paused on all members'),
+})
+
+const resume = createRoute({
+  method: 'post',
+  path: '/schedules/{pipeline}/resume',
+  summary: 'Run it again from its next slot on',
+  request: { params: pipelineParam },
+  responses: tells(scheduleViewSchema, 'The schedule'),
 })
 
 const remove = createRoute({
@@ -44,14 +56,28 @@ const remove = createRoute({
 
 export function scheduleRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
-  routes.openapi(add, async (c) => {
-    const schedule = withoutUndefined(c.req.valid('json'))
-    return c.json(await node.federation.execution.schedule(schedule), 201)
+  const timetable = () => node.federation.execution.timetable
+  routes.openapi(add, async (c) =>
+    c.json(told(await timetable().add(withoutUndefined(c.req.valid('json')))), 201),
+  )
+  routes.openapi(list, (c) => c.json(timetable().list().map(told), 200))
+  routes.openapi(show, (c) => {
+    const { pipeline } = c.req.valid('param')
+    return c.json(scheduleDetailsSchema.parse(timetable().show(pipeline)), 200)
   })
-  routes.openapi(list, (c) => c.json(node.federation.execution.scheduled(), 200))
+  routes.openapi(pause, async (c) =>
+    c.json(told(await timetable().pause(c.req.valid('param').pipeline, true)), 200),
+  )
+  routes.openapi(resume, async (c) =>
+    c.json(told(await timetable().pause(c.req.valid('param').pipeline, false)), 200),
+  )
   routes.openapi(remove, async (c) => {
-    await node.federation.execution.unschedule(c.req.valid('param').pipeline)
+    await timetable().remove(c.req.valid('param').pipeline)
     return c.body(null, 204)
   })
   return routes
+}
+
+function told(schedule: unknown): z.output<typeof scheduleViewSchema> {
+  return scheduleViewSchema.parse(schedule)
 }

@@ -4,11 +4,10 @@ import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { approvalViewSchema } from '../api/approval-view.ts'
 import { runSchema } from '../api/run-views.ts'
-import { pipelineViewSchema, scheduleViewSchema } from '../api/views.ts'
-import { parseDuration } from './arguments.ts'
+import { pipelineViewSchema } from '../api/views.ts'
 import { textOf } from './files.ts'
-import { timeText } from './output.ts'
 import { tellSubmitted } from './run.ts'
+import { pipelineScheduleCommands } from './schedule.ts'
 import type { Act } from './session.ts'
 
 interface AddOptions {
@@ -139,68 +138,7 @@ export function pipelineCommands(program: Command, act: Act): void {
       }),
     )
 
-  scheduleCommands(pipeline, act)
-}
-
-interface ScheduleOptions {
-  cron: string
-  timezone?: string
-  roundWindow?: number
-}
-
-function scheduleCommands(pipeline: Command, act: Act): void {
-  pipeline
-    .command('schedule <name>')
-    .description('run a pipeline on every member at the times of a cron rule')
-    .requiredOption('--cron <rule>', 'such as "0 3 * * *"')
-    .option('--timezone <zone>', 'IANA name; default: UTC')
-    .option(
-      '--round-window <time>',
-      'after each run, vote on its results; ballots are taken for so long',
-      parseDuration,
-    )
-    .action(
-      act(async (session, name: string, { cron, timezone, roundWindow }: ScheduleOptions) => {
-        const client = await session.connect()
-        const round = roundWindow === undefined ? undefined : { windowMs: roundWindow }
-        const asked = { pipeline: name, cron, timezone, round }
-        const schedule = await client.post('/schedules', scheduleViewSchema, asked)
-        session.out.result(schedule, () => `${name} runs next at ${timeText(schedule.nextMs)}.`)
-      }),
-    )
-
-  pipeline
-    .command('schedules')
-    .description('list what runs by itself')
-    .action(
-      act(async (session) => {
-        const client = await session.connect()
-        const schedules = await client.get('/schedules', z.array(scheduleViewSchema))
-        session.out.result(schedules, () => {
-          const rows = schedules.map((each) => {
-            return [
-              each.pipeline,
-              each.cron,
-              each.timezone ?? 'UTC',
-              timeText(each.nextMs),
-              each.round ? 'yes' : 'no',
-            ]
-          })
-          return session.out.table(['pipeline', 'rule', 'timezone', 'next', 'round'], rows)
-        })
-      }),
-    )
-
-  pipeline
-    .command('unschedule <name>')
-    .description('run a pipeline no longer by itself')
-    .action(
-      act(async (session, name: string) => {
-        const client = await session.connect()
-        await client.delete(`/schedules/${encodeURIComponent(name)}`)
-        session.out.result({ unscheduled: name }, () => `${name} does not run by itself any more.`)
-      }),
-    )
+  pipelineScheduleCommands(pipeline, act)
 }
 
 /** Whether the text names itself. What cannot be read is left to the node, which says what is wrong with it. */

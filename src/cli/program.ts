@@ -15,6 +15,7 @@ import { registryCommands } from './registry.ts'
 import { repoCommands } from './repo.ts'
 import { roundCommands } from './round.ts'
 import { runCommands } from './run.ts'
+import { scheduleCommands } from './schedule.ts'
 import { type Act, type Globals, Session, type Terminal } from './session.ts'
 import { toolCommands } from './tool.ts'
 
@@ -62,6 +63,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   repoCommands(program, act)
   toolCommands(program, act)
   pipelineCommands(program, act)
+  scheduleCommands(program, act)
   runCommands(program, act)
   roundCommands(program, act)
   marketCommands(program, act)

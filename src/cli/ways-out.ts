@@ -5,7 +5,7 @@ const WAYS_OUT: Readonly<Partial<Record<ErrorCode, string>>> = {
   TOOL_NOT_FOUND: '"maoctl tool list" lists them',
   DATASET_NOT_FOUND: '"maoctl dataset list" lists them',
   PIPELINE_NOT_FOUND: '"maoctl pipeline list" lists them',
-  SCHEDULE_NOT_FOUND: '"maoctl pipeline schedules" lists those that are',
+  SCHEDULE_NOT_FOUND: '"maoctl schedule list" lists those that are',
   RUN_NOT_FOUND: '"maoctl run list" lists them',
   ROUND_NOT_FOUND: '"maoctl round list" lists them',
   LISTING_NOT_FOUND: '"maoctl market list" lists what is known here',

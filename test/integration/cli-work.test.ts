@@ -217,7 +217,7 @@ test('a schedule is made, listed with its next time, and taken away', { timeout:
   const listed = await maoctl(['--data', data, 'pipeline', 'schedules'])
   assert.match(
     listed.stdout,
-    /^counting +0 3 \* \* \* +Europe\/Zurich +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ +yes$/m,
+    /^counting +0 3 \* \* \* +Europe\/Zurich +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ +yes +every member +-$/m,
   )
   await tellJson(data, 'pipeline', 'unschedule', 'counting')
   assert.deepEqual(await tellJson(data, 'pipeline', 'schedules'), [])
