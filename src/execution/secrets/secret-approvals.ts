@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
 import { NodeError } from '../../base/errors.ts'
+import { filterStepOf } from '../catalogue/filter-step.ts'
 import type { Pipeline, PipelineStep } from '../catalogue/pipeline.ts'
 import type { ContainerEngine, EngineImage } from '../engines/engine.ts'
 import type { ImagePins } from '../images/image-pins.ts'
@@ -29,6 +30,8 @@ export interface SecretStep {
   readonly digest: string
   readonly cmd: readonly string[] | null
   readonly env: Readonly<Record<string, string>>
+  /** What else the step asks for that opens a way to the secret or out of the box, such as a network or publishers. */
+  readonly rights: Readonly<Record<string, unknown>>
   /** Names of the variables that are filled with secrets. */
   readonly variables: readonly string[]
   readonly approved: boolean
@@ -106,10 +109,26 @@ export class SecretApprovals {
     return { ...view, steps: view.steps.map((step) => ({ ...step, approved: true })) }
   }
 
+  /**
+   * Takes back what was approved in a pipeline, whether or not it is still in the registry.
+   *
+   * @returns the names of the steps that had it.
+   */
+  async revoke(pipeline: string): Promise<string[]> {
+    const from = `${pipeline}/`
+    const keys = await this.#table.keys({ gt: from, lt: `${from}\uffff` }).all()
+    await this.#table.batch(
+      keys.map((key) => ({ type: 'del' as const, key })),
+      DURABLE,
+    )
+    return keys.map((key) => key.slice(from.length))
+  }
+
   async #look(name: string, pipeline: Pipeline): Promise<Found[]> {
     const { engine, pins, imageOf, clock } = this.#parts
     const found: Found[] = []
-    for (const step of pipeline.steps) {
+    const steps = pipeline.steps.flatMap((step) => [step, filterStepOf(step)])
+    for (const step of steps.filter((each) => each !== undefined)) {
       const variables = privateVariables(step)
       if (variables.length === 0) continue
       const { tool, cmd } = step
@@ -122,7 +141,7 @@ export class SecretApprovals {
       const plan = planOf(step, reference)
       const before = await this.#table.get(key)
       const approved = before !== undefined && isMeant(before, plan, image)
-      const runs = { tool, image: reference, digest: image.digest, cmd, env }
+      const runs = { tool, image: reference, digest: image.digest, cmd, env, rights: rightsOf(step) }
       const said = { step: step.name, ...runs, variables, approved }
       found.push({ key, approval: { plan, imageId: image.id, timeMs: clock.now() }, said })
     }
@@ -149,9 +168,15 @@ function isMeant(approval: Approval, plan: string, image: EngineImage | undefine
 function planOf(step: PipelineStep, reference: string): string {
   const { name, tool, cmd, docker_socket, input_dataset, output_dataset } = step
   const env = Object.entries(step.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
-  return sha256(
-    JSON.stringify([name, tool, reference, cmd, env, docker_socket, input_dataset, output_dataset]),
-  )
+  const further = JSON.stringify(rightsOf(step))
+  const all = [name, tool, reference, cmd, env, docker_socket, input_dataset, output_dataset]
+  return sha256(JSON.stringify(further === '{}' ? all : [...all, further]))
+}
+
+/** Whatever else opens a way to the secret or out of the box; a step without any of it is what it always was. */
+function rightsOf({ network, root, layout, inputs, filter, publish }: PipelineStep): Record<string, unknown> {
+  const asked = Object.entries({ network, root, layout, inputs, filter, publish })
+  return Object.fromEntries(asked.filter(([, value]) => value !== undefined))
 }
 
 function viewOf(pipeline: string, found: readonly Found[]): ApprovalView {
