@@ -24,12 +24,15 @@ export function provOf(input: RunCrateInput): ProvDocument {
   const statements = new Statements()
   const member = `mao:peer.${agent.peer}`
   const group = `mao:federation.${federation.id}`
-  statements.add('agent', member, { 'prov:type': 'prov:Organization', 'prov:label': agent.name })
-  statements.add('agent', group, { 'prov:type': 'prov:Organization', 'prov:label': federation.name })
+  statements.add('agent', member, { 'prov:type': qualified('prov:Organization'), 'prov:label': agent.name })
+  statements.add('agent', group, {
+    'prov:type': qualified('prov:Organization'),
+    'prov:label': federation.name,
+  })
   statements.relate('actedOnBehalfOf', { 'prov:delegate': member, 'prov:responsible': group })
   const plan = `mao:pipeline.${run.pipeline}.${run.id}`
   statements.add('entity', plan, {
-    'prov:type': 'prov:Plan',
+    'prov:type': qualified('prov:Plan'),
     'prov:label': run.pipeline,
     'prov:value': JSON.stringify(run.plan.map(({ env: _env, ...step }) => step)),
   })
@@ -59,7 +62,7 @@ function addStep(
   if (step.digest !== undefined) {
     const image = `mao:image.${step.digest.split('sha256:').at(-1)}`
     statements.add('entity', image, {
-      'prov:type': 'schema:SoftwareApplication',
+      'prov:type': qualified('schema:SoftwareApplication'),
       'prov:label': step.image ?? step.tool,
       'mao:digest': step.digest,
     })
@@ -112,8 +115,13 @@ function inputsOf({ inputDataset, inputCommit, inputs = [] }: StepRun): Used[] {
   return [...main, ...further]
 }
 
+/** A name that stands for something, as against a text. */
+function qualified(name: string): Attributes {
+  return { $: name, type: 'xsd:QName' }
+}
+
 function commitAttributes(dataset: string): Attributes {
-  return { 'prov:type': 'schema:Dataset', 'prov:label': dataset }
+  return { 'prov:type': qualified('schema:Dataset'), 'prov:label': dataset }
 }
 
 /** Statements by kind; a relation has an id of its own, which PROV-JSON wants and nobody refers to. */

@@ -94,6 +94,32 @@ test('a run shows what it was given and where it came from, goes out as a crate,
   assert.match((await say('run', 'export', run.id, '-o', join(data, 'no/where'))).stderr, /cannot be written/)
   assert.equal((await say('run', 'export', 'absent')).exit, 3)
 
+  const research = join(data, 'research')
+  const license = 'https://spdx.org/licenses/CC-BY-4.0'
+  const workflow = await say(
+    'run',
+    'export',
+    run.id,
+    '--format',
+    'workflow',
+    '--license',
+    license,
+    '-o',
+    research,
+  )
+  assert.match(workflow.stdout, /is described in .*research\/ro-crate-metadata\.json/)
+  assert.match(await readFile(join(research, 'pipeline.yaml'), 'utf8'), /name: counting/)
+  const prov = JSON.parse((await say('run', 'export', run.id, '--format', 'prov')).stdout)
+  assert.ok(`rev:${copy?.outputCommit}` in prov.entity)
+  assert.doesNotMatch(JSON.stringify(prov), /correct-horse/)
+
+  const rerun = await say('run', 'rerun', run.id)
+  assert.equal(rerun.exit, 0, rerun.stderr)
+  assert.match(rerun.stdout, /came out as .* did, byte for byte/)
+  const [, rerunId = ''] = /Run (\S+) came out/.exec(rerun.stdout) ?? []
+  assert.equal((await tellJson<{ same: boolean }>(data, 'run', 'compare', rerunId)).same, true)
+  assert.match((await say('run', 'compare', run.id)).stderr, /is no rerun/)
+
   await tagImage(other, image)
   const moved = JSON.parse((await say('--json', 'pipeline', 'run', 'counting', '--wait')).stdout) as RunView
   assert.deepEqual([moved.state, moved.code], ['rejected', 'IMAGE_MOVED'])
