@@ -1,5 +1,9 @@
 import { z } from 'zod'
 
+export const revokedSchema = z
+  .object({ pipeline: z.string(), steps: z.array(z.string()).describe('those that had secrets until now') })
+  .meta({ id: 'Revoked' })
+
 /** What there is to trust in a pipeline, as `Execution.approve` tells it. */
 export const approvalViewSchema = z
   .object({
@@ -13,6 +17,9 @@ export const approvalViewSchema = z
         digest: z.string().describe('the image that the reference means on this node'),
         cmd: z.array(z.string()).nullable(),
         env: z.record(z.string(), z.string()),
+        rights: z
+          .record(z.string(), z.unknown())
+          .describe('what else the step asks for, such as a network, inputs, publishers'),
         variables: z.array(z.string()).describe('names of the variables that are filled with secrets'),
         approved: z.boolean(),
       }),

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
-import { approvalViewSchema } from './approval-view.ts'
+import { approvalViewSchema, revokedSchema } from './approval-view.ts'
 import { namedView } from './named-view.ts'
 import { body, isDone, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
 import { pipelineViewSchema } from './views.ts'
@@ -73,6 +73,14 @@ const approve = createRoute({
   responses: tells(approvalViewSchema, 'The steps, none where no step asks for a secret'),
 })
 
+const revoke = createRoute({
+  method: 'post',
+  path: '/pipelines/{name}/revoke',
+  summary: "Take this node's secrets back from the steps of a pipeline",
+  request: { params: namedParam },
+  responses: tells(revokedSchema, 'The steps that had them'),
+})
+
 export function pipelineRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   const found = (name: string) => {
@@ -94,6 +102,10 @@ export function pipelineRoutes(node: ApiNode): OpenAPIHono {
     const options = withoutUndefined(c.req.valid('json'))
     const view = await node.federation.execution.approve(c.req.valid('param').name, options)
     return c.json(approvalViewSchema.parse(view), 200)
+  })
+  routes.openapi(revoke, async (c) => {
+    const { name: pipeline } = c.req.valid('param')
+    return c.json({ pipeline, steps: await node.federation.execution.revoke(pipeline) }, 200)
   })
   routes.openapi(remove, async (c) => {
     const { name } = found(c.req.valid('param').name)

@@ -2,7 +2,7 @@ import { basename, extname } from 'node:path'
 import type { Command } from 'commander'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
-import { approvalViewSchema } from '../api/approval-view.ts'
+import { approvalViewSchema, revokedSchema } from '../api/approval-view.ts'
 import { runSchema } from '../api/run-views.ts'
 import { pipelineViewSchema } from '../api/views.ts'
 import { textOf } from './files.ts'
@@ -104,12 +104,14 @@ export function pipelineCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const path = `/pipelines/${encodeURIComponent(name)}/approve`
         const { steps, fingerprint } = await client.post(path, approvalViewSchema, { preview: true })
-        for (const { step, tool, image, digest, cmd, env, variables, approved } of steps) {
+        for (const { step, tool, image, digest, cmd, env, rights, variables, approved } of steps) {
           const wants = `${step} gives ${variables.join(' ')} to ${tool}, ${image} (${digest})`
           // As JSON, a command cannot pretend to be another line of this.
           const runs = cmd === null ? 'the command of the image' : JSON.stringify(cmd)
           const given = JSON.stringify(env)
-          session.out.note(`${wants}, running ${runs} with ${given}${approved ? ' (approved already)' : ''}`)
+          const asks = Object.keys(rights).length === 0 ? '' : ` and ${JSON.stringify(rights)}`
+          const before = approved ? ' (approved already)' : ''
+          session.out.note(`${wants}, running ${runs} with ${given}${asks}${before}`)
         }
         if (steps.length > 0) {
           await session.confirm('Let these steps have the secrets, for as long as they stay as they are?')
@@ -118,6 +120,22 @@ export function pipelineCommands(program: Command, act: Act): void {
         session.out.result(approved, () => {
           if (steps.length === 0) return `No step of ${name} asks for a secret.`
           return `The steps ${steps.map(({ step }) => step).join(', ')} of ${name} get their secrets on this node.`
+        })
+      }),
+    )
+
+  pipeline
+    .command('revoke <name>')
+    .description("take this node's secrets back from the steps that were approved")
+    .action(
+      act(async (session, name: string) => {
+        const client = await session.connect()
+        const path = `/pipelines/${encodeURIComponent(name)}/revoke`
+        const revoked = await client.post(path, revokedSchema)
+        const { steps } = revoked
+        session.out.result(revoked, () => {
+          if (steps.length === 0) return `No step of ${name} had secrets of this node.`
+          return `The steps ${steps.join(', ')} of ${name} get no secrets of this node any more.`
         })
       }),
     )

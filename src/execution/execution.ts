@@ -216,6 +216,11 @@ export class Execution implements Startable {
     return this.#rooms.approvals.approve(name, pipeline, options.fingerprint)
   }
 
+  /** Takes this node's secrets back from the steps of a pipeline. @returns the names of those that had them. */
+  revoke(pipeline: string): Promise<string[]> {
+    return this.#rooms.approvals.revoke(pipeline)
+  }
+
   /** Hears of every stored transition of every run. @returns how to stop. */
   onRun(callback: OnRun): () => void {
     return this.#rooms.store.onRun(callback)

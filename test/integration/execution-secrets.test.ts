@@ -129,6 +129,39 @@ test('an approval holds for the step as it was, and for nothing that it becomes'
   }
 })
 
+test('an approval is bound to every way out of the box, and can be taken back', async (t) => {
+  const room = await roomIn(t, 'rights')
+  const cmd = ['/bin/sh', '-c', 'true']
+  const step = { name: 'work', tool: 'shell', cmd, env: { TOKEN: PRIVATE }, output_dataset: 'out' }
+  const filter = { tool: 'shell', cmd: ['true'], env: { TOKEN: PRIVATE } }
+  await room.execution.addPipeline('work', { steps: [step] })
+  await room.execution.approve('work')
+  const ways = [
+    { network: 'bridge' },
+    { root: 'writable' },
+    { layout: 'compute-to-data' },
+    { inputs: [{ name: 'x', text: 'x' }] },
+    { publish: ['elsewhere'] },
+    { filter },
+  ]
+  for (const way of ways) {
+    await room.execution.addPipeline('work', { steps: [{ ...step, ...way }] })
+    const { steps } = await room.execution.approve('work', { preview: true })
+    assert.deepEqual([steps[0]?.approved, Object.keys(steps[0]?.rights ?? {})], [false, Object.keys(way)])
+  }
+  assertRefused(await ran(room))
+  const approved = await room.execution.approve('work')
+  assert.deepEqual(
+    approved.steps.map((each) => each.step),
+    ['work', 'work (filter)'],
+  )
+  const run = await ran(room)
+  assert.equal(run.state, 'succeeded', run.reason)
+  assert.deepEqual(await room.execution.revoke('work'), ['work', 'work (filter)'])
+  assertRefused(await ran(room))
+  assert.deepEqual(await room.execution.revoke('work'), [])
+})
+
 test('nothing else is approved than what was looked at', async (t) => {
   const room = await roomIn(t, 'looked')
   await scripted(room, 'true')
