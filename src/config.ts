@@ -9,6 +9,7 @@ import { isName, nameSchema } from './base/names.ts'
 import { nearestName } from './base/nearest-name.ts'
 import { datasetsSettingsSchema } from './datasets/settings.ts'
 import { parseRegistry } from './etcd/cluster-address.ts'
+import { dockerSettingsSchema } from './execution/engines/settings.ts'
 import { SECRET_VARIABLE_PREFIX } from './execution/secrets/secrets.ts'
 import { executionSettingsSchema } from './execution/settings.ts'
 import { notificationSettingsSchema } from './monitoring/settings.ts'
@@ -103,11 +104,7 @@ export const configSchema = z.strictObject({
         .describe('least level logged'),
     })
     .prefault({}),
-  docker: z
-    .strictObject({
-      socketPath: z.string().min(1).default('/var/run/docker.sock').describe('socket of the Docker engine'),
-    })
-    .prefault({}),
+  docker: dockerSettingsSchema.prefault({}),
   execution: executionSettingsSchema.prefault({}),
   notifications: notificationSettingsSchema.prefault({}),
   datasets: datasetsSettingsSchema.prefault({}),

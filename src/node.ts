@@ -20,8 +20,7 @@ import { Datasets } from './datasets/datasets.ts'
 import type { ClusterReplication } from './etcd/cluster-replication.ts'
 import { inCluster } from './etcd/in-cluster.ts'
 import { serveEtcd } from './etcd/serve.ts'
-import { DockerEngine } from './execution/engines/docker-engine.ts'
-import { Engines, LOCAL_ENGINE } from './execution/engines/engines.ts'
+import { openEngines } from './execution/engines/open-engines.ts'
 import { Execution } from './execution/execution.ts'
 import { Remote } from './execution/remote/remote.ts'
 import { isEnded, type Run } from './execution/runs/run.ts'
@@ -302,13 +301,14 @@ export class Node implements Startable {
       'dataset events',
       datasets.onEvent((event) => this.#tell({ type: 'dataset', event })),
     )
-    const { socketPath } = config.docker
+    const engines = await openEngines({ settings: config.docker, directory, peer: self, log })
+    await running.start('engines', engines)
     const execution = new Execution({
-      engines: new Engines(new Map([[LOCAL_ENGINE, new DockerEngine({ socketPath })]])),
+      engines,
       settings: config.execution,
       notifications: config.notifications,
       keyFor: (purpose) => derivedKey(identity.privateKey, purpose),
-      dockerSocketPath: socketPath,
+      dockerSocketPath: config.docker.socketPath,
       environment: process.env,
       peer: self,
       sealed: new SealedValues({ database, key: derivedKey(identity.privateKey, SEALING_PURPOSE) }),

@@ -1,25 +1,27 @@
 /**
- * Steps in containers of a local Docker engine. The box is closed by default: no capability, no way to gain one, no
- * network, a root file system that cannot be written, bounded memory (without swap), processes and processors. Docker
- * keeps no log of its own, since it would hold what a tool prints on the machine, secrets included. Containers are
- * removed by us and never by Docker, whose own removal races with the question how they ended.
+ * Steps in containers of a Docker engine, on this machine or on another. The box is closed by default: no capability,
+ * no way to gain one, no network, a root file system that cannot be written, bounded memory (without swap), processes
+ * and processors. Containers are removed by us and never by Docker, whose own removal races with the question how they
+ * ended.
  */
 import { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
-import Docker from 'dockerode'
-import { messageOf, NodeError } from '../../base/errors.ts'
+import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
 import {
   containerChangeTimeoutMs,
+  engineAliveIntervalMs,
   engineCallTimeoutMs,
+  engineMissesMax,
   enginePingTimeoutMs,
   logDrainTimeoutMs,
-  toolTmpBytesMax,
 } from '../../base/limits.ts'
-import { withDeadline } from '../../base/wait.ts'
+import { delay, withDeadline } from '../../base/wait.ts'
 import { DockerImageStore } from '../images/docker-image-store.ts'
 import type { ImageStore } from '../images/image-store.ts'
 import { Demultiplexer } from './demultiplexer.ts'
+import { DockerConnection } from './docker-connection.ts'
 import { engineError, isStatus, statusOf } from './docker-errors.ts'
+import { bindsOf, containerOptions } from './docker-options.ts'
 import type {
   ContainerEnd,
   ContainerEngine,
@@ -28,33 +30,58 @@ import type {
   NetworkMode,
   OnOutput,
 } from './engine.ts'
+import { type EngineFacts, factsOf } from './engine-facts.ts'
+import { FILES_LABEL, FileCarrier } from './file-carrier.ts'
+import type { NetworkGuard } from './network-guard.ts'
 
-const NANO = 1e9
-const NVIDIA = 'nvidia:'
+export type DockerEngineParts = ({ socketPath: string } | { connection: DockerConnection }) & {
+  /** Whether sources of mounts mean the same on the engine's machine; else files are carried. */
+  sharesFiles?: boolean
+  /** Without one, no step gets a bridge. */
+  guard?: Pick<NetworkGuard, 'ensure' | 'state'>
+}
+
+/** What is remembered of a container between its making and its removal. */
+interface Held {
+  readonly spec: ContainerSpec
+  readonly volumes: readonly string[]
+  /** What is still being read of it. */
+  output?: Promise<void>
+  /** Whether it was ended from here: then nobody wants what it wrote. */
+  wasKilled?: boolean
+}
 
 export class DockerEngine implements ContainerEngine {
-  readonly sharesFiles = true
+  readonly sharesFiles: boolean
   readonly images: ImageStore
-  readonly #docker: Docker
-  readonly #socketPath: string
-  /** What is still being read of each started container. */
-  readonly #outputs = new Map<string, Promise<void>>()
+  readonly #connection: DockerConnection
+  readonly #guard: Pick<NetworkGuard, 'ensure' | 'state'> | undefined
+  readonly #carrier: FileCarrier
+  readonly #held = new Map<string, Held>()
 
-  constructor(parts: { socketPath: string }) {
-    this.#socketPath = parts.socketPath
-    this.#docker = new Docker({ socketPath: parts.socketPath })
-    this.images = new DockerImageStore({ docker: this.#docker, place: parts.socketPath })
+  constructor(parts: DockerEngineParts) {
+    this.#connection = 'connection' in parts ? parts.connection : DockerConnection.local(parts.socketPath)
+    const { docker, place } = this.#connection
+    this.sharesFiles = parts.sharesFiles ?? true
+    this.images = new DockerImageStore({ docker, place })
+    this.#guard = parts.guard
+    this.#carrier = new FileCarrier(this.#connection)
   }
 
   async ping(): Promise<void> {
-    await this.#call('asking whether it is there', enginePingTimeoutMs, () => this.#docker.ping())
+    await this.#call('asking whether it is there', enginePingTimeoutMs, (docker) => docker.ping())
+  }
+
+  async facts(): Promise<EngineFacts> {
+    const told = await this.#call('asking what its machine has', engineCallTimeoutMs, (docker) =>
+      docker.info(),
+    )
+    const bridge = this.#guard === undefined ? { bridge: 'refused' as const } : await this.#guard.state()
+    return factsOf(told, bridge)
   }
 
   async checkNetwork(network: NetworkMode): Promise<void> {
-    if (network !== 'bridge') return
-    const message =
-      'This engine has no bridge whose neighbours are kept out of reach; run the step without a network'
-    throw new NodeError('FORBIDDEN', message, { network })
+    if (network === 'bridge') await this.#bridge()
   }
 
   async image(reference: string, signal: AbortSignal): Promise<EngineImage> {
@@ -65,32 +92,40 @@ export class DockerEngine implements ContainerEngine {
     return { digest, id, user }
   }
 
-  async create(spec: ContainerSpec): Promise<string> {
-    await this.checkNetwork(spec.network)
+  async create(spec: ContainerSpec, signal = new AbortController().signal): Promise<string> {
+    const bridge = spec.network === 'bridge' ? await this.#bridge() : undefined
     try {
-      const container = await this.#call('making a container', containerChangeTimeoutMs, () =>
-        this.#docker.createContainer(optionsOf(spec)),
+      const { mounts, volumes } = this.sharesFiles
+        ? { mounts: bindsOf(spec.mounts), volumes: [] }
+        : await this.#carrier.bring(spec, signal)
+      const options = containerOptions(spec, mounts, bridge?.network ?? spec.network, bridge?.nameservers)
+      const { id } = await this.#call('making a container', containerChangeTimeoutMs, (docker) =>
+        docker.createContainer(options),
       )
-      return container.id
+      this.#held.set(id, { spec, volumes })
+      return id
     } catch (error) {
+      if (!this.sharesFiles) await this.#carrier.remove(spec.name).catch(alreadyFailing)
       if (!isStatus(error, 404)) throw error
       throw imageNotFound(spec.imageId, 'it was removed meanwhile')
     }
   }
 
   async start(id: string, onOutput: OnOutput): Promise<void> {
-    const container = this.#docker.getContainer(id)
+    const container = this.#connection.docker.getContainer(id)
+    const held = this.#held.get(id)
     const attach = { stream: true, stdout: true, stderr: true }
     // Attached before it starts, so that the first word is not lost.
     const stream = await this.#call('attaching', engineCallTimeoutMs, () => container.attach(attach))
     const output = pump(stream, onOutput)
     // Whoever waits for the container hears of a failure; until then it must not count as unhandled.
     output.catch(() => undefined)
-    this.#outputs.set(id, output)
+    if (held !== undefined) held.output = output
+    // Looked at once more: a firewall may have been loaded anew since the container was made.
+    if (held?.spec.network === 'bridge') await this.#bridge()
     try {
       await this.#call('starting a container', containerChangeTimeoutMs, () => container.start())
     } catch (error) {
-      this.#outputs.delete(id)
       if (statusOf(error) === undefined) throw error
       throw new NodeError('INVALID_INPUT', `The command does not start: ${messageOf(error)}`, {
         container: id,
@@ -99,46 +134,99 @@ export class DockerEngine implements ContainerEngine {
   }
 
   async wait(id: string, signal: AbortSignal): Promise<ContainerEnd> {
-    const container = this.#docker.getContainer(id)
-    try {
-      await text(await this.#waitingFor(id, signal))
-    } catch (cause) {
-      signal.throwIfAborted()
-      throw engineError(cause, this.#socketPath)
-    }
-    try {
-      await withDeadline(
-        this.#outputs.get(id) ?? Promise.resolve(),
-        logDrainTimeoutMs,
-        'Reading the last output',
-      )
-    } finally {
-      this.#outputs.delete(id)
-    }
+    const container = this.#connection.docker.getContainer(id)
+    const held = this.#held.get(id)
+    await this.#untilEnded(id, held, signal)
+    await withDeadline(held?.output ?? Promise.resolve(), logDrainTimeoutMs, 'Reading the last output')
     const { State } = await this.#call('asking how a container ended', engineCallTimeoutMs, () =>
       container.inspect(),
     )
+    if (!this.sharesFiles && held !== undefined && held.wasKilled !== true) {
+      await this.#carrier.fetch(id, held.spec, signal)
+    }
     return { exitCode: State.ExitCode, oomKilled: State.OOMKilled }
   }
 
   async kill(id: string): Promise<void> {
-    const container = this.#docker.getContainer(id)
+    const held = this.#held.get(id)
+    if (held !== undefined) held.wasKilled = true
+    const container = this.#connection.docker.getContainer(id)
     await this.#ignoring([404, 409], 'killing a container', () => container.kill())
   }
 
   async remove(id: string): Promise<void> {
-    const container = this.#docker.getContainer(id)
-    // 409: another removal is under way.
-    await this.#ignoring([404, 409], 'removing a container', () => container.remove({ force: true, v: true }))
-    this.#outputs.delete(id)
+    const files = this.sharesFiles ? undefined : await this.#filesOf(id)
+    // Volumes go with the container that holds them, and only when no other one has them any more.
+    if (files?.of !== undefined) await this.#remove(files.of)
+    await this.#remove(id)
+    if (files?.name !== undefined) await this.#carrier.remove(files.name)
+    this.#held.delete(id)
   }
 
   async find(label: string, value: string): Promise<string[]> {
     const options = { all: true, filters: { label: [`${label}=${value}`] } }
-    const found = await this.#call('looking for containers', engineCallTimeoutMs, () =>
-      this.#docker.listContainers(options),
+    const found = await this.#call('looking for containers', engineCallTimeoutMs, (docker) =>
+      docker.listContainers(options),
     )
     return found.map(({ Id }) => Id)
+  }
+
+  async #remove(idOrName: string): Promise<void> {
+    const container = this.#connection.docker.getContainer(idOrName)
+    // 409: another removal is under way.
+    await this.#ignoring([404, 409], 'removing a container', () => container.remove({ force: true, v: true }))
+  }
+
+  /** Of a container that holds files, the name of the one that it holds them for; of any other, its own. */
+  async #filesOf(id: string): Promise<{ of?: string; name?: string }> {
+    try {
+      const { Config, Name } = await this.#call('looking at a container', engineCallTimeoutMs, (docker) =>
+        docker.getContainer(id).inspect(),
+      )
+      const of = Config.Labels[FILES_LABEL]
+      return of === undefined ? { name: Name.replace(/^\//, '') } : { of }
+    } catch (error) {
+      if (!isStatus(error, 404)) throw error
+      const spec = this.#held.get(id)?.spec
+      return spec === undefined ? {} : { name: spec.name }
+    }
+  }
+
+  /** @throws the signal's reason; NodeError TOO_LARGE once the container is dead; ENGINE_UNAVAILABLE. */
+  async #untilEnded(id: string, held: Held | undefined, signal: AbortSignal): Promise<void> {
+    const over = new AbortController()
+    const ending = this.#waitingFor(id, AbortSignal.any([signal, over.signal])).then((answer) => text(answer))
+    const watches = [this.#untilGone(over.signal)]
+    const { volumes = [], spec } = held ?? {}
+    if (volumes.length > 0 && spec?.outputBytesMax !== undefined) {
+      watches.push(this.#carrier.watch(volumes, spec.outputBytesMax, over.signal))
+    }
+    try {
+      // A watch that resolves was stopped, so the race is over by then.
+      await Promise.race([ending, ...watches])
+    } catch (cause) {
+      signal.throwIfAborted()
+      if (isNodeError(cause, 'TOO_LARGE')) await this.kill(id)
+      throw engineError(cause, this.#connection.place)
+    } finally {
+      over.abort()
+      for (const other of [ending, ...watches]) other.catch(() => undefined)
+    }
+  }
+
+  /** Rejects when the engine has not answered for a while: a line that was cut in the middle says nothing by itself. */
+  async #untilGone(signal: AbortSignal): Promise<void> {
+    for (let misses = 0; !signal.aborted; ) {
+      await delay(engineAliveIntervalMs, signal).catch(() => undefined)
+      if (signal.aborted) return
+      try {
+        await this.ping()
+        misses = 0
+      } catch (error) {
+        misses += 1
+        if (misses >= engineMissesMax) throw error
+      }
+    }
   }
 
   /**
@@ -155,20 +243,22 @@ export class DockerEngine implements ContainerEngine {
       isStream: true,
     }
     return new Promise((resolve, reject) => {
-      this.#docker.modem.dial(request, (error: unknown, answer) => {
+      this.#connection.docker.modem.dial(request, (error: unknown, answer) => {
         if (answer instanceof IncomingMessage) resolve(answer)
         else reject(error)
       })
     })
   }
 
-  async #call<T>(what: string, timeoutMs: number, action: () => Promise<T>): Promise<T> {
-    try {
-      return await withDeadline(action(), timeoutMs, `The container engine, ${what},`)
-    } catch (cause) {
-      throw engineError(cause, this.#socketPath)
-    }
+  async #bridge(): Promise<{ network: string; nameservers: readonly string[] }> {
+    if (this.#guard !== undefined) return this.#guard.ensure()
+    const message =
+      'This engine has no bridge whose neighbours are kept out of reach; run the step without a network'
+    throw new NodeError('FORBIDDEN', message, { network: 'bridge' })
   }
+
+  #call: DockerConnection['call'] = (what, timeoutMs, action) =>
+    this.#connection.call(what, timeoutMs, action)
 
   async #ignoring(statuses: readonly number[], what: string, action: () => Promise<unknown>): Promise<void> {
     try {
@@ -176,58 +266,6 @@ export class DockerEngine implements ContainerEngine {
     } catch (error) {
       if (!statuses.some((status) => isStatus(error, status))) throw error
     }
-  }
-}
-
-function optionsOf(spec: ContainerSpec): Docker.ContainerCreateOptions {
-  const [uid, gid] = spec.user.split(':')
-  // A numeric user owns its /tmp even where the image's own is not open to all.
-  const owner = /^\d+$/.test(uid ?? '') ? `,uid=${uid}${/^\d+$/.test(gid ?? '') ? `,gid=${gid}` : ''}` : ''
-  return {
-    name: spec.name,
-    Image: spec.imageId,
-    ...(spec.command === null ? {} : { Cmd: [...spec.command] }),
-    Env: Object.entries(spec.environment).map(([variable, value]) => `${variable}=${value}`),
-    Labels: { ...spec.labels },
-    User: spec.user,
-    AttachStdout: true,
-    AttachStderr: true,
-    HostConfig: {
-      Mounts: spec.mounts.map(({ source, target, readOnly }) => ({
-        Type: 'bind',
-        Source: source,
-        Target: target,
-        ReadOnly: readOnly,
-        BindOptions: { Propagation: 'rprivate' },
-      })),
-      AutoRemove: false,
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
-      NetworkMode: spec.network,
-      ReadonlyRootfs: spec.rootReadOnly,
-      ...devicesOf(spec.devices),
-      Tmpfs: { '/tmp': `rw,nosuid,nodev,mode=1777,size=${toolTmpBytesMax}${owner}` },
-      Memory: spec.memoryBytes,
-      MemorySwap: spec.memoryBytes,
-      NanoCpus: Math.round(spec.cpus * NANO),
-      PidsLimit: spec.pids,
-      GroupAdd: [...spec.groups],
-      LogConfig: { Type: 'none', Config: {} },
-    },
-  }
-}
-
-/** What Docker calls the devices of a specification. Pure. */
-function devicesOf(devices: readonly string[]): Pick<Docker.HostConfig, 'Devices' | 'DeviceRequests'> {
-  const cards = devices
-    .filter((device) => device.startsWith(NVIDIA))
-    .map((device) => device.slice(NVIDIA.length))
-  const paths = devices.filter((device) => !device.startsWith(NVIDIA))
-  return {
-    Devices: paths.map((path) => ({ PathOnHost: path, PathInContainer: path, CgroupPermissions: 'rwm' })),
-    ...(cards.length === 0
-      ? {}
-      : { DeviceRequests: [{ Driver: 'nvidia', DeviceIDs: cards, Capabilities: [['gpu']] }] }),
   }
 }
 
@@ -243,4 +281,9 @@ async function pump(stream: NodeJS.ReadableStream, onOutput: OnOutput): Promise<
 function imageNotFound(reference: string, why: string): NodeError {
   const message = `The image ${reference} is not on this machine and could not be pulled: ${why}. Check its name, or build, import or load it here`
   return new NodeError('IMAGE_NOT_FOUND', message, { image: reference })
+}
+
+/** An undoing that fails has nothing to add to the failure that made it necessary; the next start reaps what is left. */
+function alreadyFailing(): void {
+  // Told by the failure itself.
 }

@@ -1,5 +1,6 @@
 import type { ImageStore } from '../images/image-store.ts'
 import type { OutputStream } from '../logs/logs.ts'
+import type { EngineFacts } from './engine-facts.ts'
 
 /** Labels of every container of ours: by them it is found again, by people and after a crash. */
 export const NODE_LABEL = 'mao.node'
@@ -80,6 +81,8 @@ export interface ContainerEngine {
    */
   readonly sharesFiles: boolean
   ping(): Promise<void>
+  /** What the engine and its machine are. */
+  facts(): Promise<EngineFacts>
   /**
    * Whether a container may have this network here, so that a step is refused before anything has been done.
    *
@@ -88,14 +91,24 @@ export interface ContainerEngine {
   checkNetwork(network: NetworkMode): Promise<void>
   /** Finds an image by reference, pulling it where it is absent. @throws NodeError IMAGE_NOT_FOUND */
   image(reference: string, signal: AbortSignal): Promise<EngineImage>
-  create(spec: ContainerSpec): Promise<string>
+  /**
+   * Makes a container, and brings it its files where they are not shared.
+   *
+   * @throws NodeError IMAGE_NOT_FOUND, FORBIDDEN (a network or device that it cannot be given here); the signal's reason.
+   */
+  create(spec: ContainerSpec, signal?: AbortSignal): Promise<string>
   /**
    * Starts the container; `onOutput` gets all that it prints from the first byte on.
    *
    * @throws NodeError INVALID_INPUT when its command cannot be started.
    */
   start(container: string, onOutput: OnOutput): Promise<void>
-  /** Resolves when the container has ended and `onOutput` has had everything. */
+  /**
+   * Resolves when the container has ended and `onOutput` has had everything, and where files are not shared, what it
+   * wrote has been brought back (unless it was killed).
+   *
+   * @throws NodeError TOO_LARGE, PATH_UNSAFE for what was to be brought back; the signal's reason.
+   */
   wait(container: string, signal: AbortSignal): Promise<ContainerEnd>
   /** Ends a container at once; one that has ended already is left alone. */
   kill(container: string): Promise<void>

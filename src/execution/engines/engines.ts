@@ -145,9 +145,10 @@ export class Engines implements Startable {
   }
 
   #tell({ id, up, problem }: EngineState): void {
-    if (!up) return this.#log.warn({ engine: id, problem }, 'a container engine is down')
-    this.#log.info({ engine: id }, 'a container engine answers again')
-    for (const callback of this.#onUp) callback(id)
+    if (up) {
+      this.#log.info({ engine: id }, 'a container engine answers again')
+      for (const callback of this.#onUp) callback(id)
+    } else this.#log.warn({ engine: id, problem }, 'a container engine is down')
   }
 
   async #seen(id: string): Promise<EngineState> {

@@ -1,0 +1,227 @@
+/**
+ * An engine that is an active manager of a swarm: a step runs as a job on whichever machine of it has room, so that a
+ * site that outgrows a machine adds machines. What a job cannot be held to is not loosened: such steps, and all steps
+ * where the operator does not vouch for the machines, run in a container on the manager itself.
+ *
+ * The directories of a step are mounted by their paths, so machines beside the manager's are used where the node's data
+ * directory is shared with them. That a process fell to the memory limit is seen on the manager's machine alone.
+ */
+
+import { isNodeError, NodeError } from '../../base/errors.ts'
+import {
+  engineMissesMax,
+  swarmPlaceTimeoutMs,
+  swarmPollIntervalMs,
+  swarmStartLookMs,
+  swarmTasksMax,
+} from '../../base/limits.ts'
+import type { Logger } from '../../base/logger.ts'
+import { delay } from '../../base/wait.ts'
+import type { ImageStore } from '../images/image-store.ts'
+import type { DockerConnection } from './docker-connection.ts'
+import type { DockerEngine } from './docker-engine.ts'
+import type {
+  ContainerEnd,
+  ContainerEngine,
+  ContainerSpec,
+  EngineImage,
+  NetworkMode,
+  OnOutput,
+} from './engine.ts'
+import type { EngineFacts } from './engine-facts.ts'
+import type { EngineSettings } from './settings.ts'
+import { SwarmCalls } from './swarm-calls.ts'
+import { type JobState, jobId, jobName, jobOptions, jobState, whyNoJob } from './swarm-job.ts'
+import { SwarmLog } from './swarm-log.ts'
+
+export interface SwarmEngineParts {
+  readonly docker: DockerEngine
+  readonly connection: DockerConnection
+  readonly settings: Pick<EngineSettings, 'sharedDirectory' | 'swarmGuarded'>
+  readonly log: Logger
+}
+
+/** A job between its making and its removal. */
+interface Job {
+  readonly spec: ContainerSpec
+  readonly image: string
+  readonly node: string | undefined
+  log?: SwarmLog
+  startedMs?: number
+  wasKilled?: boolean
+}
+
+export class SwarmEngine implements ContainerEngine {
+  readonly sharesFiles: boolean
+  readonly images: ImageStore
+  readonly #parts: SwarmEngineParts
+  readonly #calls: SwarmCalls
+  readonly #jobs = new Map<string, Job>()
+
+  constructor(parts: SwarmEngineParts) {
+    this.#parts = parts
+    this.#calls = new SwarmCalls(parts.connection)
+    this.sharesFiles = parts.docker.sharesFiles
+    this.images = parts.docker.images
+  }
+
+  ping(): Promise<void> {
+    return this.#parts.docker.ping()
+  }
+
+  checkNetwork(network: NetworkMode): Promise<void> {
+    return this.#parts.docker.checkNetwork(network)
+  }
+
+  image(reference: string, signal: AbortSignal): Promise<EngineImage> {
+    return this.#parts.docker.image(reference, signal)
+  }
+
+  async facts(): Promise<EngineFacts> {
+    const facts = await this.#parts.docker.facts()
+    if (facts.swarm === undefined) return facts
+    const why = await this.#whyUnused()
+    const rest = `this engine manages a swarm, but steps run on its own machine alone: ${why}`
+    if (why !== undefined) return facts.swarm.machines > 1 ? { ...facts, note: rest } : facts
+    if (this.#parts.settings.sharedDirectory !== true) return { ...facts, kind: 'swarm' }
+    return { ...facts, kind: 'swarm', ...(await this.#calls.capacity()) }
+  }
+
+  async create(spec: ContainerSpec, signal?: AbortSignal): Promise<string> {
+    const { docker, settings } = this.#parts
+    if (whyNoJob(spec) !== undefined || (await this.#whyUnused()) !== undefined) {
+      return docker.create(spec, signal)
+    }
+    const { swarm } = await docker.facts()
+    if (swarm === undefined) return docker.create(spec, signal)
+    const everywhere = await this.#calls.imageForAll(spec.imageId)
+    // An image without a registry, and directories that are not shared, are on the manager's machine alone.
+    const isFree = everywhere !== undefined && settings.sharedDirectory === true
+    const node = isFree ? undefined : swarm.node
+    this.#jobs.set(spec.name, { spec, image: isFree ? everywhere : spec.imageId, node })
+    return jobId(spec.name)
+  }
+
+  async start(id: string, onOutput: OnOutput): Promise<void> {
+    const name = jobName(id)
+    if (name === undefined) return this.#parts.docker.start(id, onOutput)
+    const job = this.#need(name)
+    await this.#calls.create(jobOptions(job.spec, job.image, job.node))
+    job.startedMs = performance.now()
+    job.log = new SwarmLog(this.#calls, name, onOutput)
+    job.log.follow()
+    // A command that does not start is told at once; a job that waits for room is waited for elsewhere.
+    const until = performance.now() + swarmStartLookMs
+    for (let state = await this.#state(name); performance.now() < until; state = await this.#state(name)) {
+      if (state.state === 'not-started') throw notStarted(state.why, id)
+      if (state.state !== 'waiting') return
+      await delay(swarmPollIntervalMs)
+    }
+  }
+
+  async wait(id: string, signal: AbortSignal): Promise<ContainerEnd> {
+    const name = jobName(id)
+    if (name === undefined) return this.#parts.docker.wait(id, signal)
+    const job = this.#need(name)
+    for (let misses = 0; ; ) {
+      signal.throwIfAborted()
+      if (job.wasKilled === true) return { exitCode: KILLED, oomKilled: false }
+      try {
+        const state = await this.#state(name)
+        misses = 0
+        if (state.state === 'ended') return await this.#end(name, job, state.exitCode)
+        if (state.state === 'not-started') throw notStarted(state.why, id)
+        // Killed while its state was on the way here.
+        if (state.state === 'gone' && !this.#jobs.get(name)?.wasKilled) throw gone(state.why, id)
+        const waitedMs = performance.now() - (job.startedMs ?? 0)
+        if (state.state === 'waiting' && waitedMs > swarmPlaceTimeoutMs) {
+          throw gone(`it found no machine for ${waitedMs} ms (${state.why})`, id)
+        }
+      } catch (error) {
+        misses += 1
+        if (!isNodeError(error, 'ENGINE_UNAVAILABLE') || 'job' in error.data || misses >= engineMissesMax)
+          throw error
+      }
+      await delay(swarmPollIntervalMs, signal)
+    }
+  }
+
+  async kill(id: string): Promise<void> {
+    const name = jobName(id)
+    if (name === undefined) return this.#parts.docker.kill(id)
+    const job = this.#jobs.get(name)
+    await this.#calls.end(name)
+    // What it printed until now has been heard, as far as it has come; the rest goes with the container.
+    await job?.log?.stop()
+    if (job !== undefined) job.wasKilled = true
+  }
+
+  async remove(id: string): Promise<void> {
+    const name = jobName(id)
+    if (name === undefined) return this.#parts.docker.remove(id)
+    await this.#jobs.get(name)?.log?.stop()
+    await this.#calls.end(name)
+    await this.#calls.remove(name)
+    for (const container of await this.#calls.containersOf(name)) await this.#parts.docker.remove(container)
+    this.#jobs.delete(name)
+  }
+
+  async find(label: string, value: string): Promise<string[]> {
+    const names = await this.#calls.find(label, value)
+    const ofJobs = (await Promise.all(names.map((name) => this.#calls.containersOf(name)))).flat()
+    const containers = await this.#parts.docker.find(label, value)
+    return [...names.map(jobId), ...containers.filter((container) => !ofJobs.includes(container))]
+  }
+
+  /** Why steps are no jobs here; undefined where they are. */
+  async #whyUnused(): Promise<string | undefined> {
+    const { settings, docker } = this.#parts
+    const { swarm } = await docker.facts()
+    if (swarm === undefined) return 'it manages no swarm'
+    if (!settings.swarmGuarded) {
+      return 'a job is not held to its box by the swarm itself, and the operator does not vouch for its machines (setting swarmGuarded of the engine)'
+    }
+    if (!this.sharesFiles) return "it does not see this node's files (setting sharedDirectory of the engine)"
+    return this.#calls.unfitness()
+  }
+
+  async #state(name: string): Promise<JobState> {
+    const tasks = await this.#calls.tasks(name)
+    if (tasks.length >= swarmTasksMax || tasks.length > 1) {
+      throw gone(`the swarm began it ${tasks.length} times`, jobId(name))
+    }
+    const [task] = tasks
+    if (task === undefined) return { state: 'waiting', why: 'it has no task yet' }
+    const state = jobState(task)
+    const isLost = state.state === 'running' && (await this.#calls.isDown(task.NodeID))
+    return isLost ? { state: 'gone', why: `its machine ${task.NodeID} is down` } : state
+  }
+
+  async #end(name: string, job: Job, exitCode: number): Promise<ContainerEnd> {
+    await job.log?.finish()
+    return { exitCode, oomKilled: await this.#calls.wasOomKilled(name) }
+  }
+
+  #need(name: string): Job {
+    const job = this.#jobs.get(name)
+    if (job !== undefined) return job
+    throw new NodeError('ENGINE_UNAVAILABLE', `This node does not know the job ${name} (any more)`, {
+      job: name,
+    })
+  }
+}
+
+/** Exit code of what was killed, as a shell reports it. */
+const KILLED = 137
+
+function notStarted(why: string, id: string): NodeError {
+  const isImage = /no such image/i.test(why)
+  const message = isImage
+    ? `The machine of the swarm has not the image: ${why}`
+    : `The command does not start: ${why}`
+  return new NodeError(isImage ? 'IMAGE_NOT_FOUND' : 'INVALID_INPUT', message, { container: id })
+}
+
+function gone(why: string, id: string): NodeError {
+  return new NodeError('ENGINE_UNAVAILABLE', `The swarm lost the job: ${why}`, { job: id })
+}
