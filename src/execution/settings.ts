@@ -3,6 +3,7 @@ import { HOUR_MS } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import { buildsSettingsSchema, imagesSettingsSchema } from './images/settings.ts'
 import { inputsSettingsSchema } from './inputs/settings.ts'
+import { publishersSchema } from './publishing/settings.ts'
 import { queueSettingsSchema } from './queue/settings.ts'
 import { remoteSettings } from './remote/settings.ts'
 import { retrySettings } from './runs/settings.ts'
@@ -30,6 +31,7 @@ export const executionSettingsSchema = z.strictObject({
   queue: queueSettingsSchema,
   ...remoteSettings,
   inputs: inputsSettingsSchema.prefault({}),
+  publishers: publishersSchema,
   environment: z
     .record(nameSchema, z.record(environmentVariable, z.string()))
     .default({})

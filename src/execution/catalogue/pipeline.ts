@@ -1,7 +1,7 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
-import { publishersPerStepMax, stepInputsMax, stepsMax, timerMaxMs } from '../../base/limits.ts'
+import { MINUTE_MS, publishersPerStepMax, stepInputsMax, stepsMax, timerMaxMs } from '../../base/limits.ts'
 import { nameSchema } from '../../base/names.ts'
 import { stepInputSchema } from './step-input.ts'
 
@@ -48,6 +48,8 @@ const furtherFields = {
   filter: z.strictObject({ tool: nameSchema, cmd: commandSchema, env: environmentSchema }).optional(),
   /** Publishers of the node, by name, that get the output beside the dataset. */
   publish: z.array(nameSchema).max(publishersPerStepMax).optional(),
+  /** How long they keep it, where that is shorter than they would. */
+  keepMs: z.int().min(MINUTE_MS).optional(),
 }
 
 const stepFields = {
