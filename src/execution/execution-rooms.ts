@@ -40,7 +40,7 @@ export interface ExecutionParts {
   readonly live: () => readonly string[]
   /** How many ballots a round needs among so many members. */
   readonly quorumOf: (members: number) => number
-  readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'find' | 'upkeep'>
+  readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'find' | 'show' | 'upkeep' | 'upstreams'>
   readonly engines: Engines
   readonly database: Database
   /** What is kept sealed with this node's key: secrets, credentials. */
@@ -86,11 +86,13 @@ export function executionRooms(parts: ExecutionParts) {
   const reading = new RunReading({ store, logs })
 
   // What a step needs: an image, directories, secrets.
-  const digestOf = (tool: string) => catalogue.tools.get(tool)?.value.service?.digest
-  const imaging = imageRooms({ database, sealed: parts.sealed, settings, digestOf, clock })
-  const { pins, images } = imaging
   const checkouts = { use: (...of: [string, string]) => datasets.upkeep.checkouts.use(...of) }
   const freeBytesMin = () => datasets.upkeep.freeBytesMin
+  const imaging = imageRooms({
+    ...{ catalogue, engines, datasets, runs: store, database, sealed: parts.sealed, settings, freeBytesMin },
+    ...{ directory, clock, log },
+  })
+  const { pins, images } = imaging
   const place = join(directory, 'staging')
   const staging = new Staging({ datasets, checkouts, freeBytesMin, directory: place, clock, log })
   const inputs = new Inputs({
@@ -147,7 +149,7 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ newId, peer, clock, log },
   })
   return {
-    ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, images, approvals },
+    ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, imaging, approvals },
     ...{ reaper, recovery, queue, submissions, previews, lineage, scheduler, claimed, timetable },
   }
 }

@@ -12,6 +12,7 @@ import type { Pipeline } from './catalogue/pipeline.ts'
 import type { Tool, ToolInput } from './catalogue/tool.ts'
 import type { Engines } from './engines/engines.ts'
 import { type ExecutionParts, type ExecutionRooms, executionRooms } from './execution-rooms.ts'
+import type { ImageRooms } from './images/image-rooms.ts'
 import type { Lineage } from './lineage/lineage.ts'
 import type { LogWanted, RunReading } from './logs/run-reading.ts'
 import type { Previews } from './queue/preview.ts'
@@ -38,6 +39,8 @@ export class Execution implements Startable {
   readonly lineage: Lineage
   /** The logs of runs. */
   readonly reading: RunReading
+  /** The images of steps: where they come from, what opens their registries, how they are built and removed. */
+  readonly imaging: Pick<ImageRooms, 'logins' | 'services' | 'sweep' | 'builds'>
   /** Who waits, and why. */
   readonly queue: Pick<RunQueue, 'line'>
   /** What would become of a run that is not submitted. */
@@ -60,6 +63,7 @@ export class Execution implements Startable {
     this.notifications = notifications
     this.lineage = this.#rooms.lineage
     this.reading = this.#rooms.reading
+    this.imaging = this.#rooms.imaging
     this.queue = this.#rooms.queue
     this.previews = this.#rooms.previews
   }
@@ -78,6 +82,8 @@ export class Execution implements Startable {
       await this.#rooms.recovery.recover()
       this.#rooms.queue.start()
       this.#running.push('queue', () => this.#rooms.queue.stop())
+      await this.#running.start('images', this.#rooms.imaging.sweep)
+      await this.#running.start('builds', this.#rooms.imaging.builds)
       await this.#running.start('scheduler', this.#rooms.scheduler)
       await this.#running.start('claims', this.#rooms.claimed)
     } catch (error) {

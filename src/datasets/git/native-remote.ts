@@ -39,7 +39,7 @@ const SETTINGS = [
 export async function fetchRemote(
   git: GitProgram,
   place: string,
-  { call, branch, signal, bytesMax, onBytes }: RemoteFetch,
+  { call, branch, ref = `refs/heads/${branch}`, isShallow = false, signal, bytesMax, onBytes }: RemoteFetch,
 ): Promise<string> {
   const arrival = new Arrival(place, bytesMax, onBytes)
   const flags = [
@@ -48,12 +48,13 @@ export async function fetchRemote(
     '--no-write-fetch-head',
     '--no-auto-maintenance',
     '--no-recurse-submodules',
+    ...(isShallow ? ['--depth=1'] : []),
   ]
-  const words = ['fetch', ...flags, '--', call.url, `refs/heads/${branch}:${INCOMING}`]
+  const words = ['fetch', ...flags, '--', call.url, `${ref}:${INCOMING}`]
   const { code, stderr } = await runRemote(git, { place, words, call, signal, arrival })
   if (code !== 0) throw new GitExit('fetch', code, stderr)
   await arrival.look()
-  const args = [`--git-dir=${place}`, 'rev-parse', '--verify', '--end-of-options', INCOMING]
+  const args = [`--git-dir=${place}`, 'rev-parse', '--verify', '--end-of-options', `${INCOMING}^{commit}`]
   const [commit = ''] = lines(await git.run(args, { signal }))
   await refuseSubmodules(git, place, commit, signal)
   return commit
@@ -62,6 +63,10 @@ export async function fetchRemote(
 export interface RemoteFetch {
   readonly call: RemoteCall
   readonly branch: string
+  /** The whole name of what is fetched, where that is no branch: `HEAD`, `refs/tags/…`. */
+  readonly ref?: string
+  /** Without the history before it. */
+  readonly isShallow?: boolean
   readonly signal: AbortSignal
   /** What may come at most. */
   readonly bytesMax: number

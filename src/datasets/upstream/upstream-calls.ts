@@ -37,7 +37,7 @@ export class UpstreamCalls {
   }
 
   /** @throws NodeError UNSUPPORTED, INVALID_INPUT, FORBIDDEN when this node calls no such place, whatever comes of it. */
-  check({ url }: Upstream): UpstreamAddress {
+  check({ url }: Pick<Upstream, 'url'>): UpstreamAddress {
     const { backend, allowHttp } = this.#parts
     if (backend !== 'native') throw withoutGit()
     const address = parseUpstreamUrl(url)
@@ -93,6 +93,12 @@ export class UpstreamCalls {
       if (isHostKeyRefusal(error.stderr)) throw await this.#hostKeyRefusal(error.stderr, address, calling)
       throw diagnose(error.stderr, address, calling.upstream.branch)
     }
+  }
+
+  /** How git is let out to a repository that no record names, by the same rules. @throws what `check` throws. */
+  async callTo(url: string): Promise<{ readonly address: UpstreamAddress; readonly call: RemoteCall }> {
+    const address = this.check({ url })
+    return { address, call: await this.#remoteCall(address) }
   }
 
   async #remoteCall(address: UpstreamAddress): Promise<RemoteCall> {

@@ -86,6 +86,7 @@ export class Upstreams implements Startable {
   readonly #parts: UpstreamsParts
   readonly #ssh: SshAccess
   readonly #named: NamedUpstreams
+  readonly #calls: UpstreamCalls
   readonly #transfers: UpstreamTransfers
   readonly #memory: UpstreamMemory
   readonly #follows: UpstreamFollows
@@ -99,6 +100,7 @@ export class Upstreams implements Startable {
     const { allowHttp } = settings
     this.#ssh = new SshAccess(settings.sshDirectory)
     const calls = new UpstreamCalls({ backend: shelf.backend, ssh: this.#ssh, https: settings, allowHttp })
+    this.#calls = calls
     this.#named = new NamedUpstreams(parts)
     this.#transfers = new UpstreamTransfers({ ...parts, named: this.#named, calls })
     this.#memory = new UpstreamMemory(database)
@@ -258,6 +260,11 @@ export class Upstreams implements Startable {
   /** The same; a key is made where there is none. */
   makeKey(): Promise<string> {
     return this.#ssh.makeKey(`mao-${this.#parts.members.self().name}`)
+  }
+
+  /** See `UpstreamCalls.callTo`. @throws NodeError UNSUPPORTED, INVALID_INPUT, FORBIDDEN, INVALID_CONFIG. */
+  callTo(url: string): ReturnType<UpstreamCalls['callTo']> {
+    return this.#calls.callTo(url)
   }
 
   /** One turn of an order to follow. @returns whether it failed in a way that wants a longer pause. */

@@ -123,11 +123,10 @@ export class DockerImageStore implements ImageStore {
   }
 
   async build(build: ImageBuild): Promise<string> {
-    const { signal, tag, labels, network, memoryBytes, cpus } = build
+    const { signal, tag, network, memoryBytes, cpus } = build
     const options = {
       dockerfile: build.dockerfile,
-      ...(tag === undefined ? {} : { t: tag }),
-      labels: { ...labels },
+      t: tag,
       networkmode: network,
       memory: memoryBytes,
       memswap: memoryBytes,
@@ -141,7 +140,8 @@ export class DockerImageStore implements ImageStore {
     let id: string | undefined
     try {
       signal.throwIfAborted()
-      const stream = await this.#docker.buildImage(build.context, options)
+      const context = { context: build.directory, src: [...build.files] }
+      const stream = await this.#docker.buildImage(context, options)
       await readProgress(stream, async ({ stream: text, status, aux }) => {
         if (aux !== undefined) id = aux.ID
         const line = text ?? (status === undefined ? undefined : `${status}\n`)

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import type { EngineImage } from '../engines/engine.ts'
 import type { Labels } from './service.ts'
 
@@ -32,12 +31,13 @@ export interface PullOptions {
 
 /** What the engine is told to build, and how it is held. */
 export interface ImageBuild {
-  /** A tar archive; taken as fast as the engine reads. */
-  readonly context: Readable
+  /** What the build sees; `.dockerignore` in it is kept. */
+  readonly directory: string
+  /** All files and links of it, as paths below it. */
+  readonly files: readonly string[]
   /** Path within the context. */
   readonly dockerfile: string
-  readonly tag?: string | undefined
-  readonly labels: Labels
+  readonly tag: string
   readonly network: 'none' | 'bridge'
   readonly memoryBytes: number
   readonly cpus: number

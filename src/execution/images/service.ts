@@ -84,6 +84,30 @@ export function placeOfInput({ type, path, filename }: ServiceInput): string {
   return type === 'string' && filename !== undefined ? `${path}/${filename}` : path
 }
 
+/** A tool of the federation, as far as it may be a service. */
+export interface ServiceTool {
+  readonly name: string
+  readonly service?: Service | undefined
+}
+
+/**
+ * One name and version is one image for ever: whoever repeats a run by them gets the same.
+ *
+ * @throws NodeError CONFLICT when a tool is the same service in the same version with another image.
+ */
+export function checkServiceVersion({ service }: ServiceTool, tools: readonly ServiceTool[]): void {
+  if (service === undefined) return
+  const { name, version, digest } = service
+  const bare = digest.slice(digest.lastIndexOf('@') + 1)
+  const other = tools.find((tool) => {
+    const { service: known } = tool
+    return known?.name === name && known.version === version && serviceId(known) !== serviceId(service)
+  })
+  if (other?.service === undefined) return
+  const message = `The service ${name} ${version} is registered already, as the tool ${other.name}, with another image (${other.service.digest}, not ${bare}): give the changed image a new eudat.gef.service.version`
+  throw new NodeError('CONFLICT', message, { tool: other.name, digest: other.service.digest })
+}
+
 export type Labels = Readonly<Record<string, string>>
 
 /** Whether an image claims to be a service at all, rightly or not. */

@@ -1,0 +1,93 @@
+/** The files that a build is made of: taken in as a stranger's archive is, told by a digest, and handed to the engine. */
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { appendFile, lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, NodeError } from '../../base/errors.ts'
+import { dockerfileBytesMax } from '../../base/limits.ts'
+import { unpack } from '../../datasets/founding/unpack.ts'
+
+export interface ContextLimits {
+  readonly bytesMax: number
+  readonly entriesMax: number
+  readonly freeBytesMin: number
+}
+
+/**
+ * Unpacks an archive into an empty directory, which is gone again where that fails.
+ *
+ * @throws NodeError INVALID_INPUT, PATH_UNSAFE, TOO_LARGE, DISK_FULL.
+ */
+export async function takeContext(
+  archive: AsyncIterable<Uint8Array>,
+  directory: string,
+  limits: ContextLimits,
+): Promise<{ files: number; bytes: number }> {
+  try {
+    const taken = await unpack(archive, directory, limits)
+    if (taken.files > 0) return taken
+    throw new NodeError('INVALID_INPUT', 'There is no file in the archive to build from')
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/** Every file and link below, with slashes, in one order on every machine. */
+export async function contextFiles(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
+    .sort()
+}
+
+/** SHA-256 over the names, modes and contents of all files: the same files have the same, however they were packed. */
+export async function contextSha256(directory: string, files: readonly string[]): Promise<string> {
+  const whole = createHash('sha256')
+  for (const file of files) {
+    const path = join(directory, file)
+    const { mode, size } = await lstat(path)
+    const isLink = (mode & 0o170000) === 0o120000
+    const kind = isLink ? 'link' : (mode & 0o111) === 0 ? 'file' : 'executable'
+    const content = createHash('sha256')
+    if (isLink) content.update(await readlink(path))
+    else await hashFile(path, content)
+    whole.update(`${kind} ${isLink ? 0 : size} ${content.digest('hex')} ${file}\0`)
+  }
+  return whole.digest('hex')
+}
+
+async function hashFile(path: string, hash: Hash): Promise<void> {
+  for await (const chunk of createReadStream(path)) hash.update(chunk)
+}
+
+/** @throws NodeError INVALID_INPUT where it is not there, or no plain file. */
+export async function readDockerfile(directory: string, path: string): Promise<string> {
+  const at = join(directory, path)
+  try {
+    // Through no link: it could lead out of the context.
+    for (let parent = at; parent.length > directory.length; parent = join(parent, '..')) {
+      if ((await lstat(parent)).isSymbolicLink()) throw new Error('it is, or leads through, a link')
+    }
+    const { size } = await lstat(at)
+    if (size > dockerfileBytesMax) throw new Error(`it has more than ${dockerfileBytesMax} bytes`)
+    return await readFile(at, 'utf8')
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+    const why = missing ? 'there is none' : messageOf(cause)
+    const message = `The Dockerfile ${path} cannot be read: ${why}; name another one with --file`
+    throw new NodeError('INVALID_INPUT', message, { dockerfile: path }, { cause })
+  }
+}
+
+/**
+ * The engine needs the Dockerfile whatever `.dockerignore` says, which rules only what an image may be made of; so Docker's
+ * own client adds the same lines.
+ */
+export async function keepDockerfile(directory: string, dockerfile: string): Promise<void> {
+  const path = join(directory, '.dockerignore')
+  const found = await lstat(path).catch(() => undefined)
+  if (found?.isSymbolicLink()) throw new NodeError('INVALID_INPUT', 'The file .dockerignore is a link')
+  if (found?.isFile()) await appendFile(path, `\n!.dockerignore\n!${dockerfile}\n`)
+}
