@@ -1,24 +1,13 @@
-import type { ImageStore } from '../images/image-store.ts'
+import type { EngineImage, ImageStore } from '../images/image-store.ts'
 import type { OutputStream } from '../logs/logs.ts'
 import type { EngineFacts } from './engine-facts.ts'
+
+export type { EngineImage }
 
 /** Labels of every container of ours: by them it is found again, by people and after a crash. */
 export const NODE_LABEL = 'mao.node'
 export const RUN_LABEL = 'mao.run'
 export const STEP_LABEL = 'mao.step'
-
-/** An image as one engine knows it now. */
-export interface EngineImage {
-  /**
-   * What never changes under a name: the registry's digest (`name@sha256:…`) where the image came from one, else the
-   * id of the image's own configuration (`sha256:…`).
-   */
-  readonly digest: string
-  /** Id by which the engine starts exactly this image. */
-  readonly id: string
-  /** The user the image names, empty for none. */
-  readonly user: string
-}
 
 export interface Mount {
   readonly source: string

@@ -1,5 +1,17 @@
-import type { EngineImage } from '../engines/engine.ts'
 import type { Labels } from './service.ts'
+
+/** An image as one engine knows it now. */
+export interface EngineImage {
+  /**
+   * What never changes under a name: the registry's digest (`name@sha256:…`) where the image came from one, else the
+   * id of the image's own configuration (`sha256:…`).
+   */
+  readonly digest: string
+  /** Id by which the engine starts exactly this image. */
+  readonly id: string
+  /** The user the image names, empty for none. */
+  readonly user: string
+}
 
 /** What opens a registry; given to the engine with the one call that needs it. */
 export interface RegistryCredentials {
