@@ -1,32 +1,45 @@
+import { encodedForms, plainForms } from './secret-forms.ts'
+
 /** What stands in a log where a secret was printed. */
 export const REDACTED = '[secret]'
 /** Shorter lines of a secret of several lines (braces, a closing quote) would blot out innocent text. */
 const LINE_CHARACTERS_MIN = 4
+/** Encoders break their lines, and not after fewer digits; what is live is held back no earlier for it. */
+const BREAK_AFTER_MIN = 8
+
+interface Form {
+  readonly text: string
+  /** Whether line breaks may stand in it. */
+  readonly isWrapped: boolean
+}
 
 /**
- * Replaces secrets in a stream of text, also one that arrives in two chunks. Only the end of a chunk that could be the
- * beginning of a secret is held back, so that a live log stays live.
+ * Replaces secrets in a stream of text, as they are or encoded (secret-forms.ts), also one that arrives in several
+ * chunks. Only the end of a chunk that could be the beginning of a secret is held back, so that a live log stays live.
  */
 export class Redactor {
-  readonly #secrets: readonly string[]
+  /** The longest first: a secret that contains another must not leave its rest behind. By their first character. */
+  readonly #forms = new Map<string, Form[]>()
   #held = ''
 
   constructor(secrets: readonly string[]) {
     // A tool that prints a key of several lines may print it line by line.
-    const lines = secrets
-      .filter((secret) => secret.includes('\n'))
-      .flatMap((secret) => secret.split(/\r?\n/))
-      .filter((line) => line.trim().length >= LINE_CHARACTERS_MIN)
-    // The longest first: a secret that contains another must not leave its rest behind.
-    const all = new Set([...secrets, ...lines].filter((secret) => secret !== ''))
-    this.#secrets = [...all].sort((a, b) => b.length - a.length)
+    const plain = new Set(secrets.flatMap((secret) => plainForms(secret, LINE_CHARACTERS_MIN)))
+    const encoded = new Set([...plain].flatMap(encodedForms).filter((text) => !plain.has(text)))
+    const forms = [
+      ...[...plain].map((text) => ({ text, isWrapped: false })),
+      ...[...encoded].map((text) => ({ text, isWrapped: true })),
+    ]
+    for (const form of forms.sort((a, b) => b.text.length - a.text.length)) {
+      const first = form.text.charAt(0)
+      this.#forms.set(first, [...(this.#forms.get(first) ?? []), form])
+    }
   }
 
   /** The text that is safe to show by now. */
   push(text: string): string {
-    if (this.#secrets.length === 0) return text
-    const whole = this.#held + text
-    const { shown, rest } = this.#replace(whole, false)
+    if (this.#forms.size === 0) return text
+    const { shown, rest } = this.#replace(this.#held + text, false)
     this.#held = rest
     return shown
   }
@@ -39,25 +52,44 @@ export class Redactor {
   }
 
   #replace(text: string, final: boolean): { shown: string; rest: string } {
-    let shown = ''
-    let at = 0
+    const shown: string[] = []
+    let [at, from] = [0, 0]
     while (at < text.length) {
-      // A longer secret that may still be completed goes before a shorter one that already is.
-      const candidate = this.#secrets.find((secret) => this.#matches(secret, text, at, final))
-      if (candidate === undefined) {
-        shown += text[at]
+      const length = this.#lengthAt(text, at, final)
+      if (length === undefined) {
         at += 1
-      } else if (text.startsWith(candidate, at)) {
-        shown += REDACTED
-        at += candidate.length
-      } else break
+        continue
+      }
+      shown.push(text.slice(from, at))
+      if (length === 'open') return { shown: shown.join(''), rest: text.slice(at) }
+      shown.push(REDACTED)
+      at += length
+      from = at
     }
-    return { shown, rest: text.slice(at) }
+    shown.push(text.slice(from))
+    return { shown: shown.join(''), rest: '' }
   }
 
-  /** True where `secret` stands at `at`, or may once more text has come. */
-  #matches(secret: string, text: string, at: number, final: boolean): boolean {
-    if (text.startsWith(secret, at)) return true
-    return !final && text.length - at < secret.length && secret.startsWith(text.slice(at))
+  /** How long the secret at `at` is; `open` where only more text can tell; undefined where none is. */
+  #lengthAt(text: string, at: number, final: boolean): number | 'open' | undefined {
+    // A longer secret that may still be completed goes before a shorter one that already is.
+    for (const form of this.#forms.get(text.charAt(at)) ?? []) {
+      const length = lengthOf(form, text, at)
+      if (length === undefined || (length === 'open' && final)) continue
+      return length
+    }
+    return undefined
   }
+}
+
+function lengthOf({ text: form, isWrapped }: Form, text: string, from: number): number | 'open' | undefined {
+  let at = from
+  for (let matched = 0; matched < form.length; ) {
+    if (at === text.length) return 'open'
+    const sign = text.charAt(at)
+    if (sign === form.charAt(matched)) matched += 1
+    else if (!isWrapped || matched < BREAK_AFTER_MIN || (sign !== '\n' && sign !== '\r')) return undefined
+    at += 1
+  }
+  return at - from
 }

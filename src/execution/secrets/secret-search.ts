@@ -1,13 +1,14 @@
 /**
  * Looks through what a tool wrote for the secrets it was given, before any of it is committed: an output goes to every
  * member and stays. It finds what was written by mistake (a token in a dumped environment or a remote's address), as
- * it is or in base64. A tool that means to hide a secret can; that is why it is approved first.
+ * it is or encoded (secret-forms.ts). A tool that means to hide a secret can; that is why it is approved first.
  */
 import { constants } from 'node:fs'
 import { open, opendir, readlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import { secretLineCharactersMin, secretSearchBytesMin, secretSearchChunkBytes } from '../../base/limits.ts'
+import { encodedForms, plainForms } from './secret-forms.ts'
 
 export interface FoundSecret {
   readonly variable: string
@@ -105,23 +106,11 @@ function withoutBreaks(bytes: Buffer): Buffer {
   return Buffer.from(bytes.toString('latin1').replaceAll(/[\r\n]/g, ''), 'latin1')
 }
 
-/** The bytes by which a secret is known: itself, its longer lines, and base64 of these wherever in a text they begin. */
+/** The bytes by which a secret is known: itself, its longer lines, and what encodings make of these. */
 function formsOf(secret: string): Buffer[] {
-  const lines = secret.split(/\r?\n/).filter((line) => line.trim().length >= secretLineCharactersMin)
-  const plain = [...new Set([secret, secret.trim(), ...lines])].map((text) => Buffer.from(text))
-  const long = plain.filter((bytes) => bytes.length >= secretSearchBytesMin)
-  return long.flatMap((bytes) => [bytes, ...base64FormsOf(bytes)])
-}
-
-/** What base64 makes of `bytes` after nought, one and two other bytes, without the digits that others have a part in. */
-function base64FormsOf(bytes: Buffer): Buffer[] {
-  return [0, 1, 2].flatMap((before) => {
-    const whole = Buffer.concat([Buffer.alloc(before), bytes])
-    const from = Math.ceil((before * 8) / 6)
-    const to = Math.floor((whole.length * 8) / 6)
-    const forms = [whole.toString('base64'), whole.toString('base64url')]
-    return [...new Set(forms.map((text) => text.slice(from, to)))].map((text) => Buffer.from(text))
-  })
+  const plain = plainForms(secret, secretLineCharactersMin)
+  const long = plain.filter((text) => Buffer.byteLength(text) >= secretSearchBytesMin)
+  return [...new Set(long.flatMap((text) => [text, ...encodedForms(text)]))].map((text) => Buffer.from(text))
 }
 
 function inWords(path: string): string {

@@ -121,3 +121,54 @@ test('text without a beginning of a secret is shown at once', () => {
   assert.equal(redactor.push('wait h'), 'wait ')
   assert.equal(redactor.push('ere'), 'here')
 })
+
+const SECRET = 'correct-horse/battery+5 "quoted"'
+
+/** The forms in which tools print what they were given without meaning to. */
+function printed(): [what: string, text: string][] {
+  const base64 = [0, 1, 2].flatMap((before) => {
+    const bytes = Buffer.concat([Buffer.alloc(before, 'x'), Buffer.from(`${SECRET} and more`)])
+    const encoded = bytes.toString('base64')
+    const wrapped = encoded.replaceAll(/(.{16})/g, '$1\n')
+    return [encoded, wrapped, wrapped.replaceAll('\n', '\r\n'), bytes.toString('base64url')]
+  })
+  const hex = Buffer.from(SECRET).toString('hex')
+  return [
+    ['plain', SECRET],
+    ...base64.map((text): [string, string] => ['base64', text]),
+    ['hex', hex],
+    ['hex in capitals', hex.toUpperCase()],
+    ['hex in lines', hex.replaceAll(/(.{20})/g, '$1\n')],
+    ['percent-encoded', encodeURIComponent(SECRET)],
+    ['percent-encoded in a form', new URLSearchParams({ token: SECRET }).toString()],
+    ['JSON', JSON.stringify({ token: SECRET })],
+  ]
+}
+
+test('a secret is gone in every usual encoding, and however the chunks are cut', () => {
+  for (const [what, text] of printed()) {
+    const whole = new Redactor([SECRET])
+    const expected = whole.push(`before ${text} after`) + whole.end()
+    assert.match(expected, /^before .*\[secret\].* after$/s, what)
+    // At most what base64 digits share with their neighbours is left of it.
+    assert.ok(expected.length <= `before ${REDACTED} after`.length + 24, `${what}: ${expected}`)
+    for (let cut = 1; cut < text.length + 14; cut += 1) {
+      const pieces = new Redactor([SECRET])
+      const [first, second] = [`before ${text} after`.slice(0, cut), `before ${text} after`.slice(cut)]
+      assert.equal(
+        pieces.push(first) + pieces.push(second) + pieces.end(),
+        expected,
+        `${what}, cut at ${cut}`,
+      )
+    }
+    const bytewise = new Redactor([SECRET])
+    const shown = [...`before ${text} after`].map((sign) => bytewise.push(sign)).join('') + bytewise.end()
+    assert.equal(shown, expected, `${what}, sign by sign`)
+  }
+})
+
+test('a long log of digits is redacted in reasonable time', () => {
+  const redactor = new Redactor([SECRET, 'another-secret-of-some-length', '0123456789abcdef'])
+  const text = '0123456789abcde '.repeat(65_536)
+  assert.equal(redactor.push(text) + redactor.end(), text)
+})

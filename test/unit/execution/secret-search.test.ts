@@ -19,7 +19,8 @@ test('a secret is found wherever a chunk ends, and whatever stands before it', a
     const plain = Buffer.concat([Buffer.alloc(before, 'x'), Buffer.from(`${SECRET} and more`)])
     const encoded = plain.toString('base64')
     const wrapped = encoded.replaceAll(/(.{76})/g, '$1\n')
-    for (const content of [plain, encoded, wrapped, plain.toString('base64url')]) {
+    const hex = plain.toString('hex')
+    for (const content of [plain, encoded, wrapped, plain.toString('base64url'), hex, hex.toUpperCase()]) {
       await writeFile(join(directory, 'file'), content)
       const found = await find(directory)
       assert.deepEqual(found, { variable: 'TOKEN', place: 'the file file' }, `after ${before} bytes`)
