@@ -17,6 +17,9 @@ export const runStartShareMs = 10 * SECOND_MS
 export const runsNamedMax = 3
 /** How a client names its request (draft-ietf-httpapi-idempotency-key-header): a UUID, or a line of its own words. */
 export const requestKeyCharactersMax = 200
+/** A submission whose answer was lost is sent again under the same key, so often and after so long. */
+export const submitAttemptsMax = 3
+export const submitAgainMs = 500
 /** Steps of a pipeline. */
 export const stepsMax = 50
 /** Log bytes kept of one step; what a tool prints beyond is dropped, and the log says so. */
@@ -71,3 +74,5 @@ export const publishersPerStepMax = 8
 export const inlineTextBytesMax = 16 * KIB
 /** Files that a comparison of two runs names; how many differ in all is told. */
 export const rerunChangesMax = 100
+/** What Renku may take to do a project's workflow again. */
+export const renkuTimeoutMs = 6 * HOUR_MS

@@ -1,4 +1,4 @@
-/** Where outputs are published: the one interface of folders, S3 buckets and IPFS nodes. */
+/** Where outputs are published: the one interface of folders, S3 buckets, IPFS nodes and Renku projects. */
 import type { Readable } from 'node:stream'
 import type { ManifestFile } from './manifest.ts'
 
@@ -30,7 +30,7 @@ export interface Placed {
 }
 
 export interface Destination {
-  readonly kind: 'folder' | 's3' | 'ipfs'
+  readonly kind: 'folder' | 's3' | 'ipfs' | 'renku'
   /** What the settings mean, without secrets; a publication is removed only where this is still the same. */
   readonly target: string
   /** Where a publication of that name will be, before a byte of it is written; undefined where only its content tells. */

@@ -10,7 +10,7 @@ export interface Publication {
   /** `<run>-<step>-<publisher>` */
   readonly id: string
   readonly publisher: string
-  readonly kind: 'folder' | 's3' | 'ipfs'
+  readonly kind: 'folder' | 's3' | 'ipfs' | 'renku'
   /** What the publisher's settings meant then. */
   readonly target: string
   readonly run: string

@@ -12,21 +12,20 @@ import type { Startable } from '../../base/lifecycle.ts'
 import { HOUR_MS, MINUTE_MS, publicationSweepMs, publicationsSweptMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { SerialQueue } from '../../base/serial-queue.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { Published, Run, StepRun } from '../runs/run.ts'
 import { WakeLoop } from '../schedules/wake-loop.ts'
 import type { Destination, OutgoingFile } from './destination.ts'
-import { FolderDestination } from './folder-destination.ts'
-import { IpfsDestination } from './ipfs-destination.ts'
 import { digestOfStream, type Manifest, manifestName, manifestOf, manifestText } from './manifest.ts'
 import type { Publication, Publications } from './publications.ts'
 import { publishedOf } from './published.ts'
-import { type Credential, S3Destination } from './s3-destination.ts'
 import type { PublisherSettings } from './settings.ts'
+import { withheldOf } from './withheld.ts'
 
 export interface PublishersParts {
   readonly settings: Readonly<Record<string, PublisherSettings>>
   readonly publications: Publications
-  readonly credential: Credential
+  readonly destinationOf: (settings: PublisherSettings) => Destination
   /** Hears of every publication that is gone, those of an earlier life at start. */
   readonly onRemoved: (publication: Publication) => void
   readonly clock: Clock
@@ -66,7 +65,7 @@ export class Publishers implements Startable {
   constructor(parts: PublishersParts) {
     this.#parts = parts
     const made = Object.entries(parts.settings).map(([name, settings]) => {
-      return [name, destinationOf(settings, parts.credential)] as const
+      return [name, parts.destinationOf(settings)] as const
     })
     this.#destinations = new Map(made)
     this.#sweep = new WakeLoop({
@@ -98,14 +97,34 @@ export class Publishers implements Startable {
     })
   }
 
+  /** Keeps the value of a variable that the settings of a publisher name. @throws NodeError NOT_FOUND, INVALID_INPUT */
+  async setKey(variable: string, value: string): Promise<void> {
+    const named = Object.values(this.#parts.settings).flatMap(variablesOf)
+    if (value === '') throw new NodeError('INVALID_INPUT', 'A key has at least one character')
+    if (named.includes(variable)) return this.#parts.sealKey(variable, value)
+    const known = named.length === 0 ? 'none is' : `they name ${[...new Set(named)].join(', ')}`
+    const message = `No publisher of this node asks for ${variable}; ${known} (setting execution.publishers)`
+    throw new NodeError('NOT_FOUND', message, { variable })
+  }
+
   /** Oldest first. */
   publications(): Publication[] {
     return this.#parts.publications.list()
   }
 
-  /** Before the run starts: nobody computes for hours to learn of a slip of the pen. @throws NodeError PUBLISHER_NOT_FOUND */
-  check(names: readonly string[]): void {
+  /**
+   * Before the run starts: nobody computes for hours to learn of a slip of the pen.
+   *
+   * @throws NodeError PUBLISHER_NOT_FOUND; FORBIDDEN for what was made of data that stay here.
+   */
+  check(names: readonly string[], step?: PipelineStep): void {
     for (const name of names) this.#destination(name)
+    const withheld = step === undefined ? [] : withheldOf(step, this.#parts)
+    if (step === undefined || withheld.length === 0) return
+    const open = names.filter((name) => this.#parts.settings[name]?.withheld !== true)
+    if (open.length === 0) return
+    const message = `The step ${step.name} works on ${withheld.join(', ')}, whose data stay on this node, and would publish to ${open.join(', ')}; its operator can allow that (execution.publishers, withheld: true)`
+    throw new NodeError('FORBIDDEN', message, { withheld, publishers: open })
   }
 
   /**
@@ -115,7 +134,10 @@ export class Publishers implements Startable {
    * reason.
    */
   async publish(p: PublishRequest): Promise<Published[]> {
-    this.check(p.names)
+    this.check(
+      p.names,
+      p.run.plan.find(({ name }) => name === p.step.name),
+    )
     if (p.names.length === 0) return []
     const manifest = await manifestOf({ ...p, createdMs: this.#parts.clock.now() })
     const published: Published[] = []
@@ -261,11 +283,9 @@ export class Publishers implements Startable {
   }
 }
 
-function destinationOf(settings: PublisherSettings, credential: Credential): Destination {
-  if (settings.kind === 'folder') return new FolderDestination(settings)
-  return settings.kind === 's3'
-    ? new S3Destination(settings, credential)
-    : new IpfsDestination(settings, credential)
+function variablesOf(settings: PublisherSettings): string[] {
+  if (settings.kind === 's3') return [settings.accessKeyVariable, settings.secretKeyVariable]
+  return settings.kind === 'ipfs' && settings.tokenVariable !== undefined ? [settings.tokenVariable] : []
 }
 
 /** As long as the publisher keeps things, or shorter where the step says so. */

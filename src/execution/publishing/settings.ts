@@ -24,6 +24,8 @@ const common = {
   keepMs: z.int().min(MINUTE_MS).optional(),
   /** Whether every file is read back and its SHA-256 compared. */
   readBack: z.boolean().default(true),
+  /** Whether it also gets what was made of datasets that stay on this node (local-only and compute-only ones). */
+  withheld: z.boolean().default(false),
 }
 
 const folder = z.strictObject({
@@ -56,10 +58,35 @@ const ipfs = z.strictObject({
   ...common,
 })
 
-export const publisherSchema = z.discriminatedUnion('kind', [folder, s3, ipfs])
+const renku = z.strictObject({
+  kind: z.literal('renku'),
+  /** The project's git repository, over ssh or https, reached as upstreams are. */
+  repository: z.string().min(1).max(2_000),
+  branch: z.string().min(1).max(200).default('main'),
+  /** Where results go, within the project. */
+  directory: z
+    .string()
+    .min(1)
+    .max(500)
+    .regex(/^[\w .+@=-]+(?:\/[\w .+@=-]+)*$/, 'parts of letters, digits and . _ + @ = - joined by slashes')
+    .refine(
+      (text) => text.split('/').every((part) => !/^\.+$/.test(part) && part !== '.git'),
+      'within the project',
+    )
+    .default('data/input'),
+  /** On PATH, or its path. It runs the project's own workflow on this machine, as the node's user. */
+  program: z.string().min(1).max(500).default('renku'),
+  arguments: z.array(z.string().max(500)).max(32).default(['update', '--all']),
+  prefix,
+  /** A project's history is its people's: nothing is taken back from it. */
+  keepMs: z.undefined().optional(),
+})
+
+export const publisherSchema = z.discriminatedUnion('kind', [folder, s3, ipfs, renku])
 export type PublisherSettings = z.output<typeof publisherSchema>
 export type FolderSettings = Extract<PublisherSettings, { kind: 'folder' }>
 export type S3Settings = Extract<PublisherSettings, { kind: 's3' }>
+export type RenkuSettings = Extract<PublisherSettings, { kind: 'renku' }>
 export type IpfsSettings = Extract<PublisherSettings, { kind: 'ipfs' }>
 
 /** Publishers of this node by name: where outputs of steps go beside their datasets. */
