@@ -23,18 +23,22 @@ import { marketRoutes } from './market-routes.ts'
 import { NodeMetrics } from './metrics.ts'
 import { metricsRoutes } from './metrics-routes.ts'
 import { notificationRoutes } from './notification-routes.ts'
+import { offerRoutes } from './offer-routes.ts'
 import { peerRoutes } from './peer-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { problemResponse } from './problems.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { registryWatchRoutes, Watches } from './registry-watch-routes.ts'
 import { registryWriteRoutes } from './registry-write-routes.ts'
+import { remoteRunRoutes } from './remote-run-routes.ts'
 import { RevisionClock } from './revision-clock.ts'
 import { roundRoutes } from './round-routes.ts'
 import { newRoutes, tells } from './routing.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
+import { submitRoutes } from './submit-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
+import { trustRoutes } from './trust-routes.ts'
 import { discardBody, limitBody } from './upload.ts'
 import { upstreamRoutes } from './upstream-routes.ts'
 
@@ -116,6 +120,10 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     pipelineRoutes(node),
     scheduleRoutes(node),
     runRoutes(node, parts),
+    submitRoutes(node),
+    remoteRunRoutes(node, parts),
+    offerRoutes(node),
+    trustRoutes(node),
     crateRoutes(node),
     lineageRoutes(node),
     roundRoutes(node),

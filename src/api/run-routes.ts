@@ -2,11 +2,13 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import type { Logger } from '../base/logger.ts'
 import { nameSchema } from '../base/names.ts'
+import { ownerOf } from '../execution/queue/turns.ts'
 import { ALLOWED, type Run, type RunState } from '../execution/runs/run.ts'
 import type { ApiNode } from './api-node.ts'
-import { body, makes, newRoutes, tells } from './routing.ts'
+import { makes, newRoutes, tells } from './routing.ts'
 import { runLogRoutes } from './run-log-routes.ts'
-import { type RunView, runSchema } from './run-views.ts'
+import { runView } from './run-view.ts'
+import { runSchema } from './run-views.ts'
 
 const RUNS_TOLD_DEFAULT = 100
 const RUNS_TOLD_MAX = 1_000
@@ -14,20 +16,6 @@ const RUNS_TOLD_MAX = 1_000
 const STATES = Object.keys(ALLOWED) as RunState[]
 
 const idParam = z.object({ id: z.string().min(1).max(100) })
-const submit = createRoute({
-  method: 'post',
-  path: '/runs',
-  summary: 'Run a pipeline on this node',
-  request: {
-    body: body(
-      z.strictObject({
-        pipeline: nameSchema,
-        slot: z.int().min(0).optional().describe('the round that the results belong to, ms; default: now'),
-      }),
-    ),
-  },
-  responses: makes(runSchema, 'The run, queued'),
-})
 
 const list = createRoute({
   method: 'get',
@@ -37,6 +25,7 @@ const list = createRoute({
     query: z.strictObject({
       pipeline: nameSchema.optional(),
       state: z.enum(STATES).optional(),
+      owner: z.string().max(200).optional().describe('node, or the peer id of a member'),
       limit: z.coerce.number().int().min(1).max(RUNS_TOLD_MAX).default(RUNS_TOLD_DEFAULT),
     }),
   },
@@ -69,21 +58,23 @@ const repeat = createRoute({
 
 export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Logger }): OpenAPIHono {
   const routes = newRoutes()
-  routes.openapi(submit, async (c) => {
-    const { pipeline, slot } = c.req.valid('json')
-    const options = slot === undefined ? {} : { trigger: { kind: 'request' as const, slot } }
-    return c.json(runView(await node.federation.execution.submit(pipeline, options)), 201)
-  })
   routes.openapi(list, (c) => {
-    const { pipeline, state, limit } = c.req.valid('query')
-    const runs = node.federation.execution.runs().filter((run) => {
-      return (
-        (pipeline === undefined || run.pipeline === pipeline) && (state === undefined || run.state === state)
-      )
-    })
-    return c.json(runs.reverse().slice(0, limit).map(runView), 200)
+    const { limit, ...wanted } = c.req.valid('query')
+    const { execution } = node.federation
+    const runs = execution.runs().filter((run) => isWanted(run, wanted))
+    const told = runs.reverse().slice(0, limit)
+    const line = told.some(({ state }) => state === 'queued') ? execution.queue.line() : []
+    const places = new Map(line.map((place) => [place.run.id, place]))
+    return c.json(
+      told.map((run) => runView(run, places.get(run.id))),
+      200,
+    )
   })
-  routes.openapi(show, (c) => c.json(runView(node.federation.execution.run(c.req.valid('param').id)), 200))
+  routes.openapi(show, (c) => {
+    const { execution } = node.federation
+    const { id } = c.req.valid('param')
+    return c.json(runView(execution.run(id), execution.position(id)), 200)
+  })
   routes.openapi(cancel, async (c) => {
     const { id } = c.req.valid('param')
     return c.json(runView(await node.federation.execution.cancel(id)), 200)
@@ -95,7 +86,16 @@ export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
   return routes
 }
 
-/** The schema decides what is told of a run: of secrets, their names. */
-function runView(run: Run): RunView {
-  return runSchema.parse(run)
+interface Wanted {
+  readonly pipeline?: string | undefined
+  readonly state?: RunState | undefined
+  readonly owner?: string | undefined
+}
+
+function isWanted(run: Run, { pipeline, state, owner }: Wanted): boolean {
+  return (
+    (pipeline === undefined || run.pipeline === pipeline) &&
+    (state === undefined || run.state === state) &&
+    (owner === undefined || ownerOf(run) === owner)
+  )
 }

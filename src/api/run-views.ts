@@ -22,7 +22,7 @@ export const reportSchema = z
   })
   .meta({ id: 'Report', description: 'what the control metric of a tool did' })
 
-const grantedSchema = z.object({
+export const grantedSchema = z.object({
   environment: z
     .record(z.string(), z.string())
     .describe("variables that this node's settings added or overrode"),
@@ -138,6 +138,10 @@ export const runSchema = z
       })
       .optional(),
     requestKey: z.string().optional(),
+    queue: z
+      .object({ position: z.int(), why: z.string() })
+      .optional()
+      .describe('of a run that waits: where it stands in line, and why it waits'),
   })
   .meta({ id: 'Run' })
 

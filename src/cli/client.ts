@@ -102,9 +102,9 @@ export class ApiClient {
     return this.#tell('GET', path, schema, { query })
   }
 
-  post<T>(path: string, schema: z.ZodType<T>, value: unknown = {}): Promise<T> {
-    const headers = { 'content-type': 'application/json' }
-    return this.#tell('POST', path, schema, { headers, body: JSON.stringify(value) })
+  post<T>(path: string, schema: z.ZodType<T>, value: unknown = {}, asking: Asking = {}): Promise<T> {
+    const headers = { ...asking.headers, 'content-type': 'application/json' }
+    return this.#tell('POST', path, schema, { ...asking, headers, body: JSON.stringify(value) })
   }
 
   put<T>(path: string, schema: z.ZodType<T>, value: unknown): Promise<T> {

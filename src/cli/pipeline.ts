@@ -3,10 +3,9 @@ import type { Command } from 'commander'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { approvalViewSchema, revokedSchema } from '../api/approval-view.ts'
-import { runSchema } from '../api/run-views.ts'
 import { pipelineViewSchema } from '../api/views.ts'
 import { textOf } from './files.ts'
-import { tellSubmitted } from './run.ts'
+import { submitCommand } from './run-submit.ts'
 import { pipelineScheduleCommands } from './schedule.ts'
 import type { Act } from './session.ts'
 
@@ -140,21 +139,7 @@ export function pipelineCommands(program: Command, act: Act): void {
       }),
     )
 
-  pipeline
-    .command('run <name>')
-    .description('run a pipeline on this node')
-    .option('--wait', 'until the run has ended; exit code 8 unless it succeeded')
-    .option('--follow', 'print what it prints, and wait')
-    .action(
-      act(async (session, name: string, options: { wait?: boolean; follow?: boolean }) => {
-        const client = await session.connect()
-        const run = await client.post('/runs', runSchema, { pipeline: name })
-        await tellSubmitted(session, client, run, {
-          wait: options.wait === true,
-          follow: options.follow === true,
-        })
-      }),
-    )
+  submitCommand(pipeline, act, 'run')
 
   pipelineScheduleCommands(pipeline, act)
 }

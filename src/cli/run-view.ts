@@ -8,6 +8,7 @@ const MIB = 1024 ** 2
 /** A run for people: what it is, what its steps did, what they were given, and how it went. */
 export function renderRun(out: Output, run: RunView): string {
   const { id, pipeline, trigger, state, reason, steps, slot, transitions, createdMs, endedMs } = run
+  const { queue, owner, priority, allocation } = run
   const pairs: Pair[] = [
     ['run', id],
     ['pipeline', pipeline],
@@ -15,6 +16,10 @@ export function renderRun(out: Output, run: RunView): string {
     ['slot', `${timeText(slot)} (${slot})`],
     ['state', state],
     ...(reason === undefined ? [] : [['reason', reason] as Pair]),
+    ...(queue === undefined ? [] : [['place', `${queue.position}: ${queue.why}`] as Pair]),
+    ...(owner === undefined ? [] : [['owner', owner] as Pair]),
+    ...(priority === undefined ? [] : [['priority', String(priority)] as Pair]),
+    ...(allocation === undefined ? [] : [['set apart', allocationText(allocation)] as Pair]),
     ['created', timeText(createdMs)],
     ...(endedMs === undefined ? [] : [['took', spanText(endedMs - createdMs)] as Pair]),
   ]
@@ -32,6 +37,11 @@ export function renderRun(out: Output, run: RunView): string {
       : [out.table(['step', 'input', 'image', 'digest', 'granted'], given.map(givenTo))]),
     out.table(['time', 'state', 'step', 'reason'], history),
   ].join('\n\n')
+}
+
+function allocationText({ engine, cpus, memoryBytes, gpus }: NonNullable<RunView['allocation']>): string {
+  const devices = gpus.length === 0 ? [] : [gpus.join(' ')]
+  return [`engine ${engine}`, `${cpus} cpus`, `${Math.round(memoryBytes / MIB)} MiB`, ...devices].join(', ')
 }
 
 function outcomeOf(step: StepView): string[] {

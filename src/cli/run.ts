@@ -1,15 +1,21 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { type RunView, runSchema } from '../api/run-views.ts'
+import { runSchema } from '../api/run-views.ts'
 import { parseCount } from './arguments.ts'
-import type { ApiClient } from './client.ts'
-import { EXIT } from './exit-codes.ts'
 import { spanText, timeText } from './output.ts'
 import { runLineageCommands } from './run-lineage.ts'
-import { runLogCommand, runLogText } from './run-logs.ts'
+import { runLogCommand } from './run-logs.ts'
+import { runQueueCommand } from './run-queue.ts'
+import { submitCommand, tellSubmitted } from './run-submit.ts'
 import { renderRun } from './run-view.ts'
-import { untilEnded } from './run-wait.ts'
-import type { Act, Session } from './session.ts'
+import type { Act } from './session.ts'
+
+interface ListFlags {
+  pipeline?: string
+  state?: string
+  owner?: string
+  limit?: number
+}
 
 export function runCommands(program: Command, act: Act): void {
   const run = program.command('run').description('what ran, runs and waits on this node')
@@ -19,16 +25,18 @@ export function runCommands(program: Command, act: Act): void {
     .description('list the runs, newest first')
     .option('--pipeline <name>', 'only those of a pipeline')
     .option('--state <state>', 'only those in a state, such as failed')
+    .option('--owner <owner>', 'only those of an owner: node, or the peer id of a member')
     .option('--limit <count>', 'at most so many', parseCount)
     .action(
-      act(async (session, query: { pipeline?: string; state?: string; limit?: number }) => {
+      act(async (session, query: ListFlags) => {
         const client = await session.connect()
         const runs = await client.get('/runs', z.array(runSchema), { ...query })
         session.out.result(runs, () => {
           const rows = runs.map((each) => {
             const { id, pipeline, trigger, state, createdMs, endedMs, reason } = each
             const took = endedMs === undefined ? '-' : spanText(endedMs - createdMs)
-            return [id, pipeline, trigger.kind, state, timeText(createdMs), took, reason ?? '']
+            const why = reason ?? each.queue?.why ?? ''
+            return [id, pipeline, trigger.kind, state, timeText(createdMs), took, why]
           })
           return session.out.table(['id', 'pipeline', 'by', 'state', 'created', 'took', 'reason'], rows)
         })
@@ -46,6 +54,8 @@ export function runCommands(program: Command, act: Act): void {
       }),
     )
 
+  submitCommand(run, act, 'submit')
+  runQueueCommand(run, act)
   runLogCommand(run, act)
 
   runLineageCommands(run, act)
@@ -72,29 +82,6 @@ export function runCommands(program: Command, act: Act): void {
         await tellSubmitted(session, client, again, { wait: wait === true, follow: false })
       }),
     )
-}
-
-/** What to do after a run was submitted: tell of it, or stay with it until its end, which then is our own. */
-export async function tellSubmitted(
-  session: Session,
-  client: ApiClient,
-  run: RunView,
-  { wait, follow }: { wait: boolean; follow: boolean },
-): Promise<void> {
-  if (!wait && !follow) {
-    session.out.result(
-      run,
-      () => `The run ${run.id} is ${run.state}; "maoctl run logs -f ${run.id}" follows it.`,
-    )
-    return
-  }
-  session.out.note(`The run ${run.id} is ${run.state}.`)
-  if (follow) {
-    for await (const part of runLogText(client, run.id, { follow: true })) session.out.raw(part)
-  }
-  const ended = await untilEnded(session, client, run.id)
-  session.out.result(ended, () => renderRun(session.out, ended))
-  if (ended.state !== 'succeeded') session.exitCode = EXIT.OUTCOME
 }
 
 function pathOf(id: string): string {
