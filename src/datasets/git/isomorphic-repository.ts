@@ -230,9 +230,15 @@ export class IsomorphicRepository implements PackRepository {
     return writeLoose(this.path, 'commit', bytes)
   }
 
-  async checkout(commit: string, directory: string): Promise<void> {
+  async checkout(
+    commit: string,
+    directory: string,
+    before?: (files: readonly TreeFile[]) => Promise<void>,
+  ): Promise<void> {
     const reader = this.#objects
-    await writeFiles(await this.listFiles(commit), directory, async (oids, onBlob) => {
+    const files = await this.listFiles(commit)
+    await before?.(files)
+    await writeFiles(files, directory, async (oids, onBlob) => {
       for (const [index, oid] of oids.entries()) {
         const bytes = await reader.read(oid, 'blob')
         await onBlob(index, once(bytes))

@@ -172,8 +172,13 @@ export class NativeRepository implements PackRepository {
   }
 
   async listFiles(commit: string): Promise<TreeFile[]> {
-    await this.#checkCommit(commit)
-    const output = await this.#run(['ls-tree', '-r', '-z', '--full-tree', commit])
+    if (!isOid(commit)) throw noCommit(commit)
+    // Asked for what it is only where it is no commit, since a process costs more than what it does.
+    const listing = this.#run(['ls-tree', '-r', '-z', '--full-tree', `${commit}^{commit}`])
+    const output = await listing.catch(async (error: unknown) => {
+      await this.#checkCommit(commit)
+      throw error
+    })
     const files: TreeFile[] = []
     for (let at = 0; at < output.length; ) {
       const end = output.indexOf(0, at)
@@ -267,18 +272,26 @@ export class NativeRepository implements PackRepository {
 
   async writeCommit(commit: NewCommit): Promise<string> {
     const bytes = encodeCommit(commit)
+    // Begun at once: an object to which nothing leads is garbage, and harms nobody.
+    const writing = this.#run(['hash-object', '-t', 'commit', '-w', '--stdin'], bytes)
+    writing.catch(() => undefined)
     const kinds = await this.#kinds([commit.tree, ...commit.parents])
     if (kinds.get(commit.tree)?.type !== 'tree') {
       throw new NodeError('NOT_FOUND', `There is no tree ${commit.tree} here`, { oid: commit.tree })
     }
     const stranger = commit.parents.find((parent) => kinds.get(parent)?.type !== 'commit')
     if (stranger !== undefined) throw noCommit(stranger)
-    const [oid] = lines(await this.#run(['hash-object', '-t', 'commit', '-w', '--stdin'], bytes))
+    const [oid] = lines(await writing)
     return oid as string
   }
 
-  async checkout(commit: string, directory: string): Promise<void> {
+  async checkout(
+    commit: string,
+    directory: string,
+    before?: (files: readonly TreeFile[]) => Promise<void>,
+  ): Promise<void> {
     const files = await this.listFiles(commit)
+    await before?.(files)
     await writeFiles(files, directory, async (oids, onBlob) => {
       let index = 0
       await this.#objects(oids, async (_oid, _type, content) => {

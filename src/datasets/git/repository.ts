@@ -166,9 +166,14 @@ export interface Repository {
    * Writes the commit's files into `directory`, which is made if need be and must be empty. Nothing is written when
    * the tree breaks a rule, and no link that another entry planted is ever written through.
    *
+   * @param before hears what will be written before any of it is, and prevents it by throwing.
    * @throws NodeError COMMIT_NOT_FOUND, PATH_UNSAFE, INVALID_INPUT when the directory is not empty.
    */
-  checkout(commit: string, directory: string): Promise<void>
+  checkout(
+    commit: string,
+    directory: string,
+    before?: (files: readonly TreeFile[]) => Promise<void>,
+  ): Promise<void>
   size(): Promise<RepositorySize>
   /**
    * Joins packs and loose objects, and drops what has not been reached for `pruneOlderThanMs`. Safe beside readers and

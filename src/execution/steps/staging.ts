@@ -10,8 +10,8 @@ import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { beginAnew, removeTree } from '../../base/remove-tree.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
-import type { Repository } from '../../datasets/git/repository.ts'
-import { checkoutBytes } from '../../datasets/upkeep/checkout-bytes.ts'
+import type { Repository, TreeFile } from '../../datasets/git/repository.ts'
+import { filesBytes } from '../../datasets/upkeep/checkout-bytes.ts'
 import type { Checkout, Checkouts } from '../../datasets/upkeep/checkouts.ts'
 import type { Run, StepRun } from '../runs/run.ts'
 
@@ -113,9 +113,12 @@ export class Staging {
       const output = await datasets.repository(p.step.outputDataset)
       const base = p.run.bases?.[p.step.name]
       const head = base === undefined ? await this.#headOf(output, p) : (base ?? undefined)
-      const wantedBytes = head === undefined ? 0 : await checkoutBytes(output, head)
-      await checkFree({ place: directory, reserveBytes: this.#parts.freeBytesMin(), wantedBytes })
-      if (head !== undefined) await output.checkout(head, data)
+      const checkRoom = async (files: readonly TreeFile[]) => {
+        const wantedBytes = files.length === 0 ? 0 : await filesBytes(output, files)
+        await checkFree({ place: directory, reserveBytes: this.#parts.freeBytesMin(), wantedBytes })
+      }
+      if (head === undefined) await checkRoom([])
+      else await output.checkout(head, data, checkRoom)
       await openUp(data, p.user)
       if (p.input !== undefined && p.step.inputDataset !== undefined)
         input = await checkouts.use(p.step.inputDataset, p.input.commit)

@@ -38,7 +38,7 @@ export interface StepInputs {
 
 export interface StepPublishers {
   /** @throws NodeError PUBLISHER_NOT_FOUND */
-  check(names: readonly string[]): void
+  check(names: readonly string[], step?: PipelineStep): void
   publish(p: {
     run: Run
     step: StepRun

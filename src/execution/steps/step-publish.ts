@@ -1,9 +1,11 @@
 /** The last stage of a step: its output is committed, looked at and handed to the publishers that the step names. */
 import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
 import { commitDetached } from '../lineage/detached-commit.ts'
+import { publishedBefore } from '../publishing/published.ts'
 import { commitMessage } from '../runs/commit-message.ts'
 import { endStateOf } from '../runs/retries.ts'
 import { finishStep, type StepPatch } from '../runs/run-machine.ts'
+import { stagedFiles } from './staged-files.ts'
 import { endOfAbort, type Outcome } from './step-end.ts'
 import { moveRun, type StepParts, type StepWork, stepAt, withLog } from './step-parts.ts'
 
@@ -31,6 +33,8 @@ export async function publish(
       }
     } catch (error) {
       say(`stopped: ${messageOf(error)}`)
+      const published = publishedBefore(error)
+      if (published.length > 0) patch.published = published
       const committed = `the output was committed as ${patch.outputCommit}, and then`
       if (signal.aborted) return { ...endOfAbort(signal), patch }
       const code = isNodeError(error) ? error.code : 'INTERNAL'
@@ -68,15 +72,16 @@ async function commit(
   return { outputBranch: branch, outputCommit: commit, outputChanged: changed }
 }
 
+/** What was committed still lies in the directory, where it is read without git. */
 async function review(
   parts: StepParts,
-  { id, index }: StepWork,
+  { id, index, staged }: StepWork,
   { outputCommit: commit = '' }: StepPatch,
 ): Promise<StepPatch> {
-  const { datasets, monitor, store } = parts
+  const { monitor, store } = parts
   const run = store.get(id)
   const { name, tool, outputDataset: dataset } = stepAt(run, index).step
-  const repository = await datasets.repository(dataset)
+  const repository = stagedFiles(staged.data)
   const seen = { run: id, pipeline: run.pipeline, step: name, tool, dataset, commit, repository }
   const report = await monitor.review(seen)
   return report === undefined ? {} : { report }
