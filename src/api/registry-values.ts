@@ -15,6 +15,7 @@ import { headSchema } from '../datasets/heads.ts'
 import { replicaSchema } from '../datasets/replicas.ts'
 import { pipelineSchema } from '../execution/catalogue/pipeline.ts'
 import { toolSchema } from '../execution/catalogue/tool.ts'
+import { claimSchema, claimsPrefix } from '../execution/schedules/claim.ts'
 import { scheduleSchema } from '../execution/schedules/schedule.ts'
 import { memberSchema } from '../federation/members.ts'
 import { presenceSchema } from '../federation/presence.ts'
@@ -33,6 +34,7 @@ const FORMS: readonly Form[] = [
   { keys: /^\/tools\//, schema: toolSchema, names: 'tool' },
   { keys: /^\/pipelines\//, schema: pipelineSchema, names: 'pipeline' },
   { keys: /^\/schedules\//, schema: scheduleSchema, names: 'pipeline' },
+  { keys: new RegExp(`^${claimsPrefix}`), schema: claimSchema },
   { keys: /^\/dataset\//, schema: datasetSchema, names: 'dataset' },
   { keys: /^\/members\//, schema: memberSchema },
   { keys: /^\/presence\//, schema: presenceSchema },

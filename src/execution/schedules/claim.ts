@@ -73,7 +73,14 @@ export function claimOf(run: Run, identity: string, timeMs: number): Claim {
   const said = { run: run.id, identity, timeMs }
   if (!isEnded(run)) return { state: run.state === 'queued' ? 'claimed' : 'running', ...said }
   if (run.state === 'succeeded') return { state: 'done', ...said }
-  return { state: 'failed', end: failureSchema.parse(run.state), ...said }
+  return { state: 'failed', end: failureOf(run), ...said }
+}
+
+/** An image that is not to be had here, and a turn that never came, are this machine's failures and nobody else's. */
+function failureOf(run: Run): Failure {
+  const begun = run.steps.some(({ startedMs }) => startedMs !== undefined)
+  const ownFault = run.code === 'IMAGE_NOT_FOUND' || (run.state === 'timed-out' && !begun)
+  return ownFault ? 'errored' : failureSchema.parse(run.state)
 }
 
 /** How long a claim is kept, ms: as long as 200 slots take, an hour at least and a week at most. */

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import type { ErrorCode } from '../../../src/base/errors.ts'
 import { DAY_MS, HOUR_MS } from '../../../src/base/limits.ts'
+import type { EndState, Run } from '../../../src/execution/runs/run.ts'
+import { advance, endRun, finishStep, newRun } from '../../../src/execution/runs/run-machine.ts'
 import {
   type Claim,
   claimLifeMs,
   claimName,
+  claimOf,
   claimSchema,
   isSettled,
   isVacated,
@@ -228,6 +232,42 @@ test('an identity follows from what is run, for when and for whom, and from noth
   ]) {
     assert.notEqual(runIdentity({ ...one, ...other }), id)
   }
+})
+
+test('a claim says what became of the run, and whose fault it was', () => {
+  const trigger = { kind: 'schedule' as const, slot: SLOT.slot }
+  const plan = [
+    {
+      ...{ name: 'measure', tool: 'shell', cmd: null, env: null, docker_socket: false },
+      ...{ input_dataset: null, output_dataset: 'results' },
+    },
+  ]
+  const queued = newRun({ id: 'run', pipeline: 'nightly', plan, trigger, timeMs: DUE })
+  const pulling = advance(queued, 'pulling', DUE + 1)
+  const running = advance(advance(pulling, 'staging', DUE + 2), 'running', DUE + 3)
+  const said = (run: Run) => {
+    const { state, end } = claimOf(run, 'one', DUE + 9)
+    return end === undefined ? state : `${state}: ${end}`
+  }
+  const ended = (run: Run, state: EndState, code?: ErrorCode) =>
+    said(endRun(run, state, { timeMs: DUE + 8, ...(code === undefined ? {} : { code }) }))
+  assert.deepEqual([queued, pulling, running].map(said), ['claimed', 'running', 'running'])
+  assert.equal(
+    said(
+      endRun(finishStep(advance(running, 'committing', DUE + 4), DUE + 5), 'succeeded', { timeMs: DUE + 6 }),
+    ),
+    'done',
+  )
+  for (const state of ['failed', 'oom-killed', 'timed-out', 'cancelled', 'errored', 'lost'] as const) {
+    assert.equal(ended(running, state), `failed: ${state}`)
+  }
+  assert.equal(ended(queued, 'rejected', 'QUEUE_FULL'), 'failed: rejected')
+  assert.equal(
+    ended(pulling, 'failed', 'IMAGE_NOT_FOUND'),
+    'failed: errored',
+    'another member may have the image',
+  )
+  assert.equal(ended(queued, 'timed-out', 'TIMED_OUT'), 'failed: errored', 'another member may have room')
 })
 
 test('a claim has a name, a form and a life', () => {
