@@ -18,6 +18,7 @@ import { Inputs } from './inputs/inputs.ts'
 import { Lineage } from './lineage/lineage.ts'
 import { RunLogs } from './logs/logs.ts'
 import { RunReading } from './logs/run-reading.ts'
+import { publishRooms } from './publishing/publish-rooms.ts'
 import { Previews } from './queue/preview.ts'
 import { queueTerms, RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
@@ -99,6 +100,10 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ datasets, checkouts, runs: (id: string) => store.get(id), settings: settings.inputs, freeBytesMin },
     bytesMax: settings.outputBytes,
   })
+  const publishers = publishRooms({
+    ...{ settings, store, datasets, sealed: parts.sealed, environment, database, directory },
+    ...{ self, clock, log },
+  })
   const approvals = new SecretApprovals({ database, engine: engines.of(), pins, imageOf, clock })
   const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
 
@@ -122,7 +127,20 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ store, staging, datasets, monitor, repeatLost, newId, clock, log },
   })
   const runner = new Runner({
-    ...{ store, engines, images, staging, inputs, logs, secrets, approvals, datasets, toolOf, monitor },
+    ...{
+      store,
+      engines,
+      images,
+      staging,
+      inputs,
+      publishers,
+      logs,
+      secrets,
+      approvals,
+      datasets,
+      toolOf,
+      monitor,
+    },
     ...{ settings, freeBytesMin, dockerSocketPath, self, newId, clock, log },
   })
   const run = (id: string, signal: AbortSignal) => runner.run(id, signal)
@@ -150,6 +168,6 @@ export function executionRooms(parts: ExecutionParts) {
   })
   return {
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, imaging, approvals },
-    ...{ reaper, recovery, queue, submissions, previews, lineage, scheduler, claimed, timetable },
+    ...{ reaper, recovery, publishers, queue, submissions, previews, lineage, scheduler, claimed, timetable },
   }
 }

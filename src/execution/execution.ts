@@ -15,6 +15,7 @@ import { type ExecutionParts, type ExecutionRooms, executionRooms } from './exec
 import type { ImageRooms } from './images/image-rooms.ts'
 import type { Lineage } from './lineage/lineage.ts'
 import type { LogWanted, RunReading } from './logs/run-reading.ts'
+import type { Publishers } from './publishing/publishers.ts'
 import type { Previews } from './queue/preview.ts'
 import type { QueuePlace, RunQueue } from './queue/queue.ts'
 import type { NamedPlan, SubmitOptions } from './queue/submissions.ts'
@@ -41,6 +42,8 @@ export class Execution implements Startable {
   readonly reading: RunReading
   /** The images of steps: where they come from, what opens their registries, how they are built and removed. */
   readonly imaging: Pick<ImageRooms, 'logins' | 'services' | 'sweep' | 'builds'>
+  /** Where outputs are published, and what is there. */
+  readonly publishers: Pick<Publishers, 'list' | 'publications' | 'remove' | 'setKey'>
   /** Who waits, and why. */
   readonly queue: Pick<RunQueue, 'line'>
   /** What would become of a run that is not submitted. */
@@ -64,6 +67,7 @@ export class Execution implements Startable {
     this.lineage = this.#rooms.lineage
     this.reading = this.#rooms.reading
     this.imaging = this.#rooms.imaging
+    this.publishers = this.#rooms.publishers
     this.queue = this.#rooms.queue
     this.previews = this.#rooms.previews
   }
@@ -79,6 +83,7 @@ export class Execution implements Startable {
       if (newest !== undefined) this.#rooms.ids.follow(newest.id)
       await this.#running.start('notifications', this.notifications)
       await this.#running.start('reaper', this.#rooms.reaper)
+      await this.#running.start('publishers', this.#rooms.publishers)
       await this.#rooms.recovery.recover()
       this.#rooms.queue.start()
       this.#running.push('queue', () => this.#rooms.queue.stop())

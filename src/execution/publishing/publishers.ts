@@ -26,6 +26,11 @@ export interface PublishersParts {
   readonly settings: Readonly<Record<string, PublisherSettings>>
   readonly publications: Publications
   readonly destinationOf: (settings: PublisherSettings) => Destination
+  /** Seals a key that a publisher's settings name. */
+  readonly sealKey: (variable: string, value: string) => Promise<void>
+  /** Whether the data of a dataset stay where they are. */
+  readonly isWithheld: (dataset: string) => boolean
+  readonly findRun: (id: string) => Run | undefined
   /** Hears of every publication that is gone, those of an earlier life at start. */
   readonly onRemoved: (publication: Publication) => void
   readonly clock: Clock
@@ -256,7 +261,7 @@ export class Publishers implements Startable {
     log.info({ publication: id, publisher: publication.publisher }, 'a publication was removed')
   }
 
-  async #undo({ id, publisher, target, place, isOurs }: Publication): Promise<void> {
+  async #undo({ id, publisher, kind, target, place, isOurs, state }: Publication): Promise<void> {
     const destination = this.#destinations.get(publisher)
     if (destination === undefined || destination.target !== target) {
       const now =
@@ -265,6 +270,8 @@ export class Publishers implements Startable {
       throw new NodeError('CONFLICT', message, { id, target })
     }
     if (place === undefined || isOurs === false) return
+    // One that did not come about: a project keeps what it took, and only whole.
+    if (kind === 'renku' && state !== 'published') return
     const { publications } = this.#parts
     // The same content may be published more than once, where content names the place.
     const isShared = publications.list().some((other) => {
@@ -290,6 +297,8 @@ function variablesOf(settings: PublisherSettings): string[] {
 
 /** As long as the publisher keeps things, or shorter where the step says so. */
 function keepOf(run: Run, step: StepRun, settings: PublisherSettings | undefined): number | undefined {
+  // What a project's people have built on is not taken back.
+  if (settings?.kind === 'renku') return undefined
   const wanted = run.plan.find(({ name }) => name === step.name)?.keepMs
   if (wanted === undefined || settings?.keepMs === undefined) return wanted ?? settings?.keepMs
   return Math.min(wanted, settings.keepMs)

@@ -78,6 +78,7 @@ const renku = z.strictObject({
   program: z.string().min(1).max(500).default('renku'),
   arguments: z.array(z.string().max(500)).max(32).default(['update', '--all']),
   prefix,
+  withheld: common.withheld,
   /** A project's history is its people's: nothing is taken back from it. */
   keepMs: z.undefined().optional(),
 })

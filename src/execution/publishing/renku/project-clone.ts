@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs'
 import { lstat, mkdir } from 'node:fs/promises'
+import { devNull } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { NodeError } from '../../../base/errors.ts'
@@ -104,15 +105,18 @@ export class ProjectClone {
 
   async #remote(args: readonly string[]): Promise<void> {
     const { git, call, address, branch, place, signal } = this.#parts
-    const settings = [...call.settings, `protocol.${call.protocol}.allow=always`]
+    const settings = [...call.settings]
+    // The one protocol that the address names, and nobody's home: curl would read its .netrc (upstreams.md X22).
+    const env = { ...call.env, GIT_ALLOW_PROTOCOL: call.protocol, HOME: devNull }
     const inside = args[0] === 'clone' ? [] : ['-C', place]
     const words = [...inside, ...settings.flatMap((setting) => ['-c', setting]), ...args]
     try {
-      await git.run(words, { env: call.env, signal, timeoutMs: remoteTimeoutMs })
+      await git.run(words, { env, signal, timeoutMs: remoteTimeoutMs })
     } catch (error) {
       if (!(error instanceof GitExit)) throw error
       if (/non-fast-forward|fetch first|\[rejected\]/.test(error.stderr)) throw error
-      throw diagnose(error.stderr, address, branch)
+      const said = call.secrets.reduce((text, secret) => text.replaceAll(secret, '***'), error.stderr)
+      throw diagnose(said, address, branch)
     }
   }
 }
