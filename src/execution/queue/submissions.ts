@@ -7,7 +7,7 @@ import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { RunLogs } from '../logs/logs.ts'
 import { isRepeatable, repetitionOf } from '../runs/recovery.ts'
 import { isEnded, type Run, type Trigger } from '../runs/run.ts'
-import { endRun, newRun, type RunTerms } from '../runs/run-machine.ts'
+import { newRun, type RunTerms } from '../runs/run-machine.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import type { RunQueue } from './queue.ts'
 import { requestDigestOf } from './request-digest.ts'
@@ -15,7 +15,7 @@ import type { QueueSettings } from './settings.ts'
 import { OWN, ownerOf } from './turns.ts'
 
 export interface SubmissionsParts {
-  readonly catalogue: Pick<Catalogue, 'pipelines' | 'pipeline' | 'checkServices'>
+  readonly catalogue: Pick<Catalogue, 'pipeline' | 'checkServices'>
   readonly store: RunStore
   readonly queue: Pick<RunQueue, 'pump' | 'checkPossible'>
   readonly settings: Pick<QueueSettings, 'waitMsMax' | 'queuedPerOwner'>
@@ -102,30 +102,6 @@ export class Submissions {
       throw new NodeError('CONFLICT', message, { id })
     }
     return this.#enqueue(repetitionOf(run, newId(), clock.now()))
-  }
-
-  /** A schedule whose pipeline is gone makes a run too, one that says so: a time that passed in silence helps nobody. */
-  async fire(pipeline: string, slot: number): Promise<void> {
-    const { catalogue, store, newId, clock } = this.#parts
-    const trigger: Trigger = { kind: 'schedule', slot }
-    if (catalogue.pipelines.get(pipeline) !== undefined) {
-      await this.submit(pipeline, { trigger })
-      return
-    }
-    const timeMs = clock.now()
-    const run = newRun({ id: newId(), pipeline, plan: [], trigger, timeMs })
-    const reason = `The schedule names the pipeline ${pipeline}, which is not in the registry`
-    await store.save(endRun(run, 'rejected', { timeMs, reason, code: 'PIPELINE_NOT_FOUND' }))
-  }
-
-  /** The newest slot for which this node has a run of the pipeline. */
-  lastSlotRun(pipeline: string): number | undefined {
-    const slots = this.#parts.store
-      .list()
-      .filter((run) => run.pipeline === pipeline)
-      .map(({ trigger }) => (trigger.kind === 'request' ? undefined : trigger.slot))
-      .filter((slot) => slot !== undefined)
-    return slots.length === 0 ? undefined : Math.max(...slots)
   }
 
   /** The run of an earlier request under the same key, or a new one. */
