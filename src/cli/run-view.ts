@@ -1,5 +1,6 @@
 import type { RunView } from '../api/run-views.ts'
 import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
+import { dataRows } from './run-data-view.ts'
 
 type StepView = RunView['steps'][number]
 
@@ -24,6 +25,7 @@ export function renderRun(out: Output, run: RunView): string {
     ...(endedMs === undefined ? [] : [['took', spanText(endedMs - createdMs)] as Pair]),
   ]
   const given = steps.filter((step) => step.image !== undefined)
+  const data = steps.flatMap(dataRows)
   const history = transitions.map((each) => {
     // The reason of the end stands above already.
     const why = each.reason === undefined || each.reason === reason ? '' : each.reason
@@ -35,6 +37,7 @@ export function renderRun(out: Output, run: RunView): string {
     ...(given.length === 0
       ? []
       : [out.table(['step', 'input', 'image', 'digest', 'granted'], given.map(givenTo))]),
+    ...(data.length === 0 ? [] : [out.table(['step', 'data', 'name', 'where', 'fixed by'], data)]),
     out.table(['time', 'state', 'step', 'reason'], history),
   ].join('\n\n')
 }
@@ -61,11 +64,14 @@ function givenTo(step: StepView): string[] {
 
 function grantedTo({ granted, doneBy }: StepView): string {
   if (granted === undefined) return '-'
-  const { network, dockerSocket, user, memoryBytes, cpus, pids, timeoutMs, environment, secrets } = granted
+  const { network, root, devices = [], dockerSocket, user, memoryBytes, cpus, pids, timeoutMs } = granted
+  const { environment, secrets } = granted
   const overrides = Object.entries(environment).map(([variable, value]) => `${variable}=${value}`)
   return [
     ...(dockerSocket ? ['the Docker socket'] : []),
     `network ${network}`,
+    ...(root === 'writable' ? ['root writable'] : []),
+    ...devices,
     `user ${user}`,
     `${Math.round(memoryBytes / MIB)} MiB`,
     `${cpus} cpus`,
