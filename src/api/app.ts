@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts'
 import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
 import { requireToken } from './auth.ts'
+import { buildRoutes } from './build-routes.ts'
 import { crateRoutes } from './crate-routes.ts'
 import { datasetBrowseRoutes } from './dataset-browse-routes.ts'
 import { datasetDiffRoutes } from './dataset-diff-routes.ts'
@@ -18,6 +19,7 @@ import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
 import { hostAllowList } from './host-allow-list.ts'
 import { HttpMeter } from './http-meter.ts'
+import { imageRoutes } from './image-routes.ts'
 import { lineageRoutes } from './lineage-routes.ts'
 import { marketRoutes } from './market-routes.ts'
 import { NodeMetrics } from './metrics.ts'
@@ -36,6 +38,7 @@ import { roundRoutes } from './round-routes.ts'
 import { newRoutes, tells } from './routing.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
+import { secretRoutes } from './secret-routes.ts'
 import { submitRoutes } from './submit-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
 import { trustRoutes } from './trust-routes.ts'
@@ -58,6 +61,7 @@ const VERSION = '1'
 /** Bodies that are streams, and are bounded by who reads them. */
 const STREAMED = [
   /^\/api\/v1\/datasets\/(?:import|[^/]+\/commits)$/,
+  /^\/api\/v1\/builds$/,
   /^\/git\/[^/]+\/git-(?:upload|receive)-pack$/,
 ]
 
@@ -117,9 +121,12 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     datasetDiffRoutes(node, parts),
     upstreamRoutes(node),
     toolRoutes(node),
+    imageRoutes(node),
+    buildRoutes(node, parts),
     pipelineRoutes(node),
     scheduleRoutes(node),
     runRoutes(node, parts),
+    secretRoutes(node),
     submitRoutes(node),
     remoteRunRoutes(node, parts),
     offerRoutes(node),

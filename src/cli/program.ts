@@ -16,6 +16,7 @@ import { repoCommands } from './repo.ts'
 import { roundCommands } from './round.ts'
 import { runCommands } from './run.ts'
 import { scheduleCommands } from './schedule.ts'
+import { secretCommands } from './secret.ts'
 import { type Act, type Globals, Session, type Terminal } from './session.ts'
 import { toolCommands } from './tool.ts'
 
@@ -65,6 +66,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   pipelineCommands(program, act)
   scheduleCommands(program, act)
   runCommands(program, act)
+  secretCommands(program, act)
   roundCommands(program, act)
   marketCommands(program, act)
   registryCommands(program, act)

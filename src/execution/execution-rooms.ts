@@ -29,6 +29,7 @@ import { type OnRun, RunStore } from './runs/run-store.ts'
 import { scheduleRooms } from './schedules/schedule-rooms.ts'
 import type { SealedValues } from './secrets/sealed-values.ts'
 import { SecretApprovals } from './secrets/secret-approvals.ts'
+import { SecretStore } from './secrets/secret-store.ts'
 import { Secrets } from './secrets/secrets.ts'
 import type { ExecutionSettings } from './settings.ts'
 import { Runner, type RunnerDatasets } from './steps/runner.ts'
@@ -105,7 +106,8 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ self, clock, log },
   })
   const approvals = new SecretApprovals({ database, engine: engines.of(), pins, imageOf, clock })
-  const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), environment })
+  const secretStore = new SecretStore({ sealed: parts.sealed })
+  const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), store: secretStore, environment })
 
   // Running it, and looking at what came out.
   const { repeatLost } = settings
@@ -168,6 +170,7 @@ export function executionRooms(parts: ExecutionParts) {
   })
   return {
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, imaging, approvals },
+    ...{ secrets, secretStore },
     ...{ reaper, recovery, publishers, queue, submissions, previews, lineage, scheduler, claimed, timetable },
   }
 }

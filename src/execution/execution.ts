@@ -25,6 +25,7 @@ import type { OnRun } from './runs/run-store.ts'
 import type { Schedule } from './schedules/schedule.ts'
 import type { ScheduleView, Timetable } from './schedules/timetable.ts'
 import type { ApprovalView } from './secrets/secret-approvals.ts'
+import type { SecretName, SecretStore } from './secrets/secret-store.ts'
 
 export class Execution implements Startable {
   readonly tools: Collection<Tool>
@@ -38,6 +39,8 @@ export class Execution implements Startable {
   readonly notifications: Notifications
   /** Doing runs again, to compare. */
   readonly lineage: Lineage
+  /** The secrets of this node that are sealed. */
+  readonly secrets: SecretStore
   /** The logs of runs. */
   readonly reading: RunReading
   /** The images of steps: where they come from, what opens their registries, how they are built and removed. */
@@ -66,6 +69,7 @@ export class Execution implements Startable {
     this.notifications = notifications
     this.lineage = this.#rooms.lineage
     this.reading = this.#rooms.reading
+    this.secrets = this.#rooms.secretStore
     this.imaging = this.#rooms.imaging
     this.publishers = this.#rooms.publishers
     this.queue = this.#rooms.queue
@@ -225,6 +229,11 @@ export class Execution implements Startable {
     const pipeline = this.#rooms.catalogue.pipeline(name)
     if (options.preview === true) return this.#rooms.approvals.view(name, pipeline)
     return this.#rooms.approvals.approve(name, pipeline, options.fingerprint)
+  }
+
+  /** See `Secrets.sealFile`. @throws NodeError FORBIDDEN, INVALID_NAME */
+  sealSecretsFile(): Promise<{ path: string; sealed: SecretName[] }> {
+    return this.#rooms.secrets.sealFile()
   }
 
   /** Takes this node's secrets back from the steps of a pipeline. @returns the names of those that had them. */
