@@ -12,7 +12,7 @@ const add = createRoute({
   method: 'post',
   path: '/tools',
   summary: 'Register a tool',
-  request: { body: body(z.strictObject({ ...toolSchema.shape, name: nameSchema })) },
+  request: { body: body(z.strictObject({ ...toolSchema.omit({ service: true }).shape, name: nameSchema })) },
   responses: makes(toolViewSchema, 'The tool as it stands in the registry'),
 })
 
