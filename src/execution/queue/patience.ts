@@ -38,7 +38,7 @@ export function lateEnd(
   }
   const readyMs = readySinceMs(run)
   // Nobody is sent away by an engine that was not asked for it.
-  if (wait?.kind !== 'engine' || down === undefined || down.askedMs < readyMs) return undefined
+  if (wait?.kind !== 'engine' || down === undefined || down.askedMs <= readyMs) return undefined
   if (timeMs - Math.max(readyMs, down.sinceMs) < engineWaitMs) return undefined
   return endRun(run, 'errored', { timeMs, reason: wait.why, code: 'ENGINE_UNAVAILABLE' })
 }

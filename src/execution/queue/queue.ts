@@ -225,7 +225,7 @@ export class RunQueue {
     const looks = lookers.length > 0
     if (looks) this.#engines.lookWhenOlder(engineLookIntervalMs)
     // Whoever comes while an engine is down has it asked again for itself.
-    if (lookers.some((run) => readySinceMs(run) > this.#engines.askedMs)) this.#engines.look()
+    if (lookers.some((run) => readySinceMs(run) >= this.#engines.askedMs)) this.#engines.look()
     const untilLookMs = Math.min(engineLookIntervalMs, Math.max(this.#parts.engineWaitMs, 1))
     const lookMs = looks ? nowMs + untilLookMs : Number.POSITIVE_INFINITY
     const wakeMs = Math.min(nextWakeMs(waiting, nowMs), lookMs)
