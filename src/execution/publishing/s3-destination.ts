@@ -3,7 +3,7 @@
  * of each object is part of what is signed, so that the server itself refuses what arrives otherwise.
  */
 import type { IncomingMessage } from 'node:http'
-import { sign } from 'aws4'
+import aws4 from 'aws4'
 import { NodeError } from '../../base/errors.ts'
 import { filesPublishedAtOnceMax, s3ObjectBytesMax } from '../../base/limits.ts'
 import { withAttempts } from './attempts.ts'
@@ -99,7 +99,7 @@ export class S3Destination implements Destination {
       accessKeyId: await this.#credential(accessKeyVariable),
       secretAccessKey: await this.#credential(secretKeyVariable),
     }
-    const signed = sign({ service: 's3', region, host: url.host, method, path: url.pathname, headers }, keys)
+    const signed = aws4.sign({ service: 's3', region, host: url.host, method, path: url.pathname, headers }, keys)
     const body = p.file === undefined ? {} : { body: p.file.open() }
     return askServer(url, {
       method,
