@@ -99,7 +99,10 @@ export class S3Destination implements Destination {
       accessKeyId: await this.#credential(accessKeyVariable),
       secretAccessKey: await this.#credential(secretKeyVariable),
     }
-    const signed = aws4.sign({ service: 's3', region, host: url.host, method, path: url.pathname, headers }, keys)
+    const signed = aws4.sign(
+      { service: 's3', region, host: url.host, method, path: url.pathname, headers },
+      keys,
+    )
     const body = p.file === undefined ? {} : { body: p.file.open() }
     return askServer(url, {
       method,
