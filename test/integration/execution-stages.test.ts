@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { withDeadline } from '../../src/base/wait.ts'
 import type { Run, Stage } from '../../src/execution/runs/run.ts'
+import { eventually } from '../support/eventually.ts'
 import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
 import { BUSYBOX, containersLabelled, removeImage, testImage } from '../support/test-images.ts'
 
@@ -130,6 +131,13 @@ test('a filter that fails in any way withholds the output, and the run says so',
     assert.equal(await outputOf(run), undefined)
     assert.equal(states(run).includes('committing'), false)
   }
+  const gone = ran({ cmd: sh('echo raw > data/raw'), filter: { tool: 'anon', cmd: sh('sleep 60') } })
+  const filtering = () => room.execution.runs().find(({ state }) => state === 'filtering')
+  await eventually(() => filtering() !== undefined, 'no filter began')
+  await room.engine.remove(filtering()?.steps[0]?.filter?.containerId ?? '')
+  const { state, reason } = await gone
+  assert.equal(state, 'failed')
+  assert.match(reason ?? '', /the filter anon withheld the output/)
   const run = await ran({ cmd: sh('exit 4'), filter: { tool: 'anon', cmd: sh('true') } })
   assert.match(run.reason ?? '', /^the tool ended with exit code 4/)
   assert.equal(states(run).includes('filtering'), false, 'a filter runs on success only')
@@ -170,6 +178,20 @@ test('an algorithm written for compute-to-data runs unchanged', async () => {
   assert.deepEqual(await outputOf(run), { result: 'raw/0 1\nraw/1 2\n' })
   const log = await logOf(run, 'algorithm')
   assert.equal(log, 'dids ["raw"] by algo in /data\n[own.log]\nsaid in a file\n')
+})
+
+test('a service finds its inputs and leaves its outputs where the labels of its image say', async () => {
+  const described = {
+    ...{ name: 'count', version: '1', description: '' },
+    inputs: [{ name: 'text', path: '/work/in', type: 'string' as const, filename: 'text.txt' }],
+    outputs: [{ name: 'counts', path: '/work/out' }],
+  }
+  const { id: digest } = await room.engine.image(BUSYBOX, new AbortController().signal)
+  await room.execution.addTool('count', { image: BUSYBOX, service: { ...described, digest } })
+  const cmd = sh('wc -w < /work/in/text.txt > /work/out/words')
+  const run = await ran({ tool: 'count', inputs: [{ name: 'text', text: 'one two three' }], cmd })
+  assert.equal(run.state, 'succeeded', run.reason)
+  assert.deepEqual(await outputOf(run), { 'counts/words': '3\n' })
 })
 
 test('further inputs are mounted by name, for tools of this node and for algorithms by number', async () => {
