@@ -27,7 +27,7 @@ export interface ClaimedSlotsParts {
   readonly schedules: Pick<Collection<Schedule>, 'get'>
   readonly claims: Pick<Collection<Claim>, 'list' | 'put' | 'watch'>
   readonly ledger: Pick<Ledger, 'list' | 'close'>
-  readonly runs: Pick<SlotRuns, 'find' | 'begin' | 'identity' | 'skip'>
+  readonly runs: Pick<SlotRuns, 'find' | 'begin' | 'identity' | 'skip' | 'note'>
   readonly store: Pick<RunStore, 'onRun'>
   /** The members that are there now, as far as this node knows. */
   readonly live: () => readonly string[]
@@ -91,12 +91,12 @@ export class ClaimedSlots implements Startable {
     this.#open.clear()
   }
 
-  /** Sees to it that the slot is run. */
+  /** Sees to it that the slot is run; one that is followed already is looked at. */
   follow({ pipeline, slot }: SlotName): void {
     const key = keyOf({ pipeline, slot })
-    if (this.#open.has(key)) return
-    this.#open.set(key, { pipeline, slot, lookedMs: this.#parts.clock.now(), heard: new Map() })
-    const ofPipeline = [...this.#open.values()].filter((open) => open.pipeline === pipeline)
+    const open = { pipeline, slot, lookedMs: this.#parts.clock.now(), heard: new Map() }
+    if (!this.#open.has(key)) this.#open.set(key, open)
+    const ofPipeline = [...this.#open.values()].filter((each) => each.pipeline === pipeline)
     const excess = ofPipeline.sort((a, b) => a.slot - b.slot).slice(0, -openSlotsMax)
     for (const oldest of excess) this.#open.delete(keyOf(oldest))
     this.#loop.wake()
@@ -127,7 +127,13 @@ export class ClaimedSlots implements Startable {
     const atWork = own !== undefined && !isSettled(own) && !isVacated(own)
     const stale = this.#parts.clock.now() - open.slot > missedRunMaxMs
     if (schedule === undefined || runners === undefined) return this.#close(open)
-    if (!atWork && (termsOf(schedule).paused || stale)) return this.#close(open)
+    if (!atWork && termsOf(schedule).paused) return this.#close(open)
+    if (!atWork && stale) {
+      const reason = 'fewer members than wanted could run it within 18 hours'
+      if (settledIn(claims) < runners)
+        await this.#parts.runs.note(open.pipeline, { slot: open.slot, kind: 'missed', reason })
+      return this.#close(open)
+    }
     const renewalMs = await this.#renew(open, schedule)
     const decision = this.#decide(open, schedule, runners, this.#claims(open))
     switch (decision.act) {
@@ -249,6 +255,10 @@ export class ClaimedSlots implements Startable {
     await this.#parts.ledger.close(open.pipeline, open.slot)
     return Number.POSITIVE_INFINITY
   }
+}
+
+function settledIn(claims: ReadonlyMap<string, HeardClaim>): number {
+  return [...claims.values()].filter(isSettled).length
 }
 
 /** The rest after a slot could not be seen to: a full disk, a registry out of reach. */
