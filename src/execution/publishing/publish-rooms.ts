@@ -56,9 +56,14 @@ export function publishRooms(parts: PublishRoomsParts): Publishers {
   const findRun = (id: string) => store.find(id)
   const { publishers: settings } = parts.settings
   const sealKey = (variable: string, value: string) => sealed.put(PUBLISHER_KEYS, variable, value)
-  const { upstreams } = datasets
   const place = join(parts.directory, 'renku')
-  const makes = { credential, upstreams, directory: place, self: parts.self }
+  const makes = {
+    ...{ credential, directory: place, self: parts.self },
+    // Asked for when one is used: the datasets are started after this.
+    get upstreams() {
+      return datasets.upstreams
+    },
+  }
   return new Publishers({
     ...{ settings, publications, sealKey, isWithheld, findRun, onRemoved, clock, log },
     destinationOf: (each) => destinationOf(each, makes),
