@@ -8,6 +8,8 @@ import { promisify } from 'node:util'
 import { withDeadline } from '../../src/base/wait.ts'
 import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
 import { BUSYBOX, testImage } from '../support/test-images.ts'
+import { queueRows } from './execution-queue.ts'
+import { scheduleRows } from './execution-schedules.ts'
 import { row } from './figures.ts'
 import { type Bench, mediansInTurns, secondsOf } from './harness.ts'
 
@@ -18,7 +20,7 @@ const PIPELINE = 'trivial'
 const SOURCE = '/proc/sys/kernel/random/uuid'
 
 export const execution: Bench = {
-  about: 'a run of one step, against docker run --rm',
+  about: 'a run of one step, and a queue of them, against docker run --rm; how late schedules fire',
   async run(work) {
     await testImage()
     const room = await openExecutionRoom(join(await work.directory(), 'node'))
@@ -39,6 +41,8 @@ export const execution: Bench = {
         unit: 'ms',
         aim: '<= 1.10x docker run',
       }),
+      ...(await queueRows(work)),
+      ...(await scheduleRows(work)),
     ]
   },
 }
