@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts'
 import { startTestNode } from '../support/quiet-node.ts'
 import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
 
-const CRON = '*/4 * * * * *'
+const CRON = '*/3 * * * * *'
 const MEASURE = 'echo "measured for $MAO_SLOT" > data/measured-$MAO_SLOT.txt'
 const TAKE_OVER_MS = 3_000
 
@@ -47,7 +47,7 @@ test('one member runs each slot for the federation, and another takes over from 
   await execution.schedule({ pipeline: 'quick', cron: CRON, scope, takeOverMs: TAKE_OVER_MS })
   const done = () =>
     nodes.flatMap((node) => ranAt(node, 'quick')).filter(({ state }) => state === 'succeeded').length
-  await eventually(() => done() >= 3, 'the slots were not run', 40_000)
+  await eventually(() => done() >= 2, 'the slots were not run', 40_000)
   await execution.unschedule('quick')
   const slots = nodes.flatMap((node) => ranAt(node, 'quick')).map(({ slot }) => slot)
   assert.equal(new Set(slots).size, slots.length, `a slot was run twice: ${slots}`)
