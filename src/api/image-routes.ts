@@ -51,7 +51,7 @@ const login = createRoute({
     params: z.object({ registry: registrySchema }),
     body: body(z.strictObject({ user: credentialSchema, password: credentialSchema })),
   },
-  responses: isDone('It is kept'),
+  responses: tells(loginSchema, 'It is kept'),
 })
 
 const logout = createRoute({
@@ -96,8 +96,7 @@ export function imageRoutes(node: ApiNode): OpenAPIHono {
   routes.openapi(login, async (c) => {
     const { registry } = c.req.valid('param')
     const engine = node.federation.execution.engines.of()
-    await imaging().logins.login({ registry, ...c.req.valid('json') }, engine.images)
-    return c.body(null, 204)
+    return c.json(await imaging().logins.login({ registry, ...c.req.valid('json') }, engine.images), 200)
   })
   routes.openapi(logout, async (c) => {
     await imaging().logins.logout(c.req.valid('param').registry)

@@ -6,9 +6,11 @@ import { datasetCommands } from './dataset.ts'
 import { eventCommands } from './events.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
 import { federationCommands } from './federation.ts'
+import { imageCommands } from './image.ts'
 import { instanceCommands } from './instance.ts'
 import { marketCommands } from './market.ts'
 import { notificationCommands } from './notification.ts'
+import { offerCommands } from './offer.ts'
 import { peerCommands } from './peers.ts'
 import { pipelineCommands } from './pipeline.ts'
 import { registryCommands } from './registry.ts'
@@ -63,9 +65,11 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   datasetCommands(program, act)
   repoCommands(program, act)
   toolCommands(program, act)
+  imageCommands(program, act)
   pipelineCommands(program, act)
   scheduleCommands(program, act)
   runCommands(program, act)
+  offerCommands(program, act)
   secretCommands(program, act)
   roundCommands(program, act)
   marketCommands(program, act)

@@ -1,12 +1,15 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { inspectedImageSchema } from '../api/image-views.ts'
 import { toolViewSchema } from '../api/views.ts'
-import type { Pair } from './output.ts'
-import type { Act } from './session.ts'
+import { NodeError } from '../base/errors.ts'
+import { bytesText, type Pair } from './output.ts'
+import type { Act, Session } from './session.ts'
 import { watchCommand } from './tool-watch.ts'
 
 interface ToolOptions {
-  image: string
+  image?: string
+  service?: string
   author?: string
   dataRepo?: string
   codeRepo?: string
@@ -18,18 +21,29 @@ export function toolCommands(program: Command, act: Act): void {
   const tool = program.command('tool').description('container images that pipelines run')
 
   tool
-    .command('add <name>')
+    .command('add [name]')
     .description('register a tool')
-    .requiredOption('--image <reference>', 'container image, such as registry.example.org/group/tool:1.0')
+    .option('--image <reference>', 'container image, such as registry.example.org/group/tool:1.0')
+    .option(
+      '--service <reference>',
+      'instead: an image that says by its labels eudat.gef.service.* what it does; it needs no name',
+    )
     .option('--author <text>', 'who made it')
     .option('--data-repo <url>', 'where its data are kept')
     .option('--code-repo <url>', 'where its source is kept')
     .option('--artefact <text>', 'what it looks at')
     .option('--description <text>', 'what it does')
     .action(
-      act(async (session, name: string, options: ToolOptions) => {
-        const client = await session.connect()
+      act(async (session, name: string | undefined, options: ToolOptions) => {
+        if (options.service !== undefined) return addService(session, name, options.service, options)
         const { image, author, artefact, description } = options
+        if (name === undefined || image === undefined) {
+          throw new NodeError(
+            'INVALID_INPUT',
+            'A tool has a name and --image REFERENCE, or --service REFERENCE',
+          )
+        }
+        const client = await session.connect()
         const tool = { name, image, author, artefact, description }
         const repositories = { data_repo: options.dataRepo, code_repo: options.codeRepo }
         const added = await client.post('/tools', toolViewSchema, { ...tool, ...repositories })
@@ -81,6 +95,17 @@ export function toolCommands(program: Command, act: Act): void {
     )
 
   tool
+    .command('inspect-image <reference>')
+    .description('tell what an image is, and what its labels make of it as a service')
+    .action(
+      act(async (session, image: string) => {
+        const client = await session.connect()
+        const inspected = await client.work('/images/inspect', inspectedImageSchema, { image })
+        session.out.result(inspected, () => renderImage(session, inspected))
+      }),
+    )
+
+  tool
     .command('accept <name>')
     .description('take the image that its reference means now as the right one, after IMAGE_MOVED')
     .action(
@@ -107,4 +132,48 @@ export function toolCommands(program: Command, act: Act): void {
         session.out.result({ removed: name }, () => `The tool ${name} is removed.`)
       }),
     )
+}
+
+/** What the labels of the image say is all that is said of it, but for who made it. */
+async function addService(
+  session: Session,
+  name: string | undefined,
+  image: string,
+  { author, codeRepo, ...others }: ToolOptions,
+): Promise<void> {
+  if (Object.keys(others).some((option) => option !== 'service')) {
+    const message =
+      'A service says by its labels what it does: beside --service there are --author and --code-repo'
+    throw new NodeError('INVALID_INPUT', message)
+  }
+  const client = await session.connect()
+  const added = await client.work('/tools/service', toolViewSchema, {
+    name,
+    image,
+    author,
+    code_repo: codeRepo,
+  })
+  session.out.result(added, () => {
+    const { service } = added.value
+    const said = service === undefined ? '' : `, the service ${service.name} ${service.version}`
+    return `The tool ${added.name} runs ${added.value.image}${said}.`
+  })
+}
+
+function renderImage({ out }: Session, image: z.output<typeof inspectedImageSchema>): string {
+  const { service, problems } = image
+  const pairs: Pair[] = [
+    ['image', image.reference],
+    ['for ever', image.fixed],
+    ['size', bytesText(image.bytes)],
+    ['user', image.user === '' ? '-' : image.user],
+    ['service', service === undefined ? 'no' : `${service.name} ${service.version}`],
+  ]
+  for (const { name, type, path, filename } of service?.inputs ?? []) {
+    const file = filename === undefined ? '' : `/${filename}`
+    pairs.push([`input`, `${name} (${type}) at ${path}${file}`])
+  }
+  for (const { name, path } of service?.outputs ?? []) pairs.push(['output', `${name} at ${path}`])
+  for (const problem of problems ?? []) pairs.push(['problem', problem])
+  return out.pairs(pairs)
 }

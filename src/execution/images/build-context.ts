@@ -1,11 +1,17 @@
 /** The files that a build is made of: taken in as a stranger's archive is, told by a digest, and handed to the engine. */
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { appendFile, lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import dockerignore from '@balena/dockerignore'
+import { pack } from 'tar-stream'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import { dockerfileBytesMax } from '../../base/limits.ts'
 import { unpack } from '../../datasets/founding/unpack.ts'
+
+const IGNORE_FILE = '.dockerignore'
 
 export interface ContextLimits {
   readonly bytesMax: number
@@ -47,8 +53,7 @@ export async function contextSha256(directory: string, files: readonly string[])
   const whole = createHash('sha256')
   for (const file of files) {
     const path = join(directory, file)
-    const { mode, size } = await lstat(path)
-    const isLink = (mode & 0o170000) === 0o120000
+    const { mode, size, isLink } = await lookAt(path)
     const kind = isLink ? 'link' : (mode & 0o111) === 0 ? 'file' : 'executable'
     const content = createHash('sha256')
     if (isLink) content.update(await readlink(path))
@@ -82,12 +87,54 @@ export async function readDockerfile(directory: string, path: string): Promise<s
 }
 
 /**
- * The engine needs the Dockerfile whatever `.dockerignore` says, which rules only what an image may be made of; so Docker's
- * own client adds the same lines.
+ * What the engine gets of the files: all but those that `.dockerignore` leaves out. The Dockerfile and `.dockerignore` itself
+ * always go along, as Docker's own client sends them; the engine then keeps them from the image where they are left out.
+ *
+ * @throws NodeError INVALID_INPUT where `.dockerignore` is a link.
  */
-export async function keepDockerfile(directory: string, dockerfile: string): Promise<void> {
-  const path = join(directory, '.dockerignore')
-  const found = await lstat(path).catch(() => undefined)
-  if (found?.isSymbolicLink()) throw new NodeError('INVALID_INPUT', 'The file .dockerignore is a link')
-  if (found?.isFile()) await appendFile(path, `\n!.dockerignore\n!${dockerfile}\n`)
+export async function wantedFiles(directory: string, dockerfile: string): Promise<string[]> {
+  const files = await contextFiles(directory)
+  if (!files.includes(IGNORE_FILE)) return files
+  const path = join(directory, IGNORE_FILE)
+  const { size } = await lstat(path)
+  if (!(await lstat(path)).isFile() || size > dockerfileBytesMax) {
+    throw new NodeError(
+      'INVALID_INPUT',
+      `${IGNORE_FILE} is no plain file of at most ${dockerfileBytesMax} bytes`,
+    )
+  }
+  // CommonJS, whose types speak of its default export alone.
+  const rules = dockerignore.default({ ignorecase: false }).add(await readFile(path, 'utf8'))
+  const always = new Set([IGNORE_FILE, dockerfile])
+  return files.filter((file) => always.has(file) || !rules.ignores(file))
+}
+
+/** The files as a tar archive that is made while it is read; modes are kept, owners and times are nobody's. */
+export function packFiles(directory: string, files: readonly string[]): Readable {
+  const archive = pack()
+  const filling = async () => {
+    for (const name of files) {
+      const path = join(directory, name)
+      const { mode, size, isLink } = await lookAt(path)
+      const header = { name, mode: mode & 0o777, uid: 0, gid: 0, mtime: new Date(0) }
+      if (isLink) {
+        const linkname = await readlink(path)
+        await new Promise<void>((resolve, reject) => {
+          archive.entry({ ...header, type: 'symlink', linkname }, (error) =>
+            error ? reject(error) : resolve(),
+          )
+        })
+      } else await pipeline(createReadStream(path), archive.entry({ ...header, size }))
+    }
+    archive.finalize()
+  }
+  filling().catch((error: unknown) => {
+    archive.destroy(error instanceof Error ? error : new Error(String(error)))
+  })
+  return Readable.from(archive)
+}
+
+async function lookAt(path: string): Promise<{ mode: number; size: number; isLink: boolean }> {
+  const found = await lstat(path)
+  return { mode: found.mode, size: found.size, isLink: found.isSymbolicLink() }
 }

@@ -7,7 +7,7 @@ import type { Datasets } from '../../datasets/datasets.ts'
 import { type Engines, LOCAL_ENGINE } from '../engines/engines.ts'
 import type { BroughtImages } from './brought-images.ts'
 import type { Build } from './build.ts'
-import { contextFiles, keepDockerfile, readDockerfile, takeContext } from './build-context.ts'
+import { packFiles, readDockerfile, takeContext, wantedFiles } from './build-context.ts'
 import { fetchGitSource } from './build-git.ts'
 import { dockerfileNeeds, fetchesOf } from './dockerfile.ts'
 import { withTag } from './image-reference.ts'
@@ -72,7 +72,6 @@ export class BuildWork {
     const text = await readDockerfile(root, build.dockerfile)
     const onBuild = await this.#bases(working, text)
     this.#checkFetches([...dockerfileNeeds(text).fetches, ...fetchesOf(onBuild)])
-    await keepDockerfile(root, build.dockerfile)
     if (build.tag !== `mao-build:${build.id}`) await this.checkTag(build.tag)
     const { engines, brought, settings, clock } = this.#parts
     const store = engines.of().images
@@ -89,7 +88,10 @@ export class BuildWork {
     const { memoryBytes, cpus, network } = settings
     try {
       const image = await store.build({
-        ...{ directory: root, files: await contextFiles(root), dockerfile: build.dockerfile },
+        ...{
+          context: packFiles(root, await wantedFiles(root, build.dockerfile)),
+          dockerfile: build.dockerfile,
+        },
         ...{ tag: build.tag, noCache: build.noCache, network, memoryBytes, cpus, signal, onOutput },
       })
       const built = await store.inspect(image)
@@ -100,7 +102,7 @@ export class BuildWork {
     } finally {
       // What a build leaves in between is this node's to remove, also where the build failed.
       for (const layer of new Set(layers)) {
-        const found = await store.inspect(layer).catch(() => undefined)
+        const found = await store.inspect(`sha256:${layer}`).catch(() => undefined)
         if (found === undefined || before.has(found.id)) continue
         await brought.note({ engine: LOCAL_ENGINE, image: found, how: 'built', timeMs: clock.now() })
       }

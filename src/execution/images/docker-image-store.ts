@@ -20,6 +20,9 @@ import type {
 const DOCKER_HUB_SERVER = 'https://index.docker.io/v1/'
 /** Docker's period of processor time, in microseconds. */
 const CPU_PERIOD = 100_000
+/** With which the engine marks what RUN wrote to standard error. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is meant
+const COLOURS = /\x1b\[(?:91|0)m/g
 const DIGEST = /^sha256:[0-9a-f]{64}$/
 
 const distributionSchema = z.object({ Descriptor: z.object({ digest: z.string().regex(DIGEST) }) })
@@ -140,12 +143,11 @@ export class DockerImageStore implements ImageStore {
     let id: string | undefined
     try {
       signal.throwIfAborted()
-      const context = { context: build.directory, src: [...build.files] }
-      const stream = await this.#docker.buildImage(context, options)
+      const stream = await this.#docker.buildImage(build.context, options)
       await readProgress(stream, async ({ stream: text, status, aux }) => {
         if (aux !== undefined) id = aux.ID
         const line = text ?? (status === undefined ? undefined : `${status}\n`)
-        if (line !== undefined) await build.onOutput(line)
+        if (line !== undefined) await build.onOutput(line.replaceAll(COLOURS, ''))
       })
     } catch (cause) {
       signal.throwIfAborted()

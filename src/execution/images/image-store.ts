@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Labels } from './service.ts'
 
 /** An image as one engine knows it now. */
@@ -43,10 +44,8 @@ export interface PullOptions {
 
 /** What the engine is told to build, and how it is held. */
 export interface ImageBuild {
-  /** What the build sees; `.dockerignore` in it is kept. */
-  readonly directory: string
-  /** All files and links of it, as paths below it. */
-  readonly files: readonly string[]
+  /** A tar archive; taken as fast as the engine reads. */
+  readonly context: Readable
   /** Path within the context. */
   readonly dockerfile: string
   readonly tag: string

@@ -64,17 +64,26 @@ export class ImageSweep implements Startable {
   sweep({ dryRun = false }: { dryRun?: boolean } = {}): Promise<SweepReport> {
     return this.#turns.run(async () => {
       const { verdicts, unreachable } = await this.#look()
-      const removed: ImageVerdict[] = []
-      for (const verdict of verdicts) {
-        if (verdict.goes === undefined) continue
-        if (dryRun || (await this.#remove(verdict))) removed.push(verdict)
-      }
+      const going = verdicts.filter(({ goes }) => goes !== undefined)
+      const removed = dryRun ? going : await this.#removeAll(going)
       const bytes = removed.reduce((sum, { image }) => sum + image.bytes, 0)
       if (!dryRun && removed.length > 0) {
         this.#parts.log.info({ images: removed.length, bytes }, 'images that nothing needs were removed')
       }
       return { removed, bytes, unreachable }
     })
+  }
+
+  /** What others are built on goes only after them, so they are gone over for as long as that helps. */
+  async #removeAll(going: readonly ImageVerdict[]): Promise<ImageVerdict[]> {
+    const removed = new Set<ImageVerdict>()
+    for (let before = -1; before < removed.size; ) {
+      before = removed.size
+      for (const verdict of going) {
+        if (!removed.has(verdict) && (await this.#remove(verdict))) removed.add(verdict)
+      }
+    }
+    return [...removed]
   }
 
   async #look() {

@@ -36,7 +36,7 @@ export class RegistryLogins {
    * @throws NodeError INVALID_INPUT, FORBIDDEN when the registry refuses, SOURCE_UNAVAILABLE when it cannot be asked,
    * QUOTA_EXCEEDED, ENGINE_UNAVAILABLE.
    */
-  async login(wanted: RegistryCredentials, store: Pick<ImageStore, 'checkCredentials'>): Promise<void> {
+  async login(wanted: RegistryCredentials, store: Pick<ImageStore, 'checkCredentials'>): Promise<LoginView> {
     const registry = parseRegistry(wanted.registry)
     const { user, password } = wanted
     if (user === '' || password === '') {
@@ -55,6 +55,9 @@ export class RegistryLogins {
     }
     await store.checkCredentials({ registry, user, password })
     await this.#sealed.put(NAMESPACE, registry, JSON.stringify({ user, password }))
+    const kept = (await this.list()).find((login) => login.registry === registry)
+    if (kept !== undefined) return kept
+    throw new NodeError('CONFLICT', `The login to ${registry} was taken back meanwhile`, { registry })
   }
 
   /** @throws NodeError NOT_FOUND, INVALID_INPUT */
