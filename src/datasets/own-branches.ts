@@ -172,9 +172,13 @@ export class OwnBranches {
     }
     const repository = await shelf.open(dataset)
     this.#checkFits(dataset, [branch])
-    const tree = await repository.writeTreeFromDirectory(directory)
+    // Beside each other; what is written for nothing is garbage, and harms nobody.
+    const writing = repository.writeTreeFromDirectory(directory)
+    writing.catch(() => undefined)
     const parent = await this.#tip(dataset, repository, branch)
-    if (parent !== undefined && (await repository.readCommit(parent)).tree === tree) {
+    const last = parent === undefined ? undefined : (await repository.readCommit(parent)).tree
+    const tree = await writing
+    if (parent !== undefined && last === tree) {
       // Also when nothing is new: a crash may have come between the last commit and its announcement.
       await this.#announce(dataset, { [branch]: parent })
       return { branch, commit: parent, tree, parent, changed: false }
