@@ -22,6 +22,7 @@ import { publishRooms } from './publishing/publish-rooms.ts'
 import { Previews } from './queue/preview.ts'
 import { queueTerms, RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
+import { LatePublishing } from './runs/late-publishing.ts'
 import { Reaper } from './runs/reaper.ts'
 import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
@@ -105,7 +106,11 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ settings, store, datasets, sealed: parts.sealed, environment, database, directory },
     ...{ self, clock, log },
   })
-  const approvals = new SecretApprovals({ database, engine: engines.of(), pins, imageOf, clock })
+  const obtain = (tool: string, reference: string) => {
+    const { signal } = new AbortController()
+    return images.obtain({ tool, reference, engine: engines.of(), signal, say: () => undefined })
+  }
+  const approvals = new SecretApprovals({ database, obtain, imageOf, clock })
   const secretStore = new SecretStore({ sealed: parts.sealed })
   const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), store: secretStore, environment })
 
@@ -157,7 +162,7 @@ export function executionRooms(parts: ExecutionParts) {
   const imageRules = settings.images.allow.map(parseImageRule)
   const previews = new Previews({
     ...{ catalogue, submissions, queue, datasets, settings, self, secrets, approvals, toolOf, engines },
-    ...{ pins, imageRules },
+    ...{ pins, imageRules, publishers },
   })
 
   const lineage = new Lineage({ store, submissions, datasets })
@@ -168,9 +173,12 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ registry, members, datasets, catalogue, submissions, store, database, live, quorumOf },
     ...{ newId, peer, clock, log },
   })
+  const latePublishing = new LatePublishing({
+    ...{ recovery, store, publishers, checkouts, logs, queue, clock, log },
+  })
   return {
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, imaging, approvals },
-    ...{ secrets, secretStore },
+    ...{ secrets, secretStore, latePublishing },
     ...{ reaper, recovery, publishers, queue, submissions, previews, lineage, scheduler, claimed, timetable },
   }
 }

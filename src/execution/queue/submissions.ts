@@ -94,14 +94,18 @@ export class Submissions {
    * @throws NodeError RUN_NOT_FOUND, CONFLICT while it has not ended, QUEUE_FULL.
    */
   async repeat(id: string): Promise<Run> {
-    const { store, newId, clock } = this.#parts
+    const { store, newId, clock, settings } = this.#parts
     const run = store.get(id)
     if (!isEnded(run)) throw new NodeError('CONFLICT', `Run ${id} has not ended; cancel it first`, { id })
     if (!isRepeatable(run)) {
       const message = `Run ${id} compares what comes out of another one; compare again with "maoctl run rerun"`
       throw new NodeError('CONFLICT', message, { id })
     }
-    return this.#enqueue(repetitionOf(run, newId(), clock.now()))
+    const timeMs = clock.now()
+    return this.#enqueue({
+      ...repetitionOf(run, newId(), timeMs),
+      waitUntilMs: timeMs + settings.waitMsMax,
+    })
   }
 
   /** The run of an earlier request under the same key, or a new one. */
