@@ -80,11 +80,12 @@ test('on a full disk a run fails with the code and leaves nothing; with room aga
   // What is kept free is the store's, which writes down how the run has ended.
   const datasets = { freeBytesMin: 24 * MIB }
   const directory = join(disk.directory, 'node')
-  const room = await opened(t, directory, { datasets }, { out: 'cp input/a.txt data/' })
+  const settings = { retriesMax: 0 }
+  const room = await opened(t, directory, { datasets, settings }, { out: 'cp input/a.txt data/' })
   const ballast = join(disk.directory, 'ballast')
   await writeFile(ballast, noise(48 * MIB))
   const run = await ended(room, 'out')
-  assert.deepEqual([run.state, run.code], ['failed', 'DISK_FULL'], run.reason)
+  assert.deepEqual([run.state, run.code], ['errored', 'DISK_FULL'], run.reason)
   assert.match(run.reason ?? '', /datasets\.freeBytesMin/)
   const left = await Promise.all(['staging', 'checkouts'].map((name) => readdir(join(directory, name))))
   assert.deepEqual(left, [[], []])
