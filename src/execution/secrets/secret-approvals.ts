@@ -10,8 +10,7 @@ import { type Database, DURABLE, type Table, table } from '../../base/database.t
 import { NodeError } from '../../base/errors.ts'
 import { filterStepOf } from '../catalogue/filter-step.ts'
 import type { Pipeline, PipelineStep } from '../catalogue/pipeline.ts'
-import type { ContainerEngine, EngineImage } from '../engines/engine.ts'
-import type { ImagePins } from '../images/image-pins.ts'
+import type { EngineImage } from '../engines/engine.ts'
 import { privateVariables } from './secrets.ts'
 
 interface Approval {
@@ -46,8 +45,8 @@ export interface ApprovalView {
 
 export interface SecretApprovalsParts {
   readonly database: Database
-  readonly engine: Pick<ContainerEngine, 'image'>
-  readonly pins: Pick<ImagePins, 'check'>
+  /** The image that a tool's reference means here, brought by this node's rules. */
+  readonly obtain: (tool: string, reference: string) => Promise<EngineImage>
   /** The image reference of a tool. @throws NodeError TOOL_NOT_FOUND */
   readonly imageOf: (tool: string) => string
   readonly clock: Clock
@@ -125,7 +124,7 @@ export class SecretApprovals {
   }
 
   async #look(name: string, pipeline: Pipeline): Promise<Found[]> {
-    const { engine, pins, imageOf, clock } = this.#parts
+    const { obtain, imageOf, clock } = this.#parts
     const found: Found[] = []
     const steps = pipeline.steps.flatMap((step) => [step, filterStepOf(step)])
     for (const step of steps.filter((each) => each !== undefined)) {
@@ -135,8 +134,7 @@ export class SecretApprovals {
       const env = step.env ?? {}
       const reference = imageOf(tool)
       // Its own deadline ends a pull.
-      const image = await engine.image(reference, new AbortController().signal)
-      await pins.check({ tool, reference, image, timeMs: clock.now() })
+      const image = await obtain(tool, reference)
       const key = keyOf(name, step)
       const plan = planOf(step, reference)
       const before = await this.#table.get(key)
