@@ -13,6 +13,7 @@ import { datasetImportRoutes } from './dataset-import-routes.ts'
 import { datasetLocalRoutes } from './dataset-local-routes.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { datasetWorkRoutes } from './dataset-work-routes.ts'
+import { engineRoutes } from './engine-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import type { EventHub, Happening } from './events.ts'
 import { federationRoutes } from './federation-routes.ts'
@@ -120,6 +121,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     datasetBrowseRoutes(node, parts),
     datasetDiffRoutes(node, parts),
     upstreamRoutes(node),
+    engineRoutes(node),
     toolRoutes(node),
     imageRoutes(node),
     buildRoutes(node, parts),

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { z } from 'zod'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { datasetCommands } from './dataset.ts'
+import { engineCommands } from './engine.ts'
 import { eventCommands } from './events.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
 import { federationCommands } from './federation.ts'
@@ -64,6 +65,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   federationCommands(program, act)
   datasetCommands(program, act)
   repoCommands(program, act)
+  engineCommands(program, act)
   toolCommands(program, act)
   imageCommands(program, act)
   pipelineCommands(program, act)

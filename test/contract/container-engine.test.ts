@@ -1,208 +1,28 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { execFile } from 'node:child_process'
+import { before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { isNodeError } from '../../src/base/errors.ts'
 import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
-import type { ContainerEnd, ContainerSpec, EngineImage } from '../../src/execution/engines/engine.ts'
-import { BUSYBOX, containersLabelled, removeImage, tagImage, testImage } from '../support/test-images.ts'
+import { engineContract, specOf } from '../support/engine-contract.ts'
+import { BUSYBOX, testImage } from '../support/test-images.ts'
 
-const LABEL = 'mao-test.engine'
-const MIB = 1024 ** 2
-const mark = `${process.pid}-${Date.now()}`
-const engine = new DockerEngine({ socketPath: '/var/run/docker.sock' })
-let image: EngineImage
-let directory: string
+const run = promisify(execFile)
 
-before(async () => {
-  await testImage()
-  image = await engine.image(BUSYBOX, AbortSignal.timeout(10_000))
-  directory = await mkdtemp(join(tmpdir(), 'mao-engine-'))
-})
-after(async () => {
-  for (const id of await engine.find(LABEL, mark)) await engine.remove(id)
-  assert.deepEqual(await containersLabelled(LABEL, mark), [])
-  await rm(directory, { recursive: true, force: true })
-})
+before(() => testImage())
 
-let count = 0
-function spec(command: readonly string[] | null, more: Partial<ContainerSpec> = {}): ContainerSpec {
-  count += 1
-  return {
-    name: `mao-test-${mark}-${count}`,
-    imageId: image.id,
-    command,
-    environment: {},
-    labels: { [LABEL]: mark },
-    mounts: [],
-    user: '65534:65534',
-    memoryBytes: 64 * MIB,
-    cpus: 1,
-    pids: 64,
-    groups: [],
-    network: 'none',
-    rootReadOnly: true,
-    devices: [],
-    ...more,
-  }
-}
-
-interface Ran extends ContainerEnd {
-  out: string
-  err: string
-}
-
-/** Runs a container to its end, within 20 s. */
-async function ran(command: readonly string[], more: Partial<ContainerSpec> = {}): Promise<Ran> {
-  const id = await engine.create(spec(command, more))
-  const text = { stdout: '', stderr: '' }
-  await engine.start(id, async (stream, bytes) => {
-    text[stream] += Buffer.from(bytes).toString()
-  })
-  const end = await engine.wait(id, AbortSignal.timeout(20_000))
-  await engine.remove(id)
-  return { ...end, out: text.stdout, err: text.stderr }
-}
-
-const shell = (script: string) => ['/bin/sh', '-c', script]
-
-test('a container runs, both its outputs are heard apart, and its exit code is kept', async () => {
-  const end = await ran(shell('echo out; echo err >&2; exit 7'))
-  assert.deepEqual(end, { exitCode: 7, oomKilled: false, out: 'out\n', err: 'err\n' })
-})
-
-test('what it is given is there, and no more', async () => {
-  const [input, data] = [join(directory, 'in'), join(directory, 'out')]
-  await mkdir(input)
-  await mkdir(data, { mode: 0o777 })
-  await writeFile(join(input, 'a'), 'given')
-  const mounts = [
-    { source: input, target: '/usr/src/app/input', readOnly: true },
-    { source: data, target: '/usr/src/app/data', readOnly: false },
-  ]
-  // The directory is made under this process's umask.
-  const { exitCode, out } = await ran(
-    shell(
-      'id -u; echo $WORD; cat input/a; echo; cp input/a data/b && echo copied; touch input/x || echo read only',
-    ),
-    { mounts, environment: { WORD: 'two words' }, user: '0:0' },
-  )
-  assert.equal(exitCode, 0)
-  assert.equal(out, '0\ntwo words\ngiven\ncopied\nread only\n')
-  assert.equal(await readFile(join(data, 'b'), 'utf8'), 'given')
-})
-
-test('the box is closed: no root file system, no capability, no network, but a /tmp', async () => {
-  const { out } = await ran(
-    shell(
-      'touch /file || echo read only; echo x > /tmp/x && echo tmp; grep -E "CapEff|CapBnd|NoNewPrivs" /proc/self/status; ls /sys/class/net; ls /var/run/docker.sock || echo no socket',
-    ),
-  )
-  assert.match(out, /^read only\ntmp\n/)
-  assert.match(out, /CapEff:\s+0000000000000000/)
-  assert.match(out, /CapBnd:\s+0000000000000000/)
-  assert.match(out, /NoNewPrivs:\s+1/)
-  assert.match(out, /\nlo\nno socket\n$/)
-})
-
-test('a container cannot reach the network, not even this machine', async () => {
-  const { out } = await ran(
-    shell(
-      'wget -T 2 -q -O - http://172.17.0.1:1/ || echo unreachable; ping -c 1 -W 1 1.1.1.1 > /dev/null || echo silent',
-    ),
-  )
-  assert.equal(out, 'unreachable\nsilent\n')
-})
-
-test('a process beyond the memory limit is killed and named', async () => {
-  const first = await ran(shell('exec tail /dev/zero'), { memoryBytes: 16 * MIB })
-  assert.deepEqual([first.exitCode, first.oomKilled], [137, true])
-  const child = await ran(shell('tail /dev/zero; exit 0'), { memoryBytes: 16 * MIB })
-  assert.deepEqual([child.exitCode, child.oomKilled], [0, true])
-})
-
-/** Passes some time without a new process, which there is no room for. */
-const COUNT = 'n=0; while [ $n -lt 300000 ]; do n=$((n+1)); done'
-
-test('a fork bomb meets its limit and the machine does not', async () => {
-  const { out, err } = await ran(shell(`bomb() { bomb | bomb & }; (bomb) & ${COUNT}; echo still here`), {
-    pids: 24,
-  })
-  assert.match(err, /can't fork/)
-  assert.equal(out, 'still here\n')
-})
-
-test('a killed container ends, and killing or removing what is gone is no error', async () => {
-  const id = await engine.create(spec(shell('sleep 60')))
-  await engine.start(id, async () => undefined)
-  const waiting = engine.wait(id, AbortSignal.timeout(20_000))
-  await engine.kill(id)
-  assert.equal((await waiting).exitCode, 137)
-  await engine.kill(id)
-  await engine.remove(id)
-  await engine.remove(id)
-  await engine.kill(id)
-})
-
-test('waiting can be given up; the container does not notice', async () => {
-  const id = await engine.create(spec(shell('sleep 60')))
-  await engine.start(id, async () => undefined)
-  await assert.rejects(engine.wait(id, AbortSignal.abort(new Error('enough'))), /enough/)
-  await engine.remove(id)
-})
-
-test('a command that is not in the image does not start', async () => {
-  const id = await engine.create(spec(['/bin/nope']))
-  await assert.rejects(
-    engine.start(id, async () => undefined),
-    (error: Error) => {
-      return isNodeError(error, 'INVALID_INPUT') && /does not start: .*\/bin\/nope/.test(error.message)
-    },
-  )
-  await engine.remove(id)
-})
-
-test('an image that is nowhere is not found, and the message says what to do', async () => {
-  const missing = engine.image('mao-test/there-is-no-such:1', AbortSignal.timeout(30_000))
-  await assert.rejects(missing, (error: Error) => {
-    return (
-      isNodeError(error, 'IMAGE_NOT_FOUND') && /there-is-no-such:1 is not on this machine/.test(error.message)
-    )
-  })
-})
-
-test('an image made here is known by its own id, under every name', async () => {
-  assert.match(image.digest, /^sha256:[0-9a-f]{64}$/)
-  const other = `mao-test/other-${mark}:latest`
-  await tagImage(BUSYBOX, other)
-  try {
-    const named = await engine.image(`mao-test/other-${mark}`, AbortSignal.timeout(10_000))
-    assert.deepEqual(named, image)
-  } finally {
-    await removeImage(other)
-  }
-})
-
-test('a tool that prints faster than it is read is slowed down, and nothing is lost', async () => {
-  const id = await engine.create(spec(shell('head -c 20000000 /dev/zero')))
-  let bytes = 0
-  await engine.start(id, async (_, chunk) => {
-    bytes += chunk.length
-    if (bytes < 1_000_000) await new Promise((resolve) => setTimeout(resolve, 1))
-  })
-  await engine.wait(id, AbortSignal.timeout(20_000))
-  await engine.remove(id)
-  assert.equal(bytes, 20_000_000)
-})
+engineContract('a Docker engine on this machine', async () => ({
+  engine: new DockerEngine({ socketPath: '/var/run/docker.sock' }),
+  docker: async (...words) => (await run('docker', words)).stdout,
+}))
 
 test('an engine that is not running is told of with a way out', async () => {
-  const absent = new DockerEngine({ socketPath: join(directory, 'no.sock') })
+  const absent = new DockerEngine({ socketPath: '/tmp/mao-there-is-no.sock' })
   const signal = AbortSignal.timeout(10_000)
   for (const call of [
     () => absent.ping(),
     () => absent.image(BUSYBOX, signal),
-    () => absent.create(spec(null)),
+    () => absent.create(specOf({ id: 'x', digest: 'x', user: '' }, null)),
     () => absent.find('a', 'b'),
     () => absent.wait('x', signal),
   ]) {

@@ -114,6 +114,12 @@ export class Engines implements Startable {
     return Promise.all(this.ids.map((id) => this.#look(id)))
   }
 
+  /** One of them, looked at now. @throws NodeError ENGINE_UNAVAILABLE when the settings name no such engine. */
+  async lookAt(id: string): Promise<EngineState> {
+    this.of(id)
+    return this.#look(id)
+  }
+
   /** @throws NodeError ENGINE_UNAVAILABLE when the settings name no such engine. */
   async state(id: string): Promise<EngineState> {
     this.of(id)

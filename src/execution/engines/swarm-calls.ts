@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type Docker from 'dockerode'
 import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
@@ -151,10 +152,17 @@ export class SwarmCalls {
   }
 
   /** The frames of a job's output from its beginning; with `follow`, without end. */
-  logs(name: string, options: { follow: boolean; signal: AbortSignal }): Promise<NodeJS.ReadableStream> {
+  async logs(
+    name: string,
+    options: { follow: boolean; signal: AbortSignal },
+  ): Promise<AsyncIterable<unknown>> {
     const { follow, signal: abortSignal } = options
     const wanted = { stdout: true, stderr: true, follow: follow as true, abortSignal }
-    return this.#call('reading the log of a job', (docker) => docker.getService(name).logs(wanted))
+    const answer: unknown = await this.#call('reading the log of a job', (docker) =>
+      docker.getService(name).logs(wanted),
+    )
+    // Where it does not follow, dockerode has read all of it, which the log driver bounds.
+    return Readable.from(Buffer.isBuffer(answer) ? [answer] : (answer as Readable))
   }
 
   #call<T>(what: string, action: (docker: Docker) => Promise<T>): Promise<T> {

@@ -48,7 +48,7 @@ interface Job {
   readonly node: string | undefined
   log?: SwarmLog
   startedMs?: number
-  wasKilled?: boolean
+  killing?: 'under way' | 'done'
 }
 
 export class SwarmEngine implements ContainerEngine {
@@ -81,8 +81,9 @@ export class SwarmEngine implements ContainerEngine {
     const facts = await this.#parts.docker.facts()
     if (facts.swarm === undefined) return facts
     const why = await this.#whyUnused()
-    const rest = `this engine manages a swarm, but steps run on its own machine alone: ${why}`
-    if (why !== undefined) return facts.swarm.machines > 1 ? { ...facts, note: rest } : facts
+    if (why !== undefined) {
+      return { ...facts, note: `it manages a swarm, but steps run on its own machine alone: ${why}` }
+    }
     if (this.#parts.settings.sharedDirectory !== true) return { ...facts, kind: 'swarm' }
     return { ...facts, kind: 'swarm', ...(await this.#calls.capacity()) }
   }
@@ -123,26 +124,27 @@ export class SwarmEngine implements ContainerEngine {
     const name = jobName(id)
     if (name === undefined) return this.#parts.docker.wait(id, signal)
     const job = this.#need(name)
-    for (let misses = 0; ; ) {
+    for (let misses = 0; ; await delay(swarmPollIntervalMs, signal)) {
       signal.throwIfAborted()
-      if (job.wasKilled === true) return { exitCode: KILLED, oomKilled: false }
+      if (job.killing === 'done') return { exitCode: KILLED, oomKilled: false }
+      let state: JobState
       try {
-        const state = await this.#state(name)
+        state = await this.#state(name)
         misses = 0
-        if (state.state === 'ended') return await this.#end(name, job, state.exitCode)
-        if (state.state === 'not-started') throw notStarted(state.why, id)
-        // Killed while its state was on the way here.
-        if (state.state === 'gone' && !this.#jobs.get(name)?.wasKilled) throw gone(state.why, id)
-        const waitedMs = performance.now() - (job.startedMs ?? 0)
-        if (state.state === 'waiting' && waitedMs > swarmPlaceTimeoutMs) {
-          throw gone(`it found no machine for ${waitedMs} ms (${state.why})`, id)
-        }
       } catch (error) {
         misses += 1
-        if (!isNodeError(error, 'ENGINE_UNAVAILABLE') || 'job' in error.data || misses >= engineMissesMax)
-          throw error
+        if (job.killing === undefined && (isGone(error) || misses >= engineMissesMax)) throw error
+        continue
       }
-      await delay(swarmPollIntervalMs, signal)
+      // How the swarm ends it is not how it ended.
+      if (job.killing !== undefined) continue
+      if (state.state === 'ended') return this.#end(name, job, state.exitCode)
+      if (state.state === 'not-started') throw notStarted(state.why, id)
+      if (state.state === 'gone') throw gone(state.why, id)
+      const waitedMs = Math.round(performance.now() - (job.startedMs ?? 0))
+      if (state.state === 'waiting' && waitedMs > swarmPlaceTimeoutMs) {
+        throw gone(`it found no machine for ${waitedMs} ms (${state.why})`, id)
+      }
     }
   }
 
@@ -150,10 +152,17 @@ export class SwarmEngine implements ContainerEngine {
     const name = jobName(id)
     if (name === undefined) return this.#parts.docker.kill(id)
     const job = this.#jobs.get(name)
-    await this.#calls.end(name)
-    // What it printed until now has been heard, as far as it has come; the rest goes with the container.
-    await job?.log?.stop()
-    if (job !== undefined) job.wasKilled = true
+    if (job === undefined) return this.#calls.end(name)
+    job.killing = 'under way'
+    try {
+      await this.#calls.end(name)
+      // What it printed until now has been heard, as far as it has come; the rest goes with the container.
+      await job.log?.stop()
+      job.killing = 'done'
+    } catch (error) {
+      delete job.killing
+      throw error
+    }
   }
 
   async remove(id: string): Promise<void> {
@@ -220,6 +229,10 @@ function notStarted(why: string, id: string): NodeError {
     ? `The machine of the swarm has not the image: ${why}`
     : `The command does not start: ${why}`
   return new NodeError(isImage ? 'IMAGE_NOT_FOUND' : 'INVALID_INPUT', message, { container: id })
+}
+
+function isGone(error: unknown): boolean {
+  return !isNodeError(error, 'ENGINE_UNAVAILABLE') || 'job' in error.data
 }
 
 function gone(why: string, id: string): NodeError {

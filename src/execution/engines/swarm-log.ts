@@ -5,7 +5,8 @@ import type { SwarmCalls } from './swarm-calls.ts'
 /**
  * The output of a job. It is followed while the job runs; that stream has no end of its own and may be behind when the
  * job ends, so the whole is read once more then and what is new of it is told. Each of the two outputs keeps its order
- * from one reading to the next, but not the order of one against the other.
+ * from one reading to the next, but not the order of one against the other. The machine keeps some times as much as a
+ * log takes; of a tool that prints more than that, a part at the end may be missing.
  */
 export class SwarmLog {
   readonly #calls: Pick<SwarmCalls, 'logs'>
@@ -42,7 +43,8 @@ export class SwarmLog {
     const seen = { stdout: 0, stderr: 0 }
     const demultiplexer = new Demultiplexer()
     for await (const chunk of stream) {
-      for (const { stream: output, bytes } of demultiplexer.push(Buffer.from(chunk))) {
+      if (!(chunk instanceof Uint8Array)) continue
+      for (const { stream: output, bytes } of demultiplexer.push(chunk)) {
         const from = Math.max(0, this.#told[output] - seen[output])
         seen[output] += bytes.length
         if (from >= bytes.length) continue
