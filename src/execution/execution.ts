@@ -91,6 +91,7 @@ export class Execution implements Startable {
       await this.#rooms.recovery.recover()
       this.#rooms.queue.start()
       this.#running.push('queue', () => this.#rooms.queue.stop())
+      await this.#running.start('late publishing', this.#rooms.latePublishing)
       await this.#running.start('images', this.#rooms.imaging.sweep)
       await this.#running.start('builds', this.#rooms.imaging.builds)
       await this.#running.start('scheduler', this.#rooms.scheduler)
@@ -159,8 +160,9 @@ export class Execution implements Startable {
     return this.#rooms.submissions.submitPlan(plan, options)
   }
 
-  /** Where a queued run stands in line and why it waits; undefined for any other. */
+  /** Where a queued run stands in line and why it waits; undefined for any other. @throws NodeError RUN_NOT_FOUND */
   position(id: string): QueuePlace | undefined {
+    if (this.#rooms.store.get(id).state !== 'queued') return undefined
     return this.#rooms.queue.line().find(({ run }) => run.id === id)
   }
 

@@ -24,7 +24,12 @@ export const executionSettingsSchema = z.strictObject({
     .min(1)
     .default(10 * GIB)
     .describe('size of the output of one step'),
-  concurrency: z.int().min(1).max(64).default(1).describe('runs at once'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe('runs at once; more than one may disturb what they measure'),
   repeatLost: z.boolean().default(true).describe('repeat once, at start, a run that a crash cut'),
   ...retrySettings,
   ...boxSettings,

@@ -64,10 +64,12 @@ export class Previews {
     const run = submissions.plannedRun({ name: pipeline, steps: plan }, options)
     const problems: Problem[] = [...problemOf(undefined, () => submissions.check(run))]
     const foreseen = queue.foresee(run)
-    problems.push(...(await preflight(run, this.#parts)))
+    // Where it would wait, any engine is as good as another to look at.
+    const engine = foreseen.engine ?? this.#parts.engines.ids[0]
+    problems.push(...(await preflight(run, this.#parts, engine)))
     const steps: StepPreview[] = []
     for (const step of plan) {
-      const { preview, problems: found } = await this.#step(run, step, foreseen.engine)
+      const { preview, problems: found } = await this.#step(run, step, engine)
       steps.push(preview)
       problems.push(...found)
     }

@@ -22,12 +22,16 @@ export interface Problem {
 }
 
 /** All problems, in the order of the steps. @throws what is no NodeError, since it is a defect. */
-export async function preflight(run: Run, parts: PreflightParts): Promise<Problem[]> {
+export async function preflight(
+  run: Run,
+  parts: PreflightParts,
+  engine = run.allocation?.engine,
+): Promise<Problem[]> {
   const problems: Problem[] = []
   const ofRun = runRefusal({ ...run, plan: [] }, parts.settings)
   if (ofRun !== undefined) problems.push({ error: ofRun })
   for (const plan of run.plan) {
-    for (const check of checksOf(run, plan, parts)) {
+    for (const check of checksOf(run, plan, parts, engine)) {
       try {
         await check()
       } catch (error) {
@@ -40,7 +44,12 @@ export async function preflight(run: Run, parts: PreflightParts): Promise<Proble
 }
 
 /** Each throws a NodeError where something is wrong. */
-function checksOf(run: Run, plan: PipelineStep, parts: PreflightParts): (() => unknown)[] {
+function checksOf(
+  run: Run,
+  plan: PipelineStep,
+  parts: PreflightParts,
+  engine: string | undefined,
+): (() => unknown)[] {
   const { settings, secrets, approvals, toolOf, engines, publishers } = parts
   const { pipeline, owner } = run
   const owned = owner === undefined ? {} : { owner }
@@ -57,9 +66,8 @@ function checksOf(run: Run, plan: PipelineStep, parts: PreflightParts): (() => u
     () => checkService(plan, toolOf),
     () => secretsOf(plan),
     () => secretsOf(filterStepOf(plan)),
-    () => publishers?.check(plan.publish ?? []),
-    () =>
-      plan.network === undefined ? undefined : engines.of(run.allocation?.engine).checkNetwork(plan.network),
+    () => publishers?.check(plan.publish ?? [], plan),
+    () => (plan.network === undefined ? undefined : engines.of(engine).checkNetwork(plan.network)),
   ]
 }
 
