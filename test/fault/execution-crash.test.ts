@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, type TestContext, test } from 'node:test'
 import { DURABLE, openDatabase, table } from '../../src/base/database.ts'
 import { withDeadline } from '../../src/base/wait.ts'
-import { isEnded, type Run } from '../../src/execution/runs/run.ts'
+import { isEnded, type Run, type StepRun } from '../../src/execution/runs/run.ts'
+import { executionSettingsSchema } from '../../src/execution/settings.ts'
 import { eventually } from '../support/eventually.ts'
 import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
+import { assertLawful } from '../support/run-laws.ts'
 import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
 
 const PROCESS = join(import.meta.dirname, '../support/execution-process.ts')
@@ -189,4 +191,72 @@ test('a run whose repetition is lost too is left to a person', async (t) => {
   )
   const byHand = await room.execution.repeat(room.execution.runs()[1]?.id ?? '')
   assert.equal((await room.execution.cancel(byHand.id)).state, 'cancelled')
+})
+
+test('what was committed and not published when the node died is published, and the chain goes on', async (t) => {
+  const directory = join(base, 'unpublished')
+  const shelf = join(base, 'shelf')
+  await mkdir(shelf)
+  const publishers = executionSettingsSchema.parse({
+    publishers: { shelf: { kind: 'folder', directory: shelf } },
+  }).publishers
+  const open = async () => {
+    const room = await openExecutionRoom(directory, { settings: { publishers } })
+    t.after(() => room.stop())
+    return room
+  }
+  const room = await open()
+  await room.execution.addTool('shell', { image: BUSYBOX })
+  for (const name of ['out-0', 'out-1']) await room.datasets.add(name)
+  const step = { tool: 'shell', cmd: ['/bin/sh', '-c', WRITE_ONCE] }
+  const first = { name: 'step-0', ...step, output_dataset: 'out-0', publish: ['shelf'] }
+  await room.execution.addPipeline('work', {
+    steps: [first, { name: 'step-1', ...step, output_dataset: 'out-1' }],
+  })
+  const { id } = await room.execution.submit('work')
+  const run = await withDeadline(room.execution.finished(id), 30_000, 'the run')
+  assert.equal(run.state, 'succeeded', run.reason)
+  await room.stop()
+  // The record is taken back to where the first step had been committed, and nobody had heard of it.
+  const database = await openDatabase(directory)
+  const [done, next] = run.steps as [StepRun, StepRun]
+  const { outputCommit, endedMs: _ended, published, ...committing } = done
+  assert.equal(published?.length, 1)
+  const { name, tool, outputDataset } = next
+  const at = run.transitions.findIndex(({ state }) => state === 'committing')
+  const { endedMs: _end, ...rest } = run
+  const cut: Run = {
+    ...rest,
+    state: 'committing',
+    steps: [
+      { ...committing, state: 'committing' },
+      { name, tool, outputDataset, state: 'queued' },
+    ],
+    transitions: run.transitions.slice(0, at + 1),
+  }
+  await table<Run>(database, 'runs').put(id, cut, DURABLE)
+  await database.close()
+  await rm(shelf, { recursive: true })
+
+  // No folder is there: the publication fails, and the run says so and names the commit.
+  const second = await open()
+  const failed = await withDeadline(second.execution.finished(id), 20_000, 'the run')
+  assertLawful(failed)
+  assert.deepEqual([failed.state, failed.code], ['errored', 'PUBLISH_FAILED'])
+  assert.ok(failed.reason?.startsWith(`the output was committed as ${outputCommit}`), failed.reason)
+  await second.stop()
+
+  await mkdir(shelf)
+  const again = await openDatabase(directory)
+  await table<Run>(again, 'runs').put(id, cut, DURABLE)
+  await again.close()
+  const third = await open()
+  const lost = await withDeadline(third.execution.finished(id), 20_000, 'the run')
+  assertLawful(lost)
+  assert.equal(lost.state, 'lost', 'its second step has not been done')
+  assert.equal(lost.steps[0]?.published?.[0]?.address, published?.[0]?.address)
+  assert.equal(lost.steps[0]?.outputCommit, outputCommit)
+  const [, repetition] = await allEnded(third)
+  assert.equal(repetition?.steps[0]?.doneBy, id)
+  assert.equal((await commitsOf(third, 0)).length, 1)
 })

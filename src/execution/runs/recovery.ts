@@ -6,7 +6,7 @@ import type { Monitor } from '../../monitoring/monitor.ts'
 import type { Staging } from '../steps/staging.ts'
 import { trailerOf } from './commit-message.ts'
 import { identityOf, isEnded, type Run, type StepRun } from './run.ts'
-import { currentStep, endRun, finishStep, newRun, type RunTerms } from './run-machine.ts'
+import { currentStep, endRun, finishStep, newRun, type RunTerms, type StepPatch } from './run-machine.ts'
 import type { RunStore } from './run-store.ts'
 
 /**
@@ -71,6 +71,12 @@ export function loseRun(p: {
   return [lost, repetitionOf(lost, p.newId(), timeMs)]
 }
 
+/** A step whose commit stands and which is to be published yet, with what is known of it. */
+export interface Unpublished {
+  readonly id: string
+  readonly patch: StepPatch & { readonly outputCommit: string }
+}
+
 export interface RecoveryParts {
   readonly store: RunStore
   readonly staging: Pick<Staging, 'clear'>
@@ -85,6 +91,7 @@ export interface RecoveryParts {
 /** Puts things in order after a start: what a crash has cut is told truthfully, and nothing of it goes on running. */
 export class Recovery {
   readonly #parts: RecoveryParts
+  readonly #unpublished: Unpublished[] = []
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts
@@ -98,33 +105,46 @@ export class Recovery {
     }
   }
 
+  /** Steps whose commit stands and which are to be published yet. */
+  get unpublished(): readonly Unpublished[] {
+    return this.#unpublished
+  }
+
   async #settle(run: Run): Promise<void> {
+    const { store, clock } = this.#parts
+    const patch = await this.#commitFound(run)
+    const publishes = (run.plan[currentStep(run)]?.publish ?? []).length > 0
+    if (patch !== undefined && publishes) this.#unpublished.push({ id: run.id, patch })
+    else await store.save(...this.settled(patch === undefined ? run : finishStep(run, clock.now(), patch)))
+  }
+
+  /** How a run ends that was cut, and its repetition, where it has one: what to store together. */
+  settled(run: Run): Run[] {
     const { store, clock, newId, repeatLost: repeat, log } = this.#parts
     const timeMs = clock.now()
-    const seen = await this.#withCommitFound(run)
-    if (currentStep(seen) === seen.steps.length) {
+    if (currentStep(run) === run.steps.length) {
       log.info({ run: run.id }, 'a run was cut after its last commit and is complete')
-      return store.save(endRun(seen, 'succeeded', { timeMs, reason: 'found complete after a crash' }))
+      return [endRun(run, 'succeeded', { timeMs, reason: 'found complete after a crash' })]
     }
     const repeated = run.trigger.kind === 'repeat' ? store.find(run.trigger.of) : undefined
     const reason = 'the node ended in the middle of the run'
-    const [lost, repetition] = loseRun({ run: seen, repeated, repeat, newId, timeMs, reason })
-    log.warn({ run: run.id, repeatedBy: repetition?.id }, 'a run was lost')
-    await store.save(...[lost, repetition].filter((saved) => saved !== undefined))
+    const ended = loseRun({ run, repeated, repeat, newId, timeMs, reason })
+    log.warn({ run: run.id, repeatedBy: ended[1]?.id }, 'a run was lost')
+    return ended
   }
 
   /** A crash may come between a commit and the word that it was made; the commit itself names the run. */
-  async #withCommitFound(run: Run): Promise<Run> {
+  async #commitFound(run: Run): Promise<Unpublished['patch'] | undefined> {
     const step = run.steps[currentStep(run)]
-    if (step?.state !== 'committing' || step.outputBranch === undefined) return run
-    const { datasets, monitor, clock, log } = this.#parts
+    if (step?.state !== 'committing' || step.outputBranch === undefined) return undefined
+    const { datasets, monitor, log } = this.#parts
     try {
       const repository = await datasets.repository(step.outputDataset)
       const outputCommit = await repository.resolve(step.outputBranch)
-      if (outputCommit === undefined) return run
+      if (outputCommit === undefined) return undefined
       const { message } = await repository.readCommit(outputCommit)
       const ours = trailerOf(message, 'Run-Id') === run.id && trailerOf(message, 'Step') === step.name
-      if (!ours) return run
+      if (!ours) return undefined
       const { name, tool, outputDataset: dataset } = step
       // The review comes after the commit, so the crash may have come before it. It writes the same again if not.
       const committed = {
@@ -137,10 +157,10 @@ export class Recovery {
       }
       const report = await monitor.review({ ...committed, repository })
       const reviewed = report === undefined ? {} : { report }
-      return finishStep(run, clock.now(), { outputCommit, outputChanged: true, ...reviewed })
+      return { outputCommit, outputChanged: true, ...reviewed }
     } catch (error) {
       log.warn({ run: run.id, error: messageOf(error) }, 'whether a commit was made could not be seen')
-      return run
+      return undefined
     }
   }
 }

@@ -101,6 +101,8 @@ export class Runner {
     const { store, settings, newId, clock } = this.#parts
     // A run that had not begun simply waits in the queue for the next start.
     if (run.state === 'queued') return
+    // Its commit may stand: the next start looks, and goes on from there.
+    if (run.state === 'committing') return
     const repeated = run.trigger.kind === 'repeat' ? store.find(run.trigger.of) : undefined
     const { reason } = outcome
     const repeat = settings.repeatLost
