@@ -24,6 +24,8 @@ export const takeOverMinMs = 3 * SECOND_MS
 export const takeOverMaxMs = 1 * HOUR_MS
 /** A claimant says so often within that time that it is at work: two of three words may be lost. */
 export const claimRenewals = 3
+/** A claimant whose run waits in its queue for so many times that long gives the slot to the next in line, where there is one. */
+export const claimWaits = 10
 /** A claim is remembered for so long at most. */
 export const claimLifeMaxMs = 7 * DAY_MS
 /** Claims of a rule that fires often make room sooner, but for this many slots they are kept. */

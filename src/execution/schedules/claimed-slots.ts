@@ -1,7 +1,13 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
-import { claimRenewals, missedRunMaxMs, openSlotsMax, schedulerSleepMaxMs } from '../../base/limits.ts'
+import {
+  claimRenewals,
+  claimWaits,
+  missedRunMaxMs,
+  openSlotsMax,
+  schedulerSleepMaxMs,
+} from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Collection } from '../../registry/collection.ts'
 import { identityOf } from '../runs/run.ts'
@@ -31,11 +37,15 @@ export interface ClaimedSlotsParts {
   readonly store: Pick<RunStore, 'onRun'>
   /** The members that are there now, as far as this node knows. */
   readonly live: () => readonly string[]
+  /** A member's name, for people. */
+  readonly nameOf: (peer: string) => string
   /** This node's peer id. */
   readonly self: string
   readonly clock: Clock
   readonly log: Logger
 }
+
+type Turn = Extract<Decision, { act: 'run' }>
 
 /** A slot that is followed. */
 interface Open extends SlotName {
@@ -138,7 +148,7 @@ export class ClaimedSlots implements Startable {
     const decision = this.#decide(open, schedule, runners, this.#claims(open))
     switch (decision.act) {
       case 'run':
-        return this.#run(open, schedule, decision.why)
+        return this.#run(open, schedule, decision)
       case 'withdraw':
         await this.#say(open, schedule, { state: 'failed', end: 'lost' })
         return this.#close(open)
@@ -170,12 +180,12 @@ export class ClaimedSlots implements Startable {
   }
 
   /** The claim comes first: whoever crashes behind it is taken over. */
-  async #run(open: Open, schedule: Schedule, why: string): Promise<number> {
-    const { runs, clock, log } = this.#parts
+  async #run(open: Open, schedule: Schedule, { heirs, why }: Turn): Promise<number> {
+    const { runs, nameOf, clock, log } = this.#parts
     const { pipeline, slot } = open
     const busy = termsOf(schedule).overlap === 'skip' ? this.#busyBefore(open, schedule) : undefined
     if (busy !== undefined) {
-      const reason = `${busy} is still at work on the slot before it`
+      const reason = `${nameOf(busy)} is still at work on a slot before it`
       await runs.skip(schedule, slot, reason)
       await this.#say(open, schedule, { state: 'failed', end: 'skipped' })
       return this.#close(open)
@@ -183,7 +193,9 @@ export class ClaimedSlots implements Startable {
     // Said once: where nothing can be begun, the others are not to be kept waiting by renewals.
     if (open.said === undefined) await this.#say(open, schedule, { state: 'claimed' })
     log.info({ pipeline, slot, why }, 'this node runs a slot for the federation')
-    const run = await runs.begin(schedule, slot)
+    // A member with a long queue gives the slot on; the last one that can run it waits as long as it takes.
+    const waitMsMax = claimWaits * termsOf(schedule).takeOverMs
+    const run = await runs.begin(schedule, slot, heirs > 0 ? { waitMsMax } : {})
     if (run === undefined) {
       await this.#say(open, schedule, { state: 'failed', end: 'skipped' })
       return this.#close(open)
@@ -201,9 +213,9 @@ export class ClaimedSlots implements Startable {
     const claim = claimOf(run, '', nowMs)
     const { said } = open
     const news = said?.state !== claim.state || said.end !== claim.end || said.run !== claim.run
-    const oldNews = said === undefined || nowMs - said.timeMs >= everyMs || said.timeMs > nowMs
+    const renews = said === undefined || nowMs - said.timeMs >= everyMs || said.timeMs > nowMs
     const over = claim.state === 'done' || claim.state === 'failed'
-    if (news || (oldNews && !over)) await this.#say(open, schedule, claim)
+    if (news || (renews && !over)) await this.#say(open, schedule, claim)
     return over ? Number.POSITIVE_INFINITY : nowMs + everyMs
   }
 

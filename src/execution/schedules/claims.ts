@@ -43,7 +43,8 @@ export interface Situation {
 }
 
 export type Decision =
-  | { readonly act: 'run'; readonly why: string }
+  /** `heirs`: how many others could do it instead. */
+  | { readonly act: 'run'; readonly heirs: number; readonly why: string }
   /** `untilMs` where time alone may change it. */
   | { readonly act: 'wait'; readonly untilMs?: number; readonly why: string }
   /** Its own claim stands and nothing was begun, and others do it. */
@@ -59,10 +60,13 @@ export function decide(situation: Situation): Decision {
   if (own !== undefined && isVacated(own)) return { act: 'nothing', why: 'this node could not run it' }
   const { settled, working, vacantMs } = survey(situation)
   const missing = runners - settled - working.length
+  const line = rankFor(situation.slot, [...situation.live, self]).filter((peer) => !claims.has(peer))
+  const place = line.indexOf(self)
+  const heirs = place < 0 ? line.length : line.length - 1
   if (own !== undefined || begun) {
     if (begun) return { act: 'wait', why: 'this node is at work on it' }
     return missing > 0
-      ? { act: 'run', why: 'this node has claimed it' }
+      ? { act: 'run', heirs, why: 'this node has claimed it' }
       : { act: 'withdraw', why: 'others run it meanwhile' }
   }
   if (nowMs < sinceMs) return { act: 'wait', untilMs: sinceMs, why: 'it is not due' }
@@ -70,12 +74,10 @@ export function decide(situation: Situation): Decision {
     if (working.length === 0) return { act: 'nothing', why: 'it has been run' }
     return { act: 'wait', untilMs: Math.min(...working), why: 'others are at work on it' }
   }
-  const line = rankFor(situation.slot, [...situation.live, self]).filter((peer) => !claims.has(peer))
-  const place = line.indexOf(self)
   // The first in line act at once; each further one when the one before it has let its time pass.
   const turnMs = Math.max(sinceMs, vacantMs) + Math.max(0, place - missing + 1) * takeOverMs
   if (nowMs >= turnMs)
-    return { act: 'run', why: place < missing ? 'it is its turn' : 'those before it were silent' }
+    return { act: 'run', heirs, why: place < missing ? 'it is its turn' : 'those before it were silent' }
   return { act: 'wait', untilMs: turnMs, why: `${place} members come before this one` }
 }
 

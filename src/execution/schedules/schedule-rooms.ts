@@ -41,7 +41,8 @@ export function scheduleRooms(parts: ScheduleRoomsParts) {
   const ledger = new Ledger(database)
   const claims = new Collection({ registry, prefix: claimsPrefix, schema: claimSchema, log })
   const runs = new SlotRuns({ ...parts, ledger })
-  const claimed = new ClaimedSlots({ ...parts, schedules, claims, ledger, runs, store, self })
+  const nameOf = (peer: string) => members.get(peer)?.name ?? peer
+  const claimed = new ClaimedSlots({ ...parts, schedules, claims, ledger, runs, store, nameOf, self })
   const memberSinceMs = () => members.self().since
   const scheduler = new Scheduler({ schedules, ledger, runs, claimed, memberSinceMs, self, clock, log })
   const timetable = new Timetable({ ...parts, schedules, claims, ledger, runs })

@@ -55,10 +55,15 @@ export class SlotRuns {
    * Queues a run for the slot.
    *
    * @param p.behind whether it waits for the runs before it whatever the schedule says of overlaps.
+   * @param p.waitMsMax how long it waits in the queue; default: the node's setting.
    * @returns the run (one that has ended as `rejected` when the queue would not have it); undefined when the slot is
    * skipped.
    */
-  async begin(schedule: Schedule, slot: number, p: { behind?: boolean } = {}): Promise<Run | undefined> {
+  async begin(
+    schedule: Schedule,
+    slot: number,
+    p: { behind?: boolean; waitMsMax?: number } = {},
+  ): Promise<Run | undefined> {
     const { submissions, clock, log } = this.#parts
     const { pipeline, priority } = schedule
     const overlap = this.#overlap(schedule, p.behind === true)
@@ -72,6 +77,7 @@ export class SlotRuns {
       const run = await submissions.submit(pipeline, {
         trigger,
         ...(priority === undefined ? {} : { priority }),
+        ...(p.waitMsMax === undefined ? {} : { waitMsMax: p.waitMsMax }),
       })
       log.info({ pipeline, slot, run: run.id, lateMs: clock.now() - slot }, 'a scheduled run is queued')
       return run

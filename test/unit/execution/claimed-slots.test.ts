@@ -65,6 +65,8 @@ interface Desk {
   readonly store: RunStore
   readonly ledger: Ledger
   refuse?: NodeError | undefined
+  /** How long each run that was submitted may wait in the queue. */
+  readonly waits: (number | undefined)[]
   claimed: ClaimedSlots
   follow(slot?: number): Promise<void>
   restart(): Promise<void>
@@ -87,6 +89,7 @@ async function deskOf(t: TestContext, board: Board, peer: string, live = () => p
   const runs = new SlotRuns({
     submissions: {
       submit: async (name, options = {}) => {
+        desk.waits.push(options.waitMsMax)
         if (desk.refuse !== undefined) throw desk.refuse
         const trigger: Trigger = options.trigger ?? { kind: 'request' }
         const run = newRun({
@@ -106,10 +109,21 @@ async function deskOf(t: TestContext, board: Board, peer: string, live = () => p
   const schedules = { get: () => ({ value: board.schedule }) as Item<Schedule> }
   const open = () =>
     new ClaimedSlots({
-      ...{ schedules, claims: board, ledger, runs, store, live, self: peer, clock, log: silentLogger },
+      ...{
+        schedules,
+        claims: board,
+        ledger,
+        runs,
+        store,
+        live,
+        nameOf: (of: string) => of,
+        self: peer,
+        clock,
+      },
+      log: silentLogger,
     })
   const desk: Desk = {
-    ...{ peer, store, ledger, claimed: open() },
+    ...{ peer, store, ledger, claimed: open(), waits: [] },
     follow: async (slot = SLOT) => {
       await ledger.pass('work', slot, [slot])
       desk.claimed.follow({ pipeline: 'work', slot })
@@ -197,8 +211,27 @@ test('a slot that the first cannot queue goes to the second at once, and both ar
     [['rejected', 'QUEUE_FULL']],
   )
   assert.equal(one.ledger.get('work')?.problem?.code, 'QUEUE_FULL')
+  assert.deepEqual(one.waits, [10 * TAKE_OVER], 'who has heirs waits for its turn no longer than that')
   await two.end('failed')
   await eventually(() => board.of(second) === 'failed: failed', 'the end is not told')
+})
+
+test('a run that waits too long in one queue goes to the next member, and the last in line waits as long as it takes', async (t) => {
+  const board = new Board()
+  const live = () => [first, second]
+  const [one, two] = [await deskOf(t, board, first, live), await deskOf(t, board, second, live)]
+  await two.follow()
+  await one.follow()
+  await eventually(
+    () => board.of(first) === 'claimed' && one.store.list().length === 1,
+    'nobody claimed the slot',
+  )
+  const [waiting] = one.store.list() as [Run]
+  const end = { timeMs: board.nowMs, reason: 'it waited too long', code: 'TIMED_OUT' as const }
+  await one.store.save(endRun(waiting, 'timed-out', end))
+  await eventually(() => two.store.list().length === 1, 'nobody took over')
+  assert.equal(board.of(first), 'failed: errored')
+  assert.deepEqual([one.waits, two.waits], [[10 * TAKE_OVER], [undefined]])
 })
 
 test('a slot that comes while another member is at work on the one before is skipped for all', async (t) => {
