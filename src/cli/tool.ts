@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { inspectedImageSchema } from '../api/image-views.ts'
 import { toolViewSchema } from '../api/views.ts'
 import { NodeError } from '../base/errors.ts'
+import { type Service, type ServiceDescription, serviceId } from '../execution/images/service.ts'
 import { bytesText, type Pair } from './output.ts'
 import type { Act, Session } from './session.ts'
 import { watchCommand } from './tool-watch.ts'
@@ -80,9 +81,11 @@ export function toolCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const tool = await client.get(`/tools/${encodeURIComponent(name)}`, toolViewSchema)
         session.out.result(tool, () => {
-          const said = Object.entries(tool.value).map(([field, text]): Pair => {
+          const { service, ...value } = tool.value
+          const said = Object.entries(value).map(([field, text]): Pair => {
             return [field, typeof text === 'string' ? text : JSON.stringify(text ?? '')]
           })
+          if (service !== undefined) said.push(...servicePairs(service))
           const contested: Pair[] = tool.contested ? [['contested', 'other members claim this name too']] : []
           return session.out.pairs([
             ['name', tool.name],
@@ -169,11 +172,20 @@ function renderImage({ out }: Session, image: z.output<typeof inspectedImageSche
     ['user', image.user === '' ? '-' : image.user],
     ['service', service === undefined ? 'no' : `${service.name} ${service.version}`],
   ]
-  for (const { name, type, path, filename } of service?.inputs ?? []) {
-    const file = filename === undefined ? '' : `/${filename}`
-    pairs.push([`input`, `${name} (${type}) at ${path}${file}`])
-  }
-  for (const { name, path } of service?.outputs ?? []) pairs.push(['output', `${name} at ${path}`])
+  if (service !== undefined) pairs.push(...portPairs(service))
   for (const problem of problems ?? []) pairs.push(['problem', problem])
   return out.pairs(pairs)
+}
+
+function servicePairs(service: Service): Pair[] {
+  return [['service', serviceId(service)], ...portPairs(service)]
+}
+
+function portPairs({ inputs, outputs }: ServiceDescription): Pair[] {
+  return [
+    ...inputs.map(({ name, type, path, filename }): Pair => {
+      return ['input', `${name} (${type}) at ${path}${filename === undefined ? '' : `/${filename}`}`]
+    }),
+    ...outputs.map(({ name, path }): Pair => ['output', `${name} at ${path}`]),
+  ]
 }

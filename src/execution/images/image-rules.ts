@@ -38,6 +38,8 @@ export interface Candidate {
   readonly reference: string
   /** Every digest that it is known to have, with or without a repository, and its id; none before it is looked for. */
   readonly digests: readonly string[]
+  /** What it is called on this machine: that counts where the reference is an id, which has no name of its own. */
+  readonly tags?: readonly string[]
 }
 
 /**
@@ -47,6 +49,10 @@ export interface Candidate {
 export function verdictOf(rules: readonly ImageRule[], candidate: Candidate): 'yes' | 'no' | 'by-digest' {
   if (rules.length === 0) return 'yes'
   const { repository, tag, digest } = normalReference(candidate.reference)
+  if (repository === '') {
+    const named = (candidate.tags ?? []).map((reference) => ({ ...candidate, reference, tags: [] }))
+    if (named.some((each) => verdictOf(rules, each) === 'yes')) return 'yes'
+  }
   const digests = new Set([...candidate.digests, ...(digest === undefined ? [] : [digest])].map(bareDigest))
   const named = rules.filter((rule) => {
     // An id names no repository, so only its digest can let it run.

@@ -4,7 +4,7 @@ import { LOCAL_ENGINE } from '../engines/engines.ts'
 import type { BroughtImages } from './brought-images.ts'
 import type { ImagePins } from './image-pins.ts'
 import { bareDigest, normalReference, repositoryOf, withTag } from './image-reference.ts'
-import { type ImageRule, imageForbidden, verdictOf } from './image-rules.ts'
+import { type Candidate, type ImageRule, imageForbidden, verdictOf } from './image-rules.ts'
 import type { ImageStore, StoredImage } from './image-store.ts'
 import type { RegistryLogins } from './registry-logins.ts'
 import type { ImagesSettings } from './settings.ts'
@@ -84,8 +84,7 @@ export class Images {
   async #admit(p: Bringing, here: StoredImage | undefined): Promise<string | undefined> {
     const { rules, logins, settings } = this.#parts
     const { reference, signal, engine } = p
-    const digests = here === undefined ? [] : [here.id, ...here.repoDigests]
-    const verdict = verdictOf(rules, { reference, digests })
+    const verdict = verdictOf(rules, candidateOf(reference, here))
     if (verdict === 'yes') return undefined
     if (verdict === 'no') throw imageForbidden(reference, rules)
     if (settings.pull === 'never') throw imageForbidden(reference, rules)
@@ -145,11 +144,15 @@ export class Images {
   async #letIn(p: Bringing, image: StoredImage): Promise<StoredImage> {
     const { rules } = this.#parts
     const { reference } = p
-    const digests = [image.id, ...image.repoDigests]
-    if (verdictOf(rules, { reference, digests }) !== 'yes') throw imageForbidden(reference, rules)
+    if (verdictOf(rules, candidateOf(reference, image)) !== 'yes') throw imageForbidden(reference, rules)
     await this.#note(p, image)
     return image
   }
+}
+
+function candidateOf(reference: string, image: StoredImage | undefined): Candidate {
+  if (image === undefined) return { reference, digests: [] }
+  return { reference, digests: [image.id, ...image.repoDigests], tags: image.tags }
 }
 
 /** Whether an image is known by a digest, of whatever registry, or has it as its id. */

@@ -44,7 +44,7 @@ export async function imageOutlook(
       : (await look(() => parts.engines.of(p.engine).images.inspect(reference))).image)
   const pin = demanded === undefined ? await parts.pins.find(reference) : undefined
   const digests = image === undefined ? [] : [image.id, ...image.repoDigests]
-  const allowed = verdictOf(parts.imageRules, { reference, digests })
+  const allowed = verdictOf(parts.imageRules, { reference, digests, tags: image?.tags ?? [] })
   const pinned = demanded ?? pin?.digest
   const outlook = {
     ...{ reference, allowed },

@@ -68,6 +68,14 @@ test('the id of an image has no name that a rule could let in', () => {
   assert.equal(verdict([`*@${A}`], A), 'yes')
 })
 
+test('an id is let in by the names that its image has on this machine', () => {
+  const named = (rules: readonly string[], ...tags: string[]) =>
+    verdictOf(rules.map(parseImageRule), { reference: A, digests: [A], tags })
+  assert.equal(named(['lab/*'], 'other:1', 'lab/x:1'), 'yes')
+  assert.equal(named(['lab/*'], 'other:1'), 'no')
+  assert.equal(named([`lab/*@${B}`], 'lab/x:1'), 'no')
+})
+
 test('what stands for itself in a rule is no pattern', () => {
   assert.equal(verdict(['r.example.org/a.b'], 'r.example.org/aXb'), 'no')
   assert.equal(verdict(['r.example.org/a'], 'r.example.org/ab'), 'no')
