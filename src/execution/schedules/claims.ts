@@ -60,25 +60,31 @@ export function decide(situation: Situation): Decision {
   if (own !== undefined && isVacated(own)) return { act: 'nothing', why: 'this node could not run it' }
   const { settled, working, vacantMs } = survey(situation)
   const missing = runners - settled - working.length
-  const line = rankFor(situation.slot, [...situation.live, self]).filter((peer) => !claims.has(peer))
-  const place = line.indexOf(self)
-  const heirs = place < 0 ? line.length : line.length - 1
-  if (own !== undefined || begun) {
-    if (begun) return { act: 'wait', why: 'this node is at work on it' }
-    return missing > 0
-      ? { act: 'run', heirs, why: 'this node has claimed it' }
-      : { act: 'withdraw', why: 'others run it meanwhile' }
+  if (begun) return { act: 'wait', why: 'this node is at work on it' }
+  if (own !== undefined) {
+    if (missing <= 0) return { act: 'withdraw', why: 'others run it meanwhile' }
+    return { act: 'run', heirs: lineOf(situation).length, why: 'this node has claimed it' }
   }
   if (nowMs < sinceMs) return { act: 'wait', untilMs: sinceMs, why: 'it is not due' }
   if (missing <= 0) {
     if (working.length === 0) return { act: 'nothing', why: 'it has been run' }
     return { act: 'wait', untilMs: Math.min(...working), why: 'others are at work on it' }
   }
+  const line = lineOf(situation)
+  const place = line.indexOf(self)
   // The first in line act at once; each further one when the one before it has let its time pass.
   const turnMs = Math.max(sinceMs, vacantMs) + Math.max(0, place - missing + 1) * takeOverMs
-  if (nowMs >= turnMs)
-    return { act: 'run', heirs, why: place < missing ? 'it is its turn' : 'those before it were silent' }
-  return { act: 'wait', untilMs: turnMs, why: `${place} members come before this one` }
+  if (nowMs < turnMs) return { act: 'wait', untilMs: turnMs, why: `${place} members come before this one` }
+  const why = place < missing ? 'it is its turn' : 'those before it were silent'
+  return { act: 'run', heirs: line.length - 1, why }
+}
+
+/** The members that could claim the slot now, by rank. */
+function lineOf({ slot, live, self, claims }: Situation): string[] {
+  return rankFor(
+    slot,
+    [...live, self].filter((peer) => !claims.has(peer)),
+  )
 }
 
 /** What the others' claims say: how many are settled, until when each of those at work is believed, when a place fell vacant. */
