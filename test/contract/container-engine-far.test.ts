@@ -166,7 +166,7 @@ test('a job that a crash left is found by its label, ended and removed', async (
 
 test('an engine that goes away in the middle is told of, delays no other, and is heard of when it returns', async () => {
   const far = engines.of('far')
-  const spec = specOf(await imageOf('far'), shell('sleep 60'))
+  const spec = specOf(await imageOf('far'), shell("trap 'exit 0' TERM; sleep 60 & wait"))
   const id = await far.create(spec)
   await far.start(id, async () => undefined)
   const waiting = assert.rejects(far.wait(id, AbortSignal.timeout(30_000)), (error: Error) => {
