@@ -8,6 +8,7 @@ import { datasetLocalCommands } from './dataset-local.ts'
 import { datasetPushCommand } from './dataset-push.ts'
 import { datasetResetCommand } from './dataset-reset.ts'
 import { datasetShelfCommands } from './dataset-shelf.ts'
+import { datasetTrustCommands } from './dataset-trust.ts'
 import { datasetUpkeepCommands } from './dataset-upkeep.ts'
 import { datasetUpstreamCommands } from './dataset-upstream.ts'
 import { withNearestDataset } from './nearest-dataset.ts'
@@ -33,6 +34,7 @@ export function datasetCommands(program: Command, acting: Act): void {
   datasetFollowCommands(dataset, act)
   datasetLocalCommands(dataset, act)
   datasetUpkeepCommands(dataset, act)
+  datasetTrustCommands(dataset, act)
   dataset.commandsGroup('Elsewhere:')
   datasetUpstreamCommands(dataset, act)
 }

@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { LOG_COMPLETE_HEADER, LOG_FROM_HEADER } from '../api/run-log-headers.ts'
+import { isRemoteId } from '../execution/remote/remote-run.ts'
 import { STAGES } from '../execution/runs/run.ts'
 import type { ApiClient } from './client.ts'
+import { remoteLogs } from './remote-run.ts'
 import type { Act } from './session.ts'
 
 interface LogQuery {
@@ -29,6 +31,7 @@ export function runLogCommand(run: Command, act: Act): void {
     )
     .action(
       act(async (session, id: string, query: LogQuery) => {
+        if (isRemoteId(id)) return remoteLogs(session, id, query)
         const client = await session.connect()
         const { headers, bytes } = await client.open(pathOf(id), { query: { ...query } })
         const decoder = new TextDecoder()

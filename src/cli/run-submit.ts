@@ -8,13 +8,14 @@ import { delay } from '../base/wait.ts'
 import { parseDuration } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
+import { isPlaced, type PlacementFlags, placementOptions, submitRemote } from './remote-run.ts'
 import { runLogText } from './run-logs.ts'
 import { renderPreview } from './run-preview.ts'
 import { renderRun } from './run-view.ts'
 import { untilEnded } from './run-wait.ts'
 import type { Act, Session } from './session.ts'
 
-export interface SubmitFlags {
+export interface SubmitFlags extends PlacementFlags {
   slot?: number
   priority?: number
   maxWait?: number
@@ -27,9 +28,12 @@ export interface SubmitFlags {
 
 /** `run submit`, and the older `pipeline run`. */
 export function submitCommand(parent: Command, act: Act, name: string): void {
-  const command = parent.command(`${name} <pipeline>`).description('run a pipeline on this node')
-  submitOptions(command).action(
+  const command = parent
+    .command(`${name} <pipeline>`)
+    .description('run a pipeline on this node, or at another member')
+  placementOptions(submitOptions(command)).action(
     act(async (session, pipeline: string, flags: SubmitFlags) => {
+      if (isPlaced(flags)) return submitRemote(session, pipeline, flags)
       await submitRun(session, submissionOf(pipeline, flags), flags)
     }),
   )

@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { runSchema } from '../api/run-views.ts'
+import { isRemoteId } from '../execution/remote/remote-run.ts'
 import { parseCount } from './arguments.ts'
 import { spanText, timeText } from './output.ts'
+import { cancelRemote, remoteRow, remoteRunsOf, showRemote } from './remote-run.ts'
 import { runLineageCommands } from './run-lineage.ts'
 import { runLogCommand } from './run-logs.ts'
 import { runQueueCommand } from './run-queue.ts'
@@ -31,14 +33,16 @@ export function runCommands(program: Command, act: Act): void {
       act(async (session, query: ListFlags) => {
         const client = await session.connect()
         const runs = await client.get('/runs', z.array(runSchema), { ...query })
-        session.out.result(runs, () => {
+        const remote = await remoteRunsOf(client, query)
+        session.out.result([...runs, ...remote], () => {
           const rows = runs.map((each) => {
             const { id, pipeline, trigger, state, createdMs, endedMs, reason } = each
             const took = endedMs === undefined ? '-' : spanText(endedMs - createdMs)
             const why = reason ?? each.queue?.why ?? ''
             return [id, pipeline, trigger.kind, state, timeText(createdMs), took, why]
           })
-          return session.out.table(['id', 'pipeline', 'by', 'state', 'created', 'took', 'reason'], rows)
+          const all = [...rows, ...remote.map(remoteRow)]
+          return session.out.table(['id', 'pipeline', 'by', 'state', 'created', 'took', 'reason'], all)
         })
       }),
     )
@@ -48,6 +52,7 @@ export function runCommands(program: Command, act: Act): void {
     .description('show one run with its steps and its history')
     .action(
       act(async (session, id: string) => {
+        if (isRemoteId(id)) return showRemote(session, id)
         const client = await session.connect()
         const shown = await client.get(pathOf(id), runSchema)
         session.out.result(shown, () => renderRun(session.out, shown))
@@ -65,6 +70,7 @@ export function runCommands(program: Command, act: Act): void {
     .description('stop a run, or take it out of the queue')
     .action(
       act(async (session, id: string) => {
+        if (isRemoteId(id)) return cancelRemote(session, id)
         const client = await session.connect()
         const cancelled = await client.post(`${pathOf(id)}/cancel`, runSchema)
         session.out.result(cancelled, () => `The run ${id} is ${cancelled.state}.`)

@@ -149,11 +149,11 @@ export class Remote implements Startable {
     return entry
   }
 
-  /** Runs at work that rely on it are ended. @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, NOT_FOUND */
+  /** Runs at work that rely on it are ended. @returns the digests. @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, NOT_FOUND */
   async distrust(
     dataset: string,
     wanted: { tool?: string | undefined; digest?: string | undefined },
-  ): Promise<void> {
+  ): Promise<string[]> {
     this.#known(dataset)
     const digests = this.#trust
       .of(dataset)
@@ -168,6 +168,7 @@ export class Remote implements Startable {
     }
     for (const digest of digests) await this.#trust.distrust(dataset, digest)
     this.#host.judgeAgain()
+    return digests
   }
 
   #known(dataset: string): void {

@@ -155,24 +155,38 @@ export class RunDesk {
   }
 
   /**
-   * A branch `<step>-<node>` is this node's word, also in rounds. Another's run may write it where it does what this
-   * node's own would do, or where nothing but that member's runs has written it.
+   * A branch `<step>-<node>` is this node's word, also in rounds. Another's run may write it where it does the same work
+   * as whoever wrote it, or where nothing but that member's own runs has; and not where others know such a step as
+   * another one (run.md R13).
    */
   #mayWrite(peer: string, step: PipelineStep): boolean {
     const { execution, datasets, members } = this.#parts
-    const isBranch = (other: PipelineStep) =>
-      other.name === step.name && other.output_dataset === step.output_dataset
-    const registered = execution.pipelines.list().flatMap(({ value }) => value.steps.filter(isBranch))
-    if (registered.length > 0) return registered.some((other) => isDeepStrictEqual(other, step))
+    const others = execution.pipelines.list().filter(({ entry }) => entry.author !== peer)
+    const known = others.flatMap(({ value }) => value.steps.filter((other) => isSameBranch(other, step)))
+    if (!known.every((other) => isSameWork(other, step))) return false
     const branch = branchOf(step.name, members.self().name)
     const view = datasets.list().find(({ name }) => name === step.output_dataset)
-    const exists = view?.branches.some((one) => one.branch === branch) ?? false
-    if (!exists) return true
-    const writer = execution.runs().findLast(({ steps }) => {
-      return steps.some((done) => done.outputDataset === step.output_dataset && done.outputBranch === branch)
-    })
-    return writer?.owner === peer
+    if (view?.branches.some((one) => one.branch === branch) !== true) return true
+    const wrote = (run: Run) => run.steps.some((done) => isOutput(done, step.output_dataset, branch))
+    const writer = execution.runs().findLast(wrote)
+    if (writer === undefined || writer.owner === peer) return writer !== undefined
+    return writer.plan.some((other) => isSameBranch(other, step) && isSameWork(other, step))
   }
+}
+
+function isSameBranch(a: PipelineStep, b: PipelineStep): boolean {
+  return a.name === b.name && a.output_dataset === b.output_dataset
+}
+
+function isOutput(done: Run['steps'][number], dataset: string, branch: string): boolean {
+  return done.outputDataset === dataset && done.outputBranch === branch
+}
+
+/** Whatever box it is done in. */
+function isSameWork(a: PipelineStep, b: PipelineStep): boolean {
+  const work = ({ network: _network, timeoutMs: _timeoutMs, resources: _resources, ...rest }: PipelineStep) =>
+    JSON.parse(JSON.stringify(rest)) as unknown
+  return isDeepStrictEqual(work(a), work(b))
 }
 
 /** [MUST] A plan passes the parser of pipelines, so that a field that is not known is told and not passed over (R11). */

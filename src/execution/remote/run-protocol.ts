@@ -273,7 +273,7 @@ function decoded(frame: Uint8Array): unknown {
 /** DAG-CBOR knows no undefined. */
 function withoutUndefined(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutUndefined)
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
   const kept = Object.entries(value).filter(([, field]) => field !== undefined)
   return Object.fromEntries(kept.map(([name, field]) => [name, withoutUndefined(field)]))
 }

@@ -4,7 +4,7 @@ import type { Run } from '../runs/run.ts'
 import { type DataFacts, judgeData, readBy } from './data-policy.ts'
 import type { WireTransition } from './run-protocol.ts'
 
-/** Whose words are about the run or the request; those of any other code may be about this machine. */
+/** Codes whose words are about the run or the request. */
 const ABOUT_THE_RUN: readonly (ErrorCode | undefined)[] = [
   undefined,
   'CANCELLED',
@@ -12,14 +12,24 @@ const ABOUT_THE_RUN: readonly (ErrorCode | undefined)[] = [
   'FORBIDDEN',
   'IMAGE_FORBIDDEN',
   'IMAGE_MOVED',
-  'IMAGE_NOT_FOUND',
   'INVALID_INPUT',
   'PATH_UNSAFE',
-  'QUOTA_EXCEEDED',
   'TIMED_OUT',
   'TOOL_NOT_FOUND',
-  'TOO_LARGE',
 ]
+
+/** Words of any other code may be about the machine, its disks and its network: these are told instead. */
+const INSTEAD: Partial<Record<ErrorCode, string>> = {
+  IMAGE_NOT_FOUND: 'the host does not have the image, and could not get it',
+  ENGINE_UNAVAILABLE: 'the container engine of the host did not answer',
+  DISK_FULL: 'the disk of the host is full',
+  QUOTA_EXCEEDED: 'the result is larger than what the host has room for',
+  TOO_LARGE: 'the result is larger than what the host takes',
+  SOURCE_UNAVAILABLE: 'an input could not be had',
+  CHECKSUM_MISMATCH: 'an input is not what its checksum says',
+  DATASET_NOT_FOUND: 'a dataset of the run is not at the host any more',
+}
+const MACHINERY = 'the machinery of the host failed'
 
 /** Paths of files: a slash with more behind it, at a place where a word begins. */
 const PATHS = /(^|[\s'"`(=:])\/(?:[^\s'"`)/]+\/)+[^\s'"`):;,]*/g
@@ -61,7 +71,7 @@ export function reasonTold(
   if (reason === undefined) return undefined
   // A tool that has read the data chooses how it ends, and some ends carry words of its own.
   if (isPrivate && code !== 'CANCELLED' && code !== 'IMAGE_MOVED' && code !== 'IMAGE_FORBIDDEN') return HIDDEN
-  if (!ABOUT_THE_RUN.includes(code)) return 'the machinery of the host failed'
+  if (code !== undefined && !ABOUT_THE_RUN.includes(code)) return INSTEAD[code] ?? MACHINERY
   return withoutPaths(reason)
 }
 
@@ -73,7 +83,12 @@ export function withoutPaths(text: string): string {
 export function transitionsTold(chain: readonly Run[], openness: Openness): WireTransition[] {
   return chain.flatMap(({ transitions, code, state: last }) =>
     transitions.map(({ state, step, timeMs, reason }): WireTransition => {
-      const told = reasonTold({ reason, code: state === last ? code : undefined }, openness)
+      const isEnd = state === last
+      // On the way there is nothing that a tool has said, nor anything that its owner needs.
+      const told =
+        openness.isPrivate && !isEnd
+          ? undefined
+          : reasonTold({ reason, code: isEnd ? code : undefined }, openness)
       return {
         ...{ state, timeMs },
         ...(step === undefined ? {} : { step }),
