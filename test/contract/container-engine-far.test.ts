@@ -7,11 +7,13 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/logger.ts'
+import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
 import type { ContainerSpec } from '../../src/execution/engines/engine.ts'
-import type { Engines } from '../../src/execution/engines/engines.ts'
+import { Engines } from '../../src/execution/engines/engines.ts'
 import { openEngines } from '../../src/execution/engines/open-engines.ts'
 import { dockerSettingsSchema } from '../../src/execution/engines/settings.ts'
 import { engineContract, mark, runOn, shell, specOf } from '../support/engine-contract.ts'
+import { openExecutionRoom } from '../support/execution-room.ts'
 import { type SecondEngine, secondEngine } from '../support/second-engine.ts'
 import { BUSYBOX } from '../support/test-images.ts'
 
@@ -162,6 +164,50 @@ test('a job that a crash left is found by its label, ended and removed', async (
   await later.remove(id)
   assert.equal(await docker('ps', '--all', '--quiet'), '')
   assert.equal(await docker('service', 'ls', '--quiet'), '')
+})
+
+test('a run is placed on the engine that is up, and its result is a commit here', async () => {
+  const nobody = new DockerEngine({ socketPath: join(directory, 'no.sock') })
+  const source = await mkdtemp(join(directory, 'source-'))
+  await writeFile(join(source, 'one.csv'), '1\n2\n')
+  for (const name of ['far', 'swarm']) {
+    const both = new Map([
+      ['local', nobody],
+      [name, engines.of(name)],
+    ])
+    const room = await openExecutionRoom(join(directory, `node-${name}`), { engines: new Engines(both) })
+    try {
+      await room.datasets.importDirectory('source', source)
+      await room.datasets.add('sums')
+      await room.execution.addTool('sum', { author: 'tests', image: BUSYBOX })
+      const cmd = shell(
+        'echo adding; n=0; while read x; do n=$((n+x)); done < input/one.csv; echo $n > data/sum',
+      )
+      const step = {
+        name: 'sum',
+        tool: 'sum',
+        cmd,
+        env: null,
+        input_dataset: 'source',
+        output_dataset: 'sums',
+      }
+      await room.execution.addPipeline('add', { steps: [step] })
+      const { id } = await room.execution.submit('add')
+      const run = await room.execution.finished(id, AbortSignal.timeout(30_000))
+      assert.equal(run.state, 'succeeded', run.reason)
+      assert.equal(run.allocation?.engine, name)
+      const repository = await room.datasets.repository('sums')
+      const files = await repository.listFiles(run.steps[0]?.outputCommit ?? '')
+      assert.deepEqual(
+        files.map(({ path }) => path),
+        ['sum'],
+      )
+    } finally {
+      await room.stop()
+    }
+  }
+  assert.equal(await docker('ps', '--all', '--quiet'), '')
+  assert.equal(await docker('volume', 'ls', '--quiet'), '')
 })
 
 test('an engine that goes away in the middle is told of, delays no other, and is heard of when it returns', async () => {

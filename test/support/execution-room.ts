@@ -51,6 +51,8 @@ export interface ExecutionRoomOptions {
   readonly datasets?: Partial<DatasetsSettings>
   readonly notifications?: z.input<typeof notificationSettingsSchema>
   readonly socketPath?: string
+  /** Instead of the one behind `socketPath`. */
+  readonly engines?: Engines
   readonly environment?: Record<string, string>
   readonly log?: Logger
 }
@@ -92,7 +94,7 @@ export async function openExecutionRoom(
   const socketPath = options.socketPath ?? DOCKER_SOCKET
   const engine = new DockerEngine({ socketPath })
   const execution = new Execution({
-    engines: new Engines(new Map([[LOCAL_ENGINE, engine]])),
+    engines: options.engines ?? new Engines(new Map([[LOCAL_ENGINE, engine]])),
     ...{ registry, members, datasets, database, directory, clock, log },
     sealed: new SealedValues({ database, key: derivedKey(identity.privateKey, SEALING_PURPOSE) }),
     settings: { ...SETTINGS, ...options.settings },
