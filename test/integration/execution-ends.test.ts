@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import { withDeadline } from '../../src/base/wait.ts'
 import { type EndState, isEnded, type Run, type RunState } from '../../src/execution/runs/run.ts'
 import { type EngineDoor, engineDoor } from '../support/engine-door.ts'
@@ -12,6 +14,8 @@ import { assertLawful } from '../support/run-laws.ts'
 import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
 
 const SETTINGS = { retriesMax: 1, retryDelayMs: 300 }
+
+const docker = (...args: string[]) => promisify(execFile)('docker', args)
 
 let directory: string
 let room: ExecutionRoom
@@ -82,6 +86,10 @@ test('a run ends as errored when the engine goes on failing it, after as many tr
   await door.shut()
   await eventually(() => room.execution.run(id).state === 'queued', 'the run was not put back')
   assert.ok((room.execution.run(id).notBeforeMs ?? 0) > Date.now() - 10_000)
+  // As if the engine had made another one after nobody waited for its answer any more: the name is taken.
+  const [first] = await containersLabelled('mao.run', id)
+  await docker('rm', '--force', first as string)
+  await docker('create', '--name', `mao-${id}-s0`, '--label', `mao.run=${id}`, BUSYBOX, 'true')
   await door.open()
   await eventually(() => room.execution.run(id).state === 'running', 'the run was not tried again')
   assert.equal((await containersLabelled('mao.run', id)).length, 1, 'the container of the first try is left')

@@ -3,7 +3,14 @@ import { stat } from 'node:fs/promises'
 import { isNodeError, messageOf } from '../../base/errors.ts'
 import { logDrainTimeoutMs, timerMaxMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import type { ContainerEnd, ContainerEngine, ContainerSpec, EngineImage, Mount } from '../engines/engine.ts'
+import {
+  type ContainerEnd,
+  type ContainerEngine,
+  type ContainerSpec,
+  type EngineImage,
+  type Mount,
+  RUN_LABEL,
+} from '../engines/engine.ts'
 import type { StepLog } from '../logs/logs.ts'
 import type { Granted } from '../runs/run.ts'
 import { type OutputBounds, watchOutput } from './output-watch.ts'
@@ -74,7 +81,7 @@ export class StepContainers {
   async run(p: ContainerRun): Promise<EndedContainer> {
     const { engine, spec, bounds } = p
     // An earlier try of the step may have left one of the same name.
-    await this.#removeLeft()
+    await this.#removeLeft(engine)
     const containerId = await engine.create(spec)
     try {
       await p.onCreated(containerId)
@@ -93,13 +100,21 @@ export class StepContainers {
   }
 
   async #remove(containerId: string, engine: ContainerEngine): Promise<void> {
-    if (await this.#gone(containerId, engine)) await this.#removeLeft()
+    if (await this.#gone(containerId, engine)) await this.#removeLeft(engine)
   }
 
-  /** Tried with each container that comes or goes; after a restart, their labels bring them up. */
-  async #removeLeft(): Promise<void> {
-    for (const [id, engine] of this.#left) {
-      if (!(await this.#gone(id, engine))) return
+  /**
+   * Removes what an earlier try of a run has left on the engine, also a container that the engine made after nobody
+   * waited for its answer any more, and whose id is known to the engine alone.
+   */
+  async clear(run: string, engine: ContainerEngine): Promise<void> {
+    for (const id of await engine.find(RUN_LABEL, run)) await engine.remove(id)
+  }
+
+  /** Tried with each container that comes or goes there; their labels bring up the rest (runs/reaper.ts). */
+  async #removeLeft(engine: ContainerEngine): Promise<void> {
+    for (const [id, on] of this.#left) {
+      if (on === engine && !(await this.#gone(id, engine))) return
     }
   }
 

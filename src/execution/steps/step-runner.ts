@@ -35,6 +35,8 @@ export class StepRunner {
     // A container that has ended is removed beside what follows.
     const removals: Promise<void>[] = []
     try {
+      const { retries = 0 } = stepAt(this.#parts.store.get(id), index).step
+      if (retries > 0) await this.#containers.clear(id, work.engine)
       return await this.#stages(work, signal, removals)
     } finally {
       await Promise.all(removals)
