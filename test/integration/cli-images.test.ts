@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
@@ -97,6 +97,33 @@ test('registries, services and builds are managed with maoctl, and no password i
   const builds = await say('--json', 'image', 'builds')
   const states = builds.json<BuildView[]>().map(({ state }) => state)
   assert.deepEqual(states, ['cancelled', 'failed', 'succeeded'])
+
+  // What is no build is refused with a word.
+  for (const [exit, ...words] of [
+    [2, 'build'],
+    [2, 'build', directory, '--git', 'https://example.org/x.git'],
+    [2, 'build', '--git', 'file:///etc'],
+    [2, 'build', directory, '--tag', 'Not A Tag'],
+    [3, 'build', '--dataset', 'there-is-none'],
+    [3, 'build-show', 'there-is-none'],
+    [3, 'logout', 'there-is-none.example.org'],
+  ] as const) {
+    const mistaken = await say('image', ...words)
+    assert.equal(mistaken.exit, exit, `${words.join(' ')}: ${mistaken.stderr}`)
+  }
+  const { url } = instance.ready
+  const token = (await readFile(instance.ready.tokenFile, 'utf8')).trim()
+  for (const [status, type, body] of [
+    [400, 'text/plain', 'FROM scratch'],
+    [400, 'application/json', '{"git": 1}'],
+    [400, 'application/json', 'no json'],
+    [400, 'application/x-tar', 'no tar'],
+    [413, 'application/json', JSON.stringify({ git: 'x'.repeat(2 ** 21) })],
+  ] as const) {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': type }
+    const answer = await fetch(`${url}/api/v1/builds`, { method: 'POST', headers, body })
+    assert.equal(answer.status, status, `${type} ${body.slice(0, 20)}: ${await answer.text()}`)
+  }
 
   // What was brought is listed, and goes when nothing needs it.
   const listed = await say('image', 'list')

@@ -288,13 +288,23 @@ describe('builds', () => {
     const crashed = newBuild({ id: 'b-0-x', source, dockerfile: 'D', tag: 'x', noCache: false }, 1)
     await table<Build>(database, 'builds').put('b-0-x', { ...crashed, state: 'building' })
     await database.close()
-    const second = await openExecutionRoom(place)
+    const builds = { ...SETTINGS.builds, timeoutMs: 1_000, contextBytes: 2_000, contextEntries: 3 }
+    const images = { ...SETTINGS.images, keepBytes: 0, keepUnusedMs: 0, recentMs: 0 }
+    const second = await openExecutionRoom(place, { settings: { builds, images } })
     try {
       const after = second.execution.imaging.builds
       assert.equal(after.get('b-0-x').state, 'lost')
       const went = await ended(after, waiting.id)
       assert.equal(went.state, 'succeeded', went.reason)
       assert.equal(await second.engine.images.remove(went.tag), true)
+      // The settings of this node hold what it builds.
+      const slow = await after.submitFiles(tarOf({ Dockerfile: sleeping }), {})
+      const { state, code } = await ended(after, slow.id)
+      assert.deepEqual([state, code], ['failed', 'TIMED_OUT'])
+      const tooLarge = (error: unknown) => isNodeError(error, 'TOO_LARGE')
+      await assert.rejects(after.submitFiles(tarOf({ a: 'x'.repeat(2_001) }), {}), tooLarge)
+      await assert.rejects(after.submitFiles(tarOf({ a: '', b: '', c: '', d: '' }), {}), tooLarge)
+      await second.execution.imaging.sweep.sweep()
     } finally {
       await second.stop()
     }

@@ -187,6 +187,16 @@ describe('images of a registry', () => {
     }
   })
 
+  test('a registry that is down is no image that is missing: it is worth another try', async () => {
+    const mortal = await startImageRegistry(suite as never)
+    const reference = `${mortal.host}/lab/x:1`
+    await assert.rejects(imagesWith({}).obtain(asked(reference)), refused('IMAGE_NOT_FOUND'))
+    await mortal.stop()
+    await assert.rejects(imagesWith({}).obtain(asked(reference)), refused('SOURCE_UNAVAILABLE'))
+    const byDigest = imagesWith({ allow: [`*@sha256:${'1'.repeat(64)}`] })
+    await assert.rejects(byDigest.obtain(asked(reference)), refused('SOURCE_UNAVAILABLE'))
+  })
+
   test('a registry that cannot be asked is told apart from one that refuses', async () => {
     const gone = { registry: '127.0.0.1:9', user: 'x', password: 'y' }
     await assert.rejects(logins().login(gone, engine.images), refused('SOURCE_UNAVAILABLE'))

@@ -186,7 +186,11 @@ export class DockerImageStore implements ImageStore {
     const error = engineError(cause, this.#place)
     const gone =
       statusOf(error) === undefined && error.code === 'ENGINE_UNAVAILABLE' && isSocketFailure(cause)
-    return gone ? error : imageNotFound(reference, wordsOf(error))
+    if (gone) return error
+    const words = wordsOf(error)
+    if (!isRegistryDown(words)) return imageNotFound(reference, words)
+    const message = `The registry of ${reference} does not answer as it should: ${words}`
+    return new NodeError('SOURCE_UNAVAILABLE', message, { image: reference }, { cause })
   }
 
   async #call<T>(what: string, timeoutMs: number, action: () => Promise<T>): Promise<T> {
@@ -196,6 +200,17 @@ export class DockerImageStore implements ImageStore {
       throw engineError(cause, this.#place)
     }
   }
+}
+
+/**
+ * Whether the engine's words say that a registry is there and did not serve, which may be over soon; a host that cannot be
+ * looked up is rather one that was misspelt. Pure.
+ */
+export function isRegistryDown(words: string): boolean {
+  if (/\blookup /.test(words)) return false
+  return /connection refused|connection reset|no route to host|i\/o timeout|handshake timeout|Client\.Timeout|deadline exceeded|unexpected EOF|toomanyrequests|\b(?:429|50[0234]) [A-Z]/.test(
+    words,
+  )
 }
 
 /** Something of the connection to the engine itself, and not a word that came through it. */

@@ -66,7 +66,10 @@ export interface ImageBuild {
 export interface ImageStore {
   /** The image that a reference, digest or id means on this engine now, or undefined. */
   inspect(reference: string): Promise<StoredImage | undefined>
-  /** @throws NodeError IMAGE_NOT_FOUND with what the registry said, the signal's reason. */
+  /**
+   * @throws NodeError IMAGE_NOT_FOUND with what the registry said, SOURCE_UNAVAILABLE where it does not serve, the signal's
+   * reason.
+   */
   pull(reference: string, options: PullOptions): Promise<void>
   /** `sha256:…` to which the registry resolves a reference now, without pulling it. @throws NodeError IMAGE_NOT_FOUND */
   digestAt(reference: string, options: PullOptions): Promise<string>
