@@ -27,7 +27,7 @@ export async function queueRows(work: Workplace): Promise<Row[]> {
   work.after(() => room.stop())
   await prepare(room)
   await drained(room, await submitted(room, 3))
-  const half = Math.ceil(count / 10)
+  const half = Math.ceil(count / 4)
   work.say(`a shell that runs ${half} containers`)
   const before = await shellLoop(half)
   const keptBefore = bytesKept()
