@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { LOG_COMPLETE_HEADER, LOG_FROM_HEADER } from '../api/run-log-headers.ts'
+import { LOG_COMPLETE_HEADER } from '../api/run-log-headers.ts'
+import { clientPollMs } from '../base/limits.ts'
+import { delay } from '../base/wait.ts'
 import { isRemoteId } from '../execution/remote/remote-run.ts'
 import { STAGES } from '../execution/runs/run.ts'
 import type { ApiClient } from './client.ts'
@@ -33,23 +35,39 @@ export function runLogCommand(run: Command, act: Act): void {
       act(async (session, id: string, query: LogQuery) => {
         if (isRemoteId(id)) return remoteLogs(session, id, query)
         const client = await session.connect()
-        const { headers, bytes } = await client.open(pathOf(id), { query: { ...query } })
         const decoder = new TextDecoder()
-        const from = Number(headers.get(LOG_FROM_HEADER))
-        let [text, read] = ['', 0]
+        const from = query.from ?? 0
+        let [text, next] = ['', from]
         const say = (part: string) => {
           if (session.out.json) text += part
           else if (part !== '') session.out.raw(part)
         }
-        for await (const chunk of bytes) {
-          read += chunk.length
-          say(decoder.decode(chunk, { stream: true }))
+        /** @returns whether nothing more will come. */
+        const read = async (follow: boolean): Promise<boolean> => {
+          const asking = { query: { ...query, from: next, follow } }
+          const { headers, bytes } = await client.open(pathOf(id), asking)
+          for await (const chunk of bytes) {
+            next += chunk.length
+            say(decoder.decode(chunk, { stream: true }))
+          }
+          return headers.get(LOG_COMPLETE_HEADER) === 'true'
+        }
+        let complete: boolean
+        try {
+          complete = await read(query.follow === true)
+          // A node that stops ends the stream too, so what was followed is asked for once more.
+          while (query.follow === true && !complete) {
+            complete = await read(false)
+            if (!complete) complete = await delay(clientPollMs).then(() => read(true))
+          }
+        } catch (error) {
+          if (next > from)
+            session.out.note(`The log was cut; go on with "maoctl run logs ${id} -f --from ${next}".`)
+          throw error
         }
         say(decoder.decode())
         // Whoever asks again from `next` on misses nothing and hears nothing twice.
-        const complete = query.follow === true || headers.get(LOG_COMPLETE_HEADER) === 'true'
-        const told = { id, from, next: from + read, complete, log: text }
-        if (session.out.json) session.out.result(told, () => text)
+        if (session.out.json) session.out.result({ id, from, next, complete, log: text }, () => text)
       }),
     )
 }

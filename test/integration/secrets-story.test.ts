@@ -6,6 +6,7 @@ import type { RunView } from '../../src/api/run-views.ts'
 import { openDatabase } from '../../src/base/database.ts'
 import { STAGES } from '../../src/execution/runs/run.ts'
 import { encodedForms } from '../../src/execution/secrets/secret-forms.ts'
+import { eventually } from '../support/eventually.ts'
 import { maoctlHere, startInstance, tellJson } from '../support/maoctl.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { BUSYBOX, testImage } from '../support/test-images.ts'
@@ -143,7 +144,21 @@ test('a tool that prints its secrets leaves no trace of them, and its log is rea
   assert.equal(refused.state, 'rejected')
   assert.equal((await say('--yes', 'secret', 'remove', 'FILED')).exit, 0)
   assert.equal((await say('--yes', 'secret', 'remove', 'FILED')).exit, 3)
+
+  // A log that is being followed when the node stops is not taken for a whole one.
+  const sleeping = {
+    name: 'sleeping',
+    steps: [{ ...PIPELINE.steps[1], env: null, cmd: ['/bin/sh', '-c', 'echo begun; sleep 60'] }],
+  }
+  await writeFile(join(data, 's.yaml'), JSON.stringify(sleeping))
+  await tellJson(data, 'pipeline', 'add', '-f', join(data, 's.yaml'))
+  const { id } = await tellJson<RunView>(data, 'pipeline', 'run', 'sleeping')
+  const following = say('run', 'logs', id, '-f')
+  await eventually(async () => (await say('run', 'logs', id)).stdout === 'begun\n', 'the tool did not begin')
   await stop()
+  const cut = await following
+  assert.deepEqual([cut.exit, cut.stdout], [6, 'begun\n'])
+  assert.match(cut.stderr, /go on with "maoctl run logs .* -f --from 6"/)
   spoken.push(['the log of the node', stderr()])
   const database = await openDatabase(data)
   for await (const [key, value] of database.iterator({ valueEncoding: 'utf8' })) spoken.push([key, value])
