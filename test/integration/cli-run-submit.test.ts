@@ -104,8 +104,17 @@ test('a run is looked at before it is submitted, submitted once under a key, and
     line.map(({ id }) => id),
     [urgent.id, one?.id],
   )
+  const listed = (owner: string) => tell<RunView[]>('run', 'list', '--owner', owner, '--state', 'queued')
+  assert.deepEqual(
+    (await listed('node')).map(({ queue }) => queue?.position),
+    [1, 2],
+  )
+  assert.deepEqual(await listed('somebody'), [])
   assert.match(line[0]?.why ?? '', new RegExp(`^it is next: run ${first.id} is at work`))
-  assert.match((await say('run', 'show', one?.id ?? '')).stdout, /place: +2: the branch of step out\/write is to be written first by run/)
+  assert.match(
+    (await say('run', 'show', one?.id ?? '')).stdout,
+    /place: +2: the branch of step out\/write is to be written first by run/,
+  )
   const impatient = await tell<RunView>('run', 'submit', 'quick', '--max-wait', '1s')
   await eventually(async () => {
     const { state, code, reason = '' } = await tell<RunView>('run', 'show', impatient.id)
