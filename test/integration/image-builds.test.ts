@@ -46,6 +46,11 @@ async function logOf(builds: Builds, id: string): Promise<string> {
   return Buffer.concat(pieces).toString()
 }
 
+async function isAtWork(command: string): Promise<boolean> {
+  const { stdout } = await run('docker', ['ps', '--no-trunc', '--format', '{{.Command}}'])
+  return stdout.includes(command)
+}
+
 const SERVICE = [
   `FROM ${BUSYBOX}`,
   'LABEL eudat.gef.service.name="Word Count" eudat.gef.service.version="1.0"',
@@ -159,10 +164,7 @@ describe('builds', () => {
     const first = await builds().submitFiles(tarOf({ Dockerfile: sleeping }), {})
     const second = await builds().submitFiles(tarOf({ Dockerfile: sleeping }), {})
     assert.equal((await builds().cancel(second.id)).state, 'cancelled')
-    const containers = async () => {
-      const { stdout } = await run('docker', ['ps', '--no-trunc', '--format', '{{.Command}}'])
-      return stdout.includes('sleep 300')
-    }
+    const containers = () => isAtWork('sleep 300')
     await eventually(containers, 'the build never slept')
     const cancelled = await builds().cancel(first.id)
     assert.deepEqual([cancelled.state, cancelled.code], ['cancelled', undefined])
@@ -278,7 +280,7 @@ describe('builds', () => {
     const before = first.execution.imaging.builds
     const cut = await before.submitFiles(tarOf({ Dockerfile: sleeping }), {})
     const waiting = await before.submitFiles(tarOf({ Dockerfile: 'FROM scratch\nENV A=1' }), {})
-    await eventually(() => before.get(cut.id).state === 'building', 'the build never began')
+    await eventually(() => isAtWork('sleep 301'), 'the build never began')
     await first.stop()
     assert.equal(before.get(cut.id).state, 'lost')
     assert.equal(before.get(waiting.id).state, 'queued')
@@ -304,7 +306,11 @@ describe('builds', () => {
       const tooLarge = (error: unknown) => isNodeError(error, 'TOO_LARGE')
       await assert.rejects(after.submitFiles(tarOf({ a: 'x'.repeat(2_001) }), {}), tooLarge)
       await assert.rejects(after.submitFiles(tarOf({ a: '', b: '', c: '', d: '' }), {}), tooLarge)
-      await second.execution.imaging.sweep.sweep()
+      await eventually(async () => !(await isAtWork('sleep 301')), 'the container of the build stayed')
+      await eventually(async () => {
+        await second.execution.imaging.sweep.sweep()
+        return (await second.execution.imaging.sweep.list()).length === 0
+      }, 'what the builds brought stayed')
     } finally {
       await second.stop()
     }
