@@ -1,4 +1,4 @@
-import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
+import { type Database, type Table, table } from '../../base/database.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import { openSlotsMax } from '../../base/limits.ts'
 
@@ -26,7 +26,11 @@ export interface Remembered {
   readonly problem?: Problem
 }
 
-/** The memory of the scheduler, on the disk before a call resolves, so that a restart neither repeats a slot nor loses one. */
+/**
+ * The memory of the scheduler, so that a restart neither repeats a slot nor loses one. A kill of the process takes
+ * nothing of it. A power cut may take the last second's notes, which do no harm: what was run, the runs and the claims
+ * say, and they are on the disk. So no slot waits for the disk twice, when a thousand schedules fire at midnight.
+ */
 export class Ledger {
   readonly #table: Table<Remembered>
   readonly #rows = new Map<string, Remembered>()
@@ -69,11 +73,11 @@ export class Ledger {
   /** A schedule that is no more is not remembered either. */
   async forget(pipeline: string): Promise<void> {
     if (!this.#rows.delete(pipeline)) return
-    await this.#table.del(pipeline, DURABLE)
+    await this.#table.del(pipeline)
   }
 
   async #put(pipeline: string, row: Remembered): Promise<void> {
-    await this.#table.put(pipeline, row, DURABLE)
+    await this.#table.put(pipeline, row)
     this.#rows.set(pipeline, row)
   }
 }
