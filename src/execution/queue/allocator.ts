@@ -90,6 +90,8 @@ class Allocating {
   readonly #writers = new Map<string, string>()
   readonly #starts: Start[] = []
   readonly #waits = new Map<string, Wait>()
+  /** Runs that would begin if there were room. */
+  #inLine = 0
   #kept: Kept | undefined
 
   constructor(input: AllocatorInput) {
@@ -117,8 +119,8 @@ class Allocating {
   }
 
   #line(runs: readonly Run[]): string[] {
-    const started = this.#starts.map(({ run }) => run.id)
-    return [...started, ...runs.map(({ id }) => id).filter((id) => !started.includes(id))]
+    const started = new Set(this.#starts.map(({ run }) => run.id))
+    return [...started, ...runs.map(({ id }) => id).filter((id) => !started.has(id))]
   }
 
   #turns(waiting: readonly Run[]): Run[] {
@@ -144,6 +146,7 @@ class Allocating {
   #look(run: Run): void {
     const wait = this.#waitOf(run)
     if (wait !== undefined) this.#waits.set(run.id, wait)
+    if (wait?.kind === 'turn' || wait?.kind === 'resources') this.#inLine += 1
     // Whoever stands behind waits for these branches too, or it would overtake; but not one that never comes.
     if (wait?.kind !== 'never') this.#claim(run)
   }
@@ -187,10 +190,7 @@ class Allocating {
   }
 
   #turnWait(): Wait {
-    const before = [...this.#waits.values()].filter(
-      ({ kind }) => kind === 'turn' || kind === 'resources',
-    ).length
-    return { kind: 'turn', why: words.turn(before, this.#atWork, this.#in.limits.concurrency) }
+    return { kind: 'turn', why: words.turn(this.#inLine, this.#atWork, this.#in.limits.concurrency) }
   }
 
   /** The first run that does not fit keeps its place; those behind it only wait. */
