@@ -116,10 +116,11 @@ export class RemoteRuns implements Startable {
     if (run.state === 'ended') return run
     const wished = (now: RemoteRun) => ({ ...now, cancelRequestedMs: now.cancelRequestedMs ?? clock.now() })
     const placing = this.#placing.get(id)
-    if (placing !== undefined) {
+    if (placing !== undefined && run.state === 'requested') {
       placing.abort(new NodeError('CANCELLED', 'The run was cancelled before it had a place'))
-      await this.#working.get(id)
-      return store.get(id)
+      const placed = await store.until(id, ({ state }) => state !== 'requested', this.#stopping.signal)
+      // A member may have taken it at that very moment: then it is told as it would be later.
+      if (placed.state === 'ended') return placed
     }
     await store.update(id, wished)
     await this.#tellCancel(id)

@@ -64,6 +64,8 @@ export async function* followAt(
   signal.addEventListener('abort', cut, { once: true })
   let ended = false
   try {
+    // An abort that came while the stream was opened comes no second time.
+    signal.throwIfAborted()
     await talk.say({ kind: 'follow', ...question })
     while (!ended) {
       const heard = await talk.hear(followedSchema, { deadlineMs: followSilenceMaxMs })

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { after, before, suite, test } from 'node:test'
+import { isNodeError } from '../../src/base/errors.ts'
+import type { RemoteRun } from '../../src/execution/remote/remote-run.ts'
+import { eventually } from '../support/eventually.ts'
+import { logOf, RemoteMembers } from '../support/remote-pair.ts'
+import { BUSYBOX, removeImage, testImage } from '../support/test-images.ts'
+
+const COUNT = 'mao-test/remote-count:1'
+const CHECK = 'mao-test/remote-check:1'
+const RAW = 'name,diagnosis\nann,7\nben,9\n'
+/** Prints what it reads, as a careless tool does. */
+const COUNTING = 'cat input/patients.csv; wc -l < input/patients.csv > data/count.txt'
+const CHECKING = 'exit 0'
+
+let lab: RemoteMembers
+const alice = () => lab.node('alice')
+const bob = () => lab.node('bob')
+const ended = (run: RemoteRun) => run.state === 'ended'
+const image = (words: string, cmd: string) => testImage(words, [`CMD ${JSON.stringify(['sh', '-c', cmd])}`])
+
+/** Registers a pipeline of one step at alice's and waits until bob knows of it. */
+async function pipeline(name: string, step: Record<string, unknown>): Promise<void> {
+  await alice().federation.execution.addPipeline(name, {
+    steps: [{ name, output_dataset: 'results', ...step }],
+  })
+  const known = () => bob().federation.execution.pipelines.get(name) !== undefined
+  await eventually(known, `bob never heard of ${name}`)
+}
+
+const shell = (command: string) => ({ tool: 'shell', cmd: ['sh', '-c', command] })
+const submit = (name: string, more: object = {}) => {
+  return alice().federation.remote.runs.submit({ pipeline: name, on: ['bob'], ...more })
+}
+const refusedBy = (pattern: RegExp) => (error: unknown) => {
+  assert(isNodeError(error, 'NO_PLACE'), String(error))
+  assert.match(error.message, pattern)
+  return true
+}
+
+suite('runs at another member', () => {
+  before(async () => {
+    await Promise.all([testImage(), image(COUNT, COUNTING), image(CHECK, CHECKING)])
+    const takes = { remote: { accept: 'members' as const }, offer: { labels: { site: 'zurich' } } }
+    lab = await RemoteMembers.start({ alice: {}, bob: { execution: takes } })
+    const { datasets, execution } = alice().federation
+    for (const [name, of] of [
+      ['shell', BUSYBOX],
+      ['count', COUNT],
+      ['check', CHECK],
+    ] as const) {
+      await execution.addTool(name, { image: of })
+    }
+    await datasets.add('results')
+    const patients = await lab.files('patients', { 'patients.csv': RAW })
+    await bob().federation.datasets.importDirectory('patients', patients, { policy: 'compute-only' })
+    const knows = () => datasets.list().some(({ name }) => name === 'patients')
+    await eventually(knows, 'alice never heard of the patients')
+    const offered = () =>
+      alice()
+        .federation.remote.candidates()
+        .some(({ offer }) => offer !== undefined)
+    await eventually(offered, 'alice never heard what bob offers')
+  })
+  after(async () => {
+    await lab?.stop()
+    for (const name of [COUNT, CHECK]) await removeImage(name)
+  })
+
+  test('a run goes where the predicate says, its log comes as it is printed, its result as a commit', async () => {
+    await pipeline('hello', shell('echo said; echo made > data/made.txt'))
+    const where = 'memory>=32MiB && label.site=zurich && peer=bob'
+    const { id } = await alice().federation.remote.runs.submit({ pipeline: 'hello', where })
+    const run = await lab.until('alice', id, ended, 'the end')
+    assert.equal(run.end?.state, 'succeeded', JSON.stringify(run.end))
+    assert.deepEqual(
+      run.transitions.map(({ state }) => state),
+      ['queued', 'pulling', 'staging', 'running', 'committing', 'succeeded'],
+    )
+    assert.equal(await logOf(alice(), id), 'said\n')
+    const { remote, datasets } = alice().federation
+    const arrived = async () => (await remote.shown(run)).outputs.every(({ arrival }) => arrival === 'here')
+    await eventually(arrived, 'the result never came')
+    assert.equal(run.end?.outputs[0]?.branch, 'hello-bob')
+    const [newest] = await datasets.log('results', 'hello-bob')
+    assert.equal(newest?.oid, run.end?.outputs[0]?.commit)
+    // At bob's it is alice's run, and nobody else's.
+    const hosted = bob().federation.execution.run(run.hostRun ?? '')
+    assert.equal(hosted.owner, alice().peerId)
+    assert.deepEqual(hosted.trigger, { kind: 'remote', by: alice().peerId, request: id })
+  })
+
+  test('nobody fits: each member’s reason is listed', async () => {
+    await assert.rejects(
+      submit('hello', { where: 'memory>=64 && label.site=zurich' }),
+      refusedBy(/bob: its offer does not satisfy memory>=64/),
+    )
+    await assert.rejects(
+      alice().federation.remote.runs.submit({ pipeline: 'hello', on: ['carol'] }),
+      refusedBy(/none is named carol/),
+    )
+  })
+
+  test('a member that takes nothing says so politely, also when it is named', async () => {
+    await assert.rejects(
+      bob().federation.remote.runs.submit({ pipeline: 'hello', on: ['alice'] }),
+      refusedBy(/alice: this node takes no runs of others/),
+    )
+  })
+
+  test('what a run of another never gets is refused before anything is done', async () => {
+    await pipeline('socket', { ...shell('true'), docker_socket: true })
+    await assert.rejects(submit('socket'), refusedBy(/Docker socket/))
+    await pipeline('online', { ...shell('true'), network: 'bridge' })
+    await assert.rejects(submit('online'), refusedBy(/asks for the network "bridge"/))
+    await pipeline('large', { ...shell('true'), resources: { memoryBytes: 64 * 1024 ** 3 } })
+    await assert.rejects(submit('large'), refusedBy(/this node gives you 1073741824/))
+    const before = bob().federation.execution.runs().length
+    await pipeline('fetching', { ...shell('true'), inputs: [{ url: 'http://169.254.169.254/' }] })
+    await assert.rejects(submit('fetching'), refusedBy(/fetches nothing for others/))
+    assert.equal(bob().federation.execution.runs().length, before)
+  })
+
+  test('cancelled from afar, a run ends at its host', async () => {
+    await pipeline('slow', shell('echo begun; sleep 60'))
+    const { id } = await submit('slow')
+    await eventually(async () => (await logOf(alice(), id)) === 'begun\n', 'it never began')
+    await alice().federation.remote.runs.cancel(id)
+    const run = await lab.until('alice', id, ended, 'the end')
+    assert.equal(run.end?.state, 'cancelled')
+    assert.equal(bob().federation.execution.run(run.hostRun ?? '').state, 'cancelled')
+  })
+
+  test('a compute-only dataset is used by a run of another, and does not leave', async () => {
+    const step = { tool: 'count', input_dataset: 'patients' }
+    await pipeline('counting', step)
+    await assert.rejects(submit('counting'), refusedBy(/does not trust the tool count, at sha256:/))
+
+    // The tool may read, its output has to pass the check, and nobody may read what it prints.
+    const { remote } = bob().federation
+    await remote.trust('patients', { tool: 'count', filter: 'check' })
+    await assert.rejects(submit('counting'), refusedBy(/asks that the output of count pass the filter check/))
+    await pipeline('checked', { ...step, filter: { tool: 'check' } })
+    await pipeline('tricked', { ...step, filter: { tool: 'check', cmd: ['true'] } })
+    await assert.rejects(submit('tricked'), refusedBy(/as its image starts/))
+    await pipeline('steered', { ...step, cmd: ['cat', 'input/patients.csv'], filter: { tool: 'check' } })
+    await assert.rejects(submit('steered'), refusedBy(/may not choose its command/))
+
+    const { id } = await alice().federation.remote.runs.submit({ pipeline: 'checked', atData: true })
+    const run = await lab.until('alice', id, ended, 'the end')
+    assert.equal(run.end?.state, 'succeeded', JSON.stringify(run))
+    const arrived = async () => {
+      const shown = await alice().federation.remote.shown(run)
+      return shown.outputs[0]?.arrival === 'here'
+    }
+    await eventually(arrived, 'the result never came')
+    assert.equal(run.logs, false)
+    assert.equal(await logOf(alice(), id), '')
+    const [commit] = await bob().federation.datasets.log('patients')
+    assert(commit)
+    assert.equal(await alice().federation.datasets.holds('patients', commit.oid), false)
+    const wanted = alice().federation.datasets.ensureCommit('patients', commit.oid)
+    await assert.rejects(wanted, (error: unknown) => isNodeError(error, 'DATASET_WITHHELD'))
+
+    // Whose trust is taken back, reads no more; with trust in its words, they are shown.
+    await remote.distrust('patients', { tool: 'count' })
+    await assert.rejects(submit('checked'), refusedBy(/does not trust the tool count/))
+    await remote.trust('patients', { tool: 'count', logs: true })
+    const again = await submit('counting')
+    await lab.until('alice', again.id, ended, 'the end')
+    assert.equal(await logOf(alice(), again.id), RAW)
+  })
+
+  test('a tag that was moved to another image reads nothing, and no other image stands in for one that is named', async () => {
+    const { remote } = bob().federation
+    await remote.trust('patients', { tool: 'count', logs: true })
+    const trusted = remote.trusted('patients').find(({ tool }) => tool === 'count')?.digest
+    await image(COUNT, 'cp -r input/. data/')
+    await assert.rejects(submit('counting'), refusedBy(/does not trust the tool count/))
+    // Its name still stands for what was trusted: whoever names that gets exactly that, or nothing.
+    const digests = { count: `sha256:${'0'.repeat(64)}` }
+    await assert.rejects(submit('counting', { digests }), refusedBy(/does not trust/))
+    await pipeline('unknown', { tool: 'count' })
+    const { id } = await submit('unknown', { digests })
+    const run = await lab.until('alice', id, ended, 'the end')
+    assert.equal(run.end?.code, 'IMAGE_NOT_FOUND')
+    assert.equal(run.end?.reason, 'the host does not have the image, and could not get it')
+    assert(trusted?.startsWith('sha256:'))
+  })
+
+  test('a run may not write where the host’s own results are', async () => {
+    const { execution } = bob().federation
+    const step = { env: null, docker_socket: false, input_dataset: null, output_dataset: 'results' }
+    const own = { name: 'own', ...shell('echo 1 > data/own.txt'), ...step }
+    const { id } = await execution.submitPlan({ name: 'mine', steps: [own] })
+    await execution.finished(id)
+    // A registration of alice's own does not make it bob's work.
+    await pipeline('theirs', { ...shell('echo 2 > data/own.txt'), name: 'own' })
+    await assert.rejects(submit('theirs'), refusedBy(/would write the branch own-<this node> of results/))
+    // The same work may be done for alice, too.
+    await pipeline('theirs', { ...shell('echo 1 > data/own.txt'), name: 'own' })
+    const now = () => JSON.stringify(execution.pipelines.get('theirs')?.value).includes('echo 1')
+    await eventually(now, 'bob never heard of the change')
+    const same = await submit('theirs')
+    assert.equal((await lab.until('alice', same.id, ended, 'the end')).end?.state, 'succeeded')
+  })
+})
