@@ -30,6 +30,7 @@ import { offerRoutes } from './offer-routes.ts'
 import { peerRoutes } from './peer-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { problemResponse } from './problems.ts'
+import { publicationRoutes } from './publication-routes.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { registryWatchRoutes, Watches } from './registry-watch-routes.ts'
 import { registryWriteRoutes } from './registry-write-routes.ts'
@@ -37,6 +38,7 @@ import { remoteRunRoutes } from './remote-run-routes.ts'
 import { RevisionClock } from './revision-clock.ts'
 import { roundRoutes } from './round-routes.ts'
 import { newRoutes, tells } from './routing.ts'
+import { runResultRoutes } from './run-result-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
 import { secretRoutes } from './secret-routes.ts'
@@ -133,6 +135,8 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     remoteRunRoutes(node, parts),
     offerRoutes(node),
     trustRoutes(node),
+    runResultRoutes(node, parts),
+    publicationRoutes(node),
     crateRoutes(node),
     lineageRoutes(node),
     roundRoutes(node),

@@ -123,7 +123,7 @@ async function listAll(
 }
 
 /** As people type paths in a shell. */
-function cleanPath(path: string): string {
+export function cleanPath(path: string): string {
   return path.replace(/^(?:\.?\/+)+|\/+$/g, '').replace(/^\.$/, '')
 }
 
@@ -142,9 +142,7 @@ async function cat(session: Session, name: string, path: string, options: CatOpt
       'A file is no JSON: beside --json, name a file for its bytes with --output',
     )
   }
-  if (range !== undefined && !/^(\d+-\d*|-\d+)$/.test(range)) {
-    throw new NodeError('INVALID_INPUT', `"${range}" is no range of bytes; one looks like 0-99, 100- or -50`)
-  }
+  if (range !== undefined) checkedRange(range)
   const client = await session.connect()
   const file = cleanPath(path).split('/').map(encodeURIComponent).join('/')
   const { headers, bytes } = await client.open(`/datasets/${encodeURIComponent(name)}/files/${file}`, {
@@ -157,8 +155,14 @@ async function cat(session: Session, name: string, path: string, options: CatOpt
   session.out.result(result, () => `${bytesText(written)} of ${path} are in ${output}.`)
 }
 
+/** @throws NodeError INVALID_INPUT for what is no range of bytes. */
+export function checkedRange(range: string): string {
+  if (/^(\d+-\d*|-\d+)$/.test(range)) return range
+  throw new NodeError('INVALID_INPUT', `"${range}" is no range of bytes; one looks like 0-99, 100- or -50`)
+}
+
 /** Bytes as they are, but what somebody else has written does not steer a terminal unless its reader says so. */
-async function toTerminal(
+export async function toTerminal(
   session: Session,
   path: string,
   bytes: AsyncGenerator<Uint8Array>,
@@ -191,7 +195,7 @@ async function toTerminal(
 }
 
 /** A file is there with its last byte, or not at all. @returns how many bytes it has. */
-async function toFile(file: string, bytes: AsyncGenerator<Uint8Array>): Promise<number> {
+export async function toFile(file: string, bytes: AsyncGenerator<Uint8Array>): Promise<number> {
   const part = `${file}.${randomUUID().slice(0, 8)}.part`
   let written = 0
   try {

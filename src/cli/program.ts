@@ -14,6 +14,7 @@ import { notificationCommands } from './notification.ts'
 import { offerCommands } from './offer.ts'
 import { peerCommands } from './peers.ts'
 import { pipelineCommands } from './pipeline.ts'
+import { publicationCommands } from './publication.ts'
 import { registryCommands } from './registry.ts'
 import { repoCommands } from './repo.ts'
 import { roundCommands } from './round.ts'
@@ -72,6 +73,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   scheduleCommands(program, act)
   runCommands(program, act)
   offerCommands(program, act)
+  publicationCommands(program, act)
   secretCommands(program, act)
   roundCommands(program, act)
   marketCommands(program, act)

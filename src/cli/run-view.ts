@@ -1,6 +1,7 @@
 import type { RunView } from '../api/run-views.ts'
 import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
 import { dataRows } from './run-data-view.ts'
+import { renderInputsAndPublished } from './run-io-view.ts'
 
 type StepView = RunView['steps'][number]
 
@@ -38,6 +39,7 @@ export function renderRun(out: Output, run: RunView): string {
       ? []
       : [out.table(['step', 'input', 'image', 'digest', 'granted'], given.map(givenTo))]),
     ...(data.length === 0 ? [] : [out.table(['step', 'data', 'name', 'where', 'fixed by'], data)]),
+    ...renderInputsAndPublished(out, run),
     out.table(['time', 'state', 'step', 'reason'], history),
   ].join('\n\n')
 }

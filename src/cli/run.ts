@@ -8,6 +8,7 @@ import { cancelRemote, remoteRow, remoteRunsOf, showRemote } from './remote-run.
 import { runLineageCommands } from './run-lineage.ts'
 import { runLogCommand } from './run-logs.ts'
 import { runQueueCommand } from './run-queue.ts'
+import { runResultCommands } from './run-results.ts'
 import { submitCommand, tellSubmitted } from './run-submit.ts'
 import { renderRun } from './run-view.ts'
 import type { Act } from './session.ts'
@@ -62,6 +63,7 @@ export function runCommands(program: Command, act: Act): void {
   submitCommand(run, act, 'submit')
   runQueueCommand(run, act)
   runLogCommand(run, act)
+  runResultCommands(run, act)
 
   runLineageCommands(run, act)
 
