@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -13,7 +13,7 @@ import { after, before, test } from 'node:test'
 import { withDeadline } from '../../src/base/wait.ts'
 import { isEnded, type Run } from '../../src/execution/runs/run.ts'
 import { eventually } from '../support/eventually.ts'
-import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
+import { type ExecutionRoom, openExecutionRoom, shelfIn } from '../support/execution-room.ts'
 import { assertLawful } from '../support/run-laws.ts'
 import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
 
@@ -34,13 +34,17 @@ before(async () => {
 })
 after(() => rm(base, { recursive: true, force: true, maxRetries: 3 }))
 
+function shelfOf(directory: string): string {
+  return `${directory}.shelf`
+}
+
 async function prepare(directory: string): Promise<string> {
-  const room = await openExecutionRoom(directory)
+  const room = await openExecutionRoom(directory, shelfIn(shelfOf(directory)))
   await room.execution.addTool('shell', { image: BUSYBOX })
   await room.datasets.add('out')
   const cmd = ['/bin/sh', '-c', WRITE_ONCE]
   const filter = { tool: 'shell', cmd: ['true'] }
-  const steps = [{ name: 'work', tool: 'shell', cmd, filter, output_dataset: 'out' }]
+  const steps = [{ name: 'work', tool: 'shell', cmd, filter, output_dataset: 'out', publish: ['shelf'] }]
   await room.execution.addPipeline('work', { steps })
   await room.stop()
   return room.peer
@@ -71,7 +75,7 @@ async function killAt({ side, save, again }: Moment, directory: string): Promise
 
 async function killed(when: string, state: string, args: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [PROCESS, ...args], {
-    env: { ...process.env, MAO_TEST_KILL: when },
+    env: { ...process.env, MAO_TEST_KILL: when, MAO_TEST_SHELF: shelfOf(args[0] ?? '') },
     stdio: ['ignore', 'pipe', 'inherit'],
     signal: AbortSignal.timeout(60_000),
   })
@@ -117,14 +121,18 @@ test('killed at every transition, a run ends once, and nothing of it is done twi
       if (moment === undefined) return
       const directory = join(base, `${moment.side}-${moment.save}-${moment.again ?? 'once'}`)
       await cp(template, directory, { recursive: true })
+      await mkdir(shelfOf(directory))
       await killAt(moment, directory)
-      const room = await openExecutionRoom(directory)
+      const room = await openExecutionRoom(directory, shelfIn(shelfOf(directory)))
       try {
         await assertRecovered(room, moment)
       } finally {
         await withDeadline(room.stop(), 20_000, 'stopping')
       }
       assert.deepEqual(await readdir(join(directory, 'staging')), [], 'directories of a step are left')
+      const shelved = await readdir(shelfOf(directory), { recursive: true })
+      const manifests = shelved.filter((path) => path.endsWith('manifest.json'))
+      assert.equal(manifests.length, expected(moment).length === 0 ? 0 : 1, `published: ${shelved}`)
     }
   }
   await Promise.all(Array.from({ length: LANES }, (_, index) => lane(index)))

@@ -9,9 +9,8 @@ import { after, before, type TestContext, test } from 'node:test'
 import { DURABLE, openDatabase, table } from '../../src/base/database.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import { isEnded, type Run, type StepRun } from '../../src/execution/runs/run.ts'
-import { executionSettingsSchema } from '../../src/execution/settings.ts'
 import { eventually } from '../support/eventually.ts'
-import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
+import { type ExecutionRoom, openExecutionRoom, shelfIn } from '../support/execution-room.ts'
 import { assertLawful } from '../support/run-laws.ts'
 import { BUSYBOX, containersLabelled, testImage } from '../support/test-images.ts'
 
@@ -197,11 +196,8 @@ test('what was committed and not published when the node died is published, and 
   const directory = join(base, 'unpublished')
   const shelf = join(base, 'shelf')
   await mkdir(shelf)
-  const publishers = executionSettingsSchema.parse({
-    publishers: { shelf: { kind: 'folder', directory: shelf } },
-  }).publishers
   const open = async () => {
-    const room = await openExecutionRoom(directory, { settings: { publishers } })
+    const room = await openExecutionRoom(directory, shelfIn(shelf))
     t.after(() => room.stop())
     return room
   }

@@ -5,11 +5,12 @@
  *
  * It can also end itself, as a power cut would: `MAO_TEST_KILL=before:3` the moment before the third transition is
  * stored, `after:3` when it is on the disk and nothing of it has taken effect. It says `killed` with the state first.
+ * `MAO_TEST_SHELF` is a folder that the publisher `shelf` publishes to.
  */
 import { writeSync } from 'node:fs'
 import type { Run } from '../../src/execution/runs/run.ts'
 import { RunStore } from '../../src/execution/runs/run-store.ts'
-import { openExecutionRoom } from './execution-room.ts'
+import { openExecutionRoom, shelfIn } from './execution-room.ts'
 
 const [directory = '', pipeline = ''] = process.argv.slice(2)
 const [side, count] = (process.env.MAO_TEST_KILL ?? '').split(':')
@@ -30,7 +31,7 @@ function die([run]: Run[]): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-const room = await openExecutionRoom(directory)
+const room = await openExecutionRoom(directory, shelfIn(process.env.MAO_TEST_SHELF))
 room.execution.onRun((run) => {
   const last = run.transitions.at(-1)
   // Written synchronously: the line is out before the transition takes effect.

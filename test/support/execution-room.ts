@@ -57,6 +57,15 @@ export interface ExecutionRoomOptions {
   readonly log?: Logger
 }
 
+/** Options of a room that has the publisher `shelf`, a folder. */
+export function shelfIn(directory: string | undefined): ExecutionRoomOptions {
+  if (directory === undefined) return {}
+  const { publishers } = executionSettingsSchema.parse({
+    publishers: { shelf: { kind: 'folder', directory } },
+  })
+  return { settings: { publishers } }
+}
+
 /**
  * A founder's execution on a real registry, real repositories and the real engine, without a network. The same
  * directory may be opened again, as after a crash.
