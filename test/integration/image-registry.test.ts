@@ -106,6 +106,9 @@ describe('images of a registry', () => {
       await always.obtain(asked(reference))
       await always.obtain(asked(reference))
       await open.push(second, 'lab/moved:1')
+      // What was let in by its digest does not let in what comes in its place.
+      const listed = imagesWith({ pull: 'always', allow: [`*@${before}`] })
+      await assert.rejects(listed.obtain(asked(reference)), refused('IMAGE_FORBIDDEN'))
       await assert.rejects(always.obtain(asked(reference)), refused('IMAGE_MOVED'))
       // The moved image lies on the engine now; it is refused there too.
       await assert.rejects(imagesWith({}).obtain(asked(reference)), refused('IMAGE_MOVED'))
