@@ -97,7 +97,16 @@ export class Output {
 }
 
 const GOOD = new Set(['succeeded', 'decided', 'steady'])
-const BAD = new Set(['failed', 'oom-killed', 'timed-out', 'rejected', 'lost', 'undecided', 'spike'])
+const BAD = new Set([
+  'failed',
+  'oom-killed',
+  'timed-out',
+  'rejected',
+  'errored',
+  'lost',
+  'undecided',
+  'spike',
+])
 
 const NO_LINES = Object.fromEntries(
   ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']

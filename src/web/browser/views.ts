@@ -10,6 +10,7 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     failed: 'bad',
     'oom-killed': 'bad',
     'timed-out': 'bad',
+    errored: 'bad',
     cancelled: 'bad',
     rejected: 'bad',
     lost: 'bad',
