@@ -1,5 +1,5 @@
 /** Bounds of images: what is built, what labels say, what is remembered of them; see limits.ts. */
-import { KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
+import { KIB, MIB, MINUTE_MS } from './units.ts'
 
 /** Inputs, and outputs, that the labels of one image may name: a record of a tool holds them all. */
 export const servicePortsMax = 64
@@ -23,11 +23,7 @@ export const buildsKeptMax = 200
 export const buildLogBytesMax = 8 * MIB
 /** What is read of a build's log at once. */
 export const buildLogReadBytes = 64 * KIB
-/** A follower of a build's log that heard nothing looks again after this. */
-export const buildLogPollMs = 1 * SECOND_MS
 /** A Dockerfile is text that people wrote. */
 export const dockerfileBytesMax = 1 * MIB
-/** The engine may take so long to let go of a build that was cancelled. */
-export const buildCancelTimeoutMs = 30 * SECOND_MS
 /** One line of the engine's progress: a build prints at most some kilobytes in one. */
 export const engineLineCharactersMax = 4 * MIB

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
-import { messageOf } from '../../base/errors.ts'
+import { messageOf, NodeError } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
 import { imageSweepIntervalMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
@@ -55,9 +55,17 @@ export class ImageSweep implements Startable {
     await this.#turns.idle()
   }
 
-  /** What this node brought and is still there, and what becomes of it. */
+  /**
+   * What this node brought and is still there, and what becomes of it.
+   *
+   * @throws NodeError ENGINE_UNAVAILABLE when an engine cannot be looked at: what lies there would seem to be gone.
+   */
   async list(): Promise<ImageVerdict[]> {
-    return (await this.#look()).verdicts
+    const { verdicts, unreachable } = await this.#look()
+    const [first] = unreachable
+    if (first === undefined) return verdicts
+    const message = `The images of the engine ${first.engine} cannot be looked at: ${first.problem}`
+    throw new NodeError('ENGINE_UNAVAILABLE', message, { engines: unreachable.map(({ engine }) => engine) })
   }
 
   /** @throws NodeError QUEUE_FULL */
