@@ -29,9 +29,7 @@ export const swarmPollIntervalMs = 200
 export const swarmPlaceTimeoutMs = 10 * MINUTE_MS
 /** The start of a job is watched for so long, so that a command that does not start is told at once. */
 export const swarmStartLookMs = 5 * SECOND_MS
-/** Tasks of one job: it is never tried twice by the swarm, so there is one, and one more would be a defect. */
-export const swarmTasksMax = 4
 /** Containers that start at once and want to know whether the rules of their network stand. */
 export const guardWaitingMax = 256
-/** Wild trees are taken apart this deep; no dataset is deeper. */
+/** A path in an archive from an engine, as long as the longest that Linux takes. */
 export const archivePathBytesMax = 4_096

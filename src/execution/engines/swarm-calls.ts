@@ -66,10 +66,14 @@ export class SwarmCalls {
 
   /** The name by which every machine finds exactly this image; undefined where it came from no registry. */
   async imageForAll(imageId: string): Promise<string | undefined> {
-    const { RepoDigests = [] } = await this.#call('looking for an image', (docker) =>
-      docker.getImage(imageId).inspect(),
-    )
-    return RepoDigests[0]
+    try {
+      const image = await this.#call('looking for an image', (docker) => docker.getImage(imageId).inspect())
+      return image.RepoDigests?.[0]
+    } catch (error) {
+      if (!isStatus(error, 404)) throw error
+      const message = `The image ${imageId} was removed meanwhile; run it again`
+      throw new NodeError('IMAGE_NOT_FOUND', message, { image: imageId }, { cause: error })
+    }
   }
 
   async create(options: object): Promise<void> {

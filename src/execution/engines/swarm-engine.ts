@@ -13,7 +13,6 @@ import {
   swarmPlaceTimeoutMs,
   swarmPollIntervalMs,
   swarmStartLookMs,
-  swarmTasksMax,
 } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { delay } from '../../base/wait.ts'
@@ -80,7 +79,7 @@ export class SwarmEngine implements ContainerEngine {
   async facts(): Promise<EngineFacts> {
     const facts = await this.#parts.docker.facts()
     if (facts.swarm === undefined) return facts
-    const why = await this.#whyUnused()
+    const why = this.#unvouched() ?? (await this.#calls.unfitness())
     if (why !== undefined) {
       return { ...facts, note: `it manages a swarm, but steps run on its own machine alone: ${why}` }
     }
@@ -90,11 +89,11 @@ export class SwarmEngine implements ContainerEngine {
 
   async create(spec: ContainerSpec, signal?: AbortSignal): Promise<string> {
     const { docker, settings } = this.#parts
-    if (whyNoJob(spec) !== undefined || (await this.#whyUnused()) !== undefined) {
+    const why = whyNoJob(spec) ?? this.#unvouched()
+    const swarm = why === undefined ? (await docker.facts()).swarm : undefined
+    if (swarm === undefined || (await this.#calls.unfitness()) !== undefined) {
       return docker.create(spec, signal)
     }
-    const { swarm } = await docker.facts()
-    if (swarm === undefined) return docker.create(spec, signal)
     const everywhere = await this.#calls.imageForAll(spec.imageId)
     // An image without a registry, and directories that are not shared, are on the manager's machine alone.
     const isFree = everywhere !== undefined && settings.sharedDirectory === true
@@ -182,21 +181,18 @@ export class SwarmEngine implements ContainerEngine {
     return [...names.map(jobId), ...containers.filter((container) => !ofJobs.includes(container))]
   }
 
-  /** Why steps are no jobs here; undefined where they are. */
-  async #whyUnused(): Promise<string | undefined> {
-    const { settings, docker } = this.#parts
-    const { swarm } = await docker.facts()
-    if (swarm === undefined) return 'it manages no swarm'
-    if (!settings.swarmGuarded) {
+  /** Why steps are no jobs here, by what the operator says; undefined where they may be. */
+  #unvouched(): string | undefined {
+    if (!this.#parts.settings.swarmGuarded) {
       return 'a job is not held to its box by the swarm itself, and the operator does not vouch for its machines (setting swarmGuarded of the engine)'
     }
     if (!this.sharesFiles) return "it does not see this node's files (setting sharedDirectory of the engine)"
-    return this.#calls.unfitness()
+    return undefined
   }
 
   async #state(name: string): Promise<JobState> {
     const tasks = await this.#calls.tasks(name)
-    if (tasks.length >= swarmTasksMax || tasks.length > 1) {
+    if (tasks.length > 1) {
       throw gone(`the swarm began it ${tasks.length} times`, jobId(name))
     }
     const [task] = tasks
