@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import type { BuildView } from '../../src/api/image-views.ts'
+import type { RunView } from '../../src/api/run-views.ts'
 import { startImageRegistry } from '../support/image-registry.ts'
 import { maoctlHere, startInstance, tellJson } from '../support/maoctl.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -25,6 +26,10 @@ test('registries, services and builds are managed with maoctl, and no password i
   await testImage(own, [`LABEL which=${mark}`])
   await registry.push(own, 'lab/closed:1')
   await removeImage(own)
+  t.after(async () => {
+    // Where the test fails before they are collected.
+    await run('docker', ['image', 'rm', `${mark}/wc:1`, `${host}/lab/closed:1`]).catch(() => undefined)
+  })
 
   const data = await temporaryDirectory(t)
   const instance = await startInstance(t, data, ['--name', 'alice'], {
@@ -63,7 +68,13 @@ test('registries, services and builds are managed with maoctl, and no password i
   // A directory becomes an image and, being labelled, a tool of just that image.
   const directory = join(data, 'service')
   await mkdir(directory)
-  const labels = `LABEL eudat.gef.service.name="${mark}" eudat.gef.service.version="1"`
+  const labels = [
+    `LABEL eudat.gef.service.name="${mark}" eudat.gef.service.version="1"`,
+    'LABEL eudat.gef.service.input.1.name="note" eudat.gef.service.input.1.path="/in"',
+    'LABEL eudat.gef.service.input.1.type="string" eudat.gef.service.input.1.filename="note.txt"',
+    'LABEL eudat.gef.service.output.1.name="copy" eudat.gef.service.output.1.path="/out"',
+    'CMD ["cp", "/in/note.txt", "/out/"]',
+  ].join('\n')
   await writeFile(join(directory, 'Dockerfile'), `FROM ${BUSYBOX}\n${labels}\nRUN echo building ${mark}\n`)
   const built = await say('--json', 'image', 'build', directory, '--tag', `${mark}/wc:1`, '--tool', 'wc')
   assert.equal(built.exit, 0, built.stderr)
@@ -76,6 +87,24 @@ test('registries, services and builds are managed with maoctl, and no password i
   assert.match(again.stdout, /The tool other runs sha256:/)
   const neither = await say('tool', 'add', 'lonely')
   assert.equal(neither.exit, 2)
+
+  // The service runs with the inputs that a pipeline gives it, and with no others.
+  await tellJson(data, 'dataset', 'add', '--name', 'notes')
+  const step = { name: 'copy', tool: 'wc', output_dataset: 'notes' }
+  const pipeline = async (inputs: unknown) => {
+    await writeFile(join(data, 'pipeline.json'), JSON.stringify([{ ...step, inputs }]))
+    return say('pipeline', 'add', '--name', 'noting', '-f', join(data, 'pipeline.json'))
+  }
+  const lacking = await pipeline([{ name: 'nota', text: 'x' }])
+  assert.equal(lacking.exit, 2)
+  assert.match(lacking.stderr, /has no input "nota"; did you mean "note"\?; step copy: the input "note" of/)
+  assert.equal((await pipeline([{ name: 'note', text: 'a note' }])).exit, 0)
+  const ran = await say('--json', 'pipeline', 'run', 'noting', '--wait')
+  const { state, reason, steps } = ran.json<RunView>()
+  assert.equal(state, 'succeeded', reason)
+  assert.equal(steps[0]?.digest, build.image)
+  const note = await say('dataset', 'cat', 'notes', 'copy/note.txt', '--at', steps[0]?.outputCommit ?? '')
+  assert.equal(note.stdout, 'a note', note.stderr)
 
   // A build that fails ends so, and Ctrl-C ends the build and not only the command.
   await writeFile(join(directory, 'Dockerfile'), `FROM ${BUSYBOX}\nRUN exit 9\n`)
