@@ -104,15 +104,17 @@ export class RunQueue {
     if (waiting.length === 0 || this.#engines.states === undefined) return
     if (this.#usage === undefined) this.#reckonUsage()
     const isFull = this.#active.size >= this.#parts.limits.concurrency
+    // One time for the whole look: what is early for one part of it must not be past for another, or it is missed.
     const nowMs = this.#parts.clock.now()
     // Nothing can start or end then, and whoever asks why is told when it asks.
-    const allotment = isFull && nextWakeMs(waiting, nowMs) > nowMs ? undefined : this.#allot(waiting)
+    const isIdle = isFull && nextWakeMs(waiting, nowMs) > nowMs
+    const allotment = isIdle ? undefined : this.#allot(waiting, nowMs)
     for (const { run, allocation } of allotment?.starts ?? []) {
       this.#parts.store.note({ ...run, allocation })
       this.#begin(run.id)
     }
-    this.#endLate(allotment?.waits ?? new Map())
-    this.#wakeAgain(allotment?.waits)
+    this.#endLate(allotment?.waits ?? new Map(), nowMs)
+    this.#wakeAgain(allotment?.waits, nowMs)
   }
 
   /** Tells an active run to end; false when the run is not active. */
@@ -166,11 +168,11 @@ export class RunQueue {
     throw new NodeError('NO_PLACE', message, { pipeline: run.pipeline })
   }
 
-  #allot(queued: readonly Run[]): Allotment {
-    const { store, limits, clock } = this.#parts
+  #allot(queued: readonly Run[], nowMs = this.#parts.clock.now()): Allotment {
+    const { store, limits } = this.#parts
     const active = [...this.#active.keys()].map((id) => store.get(id))
     const engines = this.#engines.states ?? []
-    return allocate({ engines, active, queued, limits, usage: this.#usage ?? new Map(), nowMs: clock.now() })
+    return allocate({ engines, active, queued, limits, usage: this.#usage ?? new Map(), nowMs })
   }
 
   #waiting(): Run[] {
@@ -200,9 +202,8 @@ export class RunQueue {
   }
 
   /** Runs that have waited too long end, each with the reason why it waited. */
-  #endLate(waits: ReadonlyMap<string, Wait>): void {
-    const { store, clock, engineWaitMs, log } = this.#parts
-    const nowMs = clock.now()
+  #endLate(waits: ReadonlyMap<string, Wait>, nowMs: number): void {
+    const { store, engineWaitMs, log } = this.#parts
     for (const run of this.#waiting()) {
       const { down } = this.#engines
       const late = lateEnd(run, { wait: waits.get(run.id), down, engineWaitMs, nowMs })
@@ -217,10 +218,9 @@ export class RunQueue {
     }
   }
 
-  #wakeAgain(waits: ReadonlyMap<string, Wait> | undefined): void {
+  #wakeAgain(waits: ReadonlyMap<string, Wait> | undefined, nowMs: number): void {
     const waiting = this.#waiting()
     if (waiting.length === 0 || !this.#open) return
-    const nowMs = this.#parts.clock.now()
     const lookers = waiting.filter(({ id }) => LOOKED_FOR.has(waits?.get(id)?.kind ?? 'turn'))
     const looks = lookers.length > 0
     if (looks) this.#engines.lookWhenOlder(engineLookIntervalMs)

@@ -32,8 +32,8 @@ async function queueOn(
   const database = await openDatabase(directory)
   const store = new RunStore({ database, log: silentLogger })
   await store.load()
-  const clock = { now: () => Date.now() }
-  const world = { engine: p.engine ?? LOCAL, looks: 0 }
+  const world = { engine: p.engine ?? LOCAL, looks: 0, now: () => Date.now() }
+  const clock = { now: () => world.now() }
   const doors = new Map<string, () => void>()
   const run = async (id: string, signal: AbortSignal) => {
     const opened = new Promise<void>((resolve) => doors.set(id, resolve))
@@ -175,6 +175,20 @@ test('a run that the machinery failed begins again at its time, and says so unti
   queue.pump()
   assert.match(queue.line()[0]?.why ?? '', /^begins again at .*Z after: the disk was full$/)
   assert.equal((await end(id)).steps[0]?.retries, 1)
+})
+
+test('a time that comes while the queue is being looked at is not missed', async (t) => {
+  const { submissions, queue, world, end } = await queueOn(t, await temporaryDirectory(t))
+  for (const offset of [1, 2, 3, 4]) {
+    const notBeforeMs = Date.now() + 60_000
+    const { id } = await submissions.submit('p', { notBeforeMs })
+    // A millisecond passes between any two looks at the clock, and then it stands.
+    let nowMs = notBeforeMs - offset
+    world.now = () => Math.min(nowMs++, notBeforeMs)
+    queue.pump()
+    assert.equal((await end(id)).state, 'succeeded')
+    world.now = () => Date.now()
+  }
 })
 
 test('what no engine has is refused at the door, and one owner cannot fill the queue', async (t) => {
