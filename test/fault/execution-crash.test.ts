@@ -9,6 +9,8 @@ import { after, before, type TestContext, test } from 'node:test'
 import { DURABLE, openDatabase, table } from '../../src/base/database.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import { isEnded, type Run, type StepRun } from '../../src/execution/runs/run.ts'
+import { spawnProgram } from '../support/child-process.ts'
+import { engineDoor } from '../support/engine-door.ts'
 import { eventually } from '../support/eventually.ts'
 import { type ExecutionRoom, openExecutionRoom, shelfIn } from '../support/execution-room.ts'
 import { assertLawful } from '../support/run-laws.ts'
@@ -256,3 +258,33 @@ test('what was committed and not published when the node died is published, and 
   assert.equal(repetition?.steps[0]?.doneBy, id)
   assert.equal((await commitsOf(third, 0)).length, 1)
 })
+
+for (const side of ['before', 'after'] as const) {
+  test(`killed ${side} it is put back into the queue because its engine went away, a run is not forgotten`, async (t) => {
+    const directory = join(base, `retry-${side}`)
+    const peer = await prepare(directory, ['sleep 60'])
+    const door = await engineDoor(t, join(base, `${side}.sock`))
+    const child = spawnProgram(t, process.execPath, [PROCESS, directory, 'work'], {
+      env: { MAO_TEST_KILL: `${side}:5`, MAO_TEST_SOCKET: door.socketPath },
+    })
+    await eventually(() => / running step-0/.test(child.stdout()), 'the run did not begin')
+    await door.shut()
+    assert.match((await child.ended).stdout, /^killed queued$/m)
+    assert.equal((await containersLabelled('mao.node', peer)).length, 1, 'nobody could remove it')
+    const room = await opened(t, directory)
+    const [run, again, ...more] = room.execution.runs()
+    assert.ok(run !== undefined)
+    assert.deepEqual(more, [])
+    if (side === 'before') assert.deepEqual([run.state, again?.trigger.kind], ['lost', 'repeat'])
+    else assert.deepEqual([again, run.steps[0]?.retries], [undefined, 1])
+    const next = again ?? run
+    await eventually(
+      () => room.execution.run(next.id).state === 'running',
+      'the run was not begun again',
+      20_000,
+    )
+    assert.equal((await containersLabelled('mao.node', peer)).length, 1, 'the first container is left')
+    assertLawful(await room.execution.cancel(next.id))
+    assert.deepEqual(await containersLabelled('mao.node', peer), [])
+  })
+}

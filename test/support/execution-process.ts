@@ -5,7 +5,7 @@
  *
  * It can also end itself, as a power cut would: `MAO_TEST_KILL=before:3` the moment before the third transition is
  * stored, `after:3` when it is on the disk and nothing of it has taken effect. It says `killed` with the state first.
- * `MAO_TEST_SHELF` is a folder that the publisher `shelf` publishes to.
+ * `MAO_TEST_SHELF` is a folder that the publisher `shelf` publishes to, `MAO_TEST_SOCKET` that of the container engine.
  */
 import { writeSync } from 'node:fs'
 import type { Run } from '../../src/execution/runs/run.ts'
@@ -31,7 +31,11 @@ function die([run]: Run[]): void {
   process.kill(process.pid, 'SIGKILL')
 }
 
-const room = await openExecutionRoom(directory, shelfIn(process.env.MAO_TEST_SHELF))
+const { MAO_TEST_SHELF, MAO_TEST_SOCKET: socketPath } = process.env
+const room = await openExecutionRoom(directory, {
+  settings: { ...shelfIn(MAO_TEST_SHELF).settings, retryDelayMs: 100 },
+  ...(socketPath === undefined ? {} : { socketPath }),
+})
 room.execution.onRun((run) => {
   const last = run.transitions.at(-1)
   // Written synchronously: the line is out before the transition takes effect.
