@@ -19,6 +19,11 @@ has_ssh_server() {
   [ -x /usr/sbin/sshd ]
 }
 
+# Modules of the distribution's own Python; no program of that name is needed.
+has_swift() {
+  [ -e /usr/lib/python3/dist-packages/swift/__init__.py ]
+}
+
 # Only here does set-up install anything: root, on Debian or a descendant of it.
 can_install() {
   [ "$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && has apt-get
@@ -40,6 +45,8 @@ missing_packages() {
     has_ssh_server || printf 'openssh-server '
     has docker-registry || printf 'docker-registry '
     has htpasswd || printf 'apache2-utils '
+    # And an S3 server, OpenStack Swift.
+    has_swift || printf 'python3-swift '
   fi
 }
 
@@ -52,7 +59,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, OpenStack Swift (python3-swift), an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {

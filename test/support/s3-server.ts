@@ -1,17 +1,23 @@
 /**
- * A real S3 server, s3rver from npm, which keeps objects on the disk. It leaves out what Amazon's does not: whether a
- * signature holds and whether the bytes are those that were signed. A door before it checks both as the specification
- * of Signature Version 4 has it, with code of its own.
+ * A real S3 server: OpenStack Swift with its S3 API (Debian's python3-swift), which keeps objects on the disk and refuses
+ * a signature, or bytes, that do not hold. A door before it can be told to be in trouble.
  */
-import { createHash, createHmac } from 'node:crypto'
-import { createServer, type IncomingMessage, request } from 'node:http'
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import S3rver from 's3rver'
+import aws4 from 'aws4'
+import { withDeadline } from '../../src/base/wait.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
-export const S3_KEYS = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }
+export const S3_KEYS = { accessKeyId: 'test:tester', secretAccessKey: 'testing' }
+export const S3_REGION = 'eu-central-1'
+const START_TIMEOUT_MS = 30_000
 
 export interface S3Server {
   /** `http://127.0.0.1:PORT` */
@@ -20,7 +26,7 @@ export interface S3Server {
   readonly heard: string[]
   /** Answers the next so many requests with this status instead. */
   failing: { status: number; times: number }
-  /** Changes what is stored on its way in, as a bad disk would. */
+  /** Gives back other bytes than it was given, as a bad disk would. */
   spoiled: ((path: string) => boolean) | undefined
   /** The keys that a bucket holds, sorted. */
   keys(bucket: string): Promise<string[]>
@@ -28,94 +34,96 @@ export interface S3Server {
   put(bucket: string, key: string, content: string): Promise<void>
 }
 
+/** Swift itself, with a bucket; ended when the test is over. */
 export async function startS3Server(t: Pick<TestContext, 'after'>, bucket: string): Promise<S3Server> {
-  const directory = await temporaryDirectory(t)
-  const behind = new S3rver({
-    ...{ port: 0, address: '127.0.0.1', silent: true, directory },
-    configureBuckets: [{ name: bucket, configs: [] }],
-  })
-  const { port: inner } = await behind.run()
+  const inner = await startSwift(t)
   const heard: string[] = []
   const server = createServer(async (asked, answer) => {
     const body = await buffer(asked)
-    const path = asked.url ?? ''
-    heard.push(`${asked.method} ${path}`)
+    const { method, url: path = '', headers } = asked
+    heard.push(`${method} ${path}`)
     if (served.failing.times > 0) {
       served.failing.times -= 1
       answer.writeHead(served.failing.status).end('<Error><Code>SlowDown</Code></Error>')
       return
     }
-    const problem = problemOf(asked, body)
-    if (problem !== undefined) {
-      answer.writeHead(403).end(`<Error><Code>${problem}</Code></Error>`)
-      return
-    }
-    const stored =
-      asked.method === 'PUT' && served.spoiled?.(path)
-        ? Buffer.concat([body.subarray(1), Buffer.from('!')])
-        : body
-    const { method } = asked
-    const onward = request(
-      { port: inner, host: '127.0.0.1', method, path, headers: asked.headers },
-      (said) => {
-        answer.writeHead(said.statusCode ?? 500, said.headers)
-        said.pipe(answer)
-      },
-    )
-    onward.end(stored)
+    const onward = request({ port: inner, host: '127.0.0.1', method, path, headers }, async (said) => {
+      const content = await buffer(said)
+      if (method === 'GET' && said.statusCode === 200 && served.spoiled?.(path)) content.fill('!', 0, 1)
+      answer.writeHead(said.statusCode ?? 500, said.headers).end(content)
+    })
+    onward.end(body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(async () => {
+  t.after(() => {
     server.closeAllConnections()
     server.close()
-    await behind.close()
   })
   const { port } = server.address() as AddressInfo
-  // Without a signature, s3rver answers everybody.
-  const at = (path: string, options?: RequestInit) => fetch(`http://127.0.0.1:${inner}/${path}`, options)
   const served: S3Server = {
     url: `http://127.0.0.1:${port}`,
     heard,
     failing: { status: 503, times: 0 },
     spoiled: undefined,
     keys: async (name) => {
-      const text = await (await at(`${name}?list-type=2`)).text()
-      return [...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key = '']) => key).toSorted()
+      const { content } = await ask(inner, 'GET', `/${name}`)
+      return [...content.toString().matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key = '']) => key).toSorted()
     },
     get: async (name, key) => {
-      const found = await at(`${name}/${key.split('/').map(encodeURIComponent).join('/')}`)
-      return found.status === 200 ? Buffer.from(await found.arrayBuffer()) : undefined
+      const encoded = key.replace(/[^/]+/g, (part) => encodeRfc3986(part))
+      const { status, content } = await ask(inner, 'GET', `/${name}/${encoded}`)
+      return status === 200 ? content : undefined
     },
     put: async (name, key, content) => {
-      await at(`${name}/${key}`, { method: 'PUT', body: content })
+      const { status } = await ask(inner, 'PUT', `/${name}/${key}`, content)
+      if (status !== 200) throw new Error(`${key} was not put: ${status}`)
     },
   }
+  const made = await ask(inner, 'PUT', `/${bucket}`)
+  if (made.status !== 200) throw new Error(`no bucket was made: ${made.status} ${made.content}`)
   return served
 }
 
-/** What Amazon S3 would say; see "Authenticating Requests (AWS Signature Version 4)" of its API reference. */
-function problemOf(asked: IncomingMessage, body: Buffer): string | undefined {
-  const form =
-    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/
-  const [, id, date = '', region = '', names = '', signature] =
-    form.exec(asked.headers.authorization ?? '') ?? []
-  if (id !== S3_KEYS.accessKeyId) return 'InvalidAccessKeyId'
-  const told = String(asked.headers['x-amz-content-sha256'])
-  if (told !== createHash('sha256').update(body).digest('hex')) return 'XAmzContentSHA256Mismatch'
-  const url = new URL(asked.url ?? '/', 'http://x')
-  const headers = names.split(';').map((name) => `${name}:${String(asked.headers[name]).trim()}\n`)
-  // The host and all of Amazon's own headers have to be among them.
-  for (const name of ['host', 'x-amz-content-sha256', 'x-amz-date']) {
-    if (!names.split(';').includes(name)) return 'AccessDenied'
-  }
-  const canonical = [asked.method, url.pathname, url.search.slice(1), headers.join(''), names, told].join(
-    '\n',
+/** @returns its port. */
+async function startSwift(t: Pick<TestContext, 'after'>): Promise<number> {
+  const directory = await temporaryDirectory(t)
+  await mkdir(join(directory, 'd1'))
+  const script = join(import.meta.dirname, 'swift-server.py')
+  // Debian's own Python, whose modules its packages are.
+  const child = spawn('/usr/bin/python3', [script, directory], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (bytes) => {
+    said += String(bytes)
+  })
+  t.after(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'close')
+  })
+  const port = once(child.stdout, 'data').then(([bytes]) => Number(String(bytes)))
+  const ended = once(child, 'close').then(() => Promise.reject(new Error(`Swift ended at once: ${said}`)))
+  ended.catch(() => undefined)
+  return withDeadline(Promise.race([port, ended]), START_TIMEOUT_MS, 'The start of Swift')
+}
+
+async function ask(port: number, method: string, path: string, body = '') {
+  const host = `127.0.0.1:${port}`
+  const sha256 = createHash('sha256').update(body).digest('hex')
+  const headers = { 'X-Amz-Content-Sha256': sha256, 'Content-Length': Buffer.byteLength(body) }
+  const signed = aws4.sign({ service: 's3', region: S3_REGION, host, method, path, headers }, S3_KEYS)
+  const options = { host: '127.0.0.1', port, method, path, headers: signed.headers as Record<string, string> }
+  return new Promise<{ status: number; content: Buffer }>((resolve, reject) => {
+    const asking = request(options, (said) => {
+      buffer(said).then((content) => resolve({ status: said.statusCode ?? 0, content }), reject)
+    })
+    asking.once('error', reject)
+    asking.end(body)
+  })
+}
+
+function encodeRfc3986(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`,
   )
-  const time = String(asked.headers['x-amz-date'])
-  const scope = `${date}/${region}/s3/aws4_request`
-  const hashed = createHash('sha256').update(canonical).digest('hex')
-  const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest()
-  const key = hmac(hmac(hmac(hmac(`AWS4${S3_KEYS.secretAccessKey}`, date), region), 's3'), 'aws4_request')
-  const expected = hmac(key, ['AWS4-HMAC-SHA256', time, scope, hashed].join('\n')).toString('hex')
-  return expected === signature ? undefined : 'SignatureDoesNotMatch'
 }
