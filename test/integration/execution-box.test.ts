@@ -70,7 +70,10 @@ async function listening(): Promise<{ reach: string; close: () => void }> {
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  return { reach: `nc -w 1 127.0.0.1 ${port} </dev/null 2>/dev/null || echo nothing`, close: () => server.close() }
+  return {
+    reach: `nc -w 1 127.0.0.1 ${port} </dev/null 2>/dev/null || echo nothing`,
+    close: () => server.close(),
+  }
 }
 
 test('a tool reaches no network, no socket, no path and no device of the machine, and gains no right', async () => {
@@ -82,6 +85,7 @@ test('a tool reaches no network, no socket, no path and no device of the machine
     `[ -e ${base} ] || echo no path`,
     'ls /dev | grep -E "^(sd|vd|nvme|mem|kmsg)" || echo no device',
     'for dir in / /etc /bin /usr/src/app; do touch $dir/x 2>/dev/null && echo wrote $dir; done',
+    'grep -q "^[^ ]* / [^ ]* ro" /proc/mounts && echo read-only',
     'mount -t tmpfs none /tmp 2>/dev/null || echo no mount; chroot / true 2>/dev/null || echo no chroot',
     'id -u; grep -E "^(CapEff|NoNewPrivs)" /proc/self/status | tr -d "\\t"',
   ]
@@ -89,7 +93,7 @@ test('a tool reaches no network, no socket, no path and no device of the machine
   close()
   assert.equal(run.state, 'succeeded', run.reason)
   assert.deepEqual((await logOf(strict, run)).trimEnd().split('\n'), [
-    ...['nothing', 'only itself', 'no socket', 'no path', 'no device', 'no mount', 'no chroot'],
+    ...['nothing', 'only itself', 'no socket', 'no path', 'no device', 'read-only', 'no mount', 'no chroot'],
     ...['65534', 'CapEff:0000000000000000', 'NoNewPrivs:1'],
   ])
 })
@@ -114,13 +118,13 @@ test('what is not granted is refused before anything is done, by the name of the
 
 test('what the operator grants is there where a step asks for it, and stands in the run and in the commit', async () => {
   const { reach, close } = await listening()
-  const script = `${reach}; touch /root-written 2>/dev/null && echo wrote root; echo $MAO_RUN_ID > data/run`
+  const script = `${reach}; grep -q "^[^ ]* / [^ ]* rw" /proc/mounts && echo root can be written; echo $MAO_RUN_ID > data/run`
   const asking = await ran(granting, script, { network: 'host', root: 'writable', tool: 'shell' })
   const silent = await ran(granting, script)
   close()
   assert.equal(asking.state, 'succeeded', asking.reason)
   assert.equal(silent.state, 'succeeded', silent.reason)
-  assert.match(await logOf(granting, asking), /^reached\n/)
+  assert.match(await logOf(granting, asking), /^reached\nroot can be written\n$/)
   assert.equal(await logOf(granting, silent), 'nothing\n')
   const shown = asking.steps[0]?.granted
   assert.deepEqual([shown?.network, shown?.root], ['host', 'writable'])

@@ -11,6 +11,8 @@ import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room
 import { BUSYBOX, containersLabelled, removeImage, testImage } from '../support/test-images.ts'
 
 const ALGORITHM = 'mao-test/algorithm:1'
+/** Runs as another user than the tools whose output it filters. */
+const FILTER = 'mao-test/filter:1'
 const SECRET = 'wren-7041-thrush'
 
 /** Knows the contract of compute-to-data and nothing of this node: it counts the lines of each file of each input. */
@@ -30,7 +32,9 @@ before(async () => {
   await testImage(ALGORITHM, [`ENTRYPOINT ["/bin/sh","-c",${JSON.stringify(COUNT_LINES)}]`])
   const environment = { MAO_SECRET_TOKEN: SECRET, MAO_SECRET_SALT: 'owl-5522-finch' }
   room = await openExecutionRoom(join(base, 'node'), { environment })
-  for (const tool of ['shell', 'anon']) await room.execution.addTool(tool, { image: BUSYBOX })
+  await testImage(FILTER, ['USER 1234:1234'])
+  await room.execution.addTool('shell', { image: BUSYBOX })
+  await room.execution.addTool('anon', { image: FILTER })
   await room.execution.addTool('algo', { image: ALGORITHM })
   await room.datasets.add('out')
   for (const [path, text] of [
@@ -46,11 +50,12 @@ after(async () => {
   await room.stop()
   assert.deepEqual(await containersLabelled('mao.node', room.peer), [])
   await removeImage(ALGORITHM)
+  await removeImage(FILTER)
   await rm(base, { recursive: true, force: true, maxRetries: 3 })
 })
 
 let count = 0
-async function ran(step: Record<string, unknown>, options: { timeoutMs?: number } = {}): Promise<Run> {
+async function finished(step: Record<string, unknown>, options: { timeoutMs?: number } = {}): Promise<Run> {
   count += 1
   const name = `work-${count}`
   const whole = { name, tool: 'shell', output_dataset: 'out', ...step }
@@ -58,8 +63,12 @@ async function ran(step: Record<string, unknown>, options: { timeoutMs?: number 
   const asksSecrets = JSON.stringify(step).includes('MAO_PRIVATE_VARIABLE')
   if (asksSecrets) await room.execution.approve(name)
   const { id } = await room.execution.submit(name, options)
-  const run = await withDeadline(room.execution.finished(id), 30_000, `Run ${id}`)
-  assert.deepEqual(await containersLabelled('mao.run', id), [])
+  return withDeadline(room.execution.finished(id), 30_000, `Run ${id}`)
+}
+
+async function ran(step: Record<string, unknown>, options: { timeoutMs?: number } = {}): Promise<Run> {
+  const run = await finished(step, options)
+  assert.deepEqual(await containersLabelled('mao.run', run.id), [])
   assert.deepEqual(await readdir(join(base, 'node/staging')), [])
   return run
 }
@@ -114,16 +123,16 @@ test('what a filter leaves is committed; it sees the output and no input, and ea
 })
 
 test('a filter that fails in any way withholds the output, and the run says so', async () => {
-  const failing: [Record<string, unknown>, string, RegExp][] = [
+  const failing: [Record<string, unknown>, string, RegExp, timeoutMs?: number][] = [
     [{ cmd: sh('echo not this; exit 3') }, 'failed', /filter anon withheld.*nothing.*exit code 3/],
-    [{ cmd: sh('dd if=/dev/zero of=/dev/null bs=900M count=1') }, 'oom-killed', /withheld.*memory limit/],
-    [{ cmd: sh('sleep 60') }, 'timed-out', /withheld.*longer than 1 s/],
+    [{ cmd: sh('dd if=/dev/zero of=/dev/null bs=128M count=1') }, 'oom-killed', /withheld.*memory limit/],
+    [{ cmd: sh('sleep 60') }, 'timed-out', /withheld.*longer than 2 s/, 2_000],
     [{ cmd: ['/no/such/program'] }, 'failed', /withheld.*does not start/],
   ]
-  for (const [filter, state, reason] of failing) {
+  for (const [filter, state, reason, timeoutMs = 15_000] of failing) {
     const run = await ran({
       cmd: sh('echo raw > data/raw'),
-      timeoutMs: 1_000,
+      timeoutMs,
       filter: { tool: 'anon', ...filter },
     })
     assert.equal(run.state, state, run.reason)
@@ -131,7 +140,7 @@ test('a filter that fails in any way withholds the output, and the run says so',
     assert.equal(await outputOf(run), undefined)
     assert.equal(states(run).includes('committing'), false)
   }
-  const gone = ran({ cmd: sh('echo raw > data/raw'), filter: { tool: 'anon', cmd: sh('sleep 60') } })
+  const gone = finished({ cmd: sh('echo raw > data/raw'), filter: { tool: 'anon', cmd: sh('sleep 60') } })
   const filtering = () => room.execution.runs().find(({ state }) => state === 'filtering')
   await eventually(() => filtering() !== undefined, 'no filter began')
   await room.engine.remove(filtering()?.steps[0]?.filter?.containerId ?? '')
