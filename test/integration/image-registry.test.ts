@@ -9,6 +9,7 @@ import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
 import { BroughtImages } from '../../src/execution/images/brought-images.ts'
 import { ImagePins } from '../../src/execution/images/image-pins.ts'
 import { parseImageRule } from '../../src/execution/images/image-rules.ts'
+import type { ImageStore } from '../../src/execution/images/image-store.ts'
 import { Images } from '../../src/execution/images/images.ts'
 import { RegistryLogins } from '../../src/execution/images/registry-logins.ts'
 import { SealedValues } from '../../src/execution/secrets/sealed-values.ts'
@@ -105,6 +106,10 @@ describe('images of a registry', () => {
     try {
       await always.obtain(asked(reference))
       await always.obtain(asked(reference))
+      // The pin holds for every engine of the node: here one that holds another image under this name.
+      const inspect = (name: string) => engine.images.inspect(name === reference ? second : name)
+      const far = { engine: { images: { inspect } as ImageStore }, engineId: 'far' }
+      await assert.rejects(imagesWith({}).obtain({ ...asked(reference), ...far }), refused('IMAGE_MOVED'))
       await open.push(second, 'lab/moved:1')
       // What was let in by its digest does not let in what comes in its place.
       const listed = imagesWith({ pull: 'always', allow: [`*@${before}`] })
