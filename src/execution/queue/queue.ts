@@ -107,14 +107,18 @@ export class RunQueue {
     // One time for the whole look: what is early for one part of it must not be past for another, or it is missed.
     const nowMs = this.#parts.clock.now()
     // Nothing can start or end then, and whoever asks why is told when it asks.
-    const isIdle = isFull && nextWakeMs(waiting, nowMs) > nowMs
-    const allotment = isIdle ? undefined : this.#allot(waiting, nowMs)
-    for (const { run, allocation } of allotment?.starts ?? []) {
+    const nextMs = nextWakeMs(waiting, nowMs)
+    if (isFull && nextMs > nowMs) {
+      this.#wakeAt(nextMs, nowMs)
+      return
+    }
+    const { starts, waits } = this.#allot(waiting, nowMs)
+    for (const { run, allocation } of starts) {
       this.#parts.store.note({ ...run, allocation })
       this.#begin(run.id)
     }
-    this.#endLate(allotment?.waits ?? new Map(), nowMs)
-    this.#wakeAgain(allotment?.waits, nowMs)
+    this.#endLate(waits, nowMs)
+    this.#wakeAgain(waits, nowMs)
   }
 
   /** Tells an active run to end; false when the run is not active. */
@@ -172,14 +176,20 @@ export class RunQueue {
     const { store, limits } = this.#parts
     const active = [...this.#active.keys()].map((id) => store.get(id))
     const engines = this.#engines.states ?? []
-    return allocate({ engines, active, queued, limits, usage: this.#usage ?? new Map(), nowMs })
+    return allocate({
+      engines,
+      active,
+      queued: queued.toSorted(byArrival),
+      limits,
+      usage: this.#usage ?? new Map(),
+      nowMs,
+    })
   }
 
   #waiting(): Run[] {
     return this.#parts.store
       .queued()
       .filter(({ id }) => !this.#active.has(id) && !this.#withdrawn.has(id) && !this.#broken.has(id))
-      .toSorted(byArrival)
   }
 
   #begin(id: string): void {
@@ -218,19 +228,22 @@ export class RunQueue {
     }
   }
 
-  #wakeAgain(waits: ReadonlyMap<string, Wait> | undefined, nowMs: number): void {
+  #wakeAgain(waits: ReadonlyMap<string, Wait>, nowMs: number): void {
     const waiting = this.#waiting()
     if (waiting.length === 0 || !this.#open) return
-    const lookers = waiting.filter(({ id }) => LOOKED_FOR.has(waits?.get(id)?.kind ?? 'turn'))
+    const lookers = waiting.filter(({ id }) => LOOKED_FOR.has(waits.get(id)?.kind ?? 'turn'))
     const looks = lookers.length > 0
     if (looks) this.#engines.lookWhenOlder(engineLookIntervalMs)
     // Whoever comes while an engine is down has it asked again for itself.
     if (lookers.some((run) => readySinceMs(run) >= this.#engines.askedMs)) this.#engines.look()
     const untilLookMs = Math.min(engineLookIntervalMs, Math.max(this.#parts.engineWaitMs, 1))
     const lookMs = looks ? nowMs + untilLookMs : Number.POSITIVE_INFINITY
-    const wakeMs = Math.min(nextWakeMs(waiting, nowMs), lookMs)
-    if (!Number.isFinite(wakeMs)) return
+    this.#wakeAt(Math.min(nextWakeMs(waiting, nowMs), lookMs), nowMs)
+  }
+
+  #wakeAt(wakeMs: number, nowMs: number): void {
     clearTimeout(this.#timer)
+    if (!Number.isFinite(wakeMs)) return
     this.#timer = setTimeout(() => this.pump(), Math.min(Math.max(0, wakeMs - nowMs), timerMaxMs))
   }
 
