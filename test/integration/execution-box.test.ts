@@ -143,7 +143,7 @@ test('a step gets as little as it asks for: memory, processes, output and time',
   assert.equal(run.steps[0]?.granted?.timeoutMs, 5_000)
 
   const hungry = await ran(strict, 'dd if=/dev/zero of=/dev/null bs=32M count=1', { resources: little })
-  assert.equal(hungry.state, 'oom-killed', 'twice the memory')
+  assert.equal(hungry.state, 'oom-killed', `twice the memory: ${hungry.reason}`)
   const filling = await ran(strict, 'head -c 2000000 /dev/zero > data/big', { resources: little })
   assert.deepEqual([filling.state, filling.code], ['failed', 'TOO_LARGE'], filling.reason)
   assert.match(filling.reason ?? '', /more than 1048576 bytes.*resources\.diskBytes/)
