@@ -16,7 +16,7 @@ import { SealedValues } from '../../src/execution/secrets/sealed-values.ts'
 import { DOCKER_SOCKET } from '../support/execution-room.ts'
 import { type ImageRegistry, startImageRegistry } from '../support/image-registry.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { removeImage, testImage } from '../support/test-images.ts'
+import { removeImage, tagImage, testImage } from '../support/test-images.ts'
 
 const engine = new DockerEngine({ socketPath: DOCKER_SOCKET })
 const mark = `mao-registry-${process.pid}`
@@ -111,15 +111,19 @@ describe('images of a registry', () => {
       const far = { engine: { images: { inspect } as ImageStore }, engineId: 'far' }
       await assert.rejects(imagesWith({}).obtain({ ...asked(reference), ...far }), refused('IMAGE_MOVED'))
       await open.push(second, 'lab/moved:1')
-      // What was let in by its digest does not let in what comes in its place.
+      // A run that demands the old digest gets the old image, under the same name.
+      const digest = `${open.host}/lab/moved@${before}`
+      const old = await always.obtain({ ...asked(reference), digest })
+      assert.equal(old.labels.which, 'first')
+      // What was let in by its digest does not let in what has come in its place, and that is not even pulled.
+      await tagImage(old.id, reference)
       const listed = imagesWith({ pull: 'always', allow: [`*@${before}`] })
       await assert.rejects(listed.obtain(asked(reference)), refused('IMAGE_FORBIDDEN'))
+      assert.equal((await engine.images.inspect(reference))?.id, old.id)
       await assert.rejects(always.obtain(asked(reference)), refused('IMAGE_MOVED'))
       // The moved image lies on the engine now; it is refused there too.
       await assert.rejects(imagesWith({}).obtain(asked(reference)), refused('IMAGE_MOVED'))
-      // A run that demands the old digest gets the old image, under the same name.
-      const old = await always.obtain({ ...asked(reference), digest: `${open.host}/lab/moved@${before}` })
-      assert.equal(old.labels.which, 'first')
+      assert.equal((await always.obtain({ ...asked(reference), digest })).id, old.id)
       // So does a tool whose record demands it.
       const tool = await imagesWith({ digest: before }).obtain(asked(reference))
       assert.equal(tool.id, old.id)

@@ -69,25 +69,26 @@ export class Images {
     const store = p.engine.images
     const { pull } = this.#parts.settings
     const here = await store.inspect(reference)
-    const wanted = await this.#admit(p, here)
     // What a digest names is the same for ever, and an id is known to no registry.
     const isFixed = normalReference(reference).digest !== undefined
-    const asks = pull === 'always' && !isFixed && (here === undefined || here.repoDigests.length > 0)
-    let image = here
-    if (asks || here === undefined) image = await this.#pull(p, wanted)
+    const isDue = pull === 'always' && !isFixed && here !== undefined && here.repoDigests.length > 0
+    const willPull = isDue || here === undefined
+    const wanted = await this.#admit(p, here, willPull)
+    const image = willPull ? await this.#pull(p, wanted) : here
     signal.throwIfAborted()
     if (image === undefined) throw imageGone(reference)
     return this.#letIn(p, image)
   }
 
   /** @returns the digest by which alone it may come, where it is let in by that. @throws NodeError IMAGE_FORBIDDEN */
-  async #admit(p: Bringing, here: StoredImage | undefined): Promise<string | undefined> {
+  async #admit(p: Bringing, here: StoredImage | undefined, willPull: boolean): Promise<string | undefined> {
     const { rules, logins, settings } = this.#parts
     const { reference, signal, engine } = p
-    const verdict = verdictOf(rules, candidateOf(reference, here))
+    const candidate = willPull ? { reference, digests: [] } : candidateOf(reference, here)
+    const verdict = verdictOf(rules, candidate)
     if (verdict === 'yes') return undefined
-    if (verdict === 'no') throw imageForbidden(reference, rules)
-    if (settings.pull === 'never') throw imageForbidden(reference, rules)
+    if (verdict === 'no' || settings.pull === 'never') throw imageForbidden(reference, rules)
+    // Only a digest could let it in, and the registry tells it without a pull.
     const credentials = await logins.for(reference)
     const digest = await engine.images.digestAt(reference, { credentials, signal })
     if (verdictOf(rules, { reference, digests: [digest] }) === 'yes') return digest
