@@ -7,6 +7,7 @@ import { after, before, suite, test } from 'node:test'
 import { promisify } from 'node:util'
 import { readDemoReport } from './support/demo-report.ts'
 import { freePort } from './support/free-port.ts'
+import { testImage } from './support/test-images.ts'
 
 const run = promisify(execFile)
 const DEMO = join(import.meta.dirname, '..', 'examples', 'artefact-observatory', 'demo.ts')
@@ -81,6 +82,31 @@ suite('datasets', () => {
         stdout,
         /^fix-bob was at [0-9a-f]{10} and is at .* now; the members are told: the station is on fire$/m,
       )
+      assert.deepEqual(await readdir(directory), [], 'files are left behind')
+      assert.deepEqual(await processesNaming(directory), [], 'processes are left behind')
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+})
+
+suite('compute to data', () => {
+  test('a tool that is trusted by its digest reads what does not leave, and its result alone comes back', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'mao-example-'))
+    try {
+      const image = await testImage()
+      const script = join(import.meta.dirname, '..', 'examples', 'compute-to-data', 'bring-the-tool.sh')
+      const env = { ...process.env, TMPDIR: directory }
+      const { stdout } = await run('sh', [script, image], { env, timeout: demoTimeoutMs })
+      assert.match(stdout, /bob: patients does not leave this node, and does not trust the tool summary/)
+      assert.match(
+        stdout,
+        /^patients may be read with summary at sha256:\w{64}, through the filter no-names\.$/m,
+      )
+      assert.match(stdout, /^ages +summary +\w+ +succeeded +0 +results ages-bob +\w+ /m)
+      assert.match(stdout, /--at ages-bob\n2 50\n/)
+      assert.match(stdout, /The data of patients stay with bob/)
+      assert.doesNotMatch(stdout, /ann,|ben,/, 'raw data came out')
       assert.deepEqual(await readdir(directory), [], 'files are left behind')
       assert.deepEqual(await processesNaming(directory), [], 'processes are left behind')
     } finally {

@@ -1,6 +1,6 @@
 /** What a host tells another member of a run of its own machine: what happened, and nothing of the machine. Pure. */
 import type { ErrorCode } from '../../base/errors.ts'
-import type { Run } from '../runs/run.ts'
+import { isEnded, type Run } from '../runs/run.ts'
 import { type DataFacts, judgeData, readBy } from './data-policy.ts'
 import type { WireTransition } from './run-protocol.ts'
 
@@ -83,12 +83,13 @@ export function withoutPaths(text: string): string {
 export function transitionsTold(chain: readonly Run[], openness: Openness): WireTransition[] {
   return chain.flatMap(({ transitions, code, state: last }) =>
     transitions.map(({ state, step, timeMs, reason }): WireTransition => {
-      const isEnd = state === last
+      const isEnd = state === last && isEnded({ state })
       // On the way there is nothing that a tool has said, nor anything that its owner needs.
-      const told =
-        openness.isPrivate && !isEnd
-          ? undefined
-          : reasonTold({ reason, code: isEnd ? code : undefined }, openness)
+      const isQuiet = openness.isPrivate && (!isEnd || state === 'succeeded')
+      // A step that goes back to the queue does so because of the machine, and in its words.
+      const again = state === 'queued' && step !== undefined && reason !== undefined
+      const said = again ? MACHINERY : reasonTold({ reason, code: isEnd ? code : undefined }, openness)
+      const told = isQuiet ? undefined : said
       return {
         ...{ state, timeMs },
         ...(step === undefined ? {} : { step }),
