@@ -82,6 +82,8 @@ suite('runs at another member', () => {
     const arrived = async () => (await remote.shown(run)).outputs.every(({ arrival }) => arrival === 'here')
     await eventually(arrived, 'the result never came')
     assert.equal(run.end?.outputs[0]?.branch, 'hello-bob')
+    const isHere = async () => (await datasets.repository('results')).resolve('hello-bob')
+    await eventually(async () => (await isHere()) !== undefined, 'the branch never moved')
     const [newest] = await datasets.log('results', 'hello-bob')
     assert.equal(newest?.oid, run.end?.outputs[0]?.commit)
     // At bob's it is alice's run, and nobody else's.

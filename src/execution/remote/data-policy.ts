@@ -6,7 +6,7 @@
  * out goes to shared datasets alone, through the filter that the holder demands.
  */
 import type { PipelineStep } from '../catalogue/pipeline.ts'
-import type { HostFacts, Refused, RunRequest } from './host-policy.ts'
+import type { Refused, RunRequest } from './run-request.ts'
 import type { TrustEntry } from './trust.ts'
 
 export interface DatasetPolicy {
@@ -15,7 +15,11 @@ export interface DatasetPolicy {
   readonly isHome: boolean
 }
 
-export type DataFacts = Pick<HostFacts, 'dataset' | 'trusted'>
+/** What is known of the data of a host. */
+export interface DataFacts {
+  readonly dataset: (name: string) => DatasetPolicy | undefined
+  readonly trusted: (dataset: string) => readonly TrustEntry[]
+}
 
 export function judgeData(
   request: Pick<RunRequest, 'steps' | 'tools'>,

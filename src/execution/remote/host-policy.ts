@@ -6,25 +6,10 @@
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Role } from '../../federation/keyspace.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
-import { type DatasetPolicy, judgeData } from './data-policy.ts'
+import { type DataFacts, judgeData } from './data-policy.ts'
 import { asksForSecrets } from './plan-secrets.ts'
+import type { Refused, RunRequest } from './run-request.ts'
 import type { RemoteSettings, RoleLimits } from './settings.ts'
-import type { TrustEntry } from './trust.ts'
-
-/** A tool as the plan of a request uses it. */
-export interface RequestedTool {
-  readonly image: string
-  /** `sha256:…` of the image that is meant; without one, whatever the host knows under the reference. */
-  readonly digest?: string
-}
-
-export interface RunRequest {
-  /** What the asker calls it; asking again under it is the same request. */
-  readonly request: string
-  readonly pipeline: string
-  readonly steps: readonly PipelineStep[]
-  readonly tools: Readonly<Record<string, RequestedTool>>
-}
 
 /** Limits that a hook may set; each can only be tighter than what the role has. */
 export interface LimitOverrides {
@@ -34,7 +19,7 @@ export interface LimitOverrides {
   readonly runTimeoutMs?: number
 }
 
-export interface HostFacts {
+export interface HostFacts extends DataFacts {
   /** Of whoever asks; undefined for a stranger. */
   readonly role: Role | undefined
   readonly settings: RemoteSettings
@@ -44,8 +29,6 @@ export interface HostFacts {
   readonly imageOf: (tool: string) => string | undefined
   /** Why an image may not be run here, where that is so. */
   readonly imageRefusal: (image: string, digest: string | undefined) => string | undefined
-  readonly dataset: (name: string) => DatasetPolicy | undefined
-  readonly trusted: (dataset: string) => readonly TrustEntry[]
   /** Whether the asker's run may write the branch that a step's output goes to. */
   readonly mayWrite: (step: PipelineStep) => boolean
   /** Whether a run of this node's is the asker's own. */
@@ -73,9 +56,7 @@ export type Decision =
       /** Whether the asker may read what the tools print. */
       readonly logs: boolean
     }
-  | { readonly allow: false; readonly code: ErrorCode; readonly reason: string }
-
-export type Refused = Extract<Decision, { allow: false }>
+  | Refused
 
 export function refuse(code: ErrorCode, reason: string): Refused {
   return { allow: false, code, reason }

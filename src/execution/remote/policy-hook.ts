@@ -9,7 +9,7 @@ import { messageOf, NodeError } from '../../base/errors.ts'
 import { policyAnswerBytesMax, policyHooksMax, policyHooksWaitingMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { Semaphore } from '../../base/semaphore.ts'
-import type { RunRequest } from './host-policy.ts'
+import type { RunRequest } from './run-request.ts'
 import type { RemoteSettings } from './settings.ts'
 
 const answerSchema = z.object({

@@ -3,9 +3,9 @@ import { NodeError } from '../../base/errors.ts'
 import { remoteTransitionsMax } from '../../base/limits.ts'
 import { printable, strangersWords } from '../../base/strangers-words.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
-import type { RequestedTool } from './host-policy.ts'
 import type { Refusal } from './placement.ts'
 import type { Followed, WireOutput, WireTransition } from './run-protocol.ts'
+import type { RequestedTool } from './run-request.ts'
 
 /** What this node does about it; what the run does is `runState`. */
 export type RemoteState = 'requested' | 'placed' | 'following' | 'ended'

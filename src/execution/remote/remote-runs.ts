@@ -8,13 +8,13 @@ import { remoteRetryFirstMs, remoteRetryMaxMs, runFollowersPerPeerMax } from '..
 import { delay } from '../../base/wait.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import { FollowTurns } from './follow-turns.ts'
-import type { RequestedTool } from './host-policy.ts'
 import { type Asked, isRefusal, Placer, type PlacerParts } from './placer.ts'
 import { asksForSecrets } from './plan-secrets.ts'
 import type { RemoteLogs } from './remote-logs.ts'
 import { contactLost, endedHere, heard, type RemoteRun, remoteId } from './remote-run.ts'
 import type { RemoteRunStore } from './remote-run-store.ts'
 import { cancelAt, followAt } from './run-client.ts'
+import type { RequestedTool } from './run-request.ts'
 
 export interface RemoteRunsParts extends Omit<PlacerParts, 'save'> {
   readonly store: RemoteRunStore

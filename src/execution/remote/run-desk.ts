@@ -11,9 +11,11 @@ import type { Execution } from '../execution.ts'
 import { parseImageRule, verdictOf } from '../images/image-rules.ts'
 import { isEnded, type Run } from '../runs/run.ts'
 import type { ExecutionSettings } from '../settings.ts'
-import { type Decision, decide, type HostFacts, type LimitOverrides, type RunRequest } from './host-policy.ts'
+import type { DataFacts } from './data-policy.ts'
+import { type Decision, decide, type HostFacts, type LimitOverrides } from './host-policy.ts'
 import type { PolicyHook } from './policy-hook.ts'
 import type { requestSchema } from './run-protocol.ts'
+import type { RunRequest } from './run-request.ts'
 import { chainOf } from './told.ts'
 import type { TrustBook } from './trust.ts'
 
@@ -93,7 +95,7 @@ export class RunDesk {
     return this.#parts.settings.concurrency - open
   }
 
-  dataFacts(): Pick<HostFacts, 'dataset' | 'trusted'> {
+  dataFacts(): DataFacts {
     const { datasets, trust, peer } = this.#parts
     return {
       dataset: (name) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { PipelineStep } from '../../../../src/execution/catalogue/pipeline.ts'
-import { decide, type HostFacts, type RunRequest } from '../../../../src/execution/remote/host-policy.ts'
+import { decide, type HostFacts } from '../../../../src/execution/remote/host-policy.ts'
+import type { RunRequest } from '../../../../src/execution/remote/run-request.ts'
 import { remoteSettingsSchema } from '../../../../src/execution/remote/settings.ts'
 import { mayStillRead, opennessOf, reasonTold, withoutPaths } from '../../../../src/execution/remote/told.ts'
 
