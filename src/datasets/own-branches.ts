@@ -172,13 +172,9 @@ export class OwnBranches {
     }
     const repository = await shelf.open(dataset)
     this.#checkFits(dataset, [branch])
-    // Beside each other; what is written for nothing is garbage, and harms nobody.
-    const writing = repository.writeTreeFromDirectory(directory)
-    writing.catch(() => undefined)
+    const tree = await repository.writeTreeFromDirectory(directory)
     const parent = await this.#tip(dataset, repository, branch)
-    const last = parent === undefined ? undefined : (await repository.readCommit(parent)).tree
-    const tree = await writing
-    if (parent !== undefined && last === tree) {
+    if (parent !== undefined && (await repository.readCommit(parent)).tree === tree) {
       // Also when nothing is new: a crash may have come between the last commit and its announcement.
       await this.#announce(dataset, { [branch]: parent })
       return { branch, commit: parent, tree, parent, changed: false }

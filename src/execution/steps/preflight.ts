@@ -66,7 +66,7 @@ function checksOf(
     () => checkService(plan, toolOf),
     () => secretsOf(plan),
     () => secretsOf(filterStepOf(plan)),
-    () => publishers?.check(plan.publish ?? [], plan),
+    () => publishers.check(plan.publish ?? [], plan),
     () => (plan.network === undefined ? undefined : engines.of(engine).checkNetwork(plan.network)),
   ]
 }

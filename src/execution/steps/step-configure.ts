@@ -150,7 +150,6 @@ class Configuring {
     const { inputs } = this.#parts
     const { plan: step, signal, say } = this.#p
     if (step.inputs === undefined || step.inputs.length === 0) return NO_INPUTS
-    if (inputs === undefined) throw new NodeError('UNSUPPORTED', 'This node stages no further inputs')
     const directory = join(staged.place, 'inputs')
     return inputs.stage({ run, step, directory, signal, say })
   }

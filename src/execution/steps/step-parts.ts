@@ -54,8 +54,8 @@ export interface StepParts {
   readonly engines: Engines
   readonly images: Pick<Images, 'obtain'>
   readonly staging: Staging
-  readonly inputs?: StepInputs
-  readonly publishers?: StepPublishers
+  readonly inputs: StepInputs
+  readonly publishers: StepPublishers
   readonly logs: Pick<RunLogs, 'open'>
   readonly secrets: Pick<Secrets, 'fill'>
   readonly approvals: Pick<SecretApprovals, 'check'>
