@@ -32,6 +32,7 @@ import type {
 } from './engine.ts'
 import { type EngineFacts, factsOf } from './engine-facts.ts'
 import { FILES_LABEL, FileCarrier } from './file-carrier.ts'
+import { wasKilledByMemory } from './memory-kills.ts'
 import type { NetworkGuard } from './network-guard.ts'
 
 export type DockerEngineParts = ({ socketPath: string } | { connection: DockerConnection }) & {
@@ -137,14 +138,18 @@ export class DockerEngine implements ContainerEngine {
     const container = this.#connection.docker.getContainer(id)
     const held = this.#held.get(id)
     await this.#untilEnded(id, held, signal)
+    const endedMs = performance.now()
     await withDeadline(held?.output ?? Promise.resolve(), logDrainTimeoutMs, 'Reading the last output')
     const { State } = await this.#call('asking how a container ended', engineCallTimeoutMs, () =>
       container.inspect(),
     )
-    if (!this.sharesFiles && held !== undefined && held.wasKilled !== true) {
+    const isOurs = held?.wasKilled === true
+    const oomKilled =
+      State.OOMKilled || (!isOurs && (await wasKilledByMemory(this.#connection, id, State, endedMs)))
+    if (!this.sharesFiles && held !== undefined && !isOurs) {
       await this.#carrier.fetch(id, held.spec, signal)
     }
-    return { exitCode: State.ExitCode, oomKilled: State.OOMKilled }
+    return { exitCode: State.ExitCode, oomKilled }
   }
 
   async kill(id: string): Promise<void> {

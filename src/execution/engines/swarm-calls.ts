@@ -6,6 +6,7 @@ import { containerChangeTimeoutMs, engineCallTimeoutMs, swarmPollIntervalMs } fr
 import { delay } from '../../base/wait.ts'
 import type { DockerConnection } from './docker-connection.ts'
 import { isStatus } from './docker-errors.ts'
+import { wasKilledByMemory } from './memory-kills.ts'
 import { endedJob, JOB_API, type Task, taskSchema } from './swarm-job.ts'
 
 /** Docker's own label on the containers of a service. */
@@ -145,12 +146,12 @@ export class SwarmCalls {
   }
 
   /** Whether the memory limit killed a process of a job that ran on the manager's own machine. */
-  async wasOomKilled(name: string): Promise<boolean> {
+  async wasOomKilled(name: string, heardMs: number): Promise<boolean> {
     for (const id of await this.containersOf(name)) {
       const { State } = await this.#call('asking how a job ended', (docker) =>
         docker.getContainer(id).inspect(),
       )
-      if (State.OOMKilled) return true
+      if (await wasKilledByMemory(this.#connection, id, State, heardMs)) return true
     }
     return false
   }

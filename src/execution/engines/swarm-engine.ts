@@ -28,6 +28,7 @@ import type {
   OnOutput,
 } from './engine.ts'
 import type { EngineFacts } from './engine-facts.ts'
+import { KILLED } from './memory-kills.ts'
 import type { EngineSettings } from './settings.ts'
 import { SwarmCalls } from './swarm-calls.ts'
 import { type JobState, jobId, jobName, jobOptions, jobState, whyNoJob } from './swarm-job.ts'
@@ -203,8 +204,9 @@ export class SwarmEngine implements ContainerEngine {
   }
 
   async #end(name: string, job: Job, exitCode: number): Promise<ContainerEnd> {
+    const endedMs = performance.now()
     await job.log?.finish()
-    return { exitCode, oomKilled: await this.#calls.wasOomKilled(name) }
+    return { exitCode, oomKilled: await this.#calls.wasOomKilled(name, endedMs) }
   }
 
   #need(name: string): Job {
@@ -215,9 +217,6 @@ export class SwarmEngine implements ContainerEngine {
     })
   }
 }
-
-/** Exit code of what was killed, as a shell reports it. */
-const KILLED = 137
 
 function notStarted(why: string, id: string): NodeError {
   const isImage = /no such image/i.test(why)
