@@ -54,6 +54,10 @@ export class Publications {
     return [...this.#all.values()].toSorted((one, other) => one.createdMs - other.createdMs)
   }
 
+  find(id: string): Publication | undefined {
+    return this.#all.get(id)
+  }
+
   /** @throws NodeError NOT_FOUND */
   get(id: string): Publication {
     const found = this.#all.get(id)

@@ -193,8 +193,12 @@ export class Publishers implements Startable {
       ...(keepMs === undefined ? {} : { expiresMs: clock.now() + keepMs }),
     }
     this.#underWay.add(id)
+    let begun = false
     try {
+      // No removal of it is at work from here on.
+      await this.#removals.run(() => this.#clearWay(id))
       await publications.begin(publication, manifest)
+      begun = true
       const note = async (found: string) => {
         publication = { ...publication, place: found }
         await publications.save(publication)
@@ -205,12 +209,19 @@ export class Publishers implements Startable {
       return publishedOf(publication)
     } catch (error) {
       // What was sent before the failure goes with the next sweep.
-      await publications.save({ ...publication, state: 'removing' })
+      if (begun) await publications.save({ ...publication, state: 'removing' })
       throw error
     } finally {
       this.#underWay.delete(id)
       this.#sweep.wake()
     }
+  }
+
+  /** An earlier try of the same step, which a crash cut from the word that it was done, is taken back first. */
+  async #clearWay(id: string): Promise<void> {
+    const before = this.#parts.publications.find(id)
+    if (before === undefined || before.state === 'removed' || before.kind === 'renku') return
+    await this.#undo(before)
   }
 
   /** @returns how long there is nothing to do, ms. */
