@@ -229,3 +229,26 @@ test('a run that takes longer than it may ends at its deadline, whatever its ste
   assert.match(run.reason ?? '', /the run took longer than 1 s/)
   assert.equal(await logOf(run, 'algorithm'), 'begun\n')
 })
+
+test('a deadline survives a restart of the node: it counts from the first start', async (t) => {
+  const directory = join(base, 'restarted')
+  const first = await openExecutionRoom(directory)
+  await first.execution.addTool('shell', { image: BUSYBOX })
+  await first.datasets.add('out')
+  await first.execution.addPipeline('slow', {
+    steps: [{ name: 'slow', tool: 'shell', cmd: sh('sleep 60'), output_dataset: 'out' }],
+  })
+  const { id } = await first.execution.submit('slow', { timeoutMs: 3_000 })
+  await eventually(() => first.execution.run(id).state === 'running', 'the run did not begin')
+  await first.stop()
+  const again = await openExecutionRoom(directory)
+  t.after(() => again.stop())
+  const [lost, repetition] = again.execution.runs()
+  assert.equal(lost?.state, 'lost')
+  const run = await withDeadline(again.execution.finished(repetition?.id ?? ''), 30_000, 'the repetition')
+  assert.deepEqual([run.state, run.code], ['timed-out', 'TIMED_OUT'], run.reason)
+  const began = lost?.transitions.find(({ state }) => state === 'pulling')?.timeMs ?? 0
+  const own = run.transitions.find(({ state }) => state === 'pulling')?.timeMs ?? run.endedMs ?? 0
+  assert.ok((run.endedMs ?? 0) - began >= 3_000)
+  assert.ok((run.endedMs ?? 0) - own < 3_000, 'the time before the restart was forgotten')
+})
