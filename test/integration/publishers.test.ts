@@ -244,6 +244,7 @@ describe('publishers', { concurrency: 4 }, () => {
     const id = 'run-1-plot-shelf'
     // The same as after a kill between the last byte and the note that it is all there.
     const { publications } = room
+    await room.publishers.stop()
     await publications.save({ ...publications.get(id), state: 'writing' })
     const elsewhere = await temporaryDirectory(t)
     await mkdir(join(elsewhere, 'run-1/plot'), { recursive: true })

@@ -63,7 +63,7 @@ export class Publishers implements Startable {
   readonly #destinations: ReadonlyMap<string, Destination>
   readonly #underWay = new Set<string>()
   readonly #removals = new SerialQueue(REMOVALS_WAITING_MAX)
-  readonly #stopping = new AbortController()
+  #stopping = new AbortController()
   readonly #sweep: WakeLoop
   #started = false
 
@@ -83,6 +83,7 @@ export class Publishers implements Startable {
   async start(): Promise<void> {
     if (this.#started) return
     this.#started = true
+    this.#stopping = new AbortController()
     const { publications, onRemoved } = this.#parts
     await publications.load()
     for (const each of publications.list()) if (each.state === 'removed') onRemoved(each)
@@ -90,6 +91,7 @@ export class Publishers implements Startable {
   }
 
   async stop(): Promise<void> {
+    this.#started = false
     this.#stopping.abort(new NodeError('CANCELLED', 'The node is stopping'))
     await this.#sweep.stop()
   }
@@ -234,6 +236,7 @@ export class Publishers implements Startable {
       try {
         await this.#removals.run(() => this.#remove(id))
       } catch (error) {
+        if (this.#stopping.signal.aborted) return publicationSweepMs
         failures += 1
         log.warn({ publication: id, error: messageOf(error) }, 'a publication was not removed')
       }
@@ -262,7 +265,10 @@ export class Publishers implements Startable {
     try {
       await this.#undo(publication)
     } catch (error) {
-      await publications.save({ ...publication, problem: messageOf(error) })
+      // A stop is no problem of it: the next start goes on.
+      if (!this.#stopping.signal.aborted) {
+        await publications.save({ ...publication, problem: messageOf(error) })
+      }
       throw error
     }
     const { problem: _, ...rest } = publication
