@@ -116,7 +116,7 @@ suite('runs at another member', () => {
     await pipeline('online', { ...shell('true'), network: 'bridge' })
     await assert.rejects(submit('online'), refusedBy(/asks for the network "bridge"/))
     await pipeline('large', { ...shell('true'), resources: { memoryBytes: 64 * 1024 ** 3 } })
-    await assert.rejects(submit('large'), refusedBy(/this node gives you 1073741824/))
+    await assert.rejects(submit('large'), refusedBy(/this node gives you 67108864/))
     const before = bob().federation.execution.runs().length
     await pipeline('fetching', { ...shell('true'), inputs: [{ url: 'http://169.254.169.254/' }] })
     await assert.rejects(submit('fetching'), refusedBy(/fetches nothing for others/))

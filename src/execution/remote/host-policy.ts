@@ -23,8 +23,13 @@ export interface HostFacts extends DataFacts {
   /** Of whoever asks; undefined for a stranger. */
   readonly role: Role | undefined
   readonly settings: RemoteSettings
-  /** What a step of this node gets that asks for nothing. */
-  readonly step: { readonly cpus: number; readonly memoryBytes: number; readonly stepTimeoutMs: number }
+  /** The most that this node gives to its own runs. */
+  readonly step: {
+    readonly cpus: number
+    readonly memoryBytes: number
+    readonly stepTimeoutMs: number
+    readonly runTimeoutMs: number
+  }
   /** The image of a tool as this node's registry has it. */
   readonly imageOf: (tool: string) => string | undefined
   /** Why an image may not be run here, where that is so. */
@@ -69,15 +74,15 @@ export function decide(request: RunRequest, facts: HostFacts, overrides: LimitOv
   const data = judgeData(request, facts)
   if ('allow' in data) return data
   const limits = limitsOf(facts)
-  const excess = excessOf(request, limits, facts)
+  const excess = excessOf(request, limits)
   if (excess !== undefined) return excess
-  const granted = grantedBy(limits, facts, overrides)
+  const granted = grantedBy(limits, overrides)
   const digests = Object.entries(request.tools).flatMap(([tool, { digest }]) => {
     return digest === undefined ? [] : [[tool, digest] as const]
   })
   return {
     allow: true,
-    steps: request.steps.map((step) => within(step, granted, facts)),
+    steps: request.steps.map((step) => within(step, granted)),
     granted,
     imageDigests: Object.fromEntries(digests),
     logs: data.logs,
@@ -107,6 +112,7 @@ function judgePlan({ steps }: RunRequest, facts: HostFacts): Refused | undefined
     if ((step.network ?? 'none') !== 'none') {
       return no(`asks for the network "${step.network}"; runs of others have none here`)
     }
+    if (step.root === 'writable') return no('asks for a root file system that it can write')
     if ((step.publish ?? []).length > 0) return no("names publishers, which are for this node's own runs")
     if (asksForSecrets(step)) return no('asks for a secret of this node, and gets none')
     for (const input of step.inputs ?? []) {
@@ -145,12 +151,20 @@ function judgeTools({ steps, tools }: RunRequest, facts: HostFacts): Refused | u
   return undefined
 }
 
-function limitsOf({ settings, role }: HostFacts): RoleLimits {
-  return settings.limits[role ?? 'member']
+/** Those of the role, and never more than the node gives to its own. */
+function limitsOf({ settings, role, step }: HostFacts): RoleLimits {
+  const limits = settings.limits[role ?? 'member']
+  return {
+    ...limits,
+    cpus: Math.min(limits.cpus, step.cpus),
+    memoryBytes: Math.min(limits.memoryBytes, step.memoryBytes),
+    stepTimeoutMs: Math.min(limits.stepTimeoutMs, step.stepTimeoutMs),
+    runTimeoutMs: Math.min(limits.runTimeoutMs, step.runTimeoutMs),
+  }
 }
 
 /** [MUST] What is asked for and not to be had is refused, not quietly made smaller (run.md R22). */
-function excessOf({ steps }: RunRequest, limits: RoleLimits, _facts: HostFacts): Refused | undefined {
+function excessOf({ steps }: RunRequest, limits: RoleLimits): Refused | undefined {
   for (const { name, resources = {}, timeoutMs } of steps) {
     const asked = [
       ['processors', resources.cpus, limits.cpus],
@@ -167,18 +181,18 @@ function excessOf({ steps }: RunRequest, limits: RoleLimits, _facts: HostFacts):
 }
 
 /** An override makes a limit tighter, and never wider. */
-function grantedBy(limits: RoleLimits, { step }: HostFacts, overrides: LimitOverrides): Granted {
+function grantedBy(limits: RoleLimits, overrides: LimitOverrides): Granted {
   const least = (...of: (number | undefined)[]) => Math.min(...of.filter((one) => one !== undefined))
   return {
     cpus: least(limits.cpus, overrides.cpus),
     memoryBytes: least(limits.memoryBytes, overrides.memoryBytes),
-    stepTimeoutMs: least(limits.stepTimeoutMs, step.stepTimeoutMs, overrides.stepTimeoutMs),
+    stepTimeoutMs: least(limits.stepTimeoutMs, overrides.stepTimeoutMs),
     runTimeoutMs: least(limits.runTimeoutMs, overrides.runTimeoutMs),
   }
 }
 
 /** A step as it is queued: what it asked for, else what this node gives, and never more than is granted. */
-function within(step: PipelineStep, granted: Granted, { step: given }: HostFacts): PipelineStep {
+function within(step: PipelineStep, granted: Granted): PipelineStep {
   const { resources = {} } = step
   return {
     ...step,
@@ -186,8 +200,8 @@ function within(step: PipelineStep, granted: Granted, { step: given }: HostFacts
     timeoutMs: Math.min(step.timeoutMs ?? granted.stepTimeoutMs, granted.stepTimeoutMs),
     resources: {
       ...resources,
-      cpus: Math.min(resources.cpus ?? given.cpus, granted.cpus),
-      memoryBytes: Math.min(resources.memoryBytes ?? given.memoryBytes, granted.memoryBytes),
+      cpus: Math.min(resources.cpus ?? granted.cpus, granted.cpus),
+      memoryBytes: Math.min(resources.memoryBytes ?? granted.memoryBytes, granted.memoryBytes),
     },
   }
 }

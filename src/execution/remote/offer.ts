@@ -74,8 +74,8 @@ export function offerOf(p: {
       return {
         name: index === 0 ? offer.name : `${offer.name.slice(0, 58)}-${index + 1}`,
         engine: engine.id.slice(0, 63),
-        cpus: Math.min(engine.cpus, limits.cpus),
-        memoryBytes: Math.min(engine.memoryBytes, limits.memoryBytes),
+        cpus: Math.min(engine.cpus, limits.cpus, step.cpus),
+        memoryBytes: Math.min(engine.memoryBytes, limits.memoryBytes, step.memoryBytes),
         diskBytes: Math.floor(engine.diskBytes / offerDiskStepBytes) * offerDiskStepBytes,
         gpus: Math.min(engine.gpus.length, limits.gpus),
         architecture: p.architecture,

@@ -1,7 +1,7 @@
 /** Judges and takes the requests of other members: what the policy needs to know, gathered; what it says, carried out. */
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
-import { NodeError } from '../../base/errors.ts'
+import { isNodeError, NodeError } from '../../base/errors.ts'
 import { branchOf } from '../../datasets/branches.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Members } from '../../federation/members.ts'
@@ -11,6 +11,7 @@ import type { Execution } from '../execution.ts'
 import { parseImageRule, verdictOf } from '../images/image-rules.ts'
 import { isEnded, type Run } from '../runs/run.ts'
 import type { ExecutionSettings } from '../settings.ts'
+import { runRefusal } from '../steps/refusals.ts'
 import type { DataFacts } from './data-policy.ts'
 import { type Decision, decide, type HostFacts, type LimitOverrides } from './host-policy.ts'
 import type { PolicyHook } from './policy-hook.ts'
@@ -71,7 +72,12 @@ export class RunDesk {
       Object.entries(answer.limits ?? {}).filter(([, limit]) => limit !== undefined),
     ) as LimitOverrides
     // Looked at again: while the hook was asked, others were judged.
-    return { request, decision: allowed(decide(request, this.#factsFor(peer), overrides)) }
+    const decision = allowed(decide(request, this.#factsFor(peer), overrides))
+    // What would be rejected in the queue is told now.
+    const plan = { plan: decision.steps, timeoutMs: decision.granted.runTimeoutMs, owner: peer }
+    const refusal = runRefusal(plan, this.#parts.settings)
+    if (refusal !== undefined) throw refusal
+    return { request, decision }
   }
 
   /** The run of the request; the one that is there already where it came before. @throws NodeError as `judge` does. */
@@ -110,7 +116,7 @@ export class RunDesk {
 
   async #take(peer: string, wire: z.output<typeof requestSchema>): Promise<Run> {
     const { request, decision } = await this.judge(peer, wire, false)
-    return this.#parts.execution.submitPlan(
+    const submitting = this.#parts.execution.submitPlan(
       { name: request.pipeline, steps: decision.steps },
       {
         trigger: { kind: 'remote', by: peer, request: request.request },
@@ -119,6 +125,11 @@ export class RunDesk {
         imageDigests: decision.imageDigests,
       },
     )
+    return submitting.catch((cause: unknown) => {
+      if (!isNodeError(cause, 'NO_PLACE')) throw cause
+      const message = 'no engine of this node has room for one of the steps'
+      throw new NodeError('ENGINE_UNAVAILABLE', message, {}, { cause })
+    })
   }
 
   async #demandEngine(): Promise<void> {

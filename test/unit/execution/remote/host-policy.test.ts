@@ -35,7 +35,7 @@ function facts(more: Partial<HostFacts> = {}, remote: Remote = {}): HostFacts {
   return {
     role: 'member',
     settings: remoteSettingsSchema.parse({ accept: 'members', ...(remote as object) }),
-    step: { cpus: 1, memoryBytes: 256 * MIB, stepTimeoutMs: 60_000 },
+    step: { cpus: 1, memoryBytes: 256 * MIB, stepTimeoutMs: 60_000, runTimeoutMs: 2 ** 31 },
     imageOf: (tool) => ({ wc: 'lab/wc:1', check: 'lab/check:1' })[tool],
     imageRefusal: () => undefined,
     dataset: (name) => {
@@ -68,6 +68,7 @@ suite('whether a host takes a run', () => {
   for (const [what, more, reason] of [
     ['the Docker socket', { docker_socket: true }, /Docker socket/],
     ['a network', { network: 'bridge' as const }, /network "bridge"/],
+    ['a root that it can write', { root: 'writable' as const }, /root file system/],
     ['a publisher', { publish: ['s3'] }, /publishers/],
     ['a secret', { env: { T: '{{ MAO_PRIVATE_VARIABLE }}' } }, /secret/],
     ['a secret with a slip', { env: { T: 'x {{MAO_PRIVAT_VARIABLE}}' } }, /secret/],
@@ -80,9 +81,9 @@ suite('whether a host takes a run', () => {
     ['an identifier', { inputs: [{ pid: 'doi:10.1/x' }] }, /fetches nothing/],
     ['the run of another', { inputs: [{ run: 'mi8q2w3e-9f3a' }] }, /not yours/],
     ['a tool that nobody registered', { tool: 'evil' }, /^TOOL_NOT_FOUND/],
-    ['more memory than it gets', { resources: { memoryBytes: 2 ** 40 } }, /this node gives you 1073741824/],
+    ['more memory than it gets', { resources: { memoryBytes: 2 ** 40 } }, /this node gives you 268435456/],
     ['a device', { resources: { gpus: 1 } }, /1 devices; this node gives you 0/],
-    ['more time than it gets', { timeoutMs: 2 ** 30 }, /this node gives you 3600000/],
+    ['more time than it gets', { timeoutMs: 2 ** 30 }, /this node gives you 60000/],
     ['an output that nobody would get', { output_dataset: 'patients' }, /never come back/],
   ] as const) {
     test(`${what} is refused`, () => assert.match(refused(request(more as never), facts()), reason))
