@@ -103,6 +103,14 @@ test('what would lie elsewhere, lead elsewhere, or be too much, is not brought b
   assert.equal(left, '', 'volumes are left')
 })
 
+test('a step whose volumes hold too much is killed while it is at work', async () => {
+  const data = await mkdtemp(join(directory, 'big-'))
+  await writeFile(join(data, 'big'), Buffer.alloc(3_000_000))
+  const mounts = [{ source: data, target: '/usr/src/app/data', readOnly: false }]
+  const spec = specOf(await imageOf('far'), shell('sleep 60'), { mounts, outputBytesMax: 1_000_000 })
+  await assert.rejects(runOn(engines.of('far'), spec), refusal('TOO_LARGE', /more than 1000000 bytes/))
+})
+
 test('an engine on another machine is not given a socket of this one', async () => {
   const mounts = [{ source: second.socketPath, target: '/var/run/docker.sock', readOnly: false }]
   const spec = specOf(await imageOf('far'), null, { mounts })

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { isNodeError } from '../../src/base/errors.ts'
 import { DockerConnection } from '../../src/execution/engines/docker-connection.ts'
 import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
 import type { ContainerSpec } from '../../src/execution/engines/engine.ts'
+import { Engines } from '../../src/execution/engines/engines.ts'
 import { NetworkGuard, type NetworkGuardParts } from '../../src/execution/engines/network-guard.ts'
 import { eventually } from '../support/eventually.ts'
+import { openExecutionRoom } from '../support/execution-room.ts'
 import { type Neighbourhood, neighbourhood } from '../support/neighbourhood.ts'
 import { BUSYBOX, testImage } from '../support/test-images.ts'
 
@@ -207,4 +212,35 @@ test('the commands for operators make the same rules as the node', async () => {
   const { commands = [] } = await refused.state()
   for (const command of commands) await run('/bin/sh', ['-c', command])
   assert.deepEqual((await rules()).sort(), byNode.sort())
+})
+
+test('a step of a pipeline gets a bridge where it is guarded, and is refused before the run where it is not', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'mao-bridge-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  const address = around.pages.world
+  const cmd = [
+    '/bin/sh',
+    '-c',
+    `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 ${address} | grep reached > data/page`,
+  ]
+  for (const [guard, state] of [
+    [guardFor('frank'), 'succeeded'],
+    [guardFor('frank', { isLocal: false }), 'rejected'],
+  ] as const) {
+    const engines = new Engines(new Map([['local', new DockerEngine({ connection, guard })]]))
+    const room = await openExecutionRoom(join(directory, state), { engines })
+    try {
+      await room.datasets.add('pages')
+      await room.execution.addTool('fetch', { author: 'tests', image: BUSYBOX })
+      const step = { name: 'get', tool: 'fetch', cmd, env: null, network: 'bridge' }
+      const datasets = { input_dataset: null, output_dataset: 'pages' }
+      await room.execution.addPipeline('pages', { steps: [{ ...step, ...datasets }] })
+      const { id } = await room.execution.submit('pages')
+      const run = await room.execution.finished(id, AbortSignal.timeout(20_000))
+      assert.equal(run.state, state, run.reason)
+      if (state === 'rejected') assert.match(run.reason ?? '', /networkGuarded: true/)
+    } finally {
+      await room.stop()
+    }
+  }
 })
