@@ -43,7 +43,10 @@ test('a run reads files from the web, publishes what it made, and people list it
   const [data, shelf] = [await temporaryDirectory(t), await temporaryDirectory(t)]
   await startInstance(t, data, ['--name', 'alice'], {
     MAO_EXECUTION_INPUTS_ALLOWED_ADDRESSES: '127.0.0.1',
-    MAO_EXECUTION_PUBLISHERS: JSON.stringify({ shelf: { kind: 'folder', directory: shelf } }),
+    MAO_EXECUTION_PUBLISHERS: JSON.stringify({
+      shelf: { kind: 'folder', directory: shelf },
+      gone: { kind: 'folder', directory: join(shelf, 'not-mounted') },
+    }),
   })
   const say = (...words: string[]) => maoctlHere(['--data', data, ...words])
   await tellJson(data, 'federation', 'create', '--name', 'lab')
@@ -113,6 +116,19 @@ test('a run reads files from the web, publishes what it made, and people list it
   assert.ok(shown.steps[0]?.published?.[0]?.removedMs !== undefined)
   const key = await maoctlHere(['--data', data, 'publisher', 'key', 'NOBODY'], { input: 'secret\n' })
   assert.match(key.stderr, /No publisher of this node asks for NOBODY/)
+
+  // A publisher that fails: the commit stands, another has got it all the same, and the run says so.
+  await writeFile(join(data, 'half.json'), pipeline(web.url).replace('["shelf"]', '["gone","shelf"]'))
+  await tellJson(data, 'pipeline', 'add', '-f', join(data, 'half.json'))
+  const half = JSON.parse((await say('--json', 'pipeline', 'run', 'gathering', '--wait')).stdout) as RunView
+  assert.deepEqual([half.state, half.code], ['errored', 'PUBLISH_FAILED'])
+  assert.match(half.reason ?? '', /was committed as [0-9a-f]{40}, and then not published by gone/)
+  assert.deepEqual(
+    half.steps[0]?.published?.map(({ publisher }) => publisher),
+    ['shelf'],
+  )
+  assert.ok(half.steps[0]?.outputCommit !== undefined)
+  assert.equal((await say('run', 'get', half.id, 'deep/digits.txt')).stdout, '0123456789\n')
 
   // A publisher that is not there, and a source that is gone, end the run before its tool begins.
   await writeFile(join(data, 'bad.json'), pipeline(web.url).replace('"shelf"', '"shelv"'))
