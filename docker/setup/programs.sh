@@ -47,6 +47,9 @@ missing_packages() {
     has htpasswd || printf 'apache2-utils '
     # And an S3 server, OpenStack Swift.
     has_swift || printf 'python3-swift '
+    # Networks and certificates of the tests' own: neighbours of a step, and an engine on another machine.
+    has ip || printf 'iproute2 '
+    has openssl || printf 'openssl '
   fi
 }
 
@@ -59,7 +62,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, OpenStack Swift (python3-swift), an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, OpenStack Swift (python3-swift), ip, openssl, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {
