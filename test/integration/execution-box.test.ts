@@ -9,11 +9,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { withDeadline } from '../../src/base/wait.ts'
+import { Engines, LOCAL_ENGINE } from '../../src/execution/engines/engines.ts'
+import { dockerSettingsSchema } from '../../src/execution/engines/settings.ts'
 import type { Run } from '../../src/execution/runs/run.ts'
 import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
 import { BUSYBOX, containersLabelled, removeImage, testImage } from '../support/test-images.ts'
 
 const NUMBERED = 'mao-test/numbered-user:1'
+/** Stands for a graphics card: a device of every Linux machine that no container has by itself. */
+const DEVICE = '/dev/kmsg'
 const MIB = 1024 ** 2
 
 let base: string
@@ -25,7 +29,12 @@ before(async () => {
   await testImage(NUMBERED, ['USER 1234:4321'])
   strict = await openExecutionRoom(join(base, 'strict'))
   const settings = { hostNetworkGranted: true, writableRootGranted: true, runTimeoutMs: 60_000 }
-  granting = await openExecutionRoom(join(base, 'granting'), { settings })
+  const { engines } = dockerSettingsSchema.parse({ engines: { local: { capacity: { gpus: [DEVICE] } } } })
+  const local = new Map([[LOCAL_ENGINE, strict.engine]])
+  granting = await openExecutionRoom(join(base, 'granting'), {
+    settings,
+    engines: new Engines(local, { settings: new Map(Object.entries(engines)) }),
+  })
   for (const room of [strict, granting]) {
     await room.execution.addTool('shell', { image: BUSYBOX })
     await room.execution.addTool('numbered', { image: NUMBERED })
@@ -132,6 +141,16 @@ test('what the operator grants is there where a step asks for it, and stands in 
   for (const trailer of ['Network: host', 'Root: writable', 'User: 65534:65534', `Memory-Bytes: ${64 * MIB}`])
     assert.match(said, new RegExp(`^${trailer}$`, 'm'))
   assert.match(await messageOf(granting, silent), /^Network: none$/m)
+})
+
+test('a device is there for the step that asks for one, while it is set apart for its run', async () => {
+  const look = `ls ${DEVICE} 2>/dev/null || echo no device; date +%N > data/time`
+  const asking = await ran(granting, look, { resources: { gpus: 1 } })
+  assert.equal(asking.state, 'succeeded', asking.reason)
+  assert.equal(await logOf(granting, asking), `${DEVICE}\n`)
+  assert.deepEqual(asking.steps[0]?.granted?.devices, [DEVICE])
+  assert.match(await messageOf(granting, asking), new RegExp(`^Devices: ${DEVICE}$`, 'm'))
+  assert.equal(await logOf(granting, await ran(granting, look)), 'no device\n')
 })
 
 test('a step gets as little as it asks for: memory, processes, output and time', async () => {
