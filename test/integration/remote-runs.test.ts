@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
+import { ApiServer } from '../../src/api/server.ts'
 import { isNodeError } from '../../src/base/errors.ts'
+import { silentLogger } from '../../src/base/logger.ts'
 import type { RemoteRun } from '../../src/execution/remote/remote-run.ts'
 import { eventually } from '../support/eventually.ts'
+import { maoctlHere } from '../support/maoctl.ts'
 import { logOf, RemoteMembers } from '../support/remote-pair.ts'
 import { BUSYBOX, removeImage, testImage } from '../support/test-images.ts'
 
@@ -121,6 +124,36 @@ suite('runs at another member', () => {
     await pipeline('fetching', { ...shell('true'), inputs: [{ url: 'http://169.254.169.254/' }] })
     await assert.rejects(submit('fetching'), refusedBy(/fetches nothing for others/))
     assert.equal(bob().federation.execution.runs().length, before)
+  })
+
+  test('maoctl asks, submits, shows, lists and cancels a run at another member', async (t) => {
+    const api = new ApiServer({ node: alice(), log: silentLogger })
+    t.after(() => api.stop())
+    await api.start()
+    const type = (...words: string[]) => maoctlHere(['--data', `${lab.directory}/alice`, ...words])
+    const offers = await type('offer', 'list', '--where', 'memory>=32MiB && label.site=zurich')
+    assert.match(offers.stdout, /^bob +default +1 +0\.1 GiB .* site=zurich .*yes \(members\)/m)
+    const wrong = await type('offer', 'list', '--where', 'memory>=')
+    assert.equal(wrong.exit, 2)
+    assert.match(wrong.stderr, /cannot be read at character 9/)
+    const asked = await type('run', 'submit', 'hello', '--on', 'bob', '--dry-run')
+    assert.match(asked.stdout, /^bob +takes it +at once; 1 cpus, 64 MiB, 30\.0 s a step; logs shown/m)
+    const nobody = await type('run', 'submit', 'hello', '--where', 'gpu>=1', '--dry-run')
+    assert.equal(nobody.exit, 8)
+    assert.match(nobody.stdout, /^bob +no +its offer does not satisfy gpu>=1/m)
+    const followed = await type('run', 'submit', 'hello', '--on', 'bob', '--follow')
+    assert.equal(followed.exit, 0, followed.stderr)
+    assert.match(followed.stdout, /^said\n/)
+    const [, id = ''] = /(r-[a-z0-9-]+)/.exec(followed.stdout) ?? []
+    assert.match((await type('run', 'show', id)).stdout, /^at: +bob \(/m)
+    assert.match((await type('run', 'list')).stdout, new RegExp(`^${id} +hello +at bob +succeeded`, 'm'))
+    assert.equal((await type('run', 'logs', id)).stdout, 'said\n')
+    assert.match((await type('run', 'cancel', id)).stdout, /is succeeded/)
+    assert.equal((await type('run', 'show', 'r-none')).exit, 3)
+    assert.match(
+      (await type('run', 'submit', 'hello', '--on', 'bob', '--slot', '5')).stderr,
+      /--slot is for runs on this node/,
+    )
   })
 
   test('cancelled from afar, a run ends at its host', async () => {
