@@ -82,7 +82,7 @@ export class StepContainers {
     const { engine, spec, bounds } = p
     // An earlier try of the step may have left one of the same name.
     await this.#removeLeft(engine)
-    const containerId = await engine.create(spec)
+    const containerId = await engine.create(spec, p.signal)
     try {
       await p.onCreated(containerId)
       const watch = watchOutput(bounds, this.#log)
