@@ -24,8 +24,8 @@ export const whereDepthMax = 32
 export const runRequestBytesMax = 256 * KIB
 /** Any other message of the run protocol. */
 export const runMessageBytesMax = 128 * KIB
-/** Log text in one message. */
-export const runLogChunkCharacters = 16 * KIB
+/** Bytes of a log in one message. */
+export const runLogChunkBytes = 64 * KIB
 /** The first message of a stream. */
 export const runFirstMessageTimeoutMs = 10 * SECOND_MS
 /** An answer to ask and submit: the policy hook has its own limit within. */
@@ -48,8 +48,8 @@ export const remoteTransitionsPerMessageMax = 100
 export const remoteRunsKeptMax = 1_000
 /** Remote runs of a node that have not ended. */
 export const remoteRunsOpenMax = 200
-/** Log bytes kept of one step of a remote run, whatever its host sends. */
-export const remoteLogBytesMax = 10 * 1024 * KIB
+/** Log bytes kept of one remote run, whatever its host sends. */
+export const remoteLogBytesMax = 64 * 1024 * KIB
 /** Members that are asked before a request is given up. */
 export const placesAskedMax = 32
 /** A host that was asked to take a run and broke off is asked again for so long before another is. */
