@@ -44,7 +44,11 @@ const refusedBy = (pattern: RegExp) => (error: unknown) => {
 suite('runs at another member', () => {
   before(async () => {
     await Promise.all([testImage(), image(COUNT, COUNTING), image(CHECK, CHECKING)])
-    const takes = { remote: { accept: 'members' as const }, offer: { labels: { site: 'zurich' } } }
+    const takes = {
+      concurrency: 4,
+      remote: { accept: 'members' as const },
+      offer: { labels: { site: 'zurich' } },
+    }
     lab = await RemoteMembers.start({ alice: {}, bob: { execution: takes } })
     const { datasets, execution } = alice().federation
     for (const [name, of] of [
@@ -160,9 +164,15 @@ suite('runs at another member', () => {
     await pipeline('slow', shell('echo begun; sleep 60'))
     const { id } = await submit('slow')
     await eventually(async () => (await logOf(alice(), id)) === 'begun\n', 'it never began')
+    // One member has one run at work at once there, unless the settings say more; it sees that and why it waits.
+    const next = await submit('hello')
+    const waiting = await lab.until('alice', next.id, ({ why }) => why !== undefined, 'the word why it waits')
+    assert.equal(waiting.position, 1)
+    assert.match(waiting.why ?? '', /owner|runs of/)
     await alice().federation.remote.runs.cancel(id)
     const run = await lab.until('alice', id, ended, 'the end')
     assert.equal(run.end?.state, 'cancelled')
+    await lab.until('alice', next.id, ended, 'the end of the next')
     assert.equal(bob().federation.execution.run(run.hostRun ?? '').state, 'cancelled')
   })
 

@@ -89,31 +89,47 @@ export class PolicyHook {
 
   #run(input: string): Promise<string> {
     const [program = '', ...words] = this.#settings.command
+    const { timeoutMs } = this.#settings
     return new Promise((resolve, reject) => {
       // Of the node's environment, which may hold secrets, it gets what a program needs to start.
-      const child = spawn(program, words, {
-        env: { PATH: process.env.PATH ?? '' },
-        stdio: ['pipe', 'pipe', 'ignore'],
-        signal: AbortSignal.timeout(this.#settings.timeoutMs),
-        killSignal: 'SIGKILL',
-      })
+      const env = { PATH: process.env.PATH ?? '' }
+      // A group of its own, so that what it has started ends with it.
+      const child = spawn(program, words, { env, stdio: ['pipe', 'pipe', 'ignore'], detached: true })
+      const end = (error: Error) => {
+        if (child.pid !== undefined) killGroup(child.pid)
+        child.stdout.destroy()
+        reject(error)
+      }
+      const timer = setTimeout(() => end(new Error(`it took longer than ${timeoutMs} ms`)), timeoutMs)
       const chunks: Buffer[] = []
       let bytes = 0
-      child.once('error', reject)
+      child.once('error', (error) => {
+        clearTimeout(timer)
+        reject(error)
+      })
       child.stdout.on('data', (chunk: Buffer) => {
         bytes += chunk.length
         if (bytes <= policyAnswerBytesMax) chunks.push(chunk)
-        else child.kill('SIGKILL')
+        else end(tooLong())
       })
       // A program that decides without reading closes its input early, which is its right.
       child.stdin.on('error', () => undefined)
       child.stdin.end(input)
       child.once('close', (code) => {
-        if (bytes > policyAnswerBytesMax) return reject(tooLong())
+        clearTimeout(timer)
         if (code !== 0) return reject(new Error(`it ended with ${code}`))
         resolve(Buffer.concat(chunks).toString('utf8'))
       })
     })
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    // It has ended meanwhile.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }
 
