@@ -133,6 +133,18 @@ suite('runs at another member, when something goes wrong', () => {
     assert.equal(new Set(run.transitions.map(({ state }) => state)).size, run.transitions.length)
   })
 
+  test('a cancel that does not reach the host is told as soon as it is there', async () => {
+    await pipeline('slow', shell('echo begun; sleep 30'))
+    const { id } = await submit('slow')
+    await eventually(async () => (await logOf(alice(), id)) === 'begun\n', 'it never began')
+    for (const line of lines) line.cut()
+    const wished = await alice().federation.remote.runs.cancel(id)
+    assert.equal(wished.end, undefined)
+    assert.notEqual(wished.cancelRequestedMs, undefined)
+    for (const line of lines) line.mend()
+    assert.equal((await lab.until('alice', id, ended, 'the end')).end?.state, 'cancelled')
+  })
+
   test('whoever asked was away, the run went on, and is told when it is back', async () => {
     const { id, hostRun = '' } = await submit('steady')
     await eventually(async () => (await logOf(alice(), id)).includes('line 1'), 'it never began')
