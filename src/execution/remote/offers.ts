@@ -15,7 +15,7 @@ const RENEWALS = 3
 
 export interface OffersParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
-  readonly members: Pick<Members, 'isMember'>
+  readonly members: Pick<Members, 'isMember' | 'onChange'>
   readonly engines: { states(): Promise<readonly EngineState[]> }
   readonly settings: ExecutionSettings
   /** This node's peer id. */
@@ -29,6 +29,7 @@ export class Offers implements Startable {
   readonly #parts: OffersParts
   readonly #collection: Collection<Offer>
   #timer: NodeJS.Timeout | undefined
+  #unwatch: (() => void) | undefined
   #looking: Promise<void> | undefined
 
   constructor(parts: OffersParts) {
@@ -41,12 +42,15 @@ export class Offers implements Startable {
     if (this.#timer !== undefined) return
     this.#timer = setInterval(() => void this.look(), offerLookIntervalMs)
     this.#timer.unref()
+    // This node's own admission may be on its way yet.
+    this.#unwatch = this.#parts.members.onChange(() => void this.look())
     // An engine that is slow to answer does not keep the node from starting.
     void this.look()
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
+    this.#unwatch?.()
     this.#timer = undefined
     await this.#looking
   }
