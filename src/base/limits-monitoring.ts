@@ -3,6 +3,9 @@ import { DAY_MS, HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** A control file holds one number. */
 export const controlFileBytesMax = 1 * KIB
+/** Sizes of control values other than 0: within them, squares, ratios and percents stay finite numbers. */
+export const controlValueLeast = 1e-100
+export const controlValueMost = 1e100
 /** Control files that a report shows. */
 export const snapshotsMax = 10
 /** Snapshots that a detector looks at: a year of daily ones and a month. */

@@ -1,5 +1,5 @@
 import { messageOf } from '../base/errors.ts'
-import { controlFileBytesMax } from '../base/limits.ts'
+import { controlFileBytesMax, controlValueLeast, controlValueMost } from '../base/limits.ts'
 
 const CONTROL = /^control-(.+)\.csv$/
 
@@ -60,5 +60,9 @@ function parseValue(bytes: Uint8Array): number {
   const text = new TextDecoder().decode(bytes).trim()
   const value = Number(text)
   if (text === '' || !Number.isFinite(value)) throw new Error('does not hold one number')
+  const size = Math.abs(value)
+  if (size !== 0 && (size < controlValueLeast || size > controlValueMost)) {
+    throw new Error(`holds ${value}, which is beyond what is judged`)
+  }
   return value
 }

@@ -112,11 +112,14 @@ export class Monitor {
     const { tell, why, alarm } = decideAlarm({ judgement: report, commit, before, ...quiet })
     if (why !== undefined) report.suppressed = why
     if (tell) {
-      if (members) await this.#notify(step, report)
       const { detector, why: reason, value, rollingAverage } = report
       const figures = JSON.parse(JSON.stringify({ detector, why: reason, value, rollingAverage }))
       const named = { run, pipeline, step: step.step, tool, dataset, commit }
-      await deliveries.tell(spikeMessage({ ...named, ...figures }, self(), nowMs))
+      const told = await deliveries.tell(spikeMessage({ ...named, ...figures }, self(), nowMs))
+      // After those outside: they are to hear of it also while the registry takes nothing.
+      const inRegistry = !members || (await this.#attempt(report, () => this.#notify(step, report)))
+      // Nobody has heard of it, so that the next look at the same tells of it again.
+      if (told.length === 0 && !inRegistry) return
     }
     // Remembered last: after a crash it is told again, under the same id.
     if (alarm !== undefined && alarm !== before) await this.#remember(series, alarm)
@@ -154,11 +157,14 @@ export class Monitor {
     await registry.put(`/insights/${step.tool}/${self().peer}`, encode(insights))
   }
 
-  async #attempt(report: Report, action: () => Promise<void>): Promise<void> {
+  /** @returns whether it worked; why not is a problem of the report. */
+  async #attempt(report: Report, action: () => Promise<void>): Promise<boolean> {
     try {
       await action()
+      return true
     } catch (error) {
       report.problems.push(messageOf(error))
+      return false
     }
   }
 }

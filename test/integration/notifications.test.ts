@@ -11,6 +11,7 @@ import { SMTPServer } from 'smtp-server'
 import { Webhook } from 'standardwebhooks'
 import { openDatabase } from '../../src/base/database.ts'
 import { silentLogger } from '../../src/base/logger.ts'
+import { withDeadline } from '../../src/base/wait.ts'
 import { Notifications } from '../../src/monitoring/notifications.ts'
 import { afterAttempt, type Delivery } from '../../src/monitoring/notify/deliveries.ts'
 import type { ToldRun } from '../../src/monitoring/notify/message.ts'
@@ -230,6 +231,29 @@ test('a mail goes to a mail server that asks for a password', async (t) => {
   assert.match(mails[0] ?? '', /Subject: observatory: run r1 on alice has ended: failed/)
   assert.match(mails[0] ?? '', /the tool ended with exit code 3/)
   assert.doesNotMatch(mails[0] ?? '', /open sesame/)
+})
+
+test('a mail server that goes on talking for ever does not keep the node from stopping', async (t) => {
+  const tarpit = createSocketServer((socket) => {
+    const talking = setInterval(() => socket.write('220-wait a little\r\n'), 50)
+    socket.on('error', () => undefined)
+    socket.on('close', () => clearInterval(talking))
+  })
+  await new Promise<void>((resolve) => tarpit.listen(0, '127.0.0.1', resolve))
+  t.after(() => tarpit.close())
+  const { port } = tarpit.address() as AddressInfo
+  const mail = {
+    host: '127.0.0.1',
+    port,
+    security: 'none',
+    from: 'node@lab.example',
+    to: ['ops@lab.example'],
+  }
+  const { notifications, happens, close } = await desk(t, { mail })
+  happens(ENDED)
+  await eventually(() => notifications.deliveries.list().length === 1, 'nothing was to be sent')
+  await withDeadline(close(), 5_000, 'Stopping')
+  assert.deepEqual(states(notifications.deliveries.list()), ['waiting'])
 })
 
 test('settings that cannot work are refused at start with what is missing', async (t) => {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { createTransport } from 'nodemailer'
 import { deliveryTimeoutMs } from '../../base/limits.ts'
 import type { Message } from './message.ts'
@@ -16,17 +17,34 @@ export interface MailSettings {
  * Hands one message to the mail server. Its Message-ID follows from the message's id, so that a mail which went out
  * twice is one to the reader's program.
  *
- * @throws Error with what the server said.
+ * @throws Error with what the server said, or the signal's reason: a server that goes on talking is cut off.
  */
 export async function sendMail(p: {
   settings: MailSettings
   password: string
   message: Message
+  signal: AbortSignal
 }): Promise<void> {
-  const { settings, password, message } = p
+  const { settings, password, message, signal } = p
   const { host, port, security, user, from, to } = settings
+  signal.throwIfAborted()
+  // Our own, so that it can be cut: the library bounds only how long a server is silent.
+  const socket = connect(port, host)
+  const cut = () => socket.destroy(signal.reason)
+  signal.addEventListener('abort', cut, { once: true })
   const transport = createTransport({
     ...{ host, port },
+    getSocket: (
+      _options: unknown,
+      done: (error: Error | null, found?: { connection: typeof socket }) => void,
+    ) => {
+      const failed = (error: Error) => done(error)
+      socket.once('error', failed)
+      socket.once('connect', () => {
+        socket.off('error', failed)
+        done(null, { connection: socket })
+      })
+    },
     secure: security === 'tls',
     requireTLS: security === 'starttls',
     ignoreTLS: security === 'none',
@@ -44,7 +62,12 @@ export async function sendMail(p: {
       date: new Date(message.timeMs),
       headers: { 'X-MAO-Event': message.event },
     })
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
   } finally {
+    signal.removeEventListener('abort', cut)
     transport.close()
+    socket.destroy()
   }
 }

@@ -46,9 +46,9 @@ export function receiversOf(parts: ReceiversParts): Receiver[] {
   })
   const { mail } = settings
   if (mail.host === '') return webhooks
-  const send: Receiver['send'] = async (message) => {
+  const send: Receiver['send'] = async (message, signal) => {
     const password = mail.passwordFile === '' ? '' : await readPassword(mail.passwordFile)
-    await sendMail({ settings: mail, password, message })
+    await sendMail({ settings: mail, password, message, signal })
   }
   return [...webhooks, { name: MAIL, kind: 'mail', events: mail.events, send }]
 }

@@ -149,3 +149,20 @@ test('a detector that looks further back than is kept, or at too few cycles, is 
   assert.throws(() => wanted({ detector: 'seasonal', period: 2, cycles: 2 }), /too few cycles/)
   assert.throws(() => wanted({ detector: 'rolling-z', windows: 3 }))
 })
+
+test('no detector comes to a figure that is no number, from any values that are let in', () => {
+  const size = fc.double({ min: -100, max: 100, noNaN: true }).map((power) => 10 ** power)
+  const value = fc.oneof(
+    fc.constant(0),
+    size,
+    size.map((each) => -each),
+  )
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 60 }), fc.constantFrom(...ALL), (values, options) => {
+      for (const [name, figure] of Object.entries(judge(values, wanted(options)))) {
+        if (typeof figure === 'number') assert.ok(Number.isFinite(figure), `${name} is ${figure}`)
+      }
+    }),
+    { verbose: 1 },
+  )
+})

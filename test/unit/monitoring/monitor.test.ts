@@ -23,7 +23,9 @@ function desk(files: Record<string, string>, dataset = 'd', watch: WatchOptions 
   series += 1
   const puts = new Map<string, unknown>()
   const registry = {
+    isOpen: true,
     async put(key: string, value: Uint8Array) {
+      if (!registry.isOpen) throw new Error('the registry takes nothing now')
       puts.set(key, JSON.parse(new TextDecoder().decode(value)))
     },
   }
@@ -58,7 +60,7 @@ function desk(files: Record<string, string>, dataset = 'd', watch: WatchOptions 
     repository,
   }
   const review = (commit = 'c') => monitor.review({ ...step, commit })
-  return { puts, messages, files, review }
+  return { puts, messages, files, registry, review }
 }
 
 test('a tree without control files and insights has no report', async () => {
@@ -190,4 +192,36 @@ test('a tool is judged by the detector that is named for it', async () => {
   const robust = await desk(files, 'd', watch).review()
   assert.equal(robust?.verdict, 'steady')
   assert.match(robust?.why ?? '', /modified z-score/)
+})
+
+test('people outside hear of a spike also while the registry takes nothing', async () => {
+  const { registry, messages, puts, review } = desk({
+    'control-1.csv': '1',
+    'control-2.csv': '1',
+    'control-3.csv': '2',
+  })
+  registry.isOpen = false
+  const report = await review()
+  assert.equal(messages.length, 1)
+  assert.match(report?.problems[0] ?? '', /takes nothing now/)
+  // Looked at again, nobody has taken it for told.
+  registry.isOpen = true
+  await review()
+  assert.ok([...puts.keys()].some((key) => key.startsWith('/notifications/')))
+})
+
+test('values beyond all measure are left out, and no figure of a report is infinite', async () => {
+  const { review } = desk({
+    'control-1.csv': '1e-310',
+    'control-2.csv': '1e-90',
+    'control-3.csv': '1.7e308',
+    'control-4.csv': '1e-90',
+    'control-5.csv': '1e99',
+  })
+  const report = await review()
+  assert.equal(report?.problems.length, 2)
+  assert.equal(report?.verdict, 'spike')
+  for (const [name, figure] of Object.entries(report ?? {})) {
+    if (typeof figure === 'number') assert.ok(Number.isFinite(figure), name)
+  }
 })
