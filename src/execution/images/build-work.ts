@@ -9,7 +9,7 @@ import type { BroughtImages } from './brought-images.ts'
 import type { Build } from './build.ts'
 import { packFiles, readDockerfile, takeContext, wantedFiles } from './build-context.ts'
 import { fetchGitSource } from './build-git.ts'
-import { dockerfileNeeds, fetchesOf } from './dockerfile.ts'
+import { type DockerfileNeeds, dockerfileNeeds, handedOn } from './dockerfile.ts'
 import { withTag } from './image-reference.ts'
 import type { Images } from './images.ts'
 import type { BuildsSettings } from './settings.ts'
@@ -70,8 +70,7 @@ export class BuildWork {
     const { build, signal, say } = working
     const root = await this.#files(working)
     const text = await readDockerfile(root, build.dockerfile)
-    const onBuild = await this.#bases(working, text)
-    this.#checkFetches([...dockerfileNeeds(text).fetches, ...fetchesOf(onBuild)])
+    this.#checkFetches(await this.#bases(working, text))
     if (build.tag !== `mao-build:${build.id}`) await this.checkTag(build.tag)
     const { engines, brought, settings, clock } = this.#parts
     const store = engines.of().images
@@ -136,26 +135,33 @@ export class BuildWork {
     throw new NodeError('NOT_FOUND', `There is no directory ${source.directory} to build from`)
   }
 
-  /** Brings the images that the build begins with, each by this node's rules. @returns what they hand on to it. */
+  /** Brings the images that the build begins with or copies from, each by this node's rules. @returns what it fetches. */
   async #bases({ signal, say, note }: Working, text: string): Promise<string[]> {
     const { images, engines } = this.#parts
-    const { bases, problems } = dockerfileNeeds(text)
-    if (problems.length > 0) {
-      const message = `The Dockerfile cannot be built here: ${problems.join('; ')}`
-      throw new NodeError('INVALID_INPUT', message, { problems })
-    }
     const found: { reference: string; digest: string }[] = []
     const onBuild: string[] = []
-    for (const reference of bases) {
-      const lines: string[] = []
-      const heard = (line: string) => void lines.push(`${line}\n`)
-      const image = await images.bring({ reference, engine: engines.of(), signal, say: heard })
-      await say(lines.join(''))
-      found.push({ reference, digest: image.digest })
-      onBuild.push(...image.onBuild)
+    const bring = async ({ bases, problems }: DockerfileNeeds) => {
+      if (problems.length > 0) {
+        const message = `The Dockerfile cannot be built here: ${problems.join('; ')}`
+        throw new NodeError('INVALID_INPUT', message, { problems })
+      }
+      for (const reference of bases) {
+        if (found.some((one) => one.reference === reference)) continue
+        const lines: string[] = []
+        const heard = (line: string) => void lines.push(`${line}\n`)
+        const image = await images.bring({ reference, engine: engines.of(), signal, say: heard })
+        await say(lines.join(''))
+        found.push({ reference, digest: image.digest })
+        onBuild.push(...image.onBuild)
+      }
     }
+    const own = dockerfileNeeds(text)
+    await bring(own)
+    // What runs in the build though it stands in none of its files; it begins with no image of its own.
+    const more = handedOn(onBuild, text)
+    await bring(more)
     await note({ bases: found })
-    return onBuild
+    return [...own.fetches, ...more.fetches]
   }
 
   /** ADD fetches with the engine's own network, whatever RUN is given. */

@@ -15,75 +15,153 @@ interface Instruction {
   readonly word: string
   readonly rest: string
   readonly line: number
+  /** False where builders may read it otherwise. */
+  readonly isWhole: boolean
 }
 
 export function dockerfileNeeds(text: string): DockerfileNeeds {
-  const bases = new Set<string>()
-  const fetches: string[] = []
-  const problems: string[] = []
-  const stages = new Set<string>()
-  /** Of ARG before the first FROM; only these count in a FROM. */
-  const defaults = new Map<string, string>()
-  let froms = 0
-  for (const { word, rest, line } of instructionsOf(text)) {
-    if (word === 'ARG' && froms === 0) {
-      const [, name, value] = /^(\w+)(?:=(.*))?$/.exec(rest.trim()) ?? []
-      if (name !== undefined && value !== undefined) defaults.set(name, unquoted(value))
-    } else if (word === 'FROM') {
-      const [, written = '', stage] = /^(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$/i.exec(rest) ?? []
-      const image = substituted(written, defaults)
-      if (image === undefined || image === '') {
-        problems.push(`line ${line}: FROM ${rest.trim()} does not say which image (an ARG needs a default)`)
-      } else if (image !== 'scratch' && !stages.has(image.toLowerCase())) bases.add(image)
-      stages.add(String(froms))
-      if (stage !== undefined) stages.add(stage.toLowerCase())
-      froms += 1
-    } else if (word === 'COPY') {
-      const from = /(?:^|\s)--from=(\S+)/.exec(rest)?.[1]
-      if (from === undefined || stages.has(from.toLowerCase())) continue
-      if (/[$]/.test(from)) problems.push(`line ${line}: COPY --from=${from} does not say which image`)
-      else bases.add(from)
-    } else if (word === 'ADD') fetches.push(...remoteSources(rest))
-  }
-  if (froms === 0) problems.push('there is no FROM')
+  const { bases, fetches, problems } = read(instructionsOf(text))
   return { bases: [...bases], fetches, problems }
 }
 
-/** What instructions that an image hands on to a build (ONBUILD) fetch. */
-export function fetchesOf(instructions: readonly string[]): string[] {
+/** The same of instructions that images hand on (ONBUILD) to the build of a Dockerfile, whose stages they may name. */
+export function handedOn(instructions: readonly string[], dockerfile: string): DockerfileNeeds {
+  const { stages } = read(instructionsOf(dockerfile))
   const all = instructions.flatMap((text) => instructionsOf(text))
-  return all.filter(({ word }) => word === 'ADD').flatMap(({ rest }) => remoteSources(rest))
+  const found = new Reading(stages)
+  for (const instruction of all) found.take(instruction)
+  return { bases: [...found.bases], fetches: found.fetches, problems: found.problems }
 }
+
+function read(instructions: readonly Instruction[]): Reading {
+  const found = new Reading(new Set())
+  for (const instruction of instructions) found.take(instruction)
+  if (found.froms === 0) found.problems.push('there is no FROM')
+  return found
+}
+
+/** Quotes and escapes within a word: the builder takes them out, and the word is then another one. */
+const DISGUISE = /["'\\`]/
+
+/** What has been read so far. What may be one thing or another is a problem, never the harmless one of the two. */
+class Reading {
+  readonly bases = new Set<string>()
+  readonly fetches: string[] = []
+  readonly problems: string[] = []
+  /** Names and numbers of the stages that are done; the one at work is none that it could copy from. */
+  readonly stages: Set<string>
+  /** Of ARG before the first FROM; only these count in a FROM. */
+  readonly #defaults = new Map<string, string>()
+  readonly #named = new Set<string>()
+  #atWork: string[] = []
+  froms = 0
+
+  constructor(stages: ReadonlySet<string>) {
+    this.stages = new Set(stages)
+  }
+
+  take(instruction: Instruction): void {
+    const { word, rest, line, isWhole } = instruction
+    if (!isWhole) this.problems.push(`line ${line} may be read in several ways; write it in another`)
+    else if (word === 'ARG' && this.froms === 0) this.#arg(rest, line)
+    else if (word === 'FROM') this.#from(rest, line)
+    else if (word === 'COPY' || word === 'ADD') this.#files(instruction)
+    else if (word === 'ONBUILD') {
+      // A later stage of the same file may run it.
+      this.take(instructionIn(rest, line))
+    }
+  }
+
+  #arg(rest: string, line: number): void {
+    const [, name, value] = /^(\w+)(?:=("[^"\\`]*"|'[^'\\`]*'|[^\s"'\\`]*))?$/.exec(rest.trim()) ?? []
+    if (name === undefined || this.#defaults.has(name)) {
+      this.problems.push(`line ${line}: ARG ${rest.trim()} is not one new variable with one plain value`)
+    } else if (value !== undefined) this.#defaults.set(name, unquoted(value))
+  }
+
+  #from(rest: string, line: number): void {
+    this.stages.add(String(this.froms - 1))
+    for (const stage of this.#atWork) this.stages.add(stage)
+    const [, written = '', stage] = /^(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$/i.exec(rest) ?? []
+    const image = substituted(written, this.#defaults)
+    if (image === undefined || image === '') {
+      this.problems.push(
+        `line ${line}: FROM ${rest.trim()} does not say which image (an ARG needs a default)`,
+      )
+    } else if (image !== 'scratch' && !this.#named.has(image.toLowerCase())) this.bases.add(image)
+    this.#atWork = stage === undefined ? [] : [stage.toLowerCase()]
+    if (stage !== undefined) this.#named.add(stage.toLowerCase())
+    this.froms += 1
+  }
+
+  #files({ word, rest, line }: Instruction): void {
+    const [flags = ''] = /^\s*(?:--\S+\s+)*/.exec(rest) ?? []
+    if (DISGUISE.test(flags)) {
+      this.problems.push(`line ${line}: the flags of ${word} have quotes or escapes; write them without`)
+      return
+    }
+    if (word === 'ADD') {
+      this.fetches.push(...remoteSources(rest.slice(flags.length)))
+      return
+    }
+    for (const [, from = ''] of flags.matchAll(/(?:^|\s)--from=(\S+)/g)) {
+      if (this.stages.has(from.toLowerCase())) continue
+      if (/[$]/.test(from)) this.problems.push(`line ${line}: COPY --from=${from} does not say which image`)
+      else this.bases.add(from)
+    }
+  }
+}
+
+/** As the builder reads them: what looks like a comment there may say how lines go on, and only there. */
+const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/
+/** Blanks for the builder alone, or for this reader alone. */
+const ODD_BLANKS = /[\u0085\ufeff]/
 
 /** Whole instructions, with lines that go on put together and comments left out. */
 function instructionsOf(text: string): Instruction[] {
-  const goesOn = /^#\s*escape\s*=\s*`/im.test(text.split(/\r?\n/, 5).join('\n')) ? '`' : '\\'
+  const lines = text.replace(/^\ufeff/, '').split(/\r?\n/)
+  const goesOn = escapeOf(lines)
   const found: Instruction[] = []
   let whole = ''
   let begun = 0
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (/^\s*(?:#|$)/.test(line)) continue
+  for (const [index, line] of lines.entries()) {
+    if (/^\s*(?:#|$)/.test(line) && !ODD_BLANKS.test(line)) continue
     if (whole === '') begun = index + 1
-    const trimmed = line.trimEnd()
-    if (trimmed.endsWith(goesOn)) {
-      whole += `${trimmed.slice(0, -1)} `
+    // Blanks and tabs alone may stand behind it.
+    const trimmed = line.replace(/[ \t]+$/, '')
+    // Of two of them, the second goes on for older builders and not for newer ones.
+    if (trimmed.endsWith(goesOn) && !trimmed.endsWith(goesOn + goesOn)) {
+      whole += trimmed.slice(0, -1)
       continue
     }
-    found.push(...instructionIn(whole + trimmed, begun))
+    const isWhole = !trimmed.endsWith(goesOn) && !ODD_BLANKS.test(whole + trimmed)
+    found.push({ ...instructionIn(whole + trimmed, begun), ...(isWhole ? {} : { isWhole }) })
     whole = ''
   }
-  return [...found, ...instructionIn(whole, begun)]
+  return whole === '' ? found : [...found, instructionIn(whole, begun)]
 }
 
-function instructionIn(text: string, line: number): Instruction[] {
+/** By the directives that the file begins with, before any other comment, empty line or instruction. */
+function escapeOf(lines: readonly string[]): string {
+  for (const line of lines) {
+    const [, name, value] = DIRECTIVE.exec(line.trimStart()) ?? []
+    if (name === undefined) break
+    if (name.toLowerCase() === 'escape' && value === '`') return value
+  }
+  return '\\'
+}
+
+function instructionIn(text: string, line: number): Instruction {
   const [, word, rest = ''] = /^\s*([A-Za-z]+)(?:\s+(.*))?$/s.exec(text) ?? []
-  return word === undefined ? [] : [{ word: word.toUpperCase(), rest, line }]
+  return { word: (word ?? '').toUpperCase(), rest, line, isWhole: word !== undefined }
 }
 
-/** A variable may hold an address, so that it counts as one. */
+/** A variable may hold an address, and a word in disguise may be one, so that they count as one. */
 function remoteSources(rest: string): string[] {
-  const words = wordsOf(rest.replace(/^\s*(?:--\S+\s+)*/, ''))
-  return words.slice(0, -1).filter((word) => /^\w[\w+.-]*:\/\/|^git@|[$]/.test(word))
+  const words = wordsOf(rest)
+  return words
+    .slice(0, -1)
+    .filter((word) => /:\/\/|^git@|[$]/.test(word) || DISGUISE.test(word) || ODD_BLANKS.test(word))
 }
 
 function wordsOf(text: string): string[] {
@@ -98,12 +176,16 @@ function wordsOf(text: string): string[] {
   return text.trim().split(/\s+/).map(unquoted)
 }
 
+/** Set by some builders whatever the file says. */
+const AUTOMATIC = /^(?:BUILD|TARGET)(?:PLATFORM|OS|OSVERSION|ARCH|VARIANT)$/
+
 /** `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}`; undefined where one has no value. */
 function substituted(text: string, values: ReadonlyMap<string, string>): string | undefined {
   let isWhole = true
   const result = text.replaceAll(
     /\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})/g,
     (_, bare, braced, sign, word) => {
+      if (AUTOMATIC.test(bare ?? braced)) isWhole = false
       const value = values.get(bare ?? braced) ?? ''
       if (sign === '-') return value === '' ? word : value
       if (sign === '+') return value === '' ? '' : word
