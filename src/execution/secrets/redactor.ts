@@ -4,8 +4,8 @@ import { encodedForms, plainForms } from './secret-forms.ts'
 export const REDACTED = '[secret]'
 /** Shorter lines of a secret of several lines (braces, a closing quote) would blot out innocent text. */
 const LINE_CHARACTERS_MIN = 4
-/** Encoders break their lines, and not after fewer digits; what is live is held back no earlier for it. */
-const BREAK_AFTER_MIN = 8
+/** A line break of an encoder, `\r\n`; with more between two digits it is other text, and is not held back for ever. */
+const BREAK_CHARACTERS_MAX = 2
 
 interface Form {
   readonly text: string
@@ -82,14 +82,21 @@ export class Redactor {
   }
 }
 
+/** The secret may begin anywhere in an encoder's line, so that a break may stand after any of its digits. */
 function lengthOf({ text: form, isWrapped }: Form, text: string, from: number): number | 'open' | undefined {
   let at = from
-  for (let matched = 0; matched < form.length; ) {
+  let breaks = 0
+  for (let matched = 0; matched < form.length; at += 1) {
     if (at === text.length) return 'open'
     const sign = text.charAt(at)
-    if (sign === form.charAt(matched)) matched += 1
-    else if (!isWrapped || matched < BREAK_AFTER_MIN || (sign !== '\n' && sign !== '\r')) return undefined
-    at += 1
+    if (sign === form.charAt(matched)) {
+      matched += 1
+      breaks = 0
+    } else {
+      breaks += 1
+      const isBreak = isWrapped && matched > 0 && (sign === '\n' || sign === '\r')
+      if (!isBreak || breaks > BREAK_CHARACTERS_MAX) return undefined
+    }
   }
   return at - from
 }

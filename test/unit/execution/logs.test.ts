@@ -167,6 +167,19 @@ test('a secret is gone in every usual encoding, and however the chunks are cut',
   }
 })
 
+test('a secret in wrapped base64 is gone wherever in a line it begins, and a flood of empty lines is not kept', () => {
+  for (let before = 0; before < 80; before += 1) {
+    const whole = Buffer.from(`${'x'.repeat(before)}${SECRET}${'y'.repeat(60)}`).toString('base64')
+    const redactor = new Redactor([SECRET])
+    const shown = redactor.push(whole.replaceAll(/(.{76})/g, '$1\n')) + redactor.end()
+    assert.ok(shown.includes(REDACTED), `after ${before} bytes: ${shown}`)
+  }
+  // The first digit of an encoded secret, and then nothing that an encoder would print.
+  const [first = ''] = Buffer.from(SECRET).toString('base64')
+  const flood = `${first}${'\n'.repeat(10)}`
+  assert.equal(new Redactor([SECRET]).push(flood), flood)
+})
+
 test('a long log of digits is redacted in reasonable time', () => {
   const redactor = new Redactor([SECRET, 'another-secret-of-some-length', '0123456789abcdef'])
   const text = '0123456789abcde '.repeat(65_536)
