@@ -17,7 +17,8 @@ let room: ExecutionRoom
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'mao-test-'))
   await testImage()
-  room = await openExecutionRoom(join(directory, 'node'))
+  const environment = { MAO_SECRET_TOKEN: 'correct-horse' }
+  room = await openExecutionRoom(join(directory, 'node'), { environment })
   for (const dataset of ['found', 'verdict', 'dice']) await room.datasets.add(dataset)
   await room.execution.addTool('shell', { author: 'tests', image: BUSYBOX })
 })
@@ -99,4 +100,22 @@ test('a tag that has moved since does not matter: the image is the one that ran'
   const { run, comparison } = await again(first.id)
   assert.equal(run.steps[0]?.digest, first.steps[0]?.digest)
   assert.equal(comparison.same, true)
+})
+
+test('a step with a secret and further inputs is run again under the approval that it has', async () => {
+  const fields = {
+    env: { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}' },
+    inputs: [{ text: 'n=3' }, { dataset: 'found' }],
+  }
+  const from = await headOf('found')
+  assert.ok(from !== undefined)
+  await room.execution.addPipeline('sealed', { steps: [step('dice', 'ls -R inputs > data/seen', fields)] })
+  await room.execution.approve('sealed')
+  const named = { inputCommits: { found: from } }
+  const first = await ended(await room.execution.submit('sealed', named))
+  assert.equal(first.state, 'succeeded', first.reason)
+  const { run, comparison } = await again(first.id)
+  assert.equal(run.state, 'succeeded', run.reason)
+  assert.equal(comparison.same, true)
+  assert.ok(room.execution.commitsOf('found').includes(from))
 })

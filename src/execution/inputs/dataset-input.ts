@@ -38,7 +38,8 @@ export async function obtainDataset(input: DatasetInput, p: Obtaining, trees: In
     const message = `The dataset ${dataset} has no ground truth yet to read from: import data into it, let a round decide, or name a commit of it`
     throw new NodeError('NOT_FOUND', message, { dataset })
   }
-  const source = { kind: 'dataset' as const, source: `${dataset}@${commit}${below(input.path)}`, commit }
+  const named = `${dataset}@${commit}${below(input.path)}`
+  const source = { kind: 'dataset' as const, source: named, commit, dataset }
   return obtainTree({ dataset, commit, path: input.path, source, base: dataset }, p, trees)
 }
 
@@ -57,7 +58,8 @@ export async function obtainOutput(
   const earlier = runs(input.run)
   checkReadable(p.run, earlier)
   const { dataset, step, commit } = outputOf(earlier, input.step)
-  const source = { kind: 'run' as const, source: `${earlier.id}/${step}${below(input.path)}`, commit }
+  const named = `${earlier.id}/${step}${below(input.path)}`
+  const source = { kind: 'run' as const, source: named, commit, dataset }
   return obtainTree({ dataset, commit, path: input.path, source, base: `${dataset}-${step}` }, p, trees)
 }
 

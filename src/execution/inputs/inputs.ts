@@ -14,6 +14,7 @@ import type { Run, StagedSource } from '../runs/run.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { type InputTrees, obtainDataset, obtainOutput, type RunSource } from './dataset-input.ts'
 import { inputNames } from './input-names.ts'
+import { pinned } from './input-pins.ts'
 import type { Obtained, Obtaining } from './obtained.ts'
 import { obtainIdentified } from './pid-input.ts'
 import type { InputsSettings } from './settings.ts'
@@ -65,7 +66,7 @@ export class Inputs {
    * again; SOURCE_UNAVAILABLE, PEER_UNREACHABLE, DISK_FULL, which may pass; the signal's reason when it aborts.
    */
   async stage(p: StageRequest): Promise<StagedInputs> {
-    const inputs = p.step.inputs ?? []
+    const inputs = pinned(p.step.inputs ?? [], p.run.inputPins?.[p.step.name])
     if (inputs.length === 0) return { inputs: [], release: async () => undefined }
     const failed = new AbortController()
     const signal = AbortSignal.any([p.signal, failed.signal])

@@ -8,6 +8,7 @@ import type { Datasets } from '../../datasets/datasets.ts'
 import type { Submissions } from '../queue/submissions.ts'
 import { isEnded, type Run, type StepRun } from '../runs/run.ts'
 import type { RunStore } from '../runs/run-store.ts'
+import { isForeign } from '../steps/refusals.ts'
 import { compareStep, type RunComparison, type StepComparison } from './comparison.ts'
 import { rerunPlanOf } from './rerun.ts'
 
@@ -31,14 +32,14 @@ export class Lineage {
   async rerun(id: string, options: { priority?: number; requestKey?: string } = {}): Promise<Run> {
     const { store, submissions } = this.#parts
     const run = store.get(id)
-    const { steps, imageDigests, inputCommits } = rerunPlanOf(run)
+    const { steps, imageDigests, inputCommits, inputPins } = rerunPlanOf(run)
     const bases: Record<string, string | null> = {}
     for (const step of run.steps) bases[step.name] = await this.#baseOf(step)
     return submissions.submitPlan(
-      { name: run.pipeline, steps },
+      { name: run.pipeline, steps, author: run.author ?? (isForeign(run) ? run.owner : undefined) },
       {
         ...options,
-        ...{ imageDigests, inputCommits, bases, slot: run.slot },
+        ...{ imageDigests, inputCommits, inputPins, bases, slot: run.slot },
         trigger: { kind: 'rerun', of: id },
       },
     )

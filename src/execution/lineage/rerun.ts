@@ -1,11 +1,13 @@
 import { NodeError } from '../../base/errors.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
-import type { StepInput } from '../catalogue/step-input.ts'
-import { isEnded, type Run, type StagedSource, type StepRun } from '../runs/run.ts'
+import { type InputPin, pinsOf } from '../inputs/input-pins.ts'
+import { isEnded, type Run } from '../runs/run.ts'
 
 /** What a rerun is pinned to: everything that the first run took from outside. */
 export interface RerunPlan {
   readonly steps: PipelineStep[]
+  /** Step → what its further inputs were. Beside the plan, which stays word for word what was approved. */
+  readonly inputPins: Record<string, InputPin[]>
   /** Tool → digest, filters' tools among them. */
   readonly imageDigests: Record<string, string>
   /** Dataset → commit, of what was read as ground truth. */
@@ -36,8 +38,8 @@ export function rerunPlanOf(run: Run): RerunPlan {
     const read = step.inputFrom === 'this-run' ? undefined : step.inputCommit
     if (step.inputDataset !== undefined && read !== undefined) pin(inputCommits, step.inputDataset, read, run)
   }
-  const steps = run.plan.map((plan, index) => pinned(plan, run.steps[index]))
-  return { steps, imageDigests, inputCommits }
+  const inputPins = Object.fromEntries(run.steps.map(({ name, inputs = [] }) => [name, pinsOf(inputs)]))
+  return { steps: run.plan, imageDigests, inputCommits, inputPins }
 }
 
 /** Two steps of one run can meet a dataset, or a tag, on both sides of a change. */
@@ -48,23 +50,4 @@ function pin(pins: Record<string, string>, name: string, value: string, run: Run
     throw new NodeError('UNSUPPORTED', message, { id: run.id, name })
   }
   pins[name] = value
-}
-
-/** The step with its further inputs as they were: what has changed since is then refused and not taken. */
-function pinned(plan: PipelineStep, step: StepRun | undefined): PipelineStep {
-  const { inputs } = plan
-  const taken = step?.inputs
-  if (inputs === undefined || taken?.length !== inputs.length) return plan
-  return { ...plan, inputs: inputs.map((input, index) => pinnedInput(input, taken[index])) }
-}
-
-function pinnedInput(input: StepInput, taken: StagedSource | undefined): StepInput {
-  const name = taken === undefined ? {} : { name: taken.name }
-  if ('dataset' in input) {
-    return taken?.commit === undefined ? input : { ...input, ...name, commit: taken.commit }
-  }
-  if ('url' in input || 'pid' in input) {
-    return taken?.sha256 === undefined ? input : { ...input, ...name, sha256: taken.sha256 }
-  }
-  return { ...input, ...name }
 }

@@ -4,6 +4,7 @@ import { queuedRunsMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Catalogue } from '../catalogue/catalogue.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
+import type { InputPin } from '../inputs/input-pins.ts'
 import type { RunLogs } from '../logs/logs.ts'
 import { isRepeatable, repetitionOf } from '../runs/recovery.ts'
 import { isEnded, type Run, type Trigger } from '../runs/run.ts'
@@ -15,7 +16,7 @@ import type { QueueSettings } from './settings.ts'
 import { OWN, ownerOf } from './turns.ts'
 
 export interface SubmissionsParts {
-  readonly catalogue: Pick<Catalogue, 'pipeline' | 'checkServices'>
+  readonly catalogue: Pick<Catalogue, 'plan' | 'checkServices'>
   readonly store: RunStore
   readonly queue: Pick<RunQueue, 'pump' | 'checkPossible'>
   readonly settings: Pick<QueueSettings, 'waitMsMax' | 'queuedPerOwner'>
@@ -49,6 +50,8 @@ export interface SubmitOptions {
   readonly inputCommits?: Readonly<Record<string, string>>
   /** Run these images instead of what the tools name now: tool → digest. */
   readonly imageDigests?: Readonly<Record<string, string>>
+  /** See `Run.inputPins`. */
+  readonly inputPins?: Readonly<Record<string, readonly InputPin[]>>
   /** See `Run.bases`. */
   readonly bases?: Readonly<Record<string, string | null>>
 }
@@ -57,6 +60,8 @@ export interface SubmitOptions {
 export interface NamedPlan {
   readonly name: string
   readonly steps: readonly PipelineStep[]
+  /** See `Run.author`. */
+  readonly author?: string | undefined
 }
 
 /** The way into the queue. A run that has come in is on the disk. */
@@ -76,10 +81,8 @@ export class Submissions {
    */
   async submit(pipeline: string, options: SubmitOptions = {}): Promise<Run> {
     const digest = requestDigestOf({ pipeline }, options)
-    return this.#once(digest, options, () => {
-      const { steps } = this.#parts.catalogue.pipeline(pipeline)
-      return { name: pipeline, steps }
-    })
+    const scheduled = options.trigger?.kind === 'schedule'
+    return this.#once(digest, options, () => this.#parts.catalogue.plan(pipeline, { scheduled }))
   }
 
   /** Queues a run of the plan itself. @throws NodeError QUEUE_FULL, CONFLICT when the key stands for another request. */
@@ -141,8 +144,10 @@ export class Submissions {
     const { slot, waitMsMax = settings.waitMsMax } = options
     const asked = options.trigger ?? { kind: 'request' }
     const trigger = slot === undefined ? asked : { ...asked, slot }
-    const terms = { ...termsOf(options), ...keyed, waitUntilMs: timeMs + waitMsMax }
-    return newRun({ id: newId(), pipeline: plan.name, plan: [...plan.steps], trigger, timeMs, terms })
+    const { name: pipeline, steps, author } = plan
+    const written = author === undefined ? {} : { author }
+    const terms = { ...termsOf(options), ...keyed, ...written, waitUntilMs: timeMs + waitMsMax }
+    return newRun({ id: newId(), pipeline, plan: [...steps], trigger, timeMs, terms })
   }
 
   /** Whether the run may come into the queue. @throws NodeError QUEUE_FULL, NO_PLACE, INVALID_INPUT */
@@ -184,7 +189,7 @@ export class Submissions {
 }
 
 function termsOf(options: SubmitOptions): RunTerms {
-  const { owner, priority, timeoutMs, notBeforeMs, inputCommits, imageDigests, bases } = options
+  const { owner, priority, timeoutMs, notBeforeMs, inputCommits, imageDigests, inputPins, bases } = options
   return {
     ...(owner === undefined ? {} : { owner }),
     ...(priority === undefined ? {} : { priority }),
@@ -192,6 +197,11 @@ function termsOf(options: SubmitOptions): RunTerms {
     ...(notBeforeMs === undefined ? {} : { notBeforeMs }),
     ...(inputCommits === undefined ? {} : { inputCommits: { ...inputCommits } }),
     ...(imageDigests === undefined ? {} : { imageDigests: { ...imageDigests } }),
+    ...(inputPins === undefined
+      ? {}
+      : {
+          inputPins: Object.fromEntries(Object.entries(inputPins).map(([step, pins]) => [step, [...pins]])),
+        }),
     ...(bases === undefined ? {} : { bases: { ...bases } }),
   }
 }

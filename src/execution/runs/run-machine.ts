@@ -31,6 +31,7 @@ export type RunTerms = Partial<
   Pick<
     Run,
     | 'owner'
+    | 'author'
     | 'priority'
     | 'notBeforeMs'
     | 'waitUntilMs'
@@ -39,6 +40,7 @@ export type RunTerms = Partial<
     | 'requestDigest'
     | 'inputCommits'
     | 'imageDigests'
+    | 'inputPins'
     | 'bases'
   >
 >
@@ -185,10 +187,17 @@ export function endRun(run: Run, state: EndState, ending: Ending): Run {
 /** The commits of a dataset that runs name as what they read or made. */
 export function commitsNamed(runs: Iterable<Run>, dataset: string): string[] {
   const found = new Set<string>()
-  for (const { steps } of runs) {
-    for (const { inputDataset, inputCommit, outputDataset, outputCommit } of steps) {
+  for (const { steps, inputCommits, bases } of runs) {
+    const named = inputCommits?.[dataset]
+    if (named !== undefined) found.add(named)
+    for (const { name, inputDataset, inputCommit, inputs = [], outputDataset, outputCommit } of steps) {
       if (inputDataset === dataset && inputCommit !== undefined) found.add(inputCommit)
       if (outputDataset === dataset && outputCommit !== undefined) found.add(outputCommit)
+      const base = outputDataset === dataset ? bases?.[name] : undefined
+      if (base !== undefined && base !== null) found.add(base)
+      for (const input of inputs) {
+        if (input.dataset === dataset && input.commit !== undefined) found.add(input.commit)
+      }
     }
   }
   return [...found]

@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Report } from '../../monitoring/report.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
+import type { InputPin } from '../inputs/input-pins.ts'
 
 export type ActiveState = 'pulling' | 'staging' | 'running' | 'filtering' | 'committing'
 export type EndState =
@@ -94,6 +95,8 @@ export interface StagedSource {
   bytes?: number
   /** Of a dataset or an earlier run's output. */
   commit?: string
+  /** In which that commit lies. */
+  dataset?: string
 }
 
 /** What one publisher made of a step's output. */
@@ -199,6 +202,8 @@ export interface Run {
   endedMs?: number
   /** Who asked for it: `node` (its schedules and its own people) or a peer id. Absent: `node`. */
   owner?: string
+  /** Peer id of another member that wrote its plan, or the schedule that began it. Absent: this node's own people did. */
+  author?: string
   /** Higher goes first, -100 to 100. Absent: 0. */
   priority?: number
   /** In the queue it is left alone until then, ms since the epoch. */
@@ -217,6 +222,8 @@ export interface Run {
   inputCommits?: Record<string, string>
   /** Images are these digests instead of what their tools name now: tool → digest. */
   imageDigests?: Record<string, string>
+  /** Of a rerun: step → what its further inputs were, in their order. */
+  inputPins?: Record<string, InputPin[]>
   /**
    * Of a rerun: step → the commit that its output begins from, null for nothing. Such a run commits beside all branches
    * and announces nothing.

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isNodeError } from '../../../src/base/errors.ts'
 import { pipelineSchema } from '../../../src/execution/catalogue/pipeline.ts'
+import { pinned } from '../../../src/execution/inputs/input-pins.ts'
 import { changesBetween } from '../../../src/execution/lineage/comparison.ts'
 import { rerunPlanOf } from '../../../src/execution/lineage/rerun.ts'
 import type { Run, StepRun } from '../../../src/execution/runs/run.ts'
+import { commitsNamed } from '../../../src/execution/runs/run-machine.ts'
 
 const commit = (digit: string) => digit.repeat(40)
 const sha256 = (digit: string) => digit.repeat(64)
@@ -50,7 +52,7 @@ function run(steps: Partial<StepRun>[] = [{}, {}], state: Run['state'] = 'succee
 }
 
 test('a rerun is pinned to every image, commit and file that the first run took', () => {
-  const { steps, imageDigests, inputCommits } = rerunPlanOf(run())
+  const { steps, imageDigests, inputCommits, inputPins } = rerunPlanOf(run())
   assert.deepEqual(imageDigests, {
     miner: 'miner@sha256:1',
     sieve: 'sieve@sha256:2',
@@ -58,7 +60,9 @@ test('a rerun is pinned to every image, commit and file that the first run took'
   })
   // What an earlier step made is made again, not read again.
   assert.deepEqual(inputCommits, { raw: commit('a') })
-  assert.deepEqual(steps[0]?.inputs, [
+  // The plan is what was approved, word for word.
+  assert.equal(steps, PLAN)
+  assert.deepEqual(pinned(steps[0]?.inputs ?? [], inputPins.collect), [
     { url: 'https://example.org/a.csv', name: 'a.csv', sha256: sha256('1') },
     { dataset: 'codes', name: 'codes', commit: commit('c') },
     { text: 'n=3', name: 'p.txt' },
@@ -105,5 +109,22 @@ test('the files that differ are told, also where only the mode does', () => {
     { path: 'b', change: 'changed' },
     { path: 'c', change: 'removed' },
     { path: 'd', change: 'added' },
+  ])
+})
+
+test('what a run has read and begins from is kept as long as the run is remembered', () => {
+  const read = {
+    name: 'codes',
+    kind: 'dataset' as const,
+    source: 'codes@c',
+    commit: commit('c'),
+    dataset: 'codes',
+  }
+  const rerun: Run = { ...run([{ inputs: [read] }]), bases: { collect: commit('9'), assess: null } }
+  assert.deepEqual(commitsNamed([rerun], 'codes'), [commit('c')])
+  assert.deepEqual(commitsNamed([rerun], 'found'), [commit('b'), commit('9')])
+  assert.deepEqual(commitsNamed([{ ...rerun, inputCommits: { raw: commit('e') } }], 'raw'), [
+    commit('e'),
+    commit('a'),
   ])
 })

@@ -1,0 +1,33 @@
+import type { StepInput } from '../catalogue/step-input.ts'
+import type { StagedSource } from '../runs/run.ts'
+
+/** What one further input of a step was, when the step first ran. */
+export interface InputPin {
+  readonly name: string
+  readonly commit?: string
+  readonly sha256?: string
+}
+
+/** What a rerun holds each input of a step to. Pure. */
+export function pinsOf(inputs: readonly StagedSource[]): InputPin[] {
+  return inputs.map(({ name, kind, commit, sha256 }) => {
+    return {
+      name,
+      ...(kind === 'dataset' && commit !== undefined ? { commit } : {}),
+      ...((kind === 'url' || kind === 'pid') && sha256 !== undefined ? { sha256 } : {}),
+    }
+  })
+}
+
+/** The inputs as they were: what has changed since is then refused and not taken. Pure. */
+export function pinned(inputs: readonly StepInput[], pins: readonly InputPin[] | undefined): StepInput[] {
+  return inputs.map((input, index) => {
+    const pin = pins?.length === inputs.length ? pins[index] : undefined
+    if (pin === undefined) return input
+    const { name, commit, sha256 } = pin
+    if ('dataset' in input) return { ...input, name, ...(commit === undefined ? {} : { commit }) }
+    if ('url' in input || 'pid' in input)
+      return { ...input, name, ...(sha256 === undefined ? {} : { sha256 }) }
+    return { ...input, name }
+  })
+}
