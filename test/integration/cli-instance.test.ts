@@ -164,7 +164,9 @@ test('a slip of the pen is told with what was meant, and ends with 2', async () 
   assert.equal(option.exit, 2)
   assert.match(option.stderr, /--image/)
   const bare = await maoctl(['tool', 'add', 'x'])
-  assert.match(bare.stderr, /'--image <reference>' not specified; "maoctl tool add --help" tells how/)
+  assert.match(bare.stderr, /has a name and --image REFERENCE, or --service REFERENCE/)
+  const windowless = await maoctl(['round', 'open', 'd'])
+  assert.match(windowless.stderr, /'--step <name>' not specified; "maoctl round open --help" tells how/)
   const lost = await maoctl(['pipeline', 'add', '-f', '/nonexistent'], {
     environment: { MAO_URL: 'http://127.0.0.1:9', MAO_TOKEN: 'x' },
   })

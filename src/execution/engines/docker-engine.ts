@@ -93,7 +93,7 @@ export class DockerEngine implements ContainerEngine {
     return { digest, id, user }
   }
 
-  async create(spec: ContainerSpec, signal = new AbortController().signal): Promise<string> {
+  async create(spec: ContainerSpec, signal: AbortSignal = new AbortController().signal): Promise<string> {
     const bridge = spec.network === 'bridge' ? await this.#bridge() : undefined
     try {
       const { mounts, volumes } = this.sharesFiles
