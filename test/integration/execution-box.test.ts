@@ -16,6 +16,8 @@ import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room
 import { BUSYBOX, containersLabelled, removeImage, testImage } from '../support/test-images.ts'
 
 const NUMBERED = 'mao-test/numbered-user:1'
+/** Root by another spelling, and with a volume. */
+const SPELT = 'mao-test/spelt-user:1'
 /** Stands for a graphics card: a device of every Linux machine that no container has by itself. */
 const DEVICE = '/dev/kmsg'
 const MIB = 1024 ** 2
@@ -27,6 +29,7 @@ before(async () => {
   base = await mkdtemp(join(tmpdir(), 'mao-box-'))
   await testImage()
   await testImage(NUMBERED, ['USER 1234:4321'])
+  await testImage(SPELT, ['USER +0', 'VOLUME /scratch'])
   strict = await openExecutionRoom(join(base, 'strict'))
   const settings = { hostNetworkGranted: true, writableRootGranted: true, runTimeoutMs: 60_000 }
   const { engines } = dockerSettingsSchema.parse({ engines: { local: { capacity: { gpus: [DEVICE] } } } })
@@ -38,6 +41,7 @@ before(async () => {
   for (const room of [strict, granting]) {
     await room.execution.addTool('shell', { image: BUSYBOX })
     await room.execution.addTool('numbered', { image: NUMBERED })
+    await room.execution.addTool('spelt', { image: SPELT })
     await room.datasets.add('out')
   }
 })
@@ -47,6 +51,7 @@ after(async () => {
     assert.deepEqual(await containersLabelled('mao.node', room.peer), [])
   }
   await removeImage(NUMBERED)
+  await removeImage(SPELT)
   await rm(base, { recursive: true, force: true, maxRetries: 3 })
 })
 
@@ -189,4 +194,16 @@ test("an image's own user owns its output, and the node commits and removes what
   assert.equal(again.state, 'succeeded', again.reason)
   assert.equal(await logOf(strict, again), 'kept\n')
   assert.equal((await stat(join(base, 'strict/staging'))).uid, process.getuid?.())
+})
+
+test('an image gets neither root by another name nor, by its volumes, a disk without a bound', async () => {
+  const fill = 'head -c 100000000 /dev/zero > /scratch/fill; echo filled $?; stat -c %s /scratch/fill'
+  const look =
+    'exec 2>&1; id -u; id -g; grep " /scratch " /proc/mounts; cp /bin/busybox /scratch/b; /scratch/b true'
+  const run = await ran(strict, `${look}; ${fill}`, { tool: 'spelt', resources: { memoryBytes: 48 * MIB } })
+  const [uid, gid, mount = '', ...rest] = (await logOf(strict, run)).trimEnd().split('\n')
+  assert.deepEqual([uid, gid, run.steps[0]?.granted?.user], ['65534', '65534', '65534:65534'])
+  assert.match(mount, /^tmpfs \/scratch tmpfs rw,nosuid,nodev,noexec.*size=24576k/)
+  assert.match(rest.join(' '), /Permission denied.*filled 1 \d{7,8}$/)
+  assert.ok(Number(rest.at(-1)) < 24 * MIB, rest.at(-1))
 })

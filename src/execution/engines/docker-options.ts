@@ -2,6 +2,7 @@
 import type Docker from 'dockerode'
 import { toolTmpBytesMax } from '../../base/limits.ts'
 import type { ContainerSpec, Mount } from './engine.ts'
+import { volumeMounts } from './image-volumes.ts'
 
 const NANO = 1e9
 const NVIDIA = 'nvidia:'
@@ -33,7 +34,7 @@ export function containerOptions(
     AttachStdout: true,
     AttachStderr: true,
     HostConfig: {
-      Mounts: mounts,
+      Mounts: [...mounts, ...volumeMounts(spec)],
       AutoRemove: false,
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],

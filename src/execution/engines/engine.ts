@@ -24,6 +24,8 @@ export interface ContainerSpec {
   readonly environment: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   readonly mounts: readonly Mount[]
+  /** What the image declares as volumes: empty directories in memory, wherever no mount stands. */
+  readonly volumes?: readonly string[]
   /** `uid:gid`, or what the image names. */
   readonly user: string
   readonly memoryBytes: number

@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { stepLogBytesMax, toolTmpBytesMax } from '../../base/limits.ts'
 import { environmentLines, nanoCpus } from './docker-options.ts'
 import type { ContainerSpec } from './engine.ts'
+import { volumeMounts } from './image-volumes.ts'
 
 /** The first API with jobs. */
 export const JOB_API = '1.41'
@@ -63,6 +64,7 @@ export function jobOptions(spec: ContainerSpec, image: string, node: string | un
             ReadOnly: readOnly,
             BindOptions: { Propagation: 'rprivate' },
           })),
+          ...volumeMounts(spec),
           {
             Type: 'tmpfs',
             Target: '/tmp',

@@ -49,6 +49,7 @@ export class DockerImageStore implements ImageStore {
         digest: digestAmong(repoDigests, tagged) ?? info.Id,
         id: info.Id,
         user: Config?.User ?? '',
+        volumes: Object.keys(Config?.Volumes ?? {}),
         repoDigests,
         tags: RepoTags ?? [],
         labels: Config?.Labels ?? {},

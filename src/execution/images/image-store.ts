@@ -12,6 +12,8 @@ export interface EngineImage {
   readonly id: string
   /** The user the image names, empty for none. */
   readonly user: string
+  /** Directories that it declares as volumes. */
+  readonly volumes?: readonly string[]
 }
 
 /** What opens a registry; given to the engine with the one call that needs it. */

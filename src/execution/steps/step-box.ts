@@ -13,15 +13,20 @@ export interface ProcessOwner {
   readonly gid: number | undefined
 }
 
+/** A user of an image as numbers, neither of which is root's. */
+const NUMBERED = /^([1-9]\d*)(?::([1-9]\d*))?$/
+
 /**
- * The user of a step: never root. A node that runs as root takes the image's own user, else nobody. Any other node
- * takes itself, since only then can it remove what the tool wrote.
+ * The user of a step: never root. A node that runs as root takes the image's own user where the image says it in
+ * numbers, else nobody: what a name means is said by the image itself, and may be root. Any other node takes itself,
+ * since only then can it remove what the tool wrote.
  */
 export function userOf(imageUser: string, owner: ProcessOwner): string {
   const isRoot = owner.uid === undefined || owner.uid === 0
   if (!isRoot) return `${owner.uid}:${owner.gid ?? owner.uid}`
-  const [name = ''] = imageUser.split(':')
-  return name === '' || name === 'root' || /^0+$/.test(name) ? NOBODY : imageUser
+  const [, uid, gid = uid] = NUMBERED.exec(imageUser) ?? []
+  // An engine gives a user without a group the image's group for it, or root's.
+  return uid === undefined ? NOBODY : `${uid}:${gid}`
 }
 
 /** What a step may have: what it asks for, and where it says nothing the most that this node gives (refusals.ts). */

@@ -42,6 +42,7 @@ export async function specOf(p: {
     ...{ network, user, memoryBytes, cpus, pids },
     rootReadOnly: granted.root !== 'writable',
     devices: granted.devices ?? [],
+    volumes: image.volumes ?? [],
     ...(outputBytes === undefined ? {} : { outputBytesMax: outputBytes }),
   }
 }

@@ -129,7 +129,22 @@ test('a step never runs as root', () => {
   assert.equal(userOf('root', root), '65534:65534')
   assert.equal(userOf('0:0', root), '65534:65534')
   assert.equal(userOf('00', root), '65534:65534')
-  assert.equal(userOf('tool', root), 'tool')
+  // What a name or an odd number means, the image says itself.
+  for (const disguised of [
+    'tool',
+    'toor',
+    '+0',
+    '-0',
+    '0x0',
+    '1000:0',
+    '1000:root',
+    'root:1000',
+    '1000:+0',
+    '1:2:3',
+  ]) {
+    assert.equal(userOf(disguised, root), '65534:65534', disguised)
+  }
+  assert.equal(userOf('1000', root), '1000:1000')
   assert.equal(userOf('1000:1000', root), '1000:1000')
   assert.equal(userOf('tool', { uid: 1001, gid: 1002 }), '1001:1002')
   assert.equal(userOf('', { uid: undefined, gid: undefined }), '65534:65534')
