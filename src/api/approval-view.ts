@@ -1,7 +1,10 @@
 import { z } from 'zod'
 
 export const revokedSchema = z
-  .object({ pipeline: z.string(), steps: z.array(z.string()).describe('those that had secrets until now') })
+  .object({
+    pipeline: z.string(),
+    steps: z.array(z.string()).describe('those that had secrets, or data that stay here, until now'),
+  })
   .meta({ id: 'Revoked' })
 
 /** What there is to trust in a pipeline, as `Execution.approve` tells it. */
@@ -21,8 +24,21 @@ export const approvalViewSchema = z
           .record(z.string(), z.unknown())
           .describe('what else the step asks for, such as a network, inputs, publishers'),
         variables: z.array(z.string()).describe('names of the variables that are filled with secrets'),
+        datasets: z
+          .array(
+            z.object({
+              dataset: z.string(),
+              id: z.string(),
+              policy: z.enum(['local-only', 'compute-only']),
+              use: z.enum(['reads', 'writes']),
+            }),
+          )
+          .describe('what it works on that is not shared, where another member had a hand in the pipeline'),
         approved: z.boolean(),
       }),
     ),
   })
-  .meta({ id: 'Approval', description: 'the steps of a pipeline that ask for secrets' })
+  .meta({
+    id: 'Approval',
+    description: 'the steps of a pipeline that ask for secrets, or for data that stay on this node',
+  })

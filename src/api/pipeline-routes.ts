@@ -60,7 +60,7 @@ const remove = createRoute({
 const approve = createRoute({
   method: 'post',
   path: '/pipelines/{name}/approve',
-  summary: "Give this node's secrets to the steps of a pipeline that ask for them, as they stand now",
+  summary: "Give the steps of a pipeline, as they stand now, this node's secrets and data that they ask for",
   request: {
     params: namedParam,
     body: body(
@@ -70,15 +70,15 @@ const approve = createRoute({
       }),
     ),
   },
-  responses: tells(approvalViewSchema, 'The steps, none where no step asks for a secret'),
+  responses: tells(approvalViewSchema, 'The steps, none where no step asks for anything'),
 })
 
 const revoke = createRoute({
   method: 'post',
   path: '/pipelines/{name}/revoke',
-  summary: "Take this node's secrets back from the steps of a pipeline",
+  summary: "Take this node's secrets and data back from the steps of a pipeline",
   request: { params: namedParam },
-  responses: tells(revokedSchema, 'The steps that had them'),
+  responses: tells(revokedSchema, 'The steps that had some'),
 })
 
 export function pipelineRoutes(node: ApiNode): OpenAPIHono {

@@ -124,6 +124,10 @@ export const runSchema = z
     createdMs: timeMs,
     endedMs: timeMs.optional(),
     owner: z.string().optional().describe('node, or the peer id of the member that asked for it'),
+    author: z
+      .string()
+      .optional()
+      .describe('peer id of another member that wrote its plan, or the schedule that began it'),
     priority: z.int().optional(),
     notBeforeMs: timeMs.optional(),
     waitUntilMs: timeMs.optional(),

@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { approvalViewSchema, revokedSchema } from '../api/approval-view.ts'
 import { pipelineViewSchema } from '../api/views.ts'
+import { useText } from '../execution/secrets/consent.ts'
 import { textOf } from './files.ts'
 import { submitCommand } from './run-submit.ts'
 import { pipelineScheduleCommands } from './schedule.ts'
@@ -97,14 +98,18 @@ export function pipelineCommands(program: Command, act: Act): void {
 
   pipeline
     .command('approve <name>')
-    .description("trust the steps that ask for secrets with this node's, as they stand now")
+    .description("trust the steps that ask for this node's secrets or data with them, as they stand now")
     .action(
       act(async (session, name: string) => {
         const client = await session.connect()
         const path = `/pipelines/${encodeURIComponent(name)}/approve`
         const { steps, fingerprint } = await client.post(path, approvalViewSchema, { preview: true })
-        for (const { step, tool, image, digest, cmd, env, rights, variables, approved } of steps) {
-          const wants = `${step} gives ${variables.join(' ')} to ${tool}, ${image} (${digest})`
+        for (const asking of steps) {
+          const { step, tool, image, digest, cmd, env, rights, variables, approved } = asking
+          const secrets = variables.length === 0 ? [] : [`gives ${variables.join(' ')}`]
+          const what = [...asking.datasets.map(useText), ...secrets].join(' and ')
+          const to = secrets.length === 0 ? 'with' : 'to'
+          const wants = `${step} ${what} ${to} ${tool}, ${image} (${digest})`
           // As JSON, a command cannot pretend to be another line of this.
           const runs = cmd === null ? 'the command of the image' : JSON.stringify(cmd)
           const given = JSON.stringify(env)
@@ -113,19 +118,21 @@ export function pipelineCommands(program: Command, act: Act): void {
           session.out.note(`${wants}, running ${runs} with ${given}${asks}${before}`)
         }
         if (steps.length > 0) {
-          await session.confirm('Let these steps have the secrets, for as long as they stay as they are?')
+          await session.confirm(
+            'Let these steps have what they ask for, for as long as they stay as they are?',
+          )
         }
         const approved = await client.post(path, approvalViewSchema, { fingerprint })
         session.out.result(approved, () => {
-          if (steps.length === 0) return `No step of ${name} asks for a secret.`
-          return `The steps ${steps.map(({ step }) => step).join(', ')} of ${name} get their secrets on this node.`
+          if (steps.length === 0) return `No step of ${name} asks for a secret, or for data that stay here.`
+          return `The steps ${steps.map(({ step }) => step).join(', ')} of ${name} get what they ask for on this node.`
         })
       }),
     )
 
   pipeline
     .command('revoke <name>')
-    .description("take this node's secrets back from the steps that were approved")
+    .description("take this node's secrets and data back from the steps that were approved")
     .action(
       act(async (session, name: string) => {
         const client = await session.connect()
@@ -133,8 +140,8 @@ export function pipelineCommands(program: Command, act: Act): void {
         const revoked = await client.post(path, revokedSchema)
         const { steps } = revoked
         session.out.result(revoked, () => {
-          if (steps.length === 0) return `No step of ${name} had secrets of this node.`
-          return `The steps ${steps.join(', ')} of ${name} get no secrets of this node any more.`
+          if (steps.length === 0) return `No step of ${name} had secrets or data of this node.`
+          return `The steps ${steps.join(', ')} of ${name} get no secrets and no data of this node any more.`
         })
       }),
     )

@@ -71,7 +71,7 @@ export function executionRooms(parts: ExecutionParts) {
   const self = () => ({ peer, name: members.self().name })
 
   // What may be run.
-  const catalogue = new Catalogue({ registry, datasets, clock, log })
+  const catalogue = new Catalogue({ registry, datasets, peer, clock, log })
   const toolOf = (tool: string) => catalogue.tool(tool)
   const imageOf = (tool: string) => toolOf(tool).image
   const spikes = new Collection({
@@ -110,7 +110,9 @@ export function executionRooms(parts: ExecutionParts) {
     const { signal } = new AbortController()
     return images.obtain({ tool, reference, engine: engines.of(), signal, say: () => undefined })
   }
-  const approvals = new SecretApprovals({ database, obtain, imageOf, clock })
+  const find = (dataset: string) => datasets.find(dataset)
+  const findRun = (id: string) => store.find(id)
+  const approvals = new SecretApprovals({ database, obtain, imageOf, find, findRun, clock })
   const secretStore = new SecretStore({ sealed: parts.sealed })
   const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), store: secretStore, environment })
 

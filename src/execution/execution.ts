@@ -218,8 +218,8 @@ export class Execution implements Startable {
   }
 
   /**
-   * Gives the steps of a pipeline that ask for secrets this node's, as long as they stay as they are now; with
-   * `preview`, only says which steps that would be.
+   * Gives the steps of a pipeline what they ask for, this node's secrets and, where another member had a hand in it, data
+   * that stay here, as long as they stay as they are now; with `preview`, only says which steps that would be.
    *
    * @throws NodeError PIPELINE_NOT_FOUND, TOOL_NOT_FOUND, CONFLICT when it is no longer what `fingerprint` names,
    * IMAGE_NOT_FOUND, IMAGE_MOVED, ENGINE_UNAVAILABLE.
@@ -228,7 +228,8 @@ export class Execution implements Startable {
     name: string,
     options: { preview?: boolean; fingerprint?: string } = {},
   ): Promise<ApprovalView> {
-    const pipeline = this.#rooms.catalogue.pipeline(name)
+    const scheduled = this.schedules.get(name) !== undefined
+    const pipeline = this.#rooms.catalogue.plan(name, { scheduled })
     if (options.preview === true) return this.#rooms.approvals.view(name, pipeline)
     return this.#rooms.approvals.approve(name, pipeline, options.fingerprint)
   }
@@ -238,7 +239,7 @@ export class Execution implements Startable {
     return this.#rooms.secrets.sealFile()
   }
 
-  /** Takes this node's secrets back from the steps of a pipeline. @returns the names of those that had them. */
+  /** Takes back what the steps of a pipeline were given. @returns the names of those that had something. */
   revoke(pipeline: string): Promise<string[]> {
     return this.#rooms.approvals.revoke(pipeline)
   }

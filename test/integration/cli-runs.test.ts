@@ -60,7 +60,7 @@ test('a run shows what it was given and where it came from, goes out as a crate,
   assert.deepEqual([asked.state, asked.code], ['rejected', 'FORBIDDEN'])
   const approve = /"maoctl (pipeline approve counting)"/.exec(asked.reason ?? '')?.[1]?.split(' ') ?? []
   assert.match((await say(...approve)).stderr, /count gives PASSWORD to shell, mao-test.*add --yes/s)
-  assert.match((await say('--yes', ...approve)).stdout, /^The steps count of counting get their secrets/)
+  assert.match((await say('--yes', ...approve)).stdout, /^The steps count of counting get what they ask for/)
   assert.equal((await say('pipeline', 'approve', 'absent')).exit, 3)
 
   const run = await tellJson<RunView>(data, 'pipeline', 'run', 'counting', '--wait')

@@ -15,6 +15,8 @@ import { parseTool, type Tool, type ToolInput, toolSchema } from './tool.ts'
 export interface CatalogueParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
   readonly datasets: Pick<Datasets, 'find'>
+  /** This node's peer id. */
+  readonly peer: string
   readonly clock: Clock
   readonly log: Logger
 }
@@ -86,6 +88,23 @@ export class Catalogue {
     throw new NodeError('PIPELINE_NOT_FOUND', `No pipeline is named ${name}`, { name })
   }
 
+  /**
+   * A pipeline as it is to run now, with another member that had a hand in it (`Run.author`), where one had.
+   *
+   * @param options.scheduled whether whoever wrote its schedule counts: whoever says when says that it runs at all.
+   * @throws NodeError PIPELINE_NOT_FOUND
+   */
+  plan(
+    name: string,
+    { scheduled = false }: { scheduled?: boolean } = {},
+  ): { name: string; steps: readonly PipelineStep[]; author?: string } {
+    const { steps } = this.pipeline(name)
+    const { peer } = this.#parts
+    const hands = [this.pipelines.get(name), ...(scheduled ? [this.schedules.get(name)] : [])]
+    const author = hands.map((item) => item?.entry.author ?? UNKNOWN).find((hand) => hand !== peer)
+    return { name, steps, ...(author === undefined ? {} : { author }) }
+  }
+
   /** @throws NodeError TOOL_NOT_FOUND */
   tool(name: string): Tool {
     const tool = this.tools.get(name)
@@ -130,6 +149,9 @@ export class Catalogue {
     throw new NodeError('INVALID_INPUT', message, { localDatasets })
   }
 }
+
+/** Nobody's: a record that is gone by the time that its run begins. */
+const UNKNOWN = 'unknown'
 
 function datasetsOf(pipeline: Pipeline): string[] {
   const named = pipeline.steps.flatMap((step) => {

@@ -8,7 +8,6 @@ import type { Datasets } from '../../datasets/datasets.ts'
 import type { Submissions } from '../queue/submissions.ts'
 import { isEnded, type Run, type StepRun } from '../runs/run.ts'
 import type { RunStore } from '../runs/run-store.ts'
-import { isForeign } from '../steps/refusals.ts'
 import { compareStep, type RunComparison, type StepComparison } from './comparison.ts'
 import { rerunPlanOf } from './rerun.ts'
 
@@ -36,7 +35,7 @@ export class Lineage {
     const bases: Record<string, string | null> = {}
     for (const step of run.steps) bases[step.name] = await this.#baseOf(step)
     return submissions.submitPlan(
-      { name: run.pipeline, steps, author: run.author ?? (isForeign(run) ? run.owner : undefined) },
+      { name: run.pipeline, steps, author: run.author },
       {
         ...options,
         ...{ imageDigests, inputCommits, inputPins, bases, slot: run.slot },

@@ -13,11 +13,19 @@ export function withheldOf(
     readonly findRun: (id: string) => Pick<Run, 'steps'> | undefined
   },
 ): string[] {
+  const named = [...readsOf(step, p.findRun), step.output_dataset]
+  return [...new Set(named)].filter((name) => p.isWithheld(name))
+}
+
+/** The datasets that a step reads, those in which outputs of earlier runs lie included. */
+export function readsOf(
+  step: PipelineStep,
+  findRun: (id: string) => Pick<Run, 'steps'> | undefined,
+): string[] {
   const further = (step.inputs ?? []).flatMap((input) => {
     if ('dataset' in input) return [input.dataset]
     if (!('run' in input)) return []
-    return (p.findRun(input.run)?.steps ?? []).map(({ outputDataset }) => outputDataset)
+    return (findRun(input.run)?.steps ?? []).map(({ outputDataset }) => outputDataset)
   })
-  const named = [step.input_dataset, step.output_dataset, ...further].filter((name) => name !== null)
-  return [...new Set(named)].filter((name) => p.isWithheld(name))
+  return [...new Set([step.input_dataset, ...further].filter((name) => name !== null))]
 }

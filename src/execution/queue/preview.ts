@@ -42,7 +42,7 @@ export interface RunPreview {
 export interface PreviewsParts
   extends Omit<PreflightParts, 'settings'>,
     Omit<ImageOutlookParts, 'settings' | 'engines' | 'toolOf'> {
-  readonly catalogue: Pick<Catalogue, 'pipeline'>
+  readonly catalogue: Pick<Catalogue, 'plan'>
   readonly submissions: Pick<Submissions, 'plannedRun' | 'check'>
   readonly queue: Pick<RunQueue, 'foresee'>
   readonly datasets: Pick<Datasets, 'find' | 'truth'>
@@ -60,15 +60,15 @@ export class Previews {
   /** @throws NodeError PIPELINE_NOT_FOUND: of anything else that is wrong the preview tells. */
   async preview(pipeline: string, options: SubmitOptions = {}): Promise<RunPreview> {
     const { catalogue, submissions, queue } = this.#parts
-    const { steps: plan } = catalogue.pipeline(pipeline)
-    const run = submissions.plannedRun({ name: pipeline, steps: plan }, options)
+    const plan = catalogue.plan(pipeline)
+    const run = submissions.plannedRun(plan, options)
     const problems: Problem[] = [...problemOf(undefined, () => submissions.check(run))]
     const foreseen = queue.foresee(run)
     // Where it would wait, any engine is as good as another to look at.
     const engine = foreseen.engine ?? this.#parts.engines.ids[0]
     problems.push(...(await preflight(run, this.#parts, engine)))
     const steps: StepPreview[] = []
-    for (const step of plan) {
+    for (const step of plan.steps) {
       const { preview, problems: found } = await this.#step(run, step, engine)
       steps.push(preview)
       problems.push(...found)

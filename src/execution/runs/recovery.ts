@@ -32,12 +32,14 @@ export function repetitionOf(run: Run, id: string, timeMs: number): Run {
 }
 
 /**
- * Whose it is and what it was held to stays: without its digests, a tag that has moved since would run on data that
- * trusts a digest. The key of the request stays with the first run, and so does how long that one was to wait.
+ * Whose it is, who wrote it and what it was held to stays: without its digests, a tag that has moved since would run on
+ * data that trusts a digest. The key of the request stays with the first run, and so does how long that one was to wait.
  */
-function repeatedTerms({ owner, priority, timeoutMs, inputCommits, imageDigests }: Run): RunTerms {
+function repeatedTerms(run: Run): RunTerms {
+  const { owner, author, priority, timeoutMs, inputCommits, imageDigests } = run
   return {
     ...(owner === undefined ? {} : { owner }),
+    ...(author === undefined ? {} : { author }),
     ...(priority === undefined ? {} : { priority }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(inputCommits === undefined ? {} : { inputCommits }),
@@ -112,7 +114,7 @@ export class Recovery {
 
   async #settle(run: Run): Promise<void> {
     const { store, clock } = this.#parts
-    const patch = await this.#commitFound(run)
+    const patch = await this.commitFound(run)
     const publishes = (run.plan[currentStep(run)]?.publish ?? []).length > 0
     if (patch !== undefined && publishes) this.#unpublished.push({ id: run.id, patch })
     else await store.save(...this.settled(patch === undefined ? run : finishStep(run, clock.now(), patch)))
@@ -134,7 +136,7 @@ export class Recovery {
   }
 
   /** A crash may come between a commit and the word that it was made; the commit itself names the run. */
-  async #commitFound(run: Run): Promise<Unpublished['patch'] | undefined> {
+  async commitFound(run: Run): Promise<Unpublished['patch'] | undefined> {
     const step = run.steps[currentStep(run)]
     if (step?.state !== 'committing' || step.outputBranch === undefined) return undefined
     const { datasets, monitor, log } = this.#parts

@@ -10,7 +10,7 @@ export interface Problem {
   /**
    * - `missed`: nobody looked at its time, and the schedule does not want it late;
    * - `overlap`: the run of an earlier slot had not ended;
-   * - `refused`: no run could be queued.
+   * - `refused`: no run could be queued, or this node's rules refused the one that was.
    */
   readonly kind: 'missed' | 'overlap' | 'refused'
   readonly code?: ErrorCode

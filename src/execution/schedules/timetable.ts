@@ -141,7 +141,8 @@ export class Timetable {
   #view(schedule: Schedule): ScheduleView {
     const terms = termsOf(schedule)
     const [nextMs] = terms.paused ? [] : nextSlots(schedule, this.#parts.clock.now(), 1)
-    const lastProblem = this.#parts.ledger.get(schedule.pipeline)?.problem
+    const { ledger, runs } = this.#parts
+    const lastProblem = lastProblemOf(ledger.get(schedule.pipeline)?.problem, runs.list(schedule.pipeline))
     return {
       ...schedule,
       ...terms,
@@ -214,6 +215,21 @@ export class Timetable {
     const message = `${runners === 1 ? 'One member runs' : `${runners} members run`} a slot, and a round among ${count} needs ${needed} ballots, so none would ever be decided; say scope every-member or ${needed}, or leave the round out`
     throw new NodeError('INVALID_INPUT', message, { runners, needed, members: count })
   }
+}
+
+/**
+ * What was noted last, or the last run that this node refused, such as one that wants what its owner has not approved:
+ * whichever came later. Pure.
+ */
+export function lastProblemOf(
+  noted: Problem | undefined,
+  runs: readonly Pick<Run, 'state' | 'slot' | 'reason' | 'code' | 'createdMs' | 'endedMs'>[],
+): Problem | undefined {
+  const refused = runs.findLast(({ state }) => state === 'rejected')
+  if (refused === undefined) return noted
+  const { slot, reason = 'this node refused it', code, createdMs, endedMs: timeMs = createdMs } = refused
+  if (noted !== undefined && noted.timeMs >= timeMs) return noted
+  return { slot, timeMs, kind: 'refused', ...(code === undefined ? {} : { code }), reason }
 }
 
 /** @throws NodeError INVALID_INPUT for a jitter that does not fit between two slots. */

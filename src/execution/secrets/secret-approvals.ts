@@ -1,7 +1,8 @@
 /**
- * Which steps may have this node's secrets. Tools, pipelines and schedules are records that any member writes, so a
- * step that asks for a secret proves nothing: without a word of this node's owner, every member could have every
- * secret copied into an output, which goes to all. The owner approves a step as it stands (tool, image, command,
+ * Which steps may have this node's secrets, and, of those that other members wrote, which may use data that stay here.
+ * Tools, pipelines and schedules are records that any member writes, so a step that asks proves nothing: without a word
+ * of this node's owner, every member could have every secret and all data copied into an output, which goes to all.
+ * What a step asks for is told by consent.ts. The owner approves a step as it stands (tool, image, command,
  * variables, datasets); whatever of it changes afterwards, it is another step, and has to be approved anew.
  */
 import { createHash } from 'node:crypto'
@@ -9,30 +10,30 @@ import type { Clock } from '../../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
 import { NodeError } from '../../base/errors.ts'
 import { filterStepOf } from '../catalogue/filter-step.ts'
-import type { Pipeline, PipelineStep } from '../catalogue/pipeline.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { EngineImage } from '../engines/engine.ts'
-import { privateVariables } from './secrets.ts'
+import { type Asked, askedOf, askedText, type ConsentFacts, covers, type Hand, isNothing } from './consent.ts'
 
 interface Approval {
   /** SHA-256 of the step and its image's reference. */
   plan: string
   /** The image itself, by the engine's id, which is a hash of it. */
   imageId: string
+  /** The datasets that are not shared: name → id. */
+  datasets?: Record<string, string>
   timeMs: number
 }
 
-/** A step that wants secrets, as the owner is asked about it. */
-export interface SecretStep {
+/** A step that wants secrets or data, as the owner is asked about it. */
+export interface AskingStep extends Asked {
   readonly step: string
   readonly tool: string
   readonly image: string
   readonly digest: string
   readonly cmd: readonly string[] | null
   readonly env: Readonly<Record<string, string>>
-  /** What else the step asks for that opens a way to the secret or out of the box, such as a network or publishers. */
+  /** What else the step asks for that opens a way to what is secret or out of the box, such as a network or publishers. */
   readonly rights: Readonly<Record<string, unknown>>
-  /** Names of the variables that are filled with secrets. */
-  readonly variables: readonly string[]
   readonly approved: boolean
 }
 
@@ -40,10 +41,10 @@ export interface ApprovalView {
   readonly pipeline: string
   /** Names exactly what is shown here, so that nothing else is approved than what was looked at. */
   readonly fingerprint: string
-  readonly steps: readonly SecretStep[]
+  readonly steps: readonly AskingStep[]
 }
 
-export interface SecretApprovalsParts {
+export interface SecretApprovalsParts extends ConsentFacts {
   readonly database: Database
   /** The image that a tool's reference means here, brought by this node's rules. */
   readonly obtain: (tool: string, reference: string) => Promise<EngineImage>
@@ -62,41 +63,47 @@ export class SecretApprovals {
   }
 
   /**
-   * Lets a step pass that wants no secret, or that the owner approved as it is. Before the image is known, what can be
+   * Lets a step pass that asks for nothing, or that the owner approved as it is. Before the image is known, what can be
    * said without it is checked.
    *
+   * @param p.part which of the two is checked: the tool of the step, or its filter.
    * @throws NodeError FORBIDDEN saying how to approve it.
    */
   async check(p: {
-    pipeline: string
+    run: Hand & { readonly pipeline: string }
     step: PipelineStep
+    part?: 'tool' | 'filter'
     reference: string
     image?: EngineImage
   }): Promise<void> {
-    const { pipeline, step, reference, image } = p
-    const variables = privateVariables(step)
-    if (variables.length === 0) return
+    const { run, reference, image } = p
+    const { pipeline } = run
+    const filter = p.part === 'filter' ? filterStepOf(p.step) : undefined
+    const step = filter ?? p.step
+    const asked = askedOf({ step: p.step, filter, hand: run }, this.#parts)
+    if (isNothing(asked)) return
     const approval = await this.#table.get(keyOf(pipeline, step))
-    if (approval !== undefined && isMeant(approval, planOf(step, reference), image)) return
+    if (approval !== undefined && isMeant(approval, planOf(step, reference), image, asked)) return
     const why =
       approval === undefined
         ? 'which this node gives to approved steps only'
         : 'and is no longer what was approved'
-    const message = `The step ${step.name} asks for secrets of this node (${variables.join(', ')}), ${why}; if you trust its tool with them, type "maoctl pipeline approve ${pipeline}"`
-    throw new NodeError('FORBIDDEN', message, { pipeline, step: step.name, variables })
+    const by = asked.datasets.length === 0 ? '' : ', in which another member had a hand,'
+    const message = `The step ${step.name}${by} ${askedText(asked)}, ${why}; if you trust its tool with them, type "maoctl pipeline approve ${pipeline}"`
+    throw new NodeError('FORBIDDEN', message, { pipeline, step: step.name, ...asked })
   }
 
   /** What there is to approve in a pipeline now. @throws NodeError what finding the images throws, IMAGE_MOVED. */
-  async view(name: string, pipeline: Pipeline): Promise<ApprovalView> {
+  async view(name: string, pipeline: Asking): Promise<ApprovalView> {
     return viewOf(name, await this.#look(name, pipeline))
   }
 
   /**
-   * Approves all steps of a pipeline that want secrets, as they stand now.
+   * Approves all steps of a pipeline that ask for something, as they stand now.
    *
    * @throws NodeError CONFLICT when `fingerprint` is given and the pipeline is not any more what was looked at.
    */
-  async approve(name: string, pipeline: Pipeline, fingerprint?: string): Promise<ApprovalView> {
+  async approve(name: string, pipeline: Asking, fingerprint?: string): Promise<ApprovalView> {
     const found = await this.#look(name, pipeline)
     const view = viewOf(name, found)
     if (fingerprint !== undefined && fingerprint !== view.fingerprint) {
@@ -123,13 +130,17 @@ export class SecretApprovals {
     return keys.map((key) => key.slice(from.length))
   }
 
-  async #look(name: string, pipeline: Pipeline): Promise<Found[]> {
+  async #look(name: string, { steps: all, author }: Asking): Promise<Found[]> {
     const { obtain, imageOf, clock } = this.#parts
     const found: Found[] = []
-    const steps = pipeline.steps.flatMap((step) => [step, filterStepOf(step)])
-    for (const step of steps.filter((each) => each !== undefined)) {
-      const variables = privateVariables(step)
-      if (variables.length === 0) continue
+    const steps = all.flatMap((whole) => {
+      const filter = filterStepOf(whole)
+      return [{ whole, step: whole }, ...(filter === undefined ? [] : [{ whole, filter, step: filter }])]
+    })
+    const hand = author === undefined ? {} : { author }
+    for (const { whole, filter, step } of steps) {
+      const asked = askedOf({ step: whole, filter, hand }, this.#parts)
+      if (isNothing(asked)) continue
       const { tool, cmd } = step
       const env = step.env ?? {}
       const reference = imageOf(tool)
@@ -138,19 +149,26 @@ export class SecretApprovals {
       const key = keyOf(name, step)
       const plan = planOf(step, reference)
       const before = await this.#table.get(key)
-      const approved = before !== undefined && isMeant(before, plan, image)
+      const approved = before !== undefined && isMeant(before, plan, image, asked)
       const runs = { tool, image: reference, digest: image.digest, cmd, env, rights: rightsOf(step) }
-      const said = { step: step.name, ...runs, variables, approved }
-      found.push({ key, approval: { plan, imageId: image.id, timeMs: clock.now() }, said })
+      const said = { step: step.name, ...runs, ...asked, approved }
+      const datasets = Object.fromEntries(asked.datasets.map(({ dataset, id }) => [dataset, id]))
+      found.push({ key, approval: { plan, imageId: image.id, datasets, timeMs: clock.now() }, said })
     }
     return found
   }
 }
 
+/** A pipeline as it runs, with another member that had a hand in it (`Run.author`). */
+export interface Asking {
+  readonly steps: readonly PipelineStep[]
+  readonly author?: string | undefined
+}
+
 interface Found {
   readonly key: string
   readonly approval: Approval
-  readonly said: SecretStep
+  readonly said: AskingStep
 }
 
 /** Names hold no slash. */
@@ -158,8 +176,14 @@ function keyOf(pipeline: string, step: PipelineStep): string {
   return `${pipeline}/${step.name}`
 }
 
-function isMeant(approval: Approval, plan: string, image: EngineImage | undefined): boolean {
-  return approval.plan === plan && (image === undefined || approval.imageId === image.id)
+function isMeant(
+  approval: Approval,
+  plan: string,
+  image: EngineImage | undefined,
+  asked: Pick<Asked, 'datasets'>,
+): boolean {
+  const same = approval.plan === plan && (image === undefined || approval.imageId === image.id)
+  return same && covers(approval.datasets, asked)
 }
 
 /** The same for the same step, in whatever order its record names the variables. */
@@ -178,7 +202,7 @@ function rightsOf({ network, root, layout, inputs, filter, publish }: PipelineSt
 }
 
 function viewOf(pipeline: string, found: readonly Found[]): ApprovalView {
-  const plans = found.map(({ key, approval: { plan, imageId } }) => [key, plan, imageId])
+  const plans = found.map(({ key, approval: { plan, imageId, datasets } }) => [key, plan, imageId, datasets])
   return { pipeline, fingerprint: sha256(JSON.stringify(plans)), steps: found.map(({ said }) => said) }
 }
 

@@ -53,9 +53,10 @@ function checksOf(
   const { settings, secrets, approvals, toolOf, engines, publishers } = parts
   const { pipeline, owner } = run
   const owned = owner === undefined ? {} : { owner }
-  const secretsOf = async (step: PipelineStep | undefined) => {
+  const secretsOf = async (part: 'tool' | 'filter') => {
+    const step = part === 'filter' ? filterStepOf(plan) : plan
     if (step === undefined) return
-    await approvals.check({ pipeline, step, reference: toolOf(step.tool).image })
+    await approvals.check({ run, step: plan, part, reference: toolOf(step.tool).image })
     await secrets.fill(pipeline, { name: plan.name, env: step.env })
   }
   return [
@@ -64,8 +65,8 @@ function checksOf(
       if (refusal !== undefined) throw refusal
     },
     () => checkService(plan, toolOf),
-    () => secretsOf(plan),
-    () => secretsOf(filterStepOf(plan)),
+    () => secretsOf('tool'),
+    () => secretsOf('filter'),
     () => publishers.check(plan.publish ?? [], plan),
     () => (plan.network === undefined ? undefined : engines.of(engine).checkNetwork(plan.network)),
   ]

@@ -87,7 +87,7 @@ class Configuring {
     const staged_ = (moved: Run, timeMs: number) => advance(moved, 'staging', timeMs, patch, `in ${digest}`)
     await moveRun(store, id, staged_, clock)
 
-    await approvals.check({ pipeline: run.pipeline, step: plan, reference: tool.image, image })
+    await approvals.check({ run, step: plan, reference: tool.image, image })
     const user = userOf(image.user, processOwner())
     const [devices, foreign] = [run.allocation?.gpus, isForeign(run)]
     const granted = grantedTo({ step: plan, user, settings, secrets: filled, foreign, devices })
@@ -139,7 +139,7 @@ class Configuring {
     const image = await this.#obtain(run, step.tool, engine)
     signal.throwIfAborted()
     const reference = toolOf(step.tool).image
-    await approvals.check({ pipeline: run.pipeline, step, reference, image })
+    await approvals.check({ run, step: plan, part: 'filter', reference, image })
     const filled = await secrets.fill(run.pipeline, { name: plan.name, env: step.env })
     const user = userOf(image.user, processOwner())
     const granted = grantedTo({ step, user, settings, secrets: filled, foreign: isForeign(run) })

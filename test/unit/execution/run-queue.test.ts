@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { openDatabase } from '../../../src/base/database.ts'
 import { isNodeError } from '../../../src/base/errors.ts'
 import { silentLogger } from '../../../src/base/logger.ts'
-import type { Pipeline, PipelineStep } from '../../../src/execution/catalogue/pipeline.ts'
+import type { PipelineStep } from '../../../src/execution/catalogue/pipeline.ts'
 import { parsePipeline } from '../../../src/execution/catalogue/pipeline.ts'
 import type { EngineState } from '../../../src/execution/engines/engines.ts'
 import { queueTerms, RunQueue } from '../../../src/execution/queue/queue.ts'
@@ -91,8 +91,8 @@ function stepOf(name: string, resources?: PipelineStep['resources']): PipelineSt
 }
 
 function catalogueOf() {
-  const pipeline = (): Pipeline => ({ steps: [stepOf('s')] })
-  return { pipeline, checkServices: () => undefined }
+  const plan = (name: string) => ({ name, steps: [stepOf('s')] })
+  return { plan, checkServices: () => undefined }
 }
 
 test('what waits is on the disk, keeps its turn over a restart, and gets its allocation when it begins', async (t) => {
