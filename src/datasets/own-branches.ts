@@ -14,7 +14,14 @@ import type { HeadWatch } from './head-watch.ts'
 import { type HeadChange, type HeadRecord, isOf, nextHead, type Reset } from './heads.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
 import { LateAnnouncements } from './late-announcements.ts'
-import { checkFits, diverged, lost } from './own-branch-rules.ts'
+import type {
+  Adoption,
+  CommittedDirectory,
+  DirectoryCommit,
+  OwnMove,
+  OwnReset,
+} from './own-branch-requests.ts'
+import { checkFits, checkUnmoved, diverged, lost } from './own-branch-rules.ts'
 import type { Replicator } from './replicator.ts'
 import type { Shelf } from './shelf.ts'
 
@@ -32,49 +39,6 @@ export interface OwnBranchesParts {
   readonly emit: (event: DatasetEvent) => void
   readonly clock: Clock
   readonly log: Logger
-}
-
-export interface DirectoryCommit {
-  readonly dataset: string
-  readonly step: string
-  /** What it holds becomes the whole tree of the commit. */
-  readonly directory: string
-  readonly message: string
-  /** Ms since the epoch; now by default. */
-  readonly timeMs?: number
-}
-
-export interface Adoption {
-  readonly dataset: string
-  /** A branch `<step>-<node>` of this node. */
-  readonly branch: string
-  /** Is in the repository already, with everything that it needs. */
-  readonly commit: string
-  /** Where whoever asks believes the branch to be; undefined when it should not exist yet. */
-  readonly from: string | undefined
-}
-
-/** An adoption within a dataset. */
-export type OwnMove = Omit<Adoption, 'dataset'>
-
-export interface CommittedDirectory {
-  readonly branch: string
-  readonly commit: string
-  readonly tree: string
-  /** Where the branch was before. */
-  readonly parent?: string
-  /** False when the directory held what the branch held already; `commit` is then `parent`. */
-  readonly changed: boolean
-}
-
-export interface OwnReset {
-  readonly dataset: string
-  /** A branch `<step>-<node>` of this node. */
-  readonly branch: string
-  /** Is in the repository already. */
-  readonly to: string
-  /** For the other members, who are told. */
-  readonly reason: string
 }
 
 /** The branches that this node alone writes: commits go there, and their heads are announced. */
@@ -161,7 +125,8 @@ export class OwnBranches {
     await Promise.all([...this.#queues.values()].map((queue) => queue.idle()))
   }
 
-  async #commit({ dataset, step, directory, message, timeMs }: DirectoryCommit): Promise<CommittedDirectory> {
+  async #commit(request: DirectoryCommit): Promise<CommittedDirectory> {
+    const { dataset, step, directory, message, timeMs } = request
     const { members, shelf, clock, self } = this.#parts
     const { name } = members.self()
     const branch = branchOf(parseName('step', step), name)
@@ -174,6 +139,7 @@ export class OwnBranches {
     this.#checkFits(dataset, [branch])
     const tree = await repository.writeTreeFromDirectory(directory)
     const parent = await this.#tip(dataset, repository, branch)
+    checkUnmoved({ dataset, branch, from: request.from, tip: parent })
     if (parent !== undefined && (await repository.readCommit(parent)).tree === tree) {
       // Also when nothing is new: a crash may have come between the last commit and its announcement.
       await this.#announce(dataset, { [branch]: parent })

@@ -1,6 +1,6 @@
 /** Doing runs again on the real engine: what is a function of its inputs comes out alike, what is not is found out. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -8,6 +8,7 @@ import { isNodeError } from '../../src/base/errors.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import type { RunComparison } from '../../src/execution/lineage/comparison.ts'
 import type { Run } from '../../src/execution/runs/run.ts'
+import { eventually } from '../support/eventually.ts'
 import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
 import { BUSYBOX, tagImage, testImage } from '../support/test-images.ts'
 
@@ -118,4 +119,26 @@ test('a step with a secret and further inputs is run again under the approval th
   assert.equal(run.state, 'succeeded', run.reason)
   assert.equal(comparison.same, true)
   assert.ok(room.execution.commitsOf('found').includes(from))
+})
+
+test('a run does not put its output over what came onto its branch while it was at work', async () => {
+  const wait = 'until test -f data/go; do sleep 0.05; done; rm data/go; echo made > data/made'
+  await room.execution.addPipeline('slow', { steps: [step('dice', wait)] })
+  const run = await room.execution.submit('slow')
+  await eventually(() => room.execution.run(run.id).state === 'running', 'it did not begin')
+  const pushed = join(directory, 'pushed')
+  await mkdir(pushed)
+  await writeFile(join(pushed, 'by-hand'), 'kept')
+  const message = 'by hand'
+  const { commit } = await room.datasets.commitDirectory({
+    dataset: 'dice',
+    step: 'dice',
+    directory: pushed,
+    message,
+  })
+  await writeFile(join(directory, 'node/staging', `${run.id}-dice`, 'data/go'), '')
+  const { state, code, reason } = await ended(run)
+  assert.deepEqual([state, code], ['errored', 'CONFLICT'], reason)
+  assert.match(reason ?? '', /has moved from .* to .* meanwhile.*run it again/)
+  assert.equal(await headOf('dice'), commit)
 })

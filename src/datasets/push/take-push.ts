@@ -9,7 +9,7 @@ import { delay } from '../../base/wait.ts'
 import type { ChunkReader } from '../git/chunk-reader.ts'
 import { readPackHeader } from '../git/pack-meter.ts'
 import type { Quarantine } from '../git/repository.ts'
-import type { Adoption } from '../own-branches.ts'
+import type { Adoption } from '../own-branch-requests.ts'
 import { branchIn, type PushCommand, type PushPlace, type PushRequest, refusalsOf } from './push-commands.ts'
 import { type PushOutcome, PushVoice } from './push-report.ts'
 

@@ -1,12 +1,5 @@
 import type { StepInput } from '../catalogue/step-input.ts'
-import type { StagedSource } from '../runs/run.ts'
-
-/** What one further input of a step was, when the step first ran. */
-export interface InputPin {
-  readonly name: string
-  readonly commit?: string
-  readonly sha256?: string
-}
+import type { InputPin, StagedSource } from '../runs/run.ts'
 
 /** What a rerun holds each input of a step to. Pure. */
 export function pinsOf(inputs: readonly StagedSource[]): InputPin[] {

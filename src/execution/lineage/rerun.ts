@@ -1,7 +1,7 @@
 import { NodeError } from '../../base/errors.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
-import { type InputPin, pinsOf } from '../inputs/input-pins.ts'
-import { isEnded, type Run } from '../runs/run.ts'
+import { pinsOf } from '../inputs/input-pins.ts'
+import { type InputPin, isEnded, type Run } from '../runs/run.ts'
 
 /** What a rerun is pinned to: everything that the first run took from outside. */
 export interface RerunPlan {

@@ -5,7 +5,6 @@
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Report } from '../../monitoring/report.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
-import type { InputPin } from '../inputs/input-pins.ts'
 
 export type ActiveState = 'pulling' | 'staging' | 'running' | 'filtering' | 'committing'
 export type EndState =
@@ -97,6 +96,13 @@ export interface StagedSource {
   commit?: string
   /** In which that commit lies. */
   dataset?: string
+}
+
+/** What one further input of a step was, when the step first ran. */
+export interface InputPin {
+  readonly name: string
+  readonly commit?: string
+  readonly sha256?: string
 }
 
 /** What one publisher made of a step's output. */

@@ -14,6 +14,7 @@ import type { Repository, TreeFile } from '../../datasets/git/repository.ts'
 import { filesBytes } from '../../datasets/upkeep/checkout-bytes.ts'
 import type { Checkout, Checkouts } from '../../datasets/upkeep/checkouts.ts'
 import type { Run, StepRun } from '../runs/run.ts'
+import { isForeign } from './refusals.ts'
 
 export type StagedDatasets = Pick<Datasets, 'truth' | 'ensureCommit' | 'repository' | 'show'>
 
@@ -40,6 +41,8 @@ export interface StagedStep {
   readonly input: string | undefined
   /** The output. */
   readonly data: string
+  /** The commit that `data` began as, null for none. */
+  readonly base: string | null
   /** A directory below `place` that the tool's user can write; it is made where it is not there. */
   writable(path: string): Promise<string>
   /** Makes the whole output that of another user. */
@@ -111,8 +114,7 @@ export class Staging {
     try {
       const data = await emptyDirectory(place, 'data')
       const output = await datasets.repository(p.step.outputDataset)
-      const base = p.run.bases?.[p.step.name]
-      const head = base === undefined ? await this.#headOf(output, p) : (base ?? undefined)
+      const head = await this.#baseOf(output, p)
       const checkRoom = async (files: readonly TreeFile[]) => {
         const wantedBytes = files.length === 0 ? 0 : await filesBytes(output, files)
         await checkFree({ place: directory, reserveBytes: this.#parts.freeBytesMin(), wantedBytes })
@@ -128,7 +130,7 @@ export class Staging {
         return directory
       }
       const handOver = (user: string) => openUp(data, user)
-      return { place, input: input?.path, data, writable, handOver, remove }
+      return { place, input: input?.path, data, base: head ?? null, writable, handOver, remove }
     } catch (error) {
       await remove()
       throw orDiskFull(error, directory)
@@ -142,6 +144,19 @@ export class Staging {
       // No other step works in this place, and the next start tries again.
       this.#parts.log.error({ place, error: messageOf(error) }, 'the directories of a step are left')
     }
+  }
+
+  /**
+   * Where the output begins. [MUST] That of another member's run begins empty: what its earlier runs left would steer a
+   * tool that is trusted because nobody can steer it (run.md R36).
+   */
+  async #baseOf(
+    output: Pick<Repository, 'resolve'>,
+    p: { run: Run; step: StepRun; branch: string; signal: AbortSignal },
+  ): Promise<string | undefined> {
+    const base = p.run.bases?.[p.step.name]
+    if (base !== undefined) return base ?? undefined
+    return isForeign(p.run) ? undefined : this.#headOf(output, p)
   }
 
   async #headOf(

@@ -24,11 +24,14 @@ export async function publish(
   const { id, plan, secrets } = work
   const of = { id, step: plan.name, stage: 'publish' as const, secrets: [...secrets.values()] }
   return withLog(parts, of, async (_log, say) => {
-    const patch: StepPatch = await commit(parts, work, say)
+    const patch: StepPatch | Outcome = await commit(parts, work, say).catch(endOfConflict)
+    if ('state' in patch) return patch
     try {
+      const run = store.get(id)
       // A rerun is there to be compared: nobody is told of what it makes.
-      if (store.get(id).bases === undefined) {
-        Object.assign(patch, await review(parts, work, patch))
+      if (run.bases === undefined) {
+        // Insights and alarms are this node's word; what another's tool writes is not.
+        if (!isForeign(run)) Object.assign(patch, await review(parts, work, patch))
         Object.assign(patch, await handOut(parts, work, { patch, signal, say }))
       }
     } catch (error) {
@@ -66,10 +69,16 @@ async function commit(
     return { outputCommit, outputChanged: true }
   }
   const { branch, commit, changed } = await datasets.commitDirectory({
-    ...{ dataset, step: name, directory: staged.data, message },
+    ...{ dataset, step: name, directory: staged.data, message, from: staged.base },
   })
   say(`${changed ? 'committed' : 'nothing new, the output is'} ${commit} on ${branch} of ${dataset}`)
   return { outputBranch: branch, outputCommit: commit, outputChanged: changed }
+}
+
+/** The tool did its work, and so did the machinery: it is the branch that has gone on without them. */
+function endOfConflict(error: unknown): Outcome {
+  if (!isNodeError(error, 'CONFLICT')) throw error
+  return { state: 'errored', reason: `${error.message}; run it again`, code: 'CONFLICT' }
 }
 
 /** What was committed still lies in the directory, where it is read without git. */
