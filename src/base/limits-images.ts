@@ -3,6 +3,8 @@ import { KIB, MIB, MINUTE_MS } from './units.ts'
 
 /** Inputs, and outputs, that the labels of one image may name: a record of a tool holds them all. */
 export const servicePortsMax = 64
+/** Images that one reference meant before, remembered for runs that are done again. */
+export const imagePinsPastMax = 20
 /** Volumes that an image may declare, each a mount of every container that runs it. */
 export const imageVolumesMax = 32
 /** Rules of the list of images that may run, each looked at for each image. */

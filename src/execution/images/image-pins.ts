@@ -1,5 +1,6 @@
 import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
 import { NodeError } from '../../base/errors.ts'
+import { imagePinsPastMax } from '../../base/limits.ts'
 import type { EngineImage } from '../engines/engine.ts'
 
 interface Pin {
@@ -14,9 +15,12 @@ interface Pin {
  */
 export class ImagePins {
   readonly #table: Table<Pin>
+  /** What references meant until their owner accepted another, the last ones first: for runs that are done again. */
+  readonly #past: Table<Pin[]>
 
   constructor(parts: { database: Database }) {
     this.#table = table(parts.database, 'image-pins')
+    this.#past = table(parts.database, 'image-pins-past')
   }
 
   /** @throws NodeError IMAGE_MOVED when the reference of `tool` once meant another image. */
@@ -43,8 +47,19 @@ export class ImagePins {
     return this.#table.get(reference)
   }
 
-  /** Forgets what `reference` meant: the next use pins it anew. */
+  /** Whether `reference` is or was this image here, as far as is remembered. */
+  async hasMeant(reference: string, image: Pick<EngineImage, 'id' | 'digest'>): Promise<boolean> {
+    const pin = await this.#table.get(reference)
+    const all = [...(pin === undefined ? [] : [pin]), ...((await this.#past.get(reference)) ?? [])]
+    return all.some(({ id, digest }) => id === image.id || digest === image.digest)
+  }
+
+  /** Lets `reference` mean another image: the next use pins it anew. */
   async accept(reference: string): Promise<void> {
+    const pin = await this.#table.get(reference)
+    if (pin === undefined) return
+    const others = ((await this.#past.get(reference)) ?? []).filter(({ id }) => id !== pin.id)
+    await this.#past.put(reference, [pin, ...others].slice(0, imagePinsPastMax), DURABLE)
     await this.#table.del(reference, DURABLE)
   }
 }

@@ -122,23 +122,54 @@ export class Images {
     await brought.note({ engine: p.engineId ?? LOCAL_ENGINE, image, ...how, timeMs: clock.now() })
   }
 
-  /** The image with that digest, under its reference or, where that has come to mean another, by the digest itself. */
+  /** The image with that digest, and with no other. @throws NodeError IMAGE_FORBIDDEN, IMAGE_NOT_FOUND, IMAGE_MOVED. */
   async #exactly(p: Bringing, digest: string): Promise<StoredImage> {
-    const { reference, engine } = p
+    const { reference } = p
     const bare = bareDigest(digest)
+    const here = await this.#here(p, bare)
+    if (here !== undefined) return this.#letIn({ ...p, reference: here.as }, here.image)
     const isId = normalReference(reference).registry === ''
-    const named = digest === bare && !isId ? `${repositoryOf(reference)}@${bare}` : digest
-    for (const name of new Set([reference, bare, named])) {
-      const found = await engine.images.inspect(name)
-      if (found !== undefined && isOfDigest(found, bare)) return this.#letIn(p, found)
-    }
-    if (verdictOf(this.#parts.rules, { reference, digests: [bare] }) !== 'yes') {
-      throw imageForbidden(reference, this.#parts.rules)
-    }
+    // What has another name in its digest is another image than the reference's, unless that is an id.
+    const named = isId ? digest : `${repositoryOf(reference)}@${bare}`
+    const as = await this.#admitAs(p, named, bare)
     const pulled = await this.#pull({ ...p, reference: named }, undefined)
-    if (pulled !== undefined && isOfDigest(pulled, bare)) return this.#letIn(p, pulled)
+    if (pulled !== undefined && isOfDigest(pulled, bare) && (!isId || pulled.id === reference)) {
+      return this.#letIn({ ...p, reference: as }, pulled)
+    }
     const message = `${reference} has to be ${digest}, and what is to be had is ${pulled?.digest ?? 'nothing'}`
     throw new NodeError('IMAGE_MOVED', message, { image: reference, pinned: digest })
+  }
+
+  /**
+   * The image with that digest where it is here and the reference's: what that means or once meant here, or one of the
+   * same repository. Any other image of this machine is none of the reference's, whoever names its id.
+   */
+  async #here({ reference, engine }: Bringing, bare: string) {
+    const named = `${repositoryOf(reference)}@${bare}`
+    const isId = normalReference(reference).registry === ''
+    for (const name of isId ? [reference] : [reference, bare, named]) {
+      const image = await engine.images.inspect(name)
+      if (image === undefined || !isOfDigest(image, bare)) continue
+      if (name === reference || (await this.#parts.pins.hasMeant(reference, image))) {
+        return { image, as: reference }
+      }
+      if (isOfRepository(image, reference)) return { image, as: named }
+    }
+    return undefined
+  }
+
+  /** Under which name the image may come, asked before it is pulled: its tag counts where the registry says it is that. */
+  async #admitAs(p: Bringing, named: string, bare: string): Promise<string> {
+    const { rules, logins } = this.#parts
+    const { reference, engine, signal } = p
+    const digests = [bare]
+    if (verdictOf(rules, { reference: named, digests }) === 'yes') return named
+    const mayByTag =
+      verdictOf(rules, { reference, digests }) === 'yes' && this.#parts.settings.pull !== 'never'
+    const credentials = mayByTag ? await logins.for(reference) : undefined
+    if (mayByTag && (await engine.images.digestAt(reference, { credentials, signal })) === bare)
+      return reference
+    throw imageForbidden(named, rules)
   }
 
   /** Looked at again whatever let it in: what came may be another image than the one that was asked about. */
@@ -160,6 +191,12 @@ function candidateOf(reference: string, image: StoredImage | undefined): Candida
 export function isOfDigest(image: Pick<StoredImage, 'id' | 'repoDigests'>, digest: string): boolean {
   const bare = bareDigest(digest)
   return image.id === bare || image.repoDigests.some((known) => bareDigest(known) === bare)
+}
+
+/** Whether a registry knows it by a digest in the repository that the reference names. */
+function isOfRepository({ repoDigests }: StoredImage, reference: string): boolean {
+  const { repository } = normalReference(reference)
+  return repoDigests.some((known) => normalReference(known).repository === repository)
 }
 
 function imageGone(reference: string): NodeError {
