@@ -40,3 +40,5 @@ export const deliveryReasonCharactersMax = 300
 export const webhooksMax = 32
 /** Longest silence on one series of alarms that can be asked for. */
 export const alarmQuietMaxMs = 30 * DAY_MS
+/** Runs that ended so shortly before the newest message are looked at again at start. */
+export const notifyCatchUpMs = 1 * MINUTE_MS

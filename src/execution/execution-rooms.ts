@@ -19,10 +19,12 @@ import { Lineage } from './lineage/lineage.ts'
 import { RunLogs } from './logs/logs.ts'
 import { RunReading } from './logs/run-reading.ts'
 import { publishRooms } from './publishing/publish-rooms.ts'
+import type { Break } from './queue/broken-runs.ts'
 import { Previews } from './queue/preview.ts'
 import { queueTerms, RunQueue } from './queue/queue.ts'
 import { Submissions } from './queue/submissions.ts'
 import { LatePublishing } from './runs/late-publishing.ts'
+import { mendRun } from './runs/mending.ts'
 import { Reaper } from './runs/reaper.ts'
 import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
@@ -121,7 +123,16 @@ export function executionRooms(parts: ExecutionParts) {
   const mayTell = (dataset: string) => datasets.find(dataset)?.policy === 'shared'
   const { keyFor, notifications: telling } = parts
   const onRun = (heard: OnRun) => store.onRun(heard)
-  const notifications = new Notifications({ settings: telling, keyFor, onRun, self, database, clock, log })
+  const notifications = new Notifications({
+    settings: telling,
+    keyFor,
+    onRun,
+    runs: () => store.list(),
+    self,
+    database,
+    clock,
+    log,
+  })
   const watchOf = (tool: string) => ({
     ...catalogue.tools.get(tool)?.value.monitoring,
     ...telling.tools[tool],
@@ -153,11 +164,12 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ settings, freeBytesMin, dockerSocketPath, self, newId, clock, log },
   })
   const run = (id: string, signal: AbortSignal) => runner.run(id, signal)
+  const mend = (id: string, found: Break) => mendRun({ store, recovery, clock }, id, found)
   const look = () => engines.look()
   const terms = queueTerms(settings)
   const ownerRunsMax = (owner: string) => settings.remote.limits[members.get(owner)?.role ?? 'member'].runsMax
   const limits = { ...terms.limits, ownerRunsMax }
-  const queue = new RunQueue({ store, run, look, ...terms, limits, clock, log })
+  const queue = new RunQueue({ store, run, mend, look, ...terms, limits, clock, log })
   const submissions = new Submissions({
     ...{ catalogue, store, queue, settings: settings.queue, logs, newId, clock, log },
   })

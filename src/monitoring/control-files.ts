@@ -34,12 +34,13 @@ function compareAge(a: string, b: string): number {
 }
 
 /**
- * Reads the newest `count` control files, oldest first. A file that does not hold one number is left out and told of.
+ * Reads the newest `count` control files, oldest first. A file that does not hold one number is left out and told of;
+ * `newestProblem` says so of the newest one, without which there is nothing to judge.
  */
 export async function readSnapshots(
   files: readonly ControlFile[],
   count: number,
-): Promise<{ snapshots: Snapshot[]; problems: string[] }> {
+): Promise<{ snapshots: Snapshot[]; problems: string[]; newestProblem?: string }> {
   const byPath = new Map(files.map((file) => [file.path, file]))
   const newest = controlPaths([...byPath.keys()]).slice(-count)
   const snapshots: Snapshot[] = []
@@ -52,7 +53,9 @@ export async function readSnapshots(
       problems.push(`${path}: ${messageOf(error)}`)
     }
   }
-  return { snapshots, problems }
+  const last = newest.at(-1)
+  const newestProblem = problems.find((problem) => problem.startsWith(`${last}: `))
+  return { snapshots, problems, ...(newestProblem === undefined ? {} : { newestProblem }) }
 }
 
 function parseValue(bytes: Uint8Array): number {

@@ -14,6 +14,8 @@ export interface NotificationsParts {
   readonly settings: NotificationSettings
   readonly keyFor: (purpose: string) => Uint8Array
   readonly onRun: (heard: (run: ToldRun) => void) => () => void
+  /** All runs that are remembered. */
+  readonly runs: () => readonly ToldRun[]
   readonly self: () => Teller
   readonly database: Database
   readonly clock: Clock
@@ -36,9 +38,9 @@ export class Notifications implements Startable {
 
   constructor(parts: NotificationsParts) {
     this.#parts = parts
-    const { database, onRun, self, clock, log } = parts
+    const { database, onRun, runs, self, clock, log } = parts
     this.deliveries = new Deliveries({ database, receivers: receiversOf(parts), clock, log })
-    this.#notifier = new Notifier({ deliveries: this.deliveries, onRun, self, clock, log })
+    this.#notifier = new Notifier({ deliveries: this.deliveries, onRun, runs, self, clock, log })
   }
 
   /** @throws NodeError INVALID_CONFIG */

@@ -13,12 +13,21 @@ export interface Report extends Judgement {
   suppressed?: string
 }
 
-/** @param snapshots oldest first, as many as the detector looks at. */
+/**
+ * @param snapshots oldest first, as many as the detector looks at.
+ * @param newestProblem why the newest control file is not among them: an older one is no word on this commit.
+ */
 export function reportOn(
   snapshots: readonly Snapshot[],
   problems: readonly string[] = [],
   detector: Detector = DETECTOR_DEFAULT,
+  newestProblem?: string,
 ): Report {
+  if (newestProblem !== undefined) {
+    const why = `the newest control file is not judged: ${newestProblem}`
+    const kept = { snapshots: snapshots.slice(-snapshotsMax), problems: [...problems] }
+    return { verdict: 'too-few-snapshots', detector: detector.detector, why, ...kept }
+  }
   const judgement = judge(
     snapshots.map(({ value }) => value),
     detector,
@@ -29,6 +38,7 @@ export function reportOn(
 /** The report in one line for logs and people. */
 export function describeReport(report: Report): string {
   const { verdict, why, detector, snapshots } = report
-  if (verdict === 'too-few-snapshots') return `${snapshots.length} snapshots, too few to judge: ${why ?? ''}`
+  if (verdict === 'too-few-snapshots')
+    return `nothing to judge in ${snapshots.length} snapshots: ${why ?? ''}`
   return `${verdict} by ${detector}: ${why ?? ''}`
 }

@@ -49,7 +49,7 @@ async function listener(t: TestContext, answers: number[] = [204]) {
 }
 
 /** Notifications over a store that can be opened again, and a clock that the test moves. */
-async function desk(t: TestContext, settings: unknown, directory?: string) {
+async function desk(t: TestContext, settings: unknown, directory?: string, runs: ToldRun[] = []) {
   const place = directory ?? (await temporaryDirectory(t))
   const database = await openDatabase(place)
   const clock = { ms: Date.now(), now: () => clock.ms }
@@ -61,6 +61,7 @@ async function desk(t: TestContext, settings: unknown, directory?: string) {
       hearers.add(heard)
       return () => hearers.delete(heard)
     },
+    runs: () => runs,
     self: () => ({ peer: PEER, name: 'alice' }),
     database,
     clock,
@@ -231,6 +232,24 @@ test('a mail goes to a mail server that asks for a password', async (t) => {
   assert.match(mails[0] ?? '', /Subject: observatory: run r1 on alice has ended: failed/)
   assert.match(mails[0] ?? '', /the tool ended with exit code 3/)
   assert.doesNotMatch(mails[0] ?? '', /open sesame/)
+})
+
+test('a run that ended in the instant of a crash is told of at the next start, and only that one', async (t) => {
+  const { url, calls } = await listener(t)
+  const settings = { webhooks: { ops: { url } } }
+  const first = await desk(t, settings)
+  const now = Date.now()
+  const told = { ...ENDED, endedMs: now }
+  first.happens(told)
+  await eventually(() => states(first.notifications.deliveries.list())[0] === 'delivered', 'it was not told')
+  await first.close()
+  const missed = { ...ENDED, id: 'r2', endedMs: now + 1 }
+  const old = { ...ENDED, id: 'r0', endedMs: now - 3_600_000 }
+  const second = await desk(t, settings, first.place, [old, told, missed])
+  t.after(second.close)
+  await eventually(() => calls.length === 2, 'the other was not told')
+  const runs = second.notifications.deliveries.list().map(({ message }) => message.data.run)
+  assert.deepEqual(runs, ['r2', 'r1'])
 })
 
 test('a mail server that goes on talking for ever does not keep the node from stopping', async (t) => {

@@ -187,6 +187,8 @@ export class Deliveries implements Startable {
     }
     const timeMs = clock.now()
     const after = afterAttempt(delivery, { timeMs, ...(reason === undefined ? {} : { reason }) })
+    // First in memory: on a disk that takes nothing, what was delivered must not be sent again and again.
+    this.#all.set(after.id, after)
     await this.#save(after)
     const { receiver: to, state } = after
     if (reason === undefined) log.info({ delivery: after.id, to }, 'a message was delivered')

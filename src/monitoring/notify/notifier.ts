@@ -1,12 +1,15 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
+import { notifyCatchUpMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Deliveries } from './deliveries.ts'
 import { runMessage, type Teller, type ToldRun } from './message.ts'
 
 export interface NotifierParts {
-  readonly deliveries: Pick<Deliveries, 'tell'>
+  readonly deliveries: Pick<Deliveries, 'tell' | 'list'>
+  /** All runs that are remembered. */
+  readonly runs: () => readonly ToldRun[]
   /** Tells of every stored transition of a run. @returns how to stop. */
   readonly onRun: (heard: (run: ToldRun) => void) => () => void
   readonly self: () => Teller
@@ -30,12 +33,23 @@ export class Notifier implements Startable {
   }
 
   async start(): Promise<void> {
-    this.#deaf ??= this.#parts.onRun((run) => this.#hear(run))
+    if (this.#deaf !== undefined) return
+    this.#deaf = this.#parts.onRun((run) => this.#hear(run))
+    this.#catchUp()
   }
 
   async stop(): Promise<void> {
     this.#deaf?.()
     this.#deaf = undefined
+  }
+
+  /** A run may have ended in the instant of a crash; what was told already is known by its id. */
+  #catchUp(): void {
+    const { deliveries, runs } = this.#parts
+    const [newest] = deliveries.list()
+    if (newest === undefined) return
+    const sinceMs = newest.createdMs - notifyCatchUpMs
+    for (const run of runs()) if ((run.endedMs ?? 0) >= sinceMs) this.#hear(run)
   }
 
   #hear(run: ToldRun): void {

@@ -225,3 +225,16 @@ test('values beyond all measure are left out, and no figure of a report is infin
     if (typeof figure === 'number') assert.ok(Number.isFinite(figure), name)
   }
 })
+
+test('a newest control file that cannot be read is not judged by an older one', async () => {
+  const { messages, review } = desk({
+    'control-1.csv': '10',
+    'control-2.csv': '10',
+    'control-3.csv': '99',
+    'control-4.csv': 'oops',
+  })
+  const report = await review()
+  assert.equal(report?.verdict, 'too-few-snapshots')
+  assert.match(report?.why ?? '', /newest control file is not judged: control-4\.csv/)
+  assert.equal(messages.length, 0)
+})
