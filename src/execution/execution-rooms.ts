@@ -76,6 +76,7 @@ export function executionRooms(parts: ExecutionParts) {
   const catalogue = new Catalogue({ registry, datasets, peer, clock, log })
   const toolOf = (tool: string) => catalogue.tool(tool)
   const imageOf = (tool: string) => toolOf(tool).image
+  const serviceOf = (tool: string) => catalogue.tools.get(tool)?.value.service
   const spikes = new Collection({
     registry,
     prefix: '/notifications/',
@@ -114,7 +115,7 @@ export function executionRooms(parts: ExecutionParts) {
   }
   const find = (dataset: string) => datasets.find(dataset)
   const findRun = (id: string) => store.find(id)
-  const approvals = new SecretApprovals({ database, obtain, imageOf, find, findRun, clock })
+  const approvals = new SecretApprovals({ database, obtain, imageOf, serviceOf, find, findRun, clock })
   const secretStore = new SecretStore({ sealed: parts.sealed })
   const secrets = new Secrets({ path: join(directory, 'secrets.yaml'), store: secretStore, environment })
 

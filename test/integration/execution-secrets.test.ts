@@ -157,6 +157,17 @@ test('an approval is bound to every way out of the box, and can be taken back', 
   )
   const run = await ran(room)
   assert.equal(run.state, 'succeeded', run.reason)
+  // What the record of the tool says of places in the image, any member may write.
+  const { id: digest } = await room.engine.image(BUSYBOX, new AbortController().signal)
+  const outputs = [{ name: 'more', path: '/work' }]
+  const service = { name: 'shell', version: '1', inputs: [], outputs, digest }
+  await room.execution.addTool('shell', { image: BUSYBOX, service })
+  const placed = await ran(room)
+  assertRefused(placed)
+  assert.match(placed.reason ?? '', /no longer what was approved/)
+  const shown = await room.execution.approve('work', { preview: true })
+  assert.deepEqual(shown.steps[0]?.rights.service, { inputs: [], outputs })
+  await room.execution.addTool('shell', { image: BUSYBOX })
   assert.deepEqual(await room.execution.revoke('work'), ['work', 'work (filter)'])
   assertRefused(await ran(room))
   assert.deepEqual(await room.execution.revoke('work'), [])

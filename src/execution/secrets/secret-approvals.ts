@@ -12,6 +12,7 @@ import { NodeError } from '../../base/errors.ts'
 import { filterStepOf } from '../catalogue/filter-step.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { EngineImage } from '../engines/engine.ts'
+import type { ServiceDescription } from '../images/service.ts'
 import { type Asked, askedOf, askedText, type ConsentFacts, covers, type Hand, isNothing } from './consent.ts'
 
 interface Approval {
@@ -50,6 +51,8 @@ export interface SecretApprovalsParts extends ConsentFacts {
   readonly obtain: (tool: string, reference: string) => Promise<EngineImage>
   /** The image reference of a tool. @throws NodeError TOOL_NOT_FOUND */
   readonly imageOf: (tool: string) => string
+  /** What the record of a tool says of its inputs and outputs, where it is a service. */
+  readonly serviceOf: (tool: string) => ServiceDescription | undefined
   readonly clock: Clock
 }
 
@@ -83,7 +86,7 @@ export class SecretApprovals {
     const asked = askedOf({ step: p.step, filter, hand: run }, this.#parts)
     if (isNothing(asked)) return
     const approval = await this.#table.get(keyOf(pipeline, step))
-    if (approval !== undefined && isMeant(approval, planOf(step, reference), image, asked)) return
+    if (approval !== undefined && isMeant(approval, this.#planOf(step, reference), image, asked)) return
     const why =
       approval === undefined
         ? 'which this node gives to approved steps only'
@@ -131,7 +134,7 @@ export class SecretApprovals {
   }
 
   async #look(name: string, { steps: all, author }: Asking): Promise<Found[]> {
-    const { obtain, imageOf, clock } = this.#parts
+    const { obtain, imageOf, serviceOf, clock } = this.#parts
     const found: Found[] = []
     const steps = all.flatMap((whole) => {
       const filter = filterStepOf(whole)
@@ -147,15 +150,26 @@ export class SecretApprovals {
       // Its own deadline ends a pull.
       const image = await obtain(tool, reference)
       const key = keyOf(name, step)
-      const plan = planOf(step, reference)
+      const plan = this.#planOf(step, reference)
       const before = await this.#table.get(key)
       const approved = before !== undefined && isMeant(before, plan, image, asked)
-      const runs = { tool, image: reference, digest: image.digest, cmd, env, rights: rightsOf(step) }
+      const runs = {
+        tool,
+        image: reference,
+        digest: image.digest,
+        cmd,
+        env,
+        rights: rightsOf(step, serviceOf(tool)),
+      }
       const said = { step: step.name, ...runs, ...asked, approved }
       const datasets = Object.fromEntries(asked.datasets.map(({ dataset, id }) => [dataset, id]))
       found.push({ key, approval: { plan, imageId: image.id, datasets, timeMs: clock.now() }, said })
     }
     return found
+  }
+
+  #planOf(step: PipelineStep, reference: string): string {
+    return planOf(step, reference, this.#parts.serviceOf(step.tool))
   }
 }
 
@@ -187,17 +201,20 @@ function isMeant(
 }
 
 /** The same for the same step, in whatever order its record names the variables. */
-function planOf(step: PipelineStep, reference: string): string {
+function planOf(step: PipelineStep, reference: string, service: ServiceDescription | undefined): string {
   const { name, tool, cmd, docker_socket, input_dataset, output_dataset } = step
   const env = Object.entries(step.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
-  const further = JSON.stringify(rightsOf(step))
+  const further = JSON.stringify(rightsOf(step, service))
   const all = [name, tool, reference, cmd, env, docker_socket, input_dataset, output_dataset]
   return sha256(JSON.stringify(further === '{}' ? all : [...all, further]))
 }
 
 /** Whatever else opens a way to the secret or out of the box; a step without any of it is what it always was. */
-function rightsOf({ network, root, layout, inputs, filter, publish }: PipelineStep): Record<string, unknown> {
-  const asked = Object.entries({ network, root, layout, inputs, filter, publish })
+function rightsOf(step: PipelineStep, described: ServiceDescription | undefined): Record<string, unknown> {
+  const { network, root, layout, inputs, filter, publish } = step
+  // Where in the image the inputs are mounted decides what its programs are.
+  const service = described && { inputs: described.inputs, outputs: described.outputs }
+  const asked = Object.entries({ network, root, layout, inputs, filter, publish, service })
   return Object.fromEntries(asked.filter(([, value]) => value !== undefined))
 }
 
