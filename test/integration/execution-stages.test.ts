@@ -195,12 +195,29 @@ test('a service finds its inputs and leaves its outputs where the labels of its 
     inputs: [{ name: 'text', path: '/work/in', type: 'string' as const, filename: 'text.txt' }],
     outputs: [{ name: 'counts', path: '/work/out' }],
   }
-  const { id: digest } = await room.engine.image(BUSYBOX, new AbortController().signal)
-  await room.execution.addTool('count', { image: BUSYBOX, service: { ...described, digest } })
+  const image = 'mao-test/counting-service:1'
+  const labels = { name: 'count', version: '1', 'output.1.name': 'counts', 'output.1.path': '/work/out' }
+  const input = { name: 'text', path: '/work/in', type: 'string', filename: 'text.txt' }
+  const ofInput = Object.entries(input).map(([field, value]) => [`input.1.${field}`, value])
+  const all = [...Object.entries(labels), ...ofInput]
+  await testImage(
+    image,
+    all.map(([field, value]) => `LABEL eudat.gef.service.${field}="${value}"`),
+  )
+  const { id: digest } = await room.engine.image(image, new AbortController().signal)
+  await room.execution.addTool('count', { image, service: { ...described, digest } })
   const cmd = sh('wc -w < /work/in/text.txt > /work/out/words')
-  const run = await ran({ tool: 'count', inputs: [{ name: 'text', text: 'one two three' }], cmd })
+  const step = { tool: 'count', inputs: [{ name: 'text', text: 'one two three' }], cmd }
+  const run = await ran(step)
   assert.equal(run.state, 'succeeded', run.reason)
   assert.deepEqual(await outputOf(run), { 'counts/words': '3\n' })
+  // A record that any member writes decides nothing of where things are.
+  const outputs = [...described.outputs, { name: 'more', path: '/work/more' }]
+  await room.execution.addTool('count', { image, service: { ...described, outputs, digest } })
+  const lied = await ran(step)
+  assert.deepEqual([lied.state, lied.code], ['rejected', 'FORBIDDEN'], lied.reason)
+  assert.match(lied.reason ?? '', /does not say what the labels of its image .* say.*maoctl tool add count/)
+  await removeImage(image)
 })
 
 test('further inputs are mounted by name, for tools of this node and for algorithms by number', async () => {

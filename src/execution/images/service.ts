@@ -17,6 +17,7 @@
 import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
 import { problemsToldMax, servicePortsMax } from '../../base/limits.ts'
+import { isWithin, pathProblem } from './container-paths.ts'
 
 /** What stands before every label of a service. */
 export const SERVICE_LABEL = 'eudat.gef.service.'
@@ -31,7 +32,13 @@ const fileName = z
   .max(200)
   .regex(/^[\w.][\w.+@=-]*$/, 'is the name of a file, without a slash')
   .refine((name) => !/^\.+$/.test(name), 'is the name of a file')
-const containerPath = z.string().max(500)
+const containerPath = z
+  .string()
+  .max(500)
+  .superRefine((path, context) => {
+    const problem = pathProblem(path)
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+  })
 
 export const serviceInputSchema = z.object({
   name: portName,
@@ -216,20 +223,13 @@ function nameOf(kind: Kind, number: number, fields: Map<string, string>, report:
   return name
 }
 
-/** What the engine and the system of a container keep for themselves. */
-const KEPT = ['/proc', '/sys', '/dev']
-
 function pathOf(kind: Kind, number: number, fields: Map<string, string>, report: Report): string {
   const label = `${kind}.${number}.path`
   const said = fields.get('path')?.trim() ?? ''
   const path = said.replaceAll(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
+  const problem = said === '' ? undefined : pathProblem(path)
   if (said === '') report(label, 'is missing')
-  else if (!said.startsWith('/')) report(label, `is ${said.slice(0, 100)}, which is not absolute`)
-  else if (path.split('/').some((part) => part === '..' || part === '.')) {
-    report(label, `is ${said.slice(0, 100)}, which leads elsewhere by "." or ".."`)
-  } else if (path === '/' || KEPT.some((kept) => isWithin(path, kept))) {
-    report(label, `is ${said.slice(0, 100)}, which belongs to the container itself`)
-  } else if (/[:,\p{Cc}]/u.test(path)) report(label, 'has a colon, a comma or a control character')
+  else if (problem !== undefined) report(label, `is ${JSON.stringify(said.slice(0, 100))}, which ${problem}`)
   else checkText(report, label, path, containerPath)
   return path
 }
@@ -279,10 +279,6 @@ function reportOverlaps(
       `${SERVICE_LABEL}…path: ${what} (${place}) and ${other.what} (${other.place}) lie in each other`,
     )
   }
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`)
 }
 
 function invalid(all: readonly string[]): NodeError {

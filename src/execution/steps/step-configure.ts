@@ -6,8 +6,11 @@ import { messageOf, NodeError } from '../../base/errors.ts'
 import { branchOf } from '../../datasets/branches.ts'
 import { filterStepOf } from '../catalogue/filter-step.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
-import type { ContainerEngine, EngineImage } from '../engines/engine.ts'
+import type { ContainerEngine } from '../engines/engine.ts'
 import { LOCAL_ENGINE } from '../engines/engines.ts'
+import type { StoredImage } from '../images/image-store.ts'
+import { labelledService } from '../images/labelled-service.ts'
+import type { ServiceDescription } from '../images/service.ts'
 import type { Run } from '../runs/run.ts'
 import { advance } from '../runs/run-machine.ts'
 import { writeComputeToData } from './compute-to-data.ts'
@@ -80,6 +83,7 @@ class Configuring {
     const engine = engines.of(engineId)
     const tool = toolOf(plan.tool)
     const image = await this.#obtain(run, plan.tool, engine)
+    const service = labelledService({ ...tool, name: plan.tool }, image)
     const filter = await this.#filter(run, engine)
     const { digest } = image
     const filtered = filter === undefined ? {} : { filter: filterPatchOf(filter, toolOf) }
@@ -101,7 +105,7 @@ class Configuring {
     try {
       const { inputs, release } = await this.#inputs(run, staged)
       try {
-        const laid = await this.#layout({ input, staged, inputs })
+        const laid = await this.#layout({ service, input, staged, inputs })
         signal.throwIfAborted()
         const done = async () => {
           await release()
@@ -121,7 +125,7 @@ class Configuring {
   }
 
   /** The image that the run names, else the one that the tool names now. @throws NodeError IMAGE_MOVED, … */
-  async #obtain(run: Run, tool: string, engine: ContainerEngine): Promise<EngineImage> {
+  async #obtain(run: Run, tool: string, engine: ContainerEngine): Promise<StoredImage> {
     const { images, toolOf } = this.#parts
     const { signal, say } = this.#p
     const digest = run.imageDigests?.[tool]
@@ -155,13 +159,13 @@ class Configuring {
   }
 
   async #layout(p: {
+    service: ServiceDescription | undefined
     input: StepInput | undefined
     staged: StagedStep
     inputs: readonly StagedInput[]
   }): Promise<{ layout: StepWork['layout']; laid: Laid; toolLogs: string | undefined }> {
     const { plan, signal } = this.#p
-    const { staged } = p
-    const { service } = this.#parts.toolOf(plan.tool)
+    const { service, staged } = p
     const layout = layoutNameOf(plan, { service })
     const inputs: LaidInput[] = []
     for (const { name, path } of p.inputs) {

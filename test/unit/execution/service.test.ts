@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isNodeError } from '../../../src/base/errors.ts'
+import { labelledService } from '../../../src/execution/images/labelled-service.ts'
 import {
   isLabelledService,
   type Labels,
@@ -8,6 +9,7 @@ import {
   placeOfInput,
   SERVICE_LABEL,
   serviceId,
+  serviceSchema,
 } from '../../../src/execution/images/service.ts'
 
 const WHOLE: Labels = service({
@@ -94,11 +96,16 @@ const FAULTS: [what: string, changes: Record<string, string | undefined>, proble
   ['a version of several words', { version: '1.0 beta' }, /service\.version is "1\.0 beta"/],
   ['an unknown type', { 'input.1.type': 'file' }, /input\.1\.type is "file"; there are url and string/],
   ['a gap', { 'input.4.name': 'x', 'input.4.path': '/x' }, /input\.3 is missing, and there is input\.4/],
-  ['a relative path', { 'input.1.path': 'data' }, /input\.1\.path is data, which is not absolute/],
+  ['a relative path', { 'input.1.path': 'data' }, /input\.1\.path is "data", which is not absolute/],
   ['an escaping path', { 'output.1.path': '/data/../etc' }, /output\.1\.path .* leads elsewhere/],
+  ['programs of the image', { 'output.1.path': '/usr/local' }, /output\.1\.path .* belongs to the container/],
   ['the root as a path', { 'input.1.path': '//' }, /input\.1\.path .* belongs to the container itself/],
   ['a path of the system', { 'output.1.path': '/proc/self' }, /output\.1\.path .* belongs to the container/],
-  ['a path that a mount cannot name', { 'input.1.path': '/a:b' }, /input\.1\.path has a colon/],
+  [
+    'a path that a mount cannot name',
+    { 'input.1.path': '/a:b' },
+    /input\.1\.path is "\/a:b", which has a colon/,
+  ],
   ['no path', { 'output.1.path': undefined }, /output\.1\.path is missing/],
   ['no name of an input', { 'input.2.name': undefined }, /input\.2\.name is missing/],
   ['a text without a file', { 'input.2.filename': undefined }, /input\.2\.filename is missing/],
@@ -145,4 +152,60 @@ test('two texts may stand in one directory', () => {
     but({ 'input.1.path': '/data/settings', 'input.1.type': 'string', 'input.1.filename': 'other.ini' }),
     [],
   )
+})
+
+test('a record of a service names no place that labels could not name', () => {
+  const record = { ...parseServiceLabels(WHOLE), digest: 'sha256:aa' }
+  assert.ok(serviceSchema.safeParse(record).success)
+  const refused = [
+    '/bin',
+    '/usr',
+    '/usr/lib/x',
+    '/etc',
+    '/run/x',
+    '/var',
+    '/proc',
+    '/a/../bin',
+    '/a//b',
+    '/a/',
+    '/',
+    'a',
+  ]
+  for (const path of refused) {
+    const read = serviceSchema.safeParse({ ...record, outputs: [{ name: 'b', path }] })
+    assert.equal(read.success, false, path)
+  }
+  for (const path of ['/work', '/usr/src/app/x', '/binary', '/var/data', '/opt/lib']) {
+    assert.ok(serviceSchema.safeParse({ ...record, outputs: [{ name: 'b', path }] }).success, path)
+  }
+})
+
+test('what a record says of a service counts only where the labels of the image say it too', () => {
+  const described = parseServiceLabels(WHOLE)
+  const tool = { name: 'wc', image: 'lab/wc:1', service: { ...described, digest: 'sha256:aa' } }
+  const image = { labels: WHOLE, digest: 'sha256:aa' }
+  assert.deepEqual(labelledService(tool, image), described)
+  assert.equal(labelledService({ name: 'x', image: 'x' }, image), undefined)
+  const [text] = described.inputs
+  const others = [
+    { outputs: [{ name: 'counts', path: '/data/elsewhere' }] },
+    { outputs: [...described.outputs, { name: 'more', path: '/more' }] },
+    { inputs: [] },
+    { inputs: [{ ...text, path: '/opt' }, ...described.inputs.slice(1)] as typeof described.inputs },
+    { version: '1.3' },
+  ]
+  for (const other of others) {
+    const lying = { ...tool, service: { ...tool.service, ...other } }
+    assert.throws(
+      () => labelledService(lying, image),
+      (error) =>
+        isNodeError(error, 'FORBIDDEN') && /maoctl tool add wc --service lab\/wc:1/.test(error.message),
+    )
+  }
+  for (const labels of [{}, service({ name: 'x' })]) {
+    assert.throws(
+      () => labelledService(tool, { ...image, labels }),
+      (error) => isNodeError(error, 'FORBIDDEN'),
+    )
+  }
 })
