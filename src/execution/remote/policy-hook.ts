@@ -5,26 +5,61 @@
  */
 import { spawn } from 'node:child_process'
 import { z } from 'zod'
-import { messageOf, NodeError } from '../../base/errors.ts'
+import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
 import { policyAnswerBytesMax, policyHooksMax, policyHooksWaitingMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { Semaphore } from '../../base/semaphore.ts'
 import type { RunRequest } from './run-request.ts'
 import type { RemoteSettings } from './settings.ts'
 
-const answerSchema = z.object({
-  allow: z.boolean(),
-  reason: z.string().max(1_000).optional(),
+const reasonCharactersMax = 1_000
+
+const yesSchema = z.object({
+  allow: z.literal(true),
+  // A limit that is not known here is not passed over: it was meant to be kept.
   limits: z
-    .object({
+    .strictObject({
       cpus: z.number().min(0.01).optional(),
       memoryBytes: z.int().min(1).optional(),
+      diskBytes: z.int().min(1).optional(),
+      pids: z.int().min(1).optional(),
       stepTimeoutMs: z.int().min(1_000).optional(),
       runTimeoutMs: z.int().min(1_000).optional(),
     })
     .optional(),
 })
-export type HookAnswer = z.output<typeof answerSchema>
+
+export type HookAnswer =
+  | { readonly allow: false; readonly reason?: string }
+  | (z.output<typeof yesSchema> & { readonly reason?: undefined })
+
+/** What came of asking. */
+interface Heard {
+  readonly text: string
+  /** Why this is no answer, where it is none; a no within it is one all the same. */
+  readonly lacking?: string
+  /** The hook was there and answered, and not with a yes. */
+  readonly isNo?: boolean
+}
+
+/** An answer as it was meant: a no is a no, whatever else is odd about it. Undefined for what cannot be read. Pure. */
+export function readAnswer(text: string): HookAnswer | undefined {
+  const value = jsonOf(text)
+  if (typeof value !== 'object' || value === null) return undefined
+  if ('allow' in value && value.allow === false) {
+    const reason = 'reason' in value && typeof value.reason === 'string' ? value.reason : undefined
+    return { allow: false, ...(reason === undefined ? {} : { reason: reason.slice(0, reasonCharactersMax) }) }
+  }
+  return yesSchema.safeParse(value).data
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 /** What the hook is told. */
 export interface HookQuestion {
@@ -47,47 +82,62 @@ export class PolicyHook {
   /**
    * Its answer; yes without a limit where there is none to ask.
    *
-   * @throws NodeError POLICY_UNAVAILABLE when it does not answer and the settings say that this means no.
+   * @throws NodeError POLICY_UNAVAILABLE when it does not answer and the settings say that this means no, and always when
+   * it answers with what cannot be read.
    */
   async ask(question: HookQuestion): Promise<HookAnswer> {
     const { url, command, failMode } = this.#settings
     if (url === '' && command.length === 0) return { allow: true }
+    const { text, lacking, isNo } = await this.#hear(JSON.stringify(question))
+    const said = readAnswer(text)
+    if (said?.allow === false) return said
+    if (isNo) return { allow: false }
+    if (lacking === undefined && said !== undefined) return said
+    this.#log.warn({ lacking, failMode }, 'the policy hook did not answer, or with what cannot be read')
+    // [MUST] Silence is what failMode is about; what was said and cannot be read is no yes (run.md R24).
+    if (lacking !== undefined && failMode === 'allow') return { allow: true }
+    const what = lacking === undefined ? 'answered with what cannot be read' : 'could not be asked'
+    throw new NodeError(
+      'POLICY_UNAVAILABLE',
+      `this node's policy ${what}, and without its word no run is taken`,
+    )
+  }
+
+  async #hear(question: string): Promise<Heard> {
+    const { url } = this.#settings
     try {
-      const text = JSON.stringify(question)
-      const answer = await this.#turns.run(() => (url === '' ? this.#run(text) : this.#post(url, text)))
-      return answerSchema.parse(JSON.parse(answer))
+      return await this.#turns.run(() => (url === '' ? this.#run(question) : this.#post(url, question)))
     } catch (cause) {
-      this.#log.warn({ error: messageOf(cause), failMode }, 'the policy hook did not answer')
-      if (failMode === 'allow') return { allow: true }
-      const message = "this node's policy could not be asked, and without its word no run is taken"
-      throw new NodeError('POLICY_UNAVAILABLE', message, {}, { cause })
+      // That many are being asked about is no silence of the hook.
+      if (isNodeError(cause, 'QUEUE_FULL')) throw cause
+      return { text: '', lacking: messageOf(cause) }
     }
   }
 
-  async #post(url: string, body: string): Promise<string> {
+  async #post(url: string, body: string): Promise<Heard> {
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
       // The address is the operator's; wherever it would send us is not.
-      redirect: 'error',
+      redirect: 'manual',
       signal: AbortSignal.timeout(this.#settings.timeoutMs),
     })
-    if (!response.ok) {
-      await response.body?.cancel()
-      throw new Error(`it answered with status ${response.status}`)
-    }
+    const { status } = response
     const chunks: Uint8Array[] = []
     let bytes = 0
     for await (const chunk of response.body ?? []) {
       bytes += chunk.length
-      if (bytes > policyAnswerBytesMax) throw tooLong()
+      if (bytes > policyAnswerBytesMax) return { text: '' }
       chunks.push(chunk)
     }
-    return Buffer.concat(chunks).toString('utf8')
+    const text = Buffer.concat(chunks).toString('utf8')
+    if (status >= 500) return { text, lacking: `it answered with status ${status}` }
+    if (status >= 400) return { text, isNo: true }
+    return status >= 300 ? { text: '' } : { text }
   }
 
-  #run(input: string): Promise<string> {
+  #run(input: string): Promise<Heard> {
     const [program = '', ...words] = this.#settings.command
     const { timeoutMs } = this.#settings
     return new Promise((resolve, reject) => {
@@ -95,13 +145,15 @@ export class PolicyHook {
       const env = { PATH: process.env.PATH ?? '' }
       // A group of its own, so that what it has started ends with it.
       const child = spawn(program, words, { env, stdio: ['pipe', 'pipe', 'ignore'], detached: true })
-      const end = (error: Error) => {
+      const chunks: Buffer[] = []
+      const text = () => Buffer.concat(chunks).toString('utf8')
+      const end = (heard: Heard) => {
         if (child.pid !== undefined) killGroup(child.pid)
         child.stdout.destroy()
-        reject(error)
+        resolve(heard)
       }
-      const timer = setTimeout(() => end(new Error(`it took longer than ${timeoutMs} ms`)), timeoutMs)
-      const chunks: Buffer[] = []
+      const late = () => end({ text: text(), lacking: `it took longer than ${timeoutMs} ms` })
+      const timer = setTimeout(late, timeoutMs)
       let bytes = 0
       child.once('error', (error) => {
         clearTimeout(timer)
@@ -110,15 +162,14 @@ export class PolicyHook {
       child.stdout.on('data', (chunk: Buffer) => {
         bytes += chunk.length
         if (bytes <= policyAnswerBytesMax) chunks.push(chunk)
-        else end(tooLong())
+        else end({ text: '' })
       })
       // A program that decides without reading closes its input early, which is its right.
       child.stdin.on('error', () => undefined)
       child.stdin.end(input)
       child.once('close', (code) => {
         clearTimeout(timer)
-        if (code !== 0) return reject(new Error(`it ended with ${code}`))
-        resolve(Buffer.concat(chunks).toString('utf8'))
+        resolve(code === 0 ? { text: text() } : { text: text(), lacking: `it ended with ${code}` })
       })
     })
   }
@@ -131,8 +182,4 @@ function killGroup(pid: number): void {
     // It has ended meanwhile.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
-}
-
-function tooLong(): Error {
-  return new Error(`its answer is longer than ${policyAnswerBytesMax} bytes`)
 }

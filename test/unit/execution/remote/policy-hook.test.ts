@@ -48,16 +48,35 @@ suite('the hook of a host', () => {
     delete process.env.MAO_SECRET_TEST
   })
 
+  test('one that ends badly has not answered, which counts as the settings say', async () => {
+    const script = `echo '{"allow": true}'; exit 1`
+    await assert.rejects(hook(sh(script)), unavailable)
+    assert.deepEqual(await hook({ ...sh(script), failMode: 'allow' }), { allow: true })
+  })
+
   for (const [what, script] of [
-    ['ends badly', `echo '{"allow": true}'; exit 1`],
     ['talks nonsense', 'echo yes'],
     ['forgets to answer', `echo '{"reason": "x"}'`],
     ['asks for limits that are none', `echo '{"allow": true, "limits": {"cpus": -1}}'`],
+    ['asks for limits that are not known', `echo '{"allow": true, "limits": {"memory": 1}}'`],
     ['talks without end', 'yes'],
   ] as const) {
-    test(`one that ${what} counts as the settings say`, async () => {
-      await assert.rejects(hook(sh(script)), unavailable)
-      assert.deepEqual(await hook({ ...sh(script), failMode: 'allow' }), { allow: true })
+    test(`what one says that ${what} is no yes, whatever the settings say of silence`, async () => {
+      await assert.rejects(hook({ ...sh(script), failMode: 'allow' }), unavailable)
+    })
+  }
+
+  for (const [what, script] of [
+    ['a reason that is too long', `printf '{"allow": false, "reason": "%01500d"}' 0`],
+    ['a reason that is none', `echo '{"allow": false, "reason": null}'`],
+    ['limits that are none', `echo '{"allow": false, "limits": {"cpus": 0}}'`],
+    ['a bad end', `echo '{"allow": false}'; exit 1`],
+    ['no end', `echo '{"allow": false}'; exec sleep 30`],
+  ] as const) {
+    test(`a no with ${what} is a no`, async () => {
+      const answer = await hook({ ...sh(script), failMode: 'allow', timeoutMs: 500 })
+      assert.equal(answer.allow, false)
+      assert((answer.reason ?? '').length <= 1_000)
     })
   }
 
@@ -72,6 +91,8 @@ suite('the hook of a host', () => {
       paths.push(request.url ?? '')
       if (request.url === '/moved') response.writeHead(302, { location: '/secret' }).end()
       else if (request.url === '/broken') response.writeHead(500).end()
+      else if (request.url === '/forbidden') response.writeHead(403).end('{"allow": true}')
+      else if (request.url === '/refused') response.writeHead(500).end('{"allow": false, "reason": "no"}')
       else response.end('{"allow": true}')
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -80,6 +101,11 @@ suite('the hook of a host', () => {
     assert.deepEqual(await hook({ url: at('/ask') }), { allow: true })
     await assert.rejects(hook({ url: at('/moved') }), unavailable)
     await assert.rejects(hook({ url: at('/broken') }), unavailable)
-    assert.deepEqual(paths, ['/ask', '/moved', '/broken'])
+    const failMode = 'allow' as const
+    assert.deepEqual(await hook({ url: at('/broken'), failMode }), { allow: true })
+    await assert.rejects(hook({ url: at('/moved'), failMode }), unavailable)
+    assert.deepEqual(await hook({ url: at('/forbidden'), failMode }), { allow: false })
+    assert.deepEqual(await hook({ url: at('/refused'), failMode }), { allow: false, reason: 'no' })
+    assert.equal(paths.includes('/secret'), false)
   })
 })
