@@ -50,6 +50,10 @@ export const remoteRunsKeptMax = 1_000
 export const remoteRunsOpenMax = 200
 /** Log bytes kept of one remote run, whatever its host sends. */
 export const remoteLogBytesMax = 64 * 1024 * KIB
+/** Times that the log of one remote run may begin: a host repeats a run that a crash has cut, and does so once. */
+export const remoteLogPartsMax = 16
+/** So long after a cancel a host may go without saying that the run has ended; then it counts as lost. */
+export const remoteCancelWaitMs = 1 * HOUR_MS
 /** Members that are asked before a request is given up. */
 export const placesAskedMax = 32
 /** A host that was asked to take a run and broke off is asked again for so long before another is. */

@@ -6,7 +6,7 @@ import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
-import { logReadBytes, remoteLogBytesMax } from '../../base/limits.ts'
+import { logReadBytes, remoteLogBytesMax, remoteLogPartsMax } from '../../base/limits.ts'
 
 const partsSchema = z.array(z.object({ run: z.string(), base: z.int().nonnegative() }))
 type Part = z.output<typeof partsSchema>[number]
@@ -37,10 +37,15 @@ export class RemoteLogs {
    * @throws NodeError INVALID_INPUT when something is missing in between, TOO_LARGE when the host goes on for ever.
    */
   async append(id: string, run: string, offset: number, bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return
     const parts = await this.#parts(id)
     const size = await this.#size(id)
     let part = parts.at(-1)
     if (part?.run !== run) {
+      if (parts.length >= remoteLogPartsMax) {
+        const message = `The host has begun the log ${parts.length} times, and begins it again`
+        throw new NodeError('TOO_LARGE', message)
+      }
       part = { run, base: size }
       await mkdir(this.#directory, { recursive: true, mode: 0o700 })
       await writeFile(this.#path(id, 'parts'), JSON.stringify([...parts, part]), { mode: 0o600 })
