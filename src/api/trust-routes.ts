@@ -8,6 +8,10 @@ const digest = z
   .string()
   .regex(/^sha256:[0-9a-f]{64}$/, 'a digest is written sha256: and 64 hexadecimal digits')
 
+const layout = z
+  .enum(['mao', 'compute-to-data'])
+  .describe('where the tool and its filter find their files; without one, where the image says')
+
 export const trustedToolSchema = z
   .object({
     digest: z.string(),
@@ -15,6 +19,7 @@ export const trustedToolSchema = z
     filter: z.object({ tool: z.string(), digest: z.string() }).optional(),
     logs: z.boolean().describe('whether whoever asks may read what the tool printed'),
     parameters: z.boolean().describe('whether whoever asks may choose command, variables and further inputs'),
+    layout: layout.optional(),
     timeMs: z.int(),
   })
   .meta({ id: 'TrustedTool', description: 'a tool that may read a dataset whose objects do not leave' })
@@ -42,6 +47,7 @@ const trust = createRoute({
         filter: nameSchema.optional().describe('a tool that the output must pass'),
         logs: z.boolean().optional(),
         parameters: z.boolean().optional(),
+        layout: layout.optional(),
       }),
     ),
   },

@@ -10,6 +10,7 @@ interface TrustFlags {
   filter?: string
   logs?: boolean
   parameters?: boolean
+  layout?: string
 }
 
 /** Which tools of others may read data that do not leave this node. */
@@ -24,6 +25,7 @@ export function datasetTrustCommands(dataset: Command, act: Act): void {
     .option('--filter <tool>', 'only where the output passes this tool, as its image is here now')
     .option('--logs', 'whoever asks may read what the tool prints, which may hold the data')
     .option('--parameters', 'whoever asks may choose command, variables and further inputs of the tool')
+    .option('--layout <layout>', 'where the tool and the filter find their files: mao or compute-to-data')
     .action(
       act(async (session, name: string, flags: TrustFlags) => {
         const client = await session.connect()
@@ -45,10 +47,14 @@ export function datasetTrustCommands(dataset: Command, act: Act): void {
         session.out.result(tools, () => {
           if (tools.length === 0) return `${name} trusts no tool of others.`
           const yes = (flag: boolean) => (flag ? 'yes' : 'no')
-          const rows = tools.map(({ tool = '-', digest, filter, logs, parameters, timeMs }) => {
-            return [tool, digest, filter?.tool ?? '-', yes(logs), yes(parameters), timeText(timeMs)]
+          const rows = tools.map(({ tool = '-', digest, filter, logs, parameters, layout, timeMs }) => {
+            const may = [yes(logs), yes(parameters), layout ?? '-']
+            return [tool, digest, filter?.tool ?? '-', ...may, timeText(timeMs)]
           })
-          return session.out.table(['tool', 'digest', 'filter', 'logs', 'parameters', 'since'], rows)
+          return session.out.table(
+            ['tool', 'digest', 'filter', 'logs', 'parameters', 'layout', 'since'],
+            rows,
+          )
         })
       }),
     )

@@ -68,6 +68,14 @@ function judgePrivate(
     const named = digest === undefined ? 'which the request does not name by its digest' : `at ${digest}`
     return no(`${dataset} does not leave this node, and does not trust the tool ${step.tool}, ${named}`)
   }
+  // [MUST] Never the request's: a filter or a tool that looks elsewhere finds nothing, and lets all pass (run.md R30).
+  if (step.layout !== entry.layout) {
+    const how =
+      entry.layout === undefined ? 'as its image says where its files are' : `with the layout ${entry.layout}`
+    return no(
+      `${dataset} trusts the tool ${step.tool} ${how}; give the step ${step.name} ${entry.layout === undefined ? 'no layout' : 'that one'}`,
+    )
+  }
   if (!entry.parameters && hasParameters(step, dataset, facts, digest)) {
     const reason = `${dataset} trusts the tool ${step.tool} as its image starts; the step ${step.name} may not choose its command, variables, or inputs that do not trust it too`
     return no(reason)

@@ -7,6 +7,9 @@ import { type Database, DURABLE, type Table, table } from '../../base/database.t
 import { NodeError } from '../../base/errors.ts'
 import { trustedToolsMax } from '../../base/limits.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
+import type { PipelineStep } from '../catalogue/pipeline.ts'
+
+export type TrustedLayout = NonNullable<PipelineStep['layout']>
 
 export interface TrustEntry {
   /** `sha256:…` of the image. */
@@ -19,6 +22,8 @@ export interface TrustEntry {
   readonly logs: boolean
   /** Whether whoever asks may choose command, variables and further inputs of the tool. */
   readonly parameters: boolean
+  /** Where the tool and its filter find their files; absent: where the image says, and nothing else. */
+  readonly layout?: TrustedLayout
   readonly timeMs: number
 }
 

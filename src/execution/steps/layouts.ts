@@ -80,11 +80,14 @@ export function layoutOf(request: LayoutRequest): Laid {
   }
 }
 
-/** What a filter sees: the output where tools of its step's layout have theirs, and none of the inputs. */
+/**
+ * What a filter sees: the output, and none of the inputs. It is in every place where a filter may look for it, since one
+ * that finds nothing where it looks says that all is well.
+ */
 export function filterLayoutOf(layout: Layout, tool: string, data: string): Laid {
-  if (layout !== 'compute-to-data') return mao({ data, inputs: [] })
-  const mounts = [{ source: data, target: OUTPUTS, readOnly: false }]
-  return { mounts, environment: computeToDataVariables(tool, []), directories: [] }
+  const mounts = [DATA_PATH, OUTPUTS].map((target) => ({ source: data, target, readOnly: false }))
+  const environment = layout === 'compute-to-data' ? computeToDataVariables(tool, []) : {}
+  return { mounts, environment, directories: [] }
 }
 
 function mao({ data, input, inputs }: Pick<LayoutRequest, 'data' | 'input' | 'inputs'>): Laid {

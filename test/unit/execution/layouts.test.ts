@@ -72,13 +72,13 @@ test('a service finds each input where its labels say, and writes each output in
   assert.deepEqual(laid.directories, ['counts'])
 })
 
-test('a filter sees the output where its step has it, and no input', () => {
-  for (const layout of ['mao', 'service'] as const)
+test('a filter sees the output in every place where it may look for it, and no input', () => {
+  for (const layout of ['mao', 'service', 'compute-to-data'] as const)
     assert.deepEqual(filterLayoutOf(layout, 'f', '/s/data').mounts, [
       writable('/s/data', '/usr/src/app/data'),
+      writable('/s/data', '/data/outputs'),
     ])
-  const { mounts, environment } = filterLayoutOf('compute-to-data', 'f', '/s/data')
-  assert.deepEqual(mounts, [writable('/s/data', '/data/outputs')])
+  const { environment } = filterLayoutOf('compute-to-data', 'f', '/s/data')
   assert.equal(environment.DIDS, '[]')
 })
 
