@@ -37,6 +37,9 @@ export const descriptionCharactersMax = 1_000
 export const gitProcessesMax = 8
 /** Branches that one member may announce in one dataset. */
 export const branchesPerHeadMax = 64
+/** Of these, results that others had made here: whatever they ask for, a member's own steps have room. */
+export const branchesForOthersMax = 32
+export const branchesForMemberMax = 8
 /** Paths in a tree: longer ones do not fit the file systems of other members. */
 export const pathBytesMax = 1_024
 export const pathDepthMax = 64

@@ -26,8 +26,10 @@ export const stepsMax = 50
 export const stepLogBytesMax = 8 * MIB
 /** Transitions and reasons are short; a run's record stays small. */
 export const reasonCharactersMax = 500
-/** Runs remembered with their logs; the oldest ended ones make room. */
+/** This node's own runs remembered with their logs; the oldest ended ones make room. */
 export const runsKeptMax = 5_000
+/** Runs of other members remembered beside them: these make room for each other alone. */
+export const runsOfMembersKeptMax = 1_000
 /** One call to the container engine that only looks or tells: it answers in milliseconds or is stuck. */
 export const engineCallTimeoutMs = 30 * SECOND_MS
 /** Whether the engine answers at all. */

@@ -15,6 +15,7 @@ import {
 import type { Logger } from '../base/logger.ts'
 import { parseName } from '../base/names.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
+import { branchOf, isReservedStep } from '../datasets/branches.ts'
 import type { DatasetEvent } from '../datasets/dataset-events.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import { headSchema } from '../datasets/heads.ts'
@@ -131,6 +132,10 @@ export class Consensus implements Startable {
    */
   async open(dataset: string, step: string, options: OpenOptions = {}): Promise<RoundView> {
     parseName('step', step)
+    if (isReservedStep(step)) {
+      const message = `${step} is what other members had made at a host, and so no host's own result; there are no rounds on it`
+      throw new NodeError('INVALID_NAME', message, { step })
+    }
     return this.#openings.run(() => this.#open(dataset, step, options))
   }
 
@@ -326,7 +331,7 @@ export class Consensus implements Startable {
     const { registry, self } = this.#parts
     const entry = registry.get(`${headsPrefix}${dataset}/${self}`)
     const parsed = headSchema.safeParse(entry && decodeJson(entry.value))
-    return parsed.success ? parsed.data.branches[`${step}-${this.#nameOf(self)}`] : undefined
+    return parsed.success ? parsed.data.branches[branchOf(step, this.#nameOf(self))] : undefined
   }
 
   #revisitAll(): void {

@@ -1,4 +1,5 @@
 import { isName } from '../base/names.ts'
+import { isReservedStep } from '../datasets/branches.ts'
 
 /** What a round is about: whose heads are compared (`<step>-<node>` of every member), and when. */
 export interface RoundId {
@@ -21,6 +22,8 @@ export function parseRoundId(text: string): RoundId | undefined {
   const [dataset, step, slot, ...rest] = text.split('/')
   if (dataset === undefined || step === undefined || slot === undefined || rest.length > 0) return undefined
   if (!isName(dataset) || !isName(step) || !SLOT.test(slot)) return undefined
+  // [N4] What members had made at others' is not these others' word.
+  if (isReservedStep(step)) return undefined
   const value = Number(slot)
   return Number.isSafeInteger(value) ? { dataset, step, slot: value } : undefined
 }

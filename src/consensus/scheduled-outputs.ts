@@ -8,6 +8,8 @@ export interface ScheduledRun {
     readonly outputDataset: string
     readonly outputCommit?: string
   }[]
+  /** `node`, or the peer id of the member that asked. Absent: `node`. */
+  readonly owner?: string
   readonly createdMs: number
   readonly endedMs?: number
 }
@@ -33,11 +35,14 @@ export interface Output {
 
 /**
  * The outputs of a run that belong into rounds: those of a scheduled run that succeeded, or of its repetition after a
- * crash, which keeps the slot. Where several steps write one dataset under one name the last one counts.
+ * crash, which keeps the slot. What another member asked for is not this node's word, and a rerun is there to be
+ * compared. Where several steps write one dataset under one name the last one counts.
  */
 export function scheduledOutputs(run: ScheduledRun): Output[] {
   const { slot, kind } = run.trigger
-  if (run.state !== 'succeeded' || slot === undefined || kind === 'request') return []
+  const isOwn = run.owner === undefined || run.owner === 'node'
+  const isScheduled = kind === 'schedule' || kind === 'repeat'
+  if (run.state !== 'succeeded' || slot === undefined || !isOwn || !isScheduled) return []
   const outputs = new Map<string, Output>()
   for (const { name: step, outputDataset: dataset, outputCommit: commit } of run.steps) {
     if (commit === undefined) continue

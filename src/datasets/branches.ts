@@ -1,8 +1,45 @@
+import { createHash } from 'node:crypto'
 import { TRUTH_BRANCH } from './git/git-directory.ts'
+
+/** What the step part of a branch begins with whose content another member asked for. */
+const FOR_MEMBER = 'for.'
+/** 64 bits: nobody makes an identity whose results would land among those of another. */
+const ASKER_DIGITS = 16
+/** What a name has room for behind `for.<asker>.` (base/names.ts). */
+const STEP_CHARACTERS_MAX = 42
+const STEP_DIGITS = 8
+const ASKED_FOR = /^for\.([0-9a-f]{16})\./
 
 /** The branch on which a node writes what a step of its runs puts out. */
 export function branchOf(step: string, node: string): string {
   return `${step}-${node}`
+}
+
+/**
+ * Under which name a host keeps what it made of `step` for another member: `for.<asker>.<step>`, where the asker is the
+ * first 16 hex digits of the SHA-256 of its peer id. A step with more than 42 characters is cut, and told apart by eight
+ * digits of its SHA-256. No step of a pipeline is named so, and no round is about one: what others had made here is not
+ * this node's word (run.md R13). Pure.
+ */
+export function stepFor(asker: string, step: string): string {
+  const named = `${FOR_MEMBER}${sha256(asker).slice(0, ASKER_DIGITS)}.`
+  if (step.length <= STEP_CHARACTERS_MAX) return named + step
+  const cut = step.slice(0, STEP_CHARACTERS_MAX - STEP_DIGITS - 1).replace(/[^a-z0-9]+$/, '')
+  return `${named}${cut}-${sha256(step).slice(0, STEP_DIGITS)}`
+}
+
+/** Whether only a host writes under this name, for other members. */
+export function isReservedStep(step: string): boolean {
+  return step.startsWith(FOR_MEMBER)
+}
+
+/** Whom a branch was made for, as branches name members; undefined for what a node makes of its own. Pure. */
+export function askedForBy(branch: string): string | undefined {
+  return ASKED_FOR.exec(branch)?.[1]
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 /**

@@ -44,12 +44,17 @@ describe('images of a registry', () => {
   const sealed = () => new SealedValues({ database, key: Buffer.alloc(32, 7) })
   const brought = () => new BroughtImages({ database })
 
-  function imagesWith(options: { pull?: 'missing' | 'always' | 'never'; allow?: string[]; digest?: string }) {
+  function imagesWith(options: {
+    pull?: 'missing' | 'always' | 'never'
+    allow?: string[]
+    digest?: string
+    loginsForMembers?: boolean
+  }) {
     return new Images({
       pins: new ImagePins({ database }),
       logins: logins(),
       brought: brought(),
-      settings: { pull: options.pull ?? 'missing' },
+      settings: { pull: options.pull ?? 'missing', loginsForMembers: options.loginsForMembers ?? false },
       rules: (options.allow ?? []).map(parseImageRule),
       digestOf: () => options.digest,
       clock: systemClock,
@@ -191,6 +196,13 @@ describe('images of a registry', () => {
         }
       }
       assert(!said.some((line) => line.includes(password)))
+      // What the password has brought is not another member's to run, nor does it bring anything for one.
+      const theirs = { ...asked(reference), forMember: true }
+      await assert.rejects(images.obtain(theirs), refused('IMAGE_FORBIDDEN'))
+      assert.equal((await imagesWith({ loginsForMembers: true }).obtain(theirs)).labels.which, 'first')
+      await engine.images.remove(reference)
+      await assert.rejects(images.obtain(theirs), refused('IMAGE_NOT_FOUND'))
+      await images.obtain(asked(reference))
       await engine.images.remove(reference)
       await logins().logout(registry)
       await assert.rejects(images.obtain(asked(reference)), refused('IMAGE_NOT_FOUND'))

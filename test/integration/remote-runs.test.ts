@@ -3,6 +3,7 @@ import { after, before, suite, test } from 'node:test'
 import { ApiServer } from '../../src/api/server.ts'
 import { isNodeError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/logger.ts'
+import { branchOf, stepFor } from '../../src/datasets/branches.ts'
 import type { RemoteRun } from '../../src/execution/remote/remote-run.ts'
 import { eventually } from '../support/eventually.ts'
 import { maoctlHere } from '../support/maoctl.ts'
@@ -31,6 +32,8 @@ async function pipeline(name: string, step: Record<string, unknown>): Promise<vo
   await eventually(known, `bob never heard of ${name}`)
 }
 
+/** Where bob puts what alice had done there. */
+const madeFor = (step: string) => branchOf(stepFor(alice().peerId, step), 'bob')
 const shell = (command: string) => ({ tool: 'shell', cmd: ['sh', '-c', command] })
 const submit = (name: string, more: object = {}) => {
   return alice().federation.remote.runs.submit({ pipeline: name, on: ['bob'], ...more })
@@ -88,10 +91,10 @@ suite('runs at another member', () => {
     const { remote, datasets } = alice().federation
     const arrived = async () => (await remote.shown(run)).outputs.every(({ arrival }) => arrival === 'here')
     await eventually(arrived, 'the result never came')
-    assert.equal(run.end?.outputs[0]?.branch, 'hello-bob')
-    const isHere = async () => (await datasets.repository('results')).resolve('hello-bob')
+    assert.equal(run.end?.outputs[0]?.branch, madeFor('hello'))
+    const isHere = async () => (await datasets.repository('results')).resolve(madeFor('hello'))
     await eventually(async () => (await isHere()) !== undefined, 'the branch never moved')
-    const [newest] = await datasets.log('results', 'hello-bob')
+    const [newest] = await datasets.log('results', madeFor('hello'))
     assert.equal(newest?.oid, run.end?.outputs[0]?.commit)
     // At bob's it is alice's run, and nobody else's.
     const hosted = bob().federation.execution.run(run.hostRun ?? '')
@@ -233,20 +236,37 @@ suite('runs at another member', () => {
     assert(trusted?.startsWith('sha256:'))
   })
 
-  test('a run may not write where the host’s own results are', async () => {
-    const { execution } = bob().federation
+  test('what a host makes for another is never its own word: no ballot, no insights, nothing for the next run', async () => {
+    const { execution, registry, consensus } = bob().federation
     const step = { env: null, docker_socket: false, input_dataset: null, output_dataset: 'results' }
     const own = { name: 'own', ...shell('echo 1 > data/own.txt'), ...step }
     const { id } = await execution.submitPlan({ name: 'mine', steps: [own] })
     await execution.finished(id)
-    // A registration of alice's own does not make it bob's work.
-    await pipeline('theirs', { ...shell('echo 2 > data/own.txt'), name: 'own' })
-    await assert.rejects(submit('theirs'), refusedBy(/would write the branch own-<this node> of results/))
-    // The same work may be done for alice, too.
-    await pipeline('theirs', { ...shell('echo 1 > data/own.txt'), name: 'own' })
-    const now = () => JSON.stringify(execution.pipelines.get('theirs')?.value).includes('echo 1')
-    await eventually(now, 'bob never heard of the change')
-    const same = await submit('theirs')
-    assert.equal((await lab.until('alice', same.id, ended, 'the end')).end?.state, 'succeeded')
+    const ours = (await bob().federation.datasets.log('results', 'own-bob')).map(({ oid }) => oid)
+
+    const theirs = 'ls data; echo 2 > data/own.txt; echo {} > data/insights.json'
+    await pipeline('own', shell(theirs))
+    for (const _ of ['first', 'second']) {
+      const run = await submit('own')
+      const { end } = await lab.until('alice', run.id, ended, 'the end')
+      assert.equal(end?.state, 'succeeded', JSON.stringify(end))
+      assert.equal(end.outputs[0]?.branch, madeFor('own'))
+      assert.equal(await logOf(alice(), run.id), '', 'it began with what the run before it had left')
+    }
+    assert.deepEqual(
+      (await bob().federation.datasets.log('results', 'own-bob')).map(({ oid }) => oid),
+      ours,
+    )
+    assert.deepEqual(registry.list('/insights/own/'), [])
+
+    // In a round on what alice alone had done at bob's, bob has nothing to say.
+    const asked = await alice().federation.consensus.open('results', 'hello', { windowMs: 1_000 })
+    const here = () => consensus.rounds('results').find((round) => round.id === asked.id)
+    const isOver = () => here() !== undefined && Date.now() > asked.cutoffMs
+    await eventually(isOver, 'the round never came to bob')
+    assert.deepEqual(here()?.ballots, [])
+    const reserved = stepFor(alice().peerId, 'hello')
+    const opening = alice().federation.consensus.open('results', reserved)
+    await assert.rejects(opening, (error: unknown) => isNodeError(error, 'INVALID_NAME'))
   })
 })

@@ -14,6 +14,7 @@ import {
 } from '../../src/consensus/records.ts'
 import { explain, projectRound, type RoundRecords, type SeenVote } from '../../src/consensus/round.ts'
 import { compareRounds, formatRoundId, parseRoundId, roundOfKey } from '../../src/consensus/round-id.ts'
+import { type ScheduledRun, scheduledOutputs } from '../../src/consensus/scheduled-outputs.ts'
 import { roundView } from '../../src/consensus/views.ts'
 import { names, openingBy, SLOT, signed } from '../support/voting.ts'
 
@@ -71,6 +72,8 @@ test('a round id has one spelling, and only names and a slot make one', () => {
     'data/collect/1e3',
     '../x/1',
     'a/b/1/c',
+    // What others had made at a host is nobody's result of a step.
+    'data/for.da83a70c97f3d30b.collect/1',
     '',
   ]) {
     assert.equal(parseRoundId(text), undefined, text)
@@ -189,4 +192,19 @@ test('an opening is made for all members, on the present truth, within bounds', 
   assert.throws(() => openingOf({ ...parts, windowMs: 1 }), { code: 'INVALID_INPUT' })
   const crowd = names(65).map((peer) => ({ peer, since: 0 }))
   assert.throws(() => openingOf({ ...parts, members: crowd, windowMs: 10_000 }), { code: 'TOO_LARGE' })
+})
+
+test('only the runs of schedules, this node’s own, are cast by themselves', () => {
+  const run = (trigger: ScheduledRun['trigger'], more: Partial<ScheduledRun> = {}): ScheduledRun => {
+    const steps = [{ name: 'collect', outputDataset: 'data', outputCommit: 'c'.repeat(40) }]
+    return { pipeline: 'p', trigger, state: 'succeeded', steps, createdMs: 1, endedMs: 2, ...more }
+  }
+  const slots = (made: ScheduledRun) => scheduledOutputs(made).map(({ slot }) => slot)
+  assert.deepEqual(slots(run({ kind: 'schedule', slot: SLOT })), [SLOT])
+  assert.deepEqual(slots(run({ kind: 'repeat', slot: SLOT })), [SLOT])
+  // It commits beside all branches, to be compared.
+  assert.deepEqual(slots(run({ kind: 'rerun', slot: SLOT })), [])
+  assert.deepEqual(slots(run({ kind: 'remote', slot: SLOT })), [])
+  assert.deepEqual(slots(run({ kind: 'repeat', slot: SLOT }, { owner: 'peer01' })), [])
+  assert.deepEqual(slots(run({ kind: 'schedule', slot: SLOT }, { owner: 'node' })), [SLOT])
 })

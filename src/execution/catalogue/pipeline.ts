@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { NodeError } from '../../base/errors.ts'
 import { MINUTE_MS, publishersPerStepMax, stepInputsMax, stepsMax, timerMaxMs } from '../../base/limits.ts'
 import { nameSchema } from '../../base/names.ts'
+import { isReservedStep } from '../../datasets/branches.ts'
 import { stepInputSchema } from './step-input.ts'
 
 /**
@@ -52,8 +53,12 @@ const furtherFields = {
   keepMs: z.int().min(MINUTE_MS).optional(),
 }
 
+const stepNameSchema = nameSchema.refine((name) => !isReservedStep(name), {
+  error: 'begins with "for.", which is how hosts name what they made for other members',
+})
+
 const stepFields = {
-  name: nameSchema,
+  name: stepNameSchema,
   tool: nameSchema,
   cmd: commandSchema,
   env: environmentSchema,

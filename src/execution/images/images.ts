@@ -1,11 +1,11 @@
 import type { Clock } from '../../base/clock.ts'
-import { NodeError } from '../../base/errors.ts'
+import { isNodeError, NodeError } from '../../base/errors.ts'
 import { LOCAL_ENGINE } from '../engines/engines.ts'
 import type { BroughtImages } from './brought-images.ts'
 import type { ImagePins } from './image-pins.ts'
 import { bareDigest, normalReference, repositoryOf, withTag } from './image-reference.ts'
 import { type Candidate, type ImageRule, imageForbidden, verdictOf } from './image-rules.ts'
-import type { ImageStore, StoredImage } from './image-store.ts'
+import type { ImageStore, RegistryCredentials, StoredImage } from './image-store.ts'
 import type { RegistryLogins } from './registry-logins.ts'
 import type { ImagesSettings } from './settings.ts'
 
@@ -13,7 +13,7 @@ export interface ImagesParts {
   readonly pins: ImagePins
   readonly logins: Pick<RegistryLogins, 'for'>
   readonly brought: Pick<BroughtImages, 'note'>
-  readonly settings: Pick<ImagesSettings, 'pull'>
+  readonly settings: Pick<ImagesSettings, 'pull'> & Partial<Pick<ImagesSettings, 'loginsForMembers'>>
   /** `execution.images.allow`. */
   readonly rules: readonly ImageRule[]
   /** The digest that the record of a tool itself demands: that of a service. */
@@ -31,6 +31,8 @@ export interface Bringing {
   readonly engine: ImageEngine
   /** The engine's name in the settings. */
   readonly engineId?: string
+  /** For a run of another member, which gets nothing that only this node's passwords open. */
+  readonly forMember?: boolean
   readonly signal: AbortSignal
   /** Gets a line for each thing that is done, for the log of the step's first stage. */
   readonly say: (line: string) => void
@@ -82,21 +84,21 @@ export class Images {
 
   /** @returns the digest by which alone it may come, where it is let in by that. @throws NodeError IMAGE_FORBIDDEN */
   async #admit(p: Bringing, here: StoredImage | undefined, willPull: boolean): Promise<string | undefined> {
-    const { rules, logins, settings } = this.#parts
+    const { rules, settings } = this.#parts
     const { reference, signal, engine } = p
     const candidate = willPull ? { reference, digests: [] } : candidateOf(reference, here)
     const verdict = verdictOf(rules, candidate)
     if (verdict === 'yes') return undefined
     if (verdict === 'no' || settings.pull === 'never') throw imageForbidden(reference, rules)
     // Only a digest could let it in, and the registry tells it without a pull.
-    const credentials = await logins.for(reference)
+    const credentials = await this.#credentials(p)
     const digest = await engine.images.digestAt(reference, { credentials, signal })
     if (verdictOf(rules, { reference, digests: [digest] }) === 'yes') return digest
     throw imageForbidden(reference, rules)
   }
 
   async #pull(p: Bringing, digest: string | undefined): Promise<StoredImage | undefined> {
-    const { logins, settings } = this.#parts
+    const { settings } = this.#parts
     const { reference, engine, signal, say } = p
     if (settings.pull === 'never') {
       const message = `The image ${reference} is not on this machine, and this node pulls none (setting execution.images.pull is never): build, import or load it here`
@@ -110,7 +112,7 @@ export class Images {
     const named = digest === undefined ? reference : `${repositoryOf(reference)}@${digest}`
     const before = new Set((await store.list()).map(({ id }) => id))
     say(`pulling ${named}`)
-    await store.pull(named, { credentials: await logins.for(reference), signal })
+    await store.pull(named, { credentials: await this.#credentials(p), signal })
     const pulled = await store.inspect(named)
     if (pulled !== undefined && !before.has(pulled.id)) await this.#note(p, pulled, named)
     return pulled
@@ -160,16 +162,38 @@ export class Images {
 
   /** Under which name the image may come, asked before it is pulled: its tag counts where the registry says it is that. */
   async #admitAs(p: Bringing, named: string, bare: string): Promise<string> {
-    const { rules, logins } = this.#parts
+    const { rules } = this.#parts
     const { reference, engine, signal } = p
     const digests = [bare]
     if (verdictOf(rules, { reference: named, digests }) === 'yes') return named
     const mayByTag =
       verdictOf(rules, { reference, digests }) === 'yes' && this.#parts.settings.pull !== 'never'
-    const credentials = mayByTag ? await logins.for(reference) : undefined
+    const credentials = mayByTag ? await this.#credentials(p) : undefined
     if (mayByTag && (await engine.images.digestAt(reference, { credentials, signal })) === bare)
       return reference
     throw imageForbidden(named, rules)
+  }
+
+  async #credentials({ reference, forMember = false }: Bringing): Promise<RegistryCredentials | undefined> {
+    const { logins, settings } = this.#parts
+    return forMember && settings.loginsForMembers !== true ? undefined : logins.for(reference)
+  }
+
+  /** [MUST] What a password has brought here is not another member's to run (run.md R23): it has to be had without. */
+  async #checkOpen({ reference, engine, signal, forMember = false }: Bringing, image: StoredImage) {
+    const { logins, settings } = this.#parts
+    if (!forMember || settings.loginsForMembers === true) return
+    if ((await logins.for(reference)) === undefined) return
+    const { repository } = normalReference(reference)
+    const digest = image.repoDigests.find((known) => normalReference(known).repository === repository)
+    try {
+      if (digest === undefined) throw new NodeError('IMAGE_NOT_FOUND', `${reference} is in no registry`)
+      await engine.images.digestAt(digest, { credentials: undefined, signal })
+    } catch (cause) {
+      if (!isNodeError(cause, 'IMAGE_NOT_FOUND')) throw cause
+      const message = `The image ${reference} is of a registry that this node has a password for, and is not to be had without; runs of other members do not get it (setting execution.images.loginsForMembers)`
+      throw new NodeError('IMAGE_FORBIDDEN', message, { image: reference }, { cause })
+    }
   }
 
   /** Looked at again whatever let it in: what came may be another image than the one that was asked about. */
@@ -177,6 +201,7 @@ export class Images {
     const { rules } = this.#parts
     const { reference } = p
     if (verdictOf(rules, candidateOf(reference, image)) !== 'yes') throw imageForbidden(reference, rules)
+    await this.#checkOpen(p, image)
     await this.#note(p, image)
     return image
   }

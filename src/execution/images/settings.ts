@@ -27,6 +27,10 @@ export const imagesSettingsSchema = z.strictObject({
     .describe(
       'images that may run, such as registry.example.org/lab/*, lab/**:1.* or *@sha256:…; none named: all',
     ),
+  loginsForMembers: z
+    .boolean()
+    .default(false)
+    .describe('whether runs of other members get images that only the passwords of this node open'),
   keepBytes: z
     .int()
     .min(0)

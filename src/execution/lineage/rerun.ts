@@ -2,6 +2,7 @@ import { NodeError } from '../../base/errors.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import { pinsOf } from '../inputs/input-pins.ts'
 import { type InputPin, isEnded, type Run } from '../runs/run.ts'
+import { isForeign } from '../steps/refusals.ts'
 
 /** What a rerun is pinned to: everything that the first run took from outside. */
 export interface RerunPlan {
@@ -18,11 +19,12 @@ export interface RerunPlan {
  * What it takes to do a run again exactly: the same images, input commits, further inputs and variables. A step that
  * read what an earlier step of the run made, reads what the rerun's makes. Pure.
  *
- * @throws NodeError CONFLICT for a run that has not ended, or of which not every step has committed, with the reason;
+ * @throws NodeError CONFLICT for a run of another member, for one that has not ended, or of which not every step has committed, with the reason;
  * UNSUPPORTED for one that read one dataset at two commits.
  */
 export function rerunPlanOf(run: Run): RerunPlan {
   const refuse = (why: string) => new NodeError('CONFLICT', `Run ${run.id} ${why}`, { id: run.id })
+  if (isForeign(run)) throw refuse('was asked for by another member, which alone can have it done again')
   if (!isEnded(run)) throw refuse('has not ended; wait for it, or cancel it')
   if (run.trigger.kind === 'rerun') {
     throw refuse(`is a rerun itself; run ${run.trigger.of} again, of which it is one`)

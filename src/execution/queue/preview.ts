@@ -11,6 +11,7 @@ import type { Granted, Run } from '../runs/run.ts'
 import { privateVariables } from '../secrets/secrets.ts'
 import type { ExecutionSettings } from '../settings.ts'
 import { type PreflightParts, type Problem, preflight } from '../steps/preflight.ts'
+import { outputStepOf } from '../steps/refusals.ts'
 import { grantedTo } from '../steps/step-box.ts'
 import { type ImageOutlook, type ImageOutlookParts, imageOutlook } from './image-outlook.ts'
 import type { RunQueue } from './queue.ts'
@@ -108,7 +109,7 @@ export class Previews {
       ...(input === undefined ? {} : { input }),
       ...(filter === undefined ? {} : { filter: filter.tool }),
       outputDataset: step.output_dataset,
-      outputBranch: branchOf(step.name, self().name),
+      outputBranch: branchOf(outputStepOf(run, step.name), self().name),
       publish: step.publish ?? [],
     }
     return { preview, problems }

@@ -1,4 +1,4 @@
-import { branchOf } from '../../datasets/branches.ts'
+import { branchOf, stepFor } from '../../datasets/branches.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { RemoteRun } from './remote-run.ts'
 import type { WireOutput } from './run-protocol.ts'
@@ -16,14 +16,19 @@ export interface ShownRemoteRun {
   readonly outputs: readonly ShownOutput[]
 }
 
-/** [MUST] A result counts once its commit is here, whatever the host has said (run.md R27). */
+/**
+ * [MUST] A result counts once its commit is here, whatever the host has said (run.md R27).
+ *
+ * @param self peer id of this node, which asked for the run.
+ */
 export async function arrivalOf(
   run: RemoteRun,
+  self: string,
   datasets: Pick<Datasets, 'find' | 'holds' | 'repository' | 'follows'>,
 ): Promise<ShownRemoteRun> {
   const told = run.end?.outputs ?? []
   const outputs = told.map(async (output): Promise<ShownOutput> => {
-    return { ...output, arrival: await arrivalOfOne(run, output, datasets) }
+    return { ...output, arrival: await arrivalOfOne(run, output, self, datasets) }
   })
   return { run, outputs: await Promise.all(outputs) }
 }
@@ -31,10 +36,11 @@ export async function arrivalOf(
 async function arrivalOfOne(
   run: RemoteRun,
   { step, dataset, branch, commit, tree }: WireOutput,
+  self: string,
   datasets: Pick<Datasets, 'find' | 'holds' | 'repository' | 'follows'>,
 ): Promise<Arrival> {
   const plan = run.steps.find(({ name }) => name === step)
-  const expected = branchOf(step, run.host?.name ?? '')
+  const expected = branchOf(stepFor(self, step), run.host?.name ?? '')
   if (plan?.output_dataset !== dataset || branch !== expected) return 'mismatch'
   if (datasets.find(dataset) === undefined) return 'awaited'
   if (await datasets.holds(dataset, commit)) {

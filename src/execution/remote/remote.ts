@@ -115,7 +115,7 @@ export class Remote implements Startable {
 
   /** A remote run, and of each of its results whether it is here. @throws NodeError RUN_NOT_FOUND */
   async shown(run: RemoteRun): Promise<ShownRemoteRun> {
-    return arrivalOf(run, this.#parts.datasets)
+    return arrivalOf(run, this.#parts.peer, this.#parts.datasets)
   }
 
   /** @throws NodeError DATASET_NOT_FOUND */

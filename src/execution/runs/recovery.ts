@@ -3,6 +3,7 @@ import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Monitor } from '../../monitoring/monitor.ts'
+import { isForeign } from '../steps/refusals.ts'
 import type { Staging } from '../steps/staging.ts'
 import { trailerOf } from './commit-message.ts'
 import { identityOf, isEnded, type Run, type StepRun } from './run.ts'
@@ -157,7 +158,7 @@ export class Recovery {
         dataset,
         commit: outputCommit,
       }
-      const report = await monitor.review({ ...committed, repository })
+      const report = isForeign(run) ? undefined : await monitor.review({ ...committed, repository })
       const reviewed = report === undefined ? {} : { report }
       return { outputCommit, outputChanged: true, ...reviewed }
     } catch (error) {

@@ -1,8 +1,9 @@
 import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
-import { runsKeptMax } from '../../base/limits.ts'
+import { runsKeptMax, runsOfMembersKeptMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import { isEnded, type Run } from './run.ts'
+import { forgettable } from './forgettable-runs.ts'
+import type { Run } from './run.ts'
 
 export type OnRun = (run: Run) => void
 
@@ -69,10 +70,9 @@ export class RunStore {
 
   /** Forgets the oldest ended runs beyond what is kept. @returns their ids, whose logs can go too. */
   async prune(): Promise<string[]> {
-    const excess = this.#runs.size - runsKeptMax
-    if (excess <= 0) return []
-    const ended = this.list().filter(isEnded)
-    const gone = ended.slice(0, excess).map(({ id }) => id)
+    if (this.#runs.size <= runsOfMembersKeptMax) return []
+    const gone = forgettable(this.list(), { ownMax: runsKeptMax, membersMax: runsOfMembersKeptMax })
+    if (gone.length === 0) return []
     await this.#table.batch(gone.map((key) => ({ type: 'del' as const, key })))
     for (const id of gone) this.#runs.delete(id)
     return gone

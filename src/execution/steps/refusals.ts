@@ -3,6 +3,7 @@
  * name of the setting that says so. Pure.
  */
 import { NodeError } from '../../base/errors.ts'
+import { stepFor } from '../../datasets/branches.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { Run } from '../runs/run.ts'
 import { privateVariables } from '../secrets/secrets.ts'
@@ -74,6 +75,11 @@ export function runRefusal(
 /** Whether another member asked for the run. */
 export function isForeign({ owner }: Pick<Run, 'owner'>): boolean {
   return owner !== undefined && owner !== 'node'
+}
+
+/** Under which name a run keeps what a step of it puts out: the step's, but for what another member asked for. */
+export function outputStepOf(run: Pick<Run, 'owner'>, step: string): string {
+  return run.owner === undefined || !isForeign(run) ? step : stepFor(run.owner, step)
 }
 
 /** What no other member's run gets here, whatever this node grants to its own people. */

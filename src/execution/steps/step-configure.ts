@@ -15,7 +15,7 @@ import type { Run } from '../runs/run.ts'
 import { advance } from '../runs/run-machine.ts'
 import { writeComputeToData } from './compute-to-data.ts'
 import { type Laid, type LaidInput, layoutNameOf, layoutOf } from './layouts.ts'
-import { isForeign } from './refusals.ts'
+import { isForeign, outputStepOf } from './refusals.ts'
 import type { StagedStep, StepInput } from './staging.ts'
 import { grantedTo, userOf } from './step-box.ts'
 import {
@@ -97,7 +97,7 @@ class Configuring {
     const granted = grantedTo({ step: plan, user, settings, secrets: filled, foreign, devices })
     if ((granted.devices?.length ?? 0) < (plan.resources?.gpus ?? 0)) throw tooFewDevices(plan)
     say(`box: user ${user}, network ${granted.network}, root ${granted.root}, ${granted.cpus} processors`)
-    const branch = branchOf(plan.name, self().name)
+    const branch = branchOf(outputStepOf(run, plan.name), self().name)
     const { step } = stepAt(store.get(id), index)
     const input = await staging.chooseInput(store.get(id), step, signal)
     if (input !== undefined) say(`input dataset ${step.inputDataset} at ${input.commit} (${input.from})`)
@@ -132,7 +132,8 @@ class Configuring {
     const named = digest === undefined ? {} : { digest }
     const { image: reference } = toolOf(tool)
     const engineId = run.allocation?.engine ?? LOCAL_ENGINE
-    return images.obtain({ tool, reference, engine, engineId, ...named, signal, say })
+    const about = { tool, reference, engine, engineId, ...named, forMember: isForeign(run) }
+    return images.obtain({ ...about, signal, say })
   }
 
   async #filter(run: Run, engine: ContainerEngine): Promise<FilterWork | undefined> {

@@ -5,6 +5,7 @@ import { publishedBefore } from '../publishing/published.ts'
 import { commitMessage } from '../runs/commit-message.ts'
 import { endStateOf } from '../runs/retries.ts'
 import { finishStep, type StepPatch } from '../runs/run-machine.ts'
+import { isForeign, outputStepOf } from './refusals.ts'
 import { stagedFiles } from './staged-files.ts'
 import { endOfAbort, type Outcome } from './step-end.ts'
 import { moveRun, type StepParts, type StepWork, stepAt, withLog } from './step-parts.ts'
@@ -69,7 +70,9 @@ async function commit(
     return { outputCommit, outputChanged: true }
   }
   const { branch, commit, changed } = await datasets.commitDirectory({
-    ...{ dataset, step: name, directory: staged.data, message, from: staged.base },
+    ...{ dataset, step: outputStepOf(run, name), directory: staged.data, message },
+    // What began empty on purpose overwrites nothing that it should have known.
+    ...(isForeign(run) ? {} : { from: staged.base }),
   })
   say(`${changed ? 'committed' : 'nothing new, the output is'} ${commit} on ${branch} of ${dataset}`)
   return { outputBranch: branch, outputCommit: commit, outputChanged: changed }

@@ -128,3 +128,11 @@ test('what a run has read and begins from is kept as long as the run is remember
     commit('a'),
   ])
 })
+
+test('what another member asked for is not done again as this node’s own', () => {
+  const theirs = { ...run(), owner: '12D3KooWAlice' }
+  assert.throws(
+    () => rerunPlanOf(theirs),
+    (error) => isNodeError(error, 'CONFLICT') && /asked for by another member/.test(error.message),
+  )
+})

@@ -119,3 +119,9 @@ test('a tool needs an image that can be one', () => {
     /image.*Unrecognized key: "img"/s,
   )
 })
+
+test('no step has a name under which hosts keep what others had made there', () => {
+  const step = { name: 'for.da83a70c97f3d30b.collect', tool: 't', output_dataset: 'd' }
+  assert.match(problemsOf(() => parsePipeline([step])).join(), /begins with "for\."/)
+  assert.equal(parsePipeline([{ ...step, name: 'forecast' }]).pipeline.steps[0]?.name, 'forecast')
+})

@@ -121,6 +121,18 @@ test("a step goes on from its own branch, also where this node's copy was lost",
   assert.deepEqual(await readdir(directory), [])
 })
 
+test('what another member asked for begins with nothing, whatever its branch holds', async (t) => {
+  const shelves = { here: { held: { 'a-alice': 'held' }, announced: { 'a-alice': 'older' } } }
+  const directory = await temporaryDirectory(t)
+  const staging = new Staging({ datasets: datasetsOf(shelves), directory, ...around })
+  const run = { ...runOf({ name: 'a', output: 'here' }), owner: 'peer01' }
+  const step = run.steps[0] as (typeof run.steps)[number]
+  const place = { run, step, input: undefined, branch: 'a-alice', user: '65534:65534', signal: never }
+  const staged = await staging.prepare(place)
+  assert.deepEqual(await readdir(staged.data), [])
+  await staged.remove()
+})
+
 const NOBODY = 65_534
 
 /** Does it as a user whom modes bind: they do not bind root. Directories made before are given to that user. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { remoteLogBytesMax } from '../../../../src/base/limits.ts'
+import { branchOf, stepFor } from '../../../../src/datasets/branches.ts'
 import { arrivalOf } from '../../../../src/execution/remote/arrival.ts'
 import { FollowTurns } from '../../../../src/execution/remote/follow-turns.ts'
 import { RemoteLogs } from '../../../../src/execution/remote/remote-logs.ts'
@@ -8,6 +9,7 @@ import { contactLost, endedHere, heard, type RemoteRun } from '../../../../src/e
 import type { Followed } from '../../../../src/execution/remote/run-protocol.ts'
 import { temporaryDirectory } from '../../../support/temporary-directory.ts'
 
+const SELF = 'SELF'
 const OID = '0123456789abcdef0123456789abcdef01234567'
 const TREE = '89abcdef0123456789abcdef0123456789abcdef'
 
@@ -53,7 +55,13 @@ suite('a run at another member, as its owner knows it', () => {
   })
 
   test('a host that lies about its results is found out by the commits', async () => {
-    const output = { step: 'count', dataset: 'results', branch: 'count-bob', commit: OID, tree: TREE }
+    const output = {
+      step: 'count',
+      dataset: 'results',
+      branch: branchOf(stepFor(SELF, 'count'), 'bob'),
+      commit: OID,
+      tree: TREE,
+    }
     const here = new Map([[OID, TREE]])
     const datasets = {
       find: (name: string) => (name === 'results' ? {} : undefined),
@@ -63,12 +71,14 @@ suite('a run at another member, as its owner knows it', () => {
     } as never
     const arrival = async (more: object) => {
       const run = heard(placed(), end([{ ...output, ...more }]))
-      return (await arrivalOf(run, datasets)).outputs[0]?.arrival
+      return (await arrivalOf(run, SELF, datasets)).outputs[0]?.arrival
     }
     assert.equal(await arrival({}), 'here')
     assert.equal(await arrival({ commit: TREE }), 'awaited')
     assert.equal(await arrival({ tree: OID }), 'mismatch')
-    assert.equal(await arrival({ branch: 'count-alice' }), 'mismatch')
+    // Where the host's own results of the step are, nothing of ours can be.
+    assert.equal(await arrival({ branch: 'count-bob' }), 'mismatch')
+    assert.equal(await arrival({ branch: branchOf(stepFor('another', 'count'), 'bob') }), 'mismatch')
     assert.equal(await arrival({ dataset: 'other' }), 'mismatch')
     assert.equal(await arrival({ step: 'else' }), undefined)
   })
