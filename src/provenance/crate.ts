@@ -20,8 +20,10 @@ export class Graph {
   readonly #entities = new Map<string, Entity>()
   readonly data: Reference[] = []
 
+  /** What is said of a thing in several places is gathered; the latest word on one property counts. */
   add(entity: Entity): Reference {
-    this.#entities.set(entity['@id'], entity)
+    const id = entity['@id']
+    this.#entities.set(id, { ...this.#entities.get(id), ...entity })
     return { '@id': entity['@id'] }
   }
 

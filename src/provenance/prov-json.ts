@@ -60,13 +60,7 @@ function addStep(
     'prov:plan': plan,
   })
   if (step.digest !== undefined) {
-    const image = `mao:image.${step.digest.split('sha256:').at(-1)}`
-    statements.add('entity', image, {
-      'prov:type': qualified('schema:SoftwareApplication'),
-      'prov:label': step.image ?? step.tool,
-      'mao:digest': step.digest,
-    })
-    statements.use(activity, image, 'mao:tool')
+    addImage(statements, { activity, image: step.image ?? step.tool, digest: step.digest })
   }
   const used = inputsOf(step).map(({ id, attributes, role }) => {
     statements.add('entity', id, attributes)
@@ -76,9 +70,10 @@ function addStep(
   if (step.outputCommit === undefined || step.outputChanged === false) return
   const made = `rev:${step.outputCommit}`
   statements.add('entity', made, commitAttributes(step.outputDataset))
+  const maker = step.filter === undefined ? activity : addFilter(statements, { step, activity, member, plan })
   statements.relate('wasGeneratedBy', {
     'prov:entity': made,
-    'prov:activity': activity,
+    'prov:activity': maker,
     ...(step.endedMs === undefined ? {} : { 'prov:time': iso(step.endedMs) }),
   })
   statements.relate('wasAttributedTo', { 'prov:entity': made, 'prov:agent': member })
@@ -86,9 +81,35 @@ function addStep(
     statements.relate('wasDerivedFrom', {
       'prov:generatedEntity': made,
       'prov:usedEntity': source,
-      'prov:activity': activity,
     })
   }
+}
+
+/** What the tool made went through a filter, and only what the filter left was kept. @returns the filter's activity. */
+function addFilter(
+  statements: Statements,
+  { step, activity, member, plan }: { step: StepRun; activity: string; member: string; plan: string },
+): string {
+  const { tool = '', image = tool, digest = '' } = step.filter ?? {}
+  const [filter, raw] = [`${activity}.filter`, `${activity}.unfiltered`]
+  statements.add('entity', raw, { 'prov:label': `output of ${step.name} before its filter, not kept` })
+  statements.relate('wasGeneratedBy', { 'prov:entity': raw, 'prov:activity': activity })
+  statements.add('activity', filter, { 'prov:label': `filter ${tool} of ${step.name}` })
+  const associated = { 'prov:activity': filter, 'prov:agent': member, 'prov:plan': plan }
+  statements.relate('wasAssociatedWith', associated)
+  addImage(statements, { activity: filter, image, digest })
+  statements.use(filter, raw, 'mao:unfiltered')
+  return filter
+}
+
+function addImage(
+  statements: Statements,
+  { activity, image, digest }: { activity: string; image: string; digest: string },
+): void {
+  const id = `mao:image.${digest.split('sha256:').at(-1)}`
+  const software = qualified('schema:SoftwareApplication')
+  statements.add('entity', id, { 'prov:type': software, 'prov:label': image, 'mao:digest': digest })
+  statements.use(activity, id, 'mao:tool')
 }
 
 interface Used {

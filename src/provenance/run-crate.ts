@@ -59,7 +59,7 @@ export function runCrate(input: RunCrateInput): Crate {
 export function addActions(graph: Graph, input: RunCrateInput): Reference[] {
   return input.run.steps.flatMap((step, index) => {
     const begun = step.startedMs !== undefined
-    return begun ? [addAction(graph, input, step, input.run.plan[index])] : []
+    return begun ? addStepActions(graph, input, step, input.run.plan[index]) : []
   })
 }
 
@@ -82,26 +82,87 @@ export function crateOf(entities: readonly Entity[], standards: readonly string[
   }
 }
 
-function addAction(
+/** The tool's action and, where its output went through a filter, the filter's: what came between them was not kept. */
+function addStepActions(
   graph: Graph,
   input: RunCrateInput,
   step: StepRun,
   plan: PipelineStep | undefined,
-): Reference {
+): Reference[] {
   const { run, commits } = input
-  // A step that an earlier run did, and this one took over, is that run's action.
-  const id = `#run/${step.doneBy ?? run.id}/${step.name}`
+  const made = () => {
+    // What was there before the tool left it as it was is no result of the action.
+    if (step.outputCommit === undefined || step.outputChanged === false) return undefined
+    const data = dataEntity(step.outputDataset, step.outputCommit, commits)
+    return graph.addData({ ...data, ...copiesOf(graph, step) })
+  }
+  if (step.filter === undefined) return [addAction(graph, { input, step, plan, result: made })]
+  const actionId = actionIdOf(run, step)
+  const raw = graph.add({
+    '@id': `${actionId}/unfiltered`,
+    '@type': 'Dataset',
+    name: `Output of ${step.name} before its filter`,
+    description: 'Not kept',
+  })
+  const { tool, image, digest } = step.filter
+  const action = addAction(graph, { input, step, plan, result: () => raw })
+  const result = made()
+  const filter = graph.add({
+    '@id': `${actionId}/filter`,
+    '@type': 'CreateAction',
+    name: `Filter of ${step.name} of ${run.pipeline}`,
+    description: `Runs the filter ${tool} on the output in a container of its own`,
+    instrument: graph.add(toolEntity({ tool, image, digest }, input)),
+    containerImage: graph.add(imageEntity(image, digest)),
+    object: [raw],
+    ...(result === undefined ? {} : { result: [result] }),
+    agent: graph.add(agentEntity(input)),
+    ...(step.endedMs === undefined ? {} : { endTime: iso(step.endedMs) }),
+    ...statusOf(run, step),
+  })
+  return [action, filter]
+}
+
+/** A step that an earlier run did, and this one took over, is that run's action. */
+function actionIdOf(run: Run, step: StepRun): string {
+  return `#run/${step.doneBy ?? run.id}/${step.name}`
+}
+
+/** Where the output was published beside its dataset. */
+function copiesOf(graph: Graph, { published = [] }: StepRun): { distribution?: Reference[] } {
+  const copies = published
+    .filter(({ removedMs }) => removedMs === undefined)
+    .map(({ address, bytes, publisher }) => {
+      const told = {
+        name: `Copy by the publisher ${publisher}`,
+        contentUrl: address,
+        contentSize: String(bytes),
+      }
+      return graph.add({ '@id': `#copy/${encodeURIComponent(address)}`, '@type': 'DataDownload', ...told })
+    })
+  return copies.length === 0 ? {} : { distribution: copies }
+}
+
+function addAction(
+  graph: Graph,
+  p: {
+    input: RunCrateInput
+    step: StepRun
+    plan: PipelineStep | undefined
+    /** After what was read, so that the crate lists its data in the order in which they came to be. */
+    result: () => Reference | undefined
+  },
+): Reference {
+  const { input, step, plan } = p
+  const { run, commits } = input
+  const id = actionIdOf(run, step)
   const object =
     step.inputDataset === undefined || step.inputCommit === undefined
       ? undefined
       : graph.addData(dataEntity(step.inputDataset, step.inputCommit, commits))
-  const result =
-    // What was there before the tool left it as it was is no result of the action.
-    step.outputCommit === undefined || step.outputChanged === false
-      ? undefined
-      : graph.addData(dataEntity(step.outputDataset, step.outputCommit, commits))
   const further = (step.inputs ?? []).map((staged) => graph.addData(stagedEntity(staged)))
-  const objects = [...(object === undefined ? [] : [object]), ...further]
+  const objects = uniqueReferences([...(object === undefined ? [] : [object]), ...further])
+  const result = p.result()
   const image = step.image === undefined ? undefined : graph.add(imageEntity(step.image, step.digest))
   return graph.add({
     '@id': id,
@@ -120,6 +181,11 @@ function addAction(
   })
 }
 
+/** Read twice, it is still one thing. */
+function uniqueReferences(references: readonly Reference[]): Reference[] {
+  return [...new Map(references.map((each) => [each['@id'], each])).values()]
+}
+
 /** How the step ended; an error only for one that failed, as the profile asks. */
 function statusOf(run: Run, step: StepRun): { actionStatus: string; error?: string } {
   if (step.state === 'succeeded') return { actionStatus: `${STATUS}CompletedActionStatus` }
@@ -130,7 +196,7 @@ function statusOf(run: Run, step: StepRun): { actionStatus: string; error?: stri
 }
 
 /** The tool in the version that ran: the image's digest says which. */
-function toolEntity(step: StepRun, { tools }: RunCrateInput): Entity {
+function toolEntity(step: Pick<StepRun, 'tool' | 'image' | 'digest'>, { tools }: RunCrateInput): Entity {
   const tool = tools.get(step.tool)
   const version = step.digest ?? step.image
   return {
@@ -198,7 +264,10 @@ export function describeRun({ run, federation }: RunCrateInput): string {
   const reason = run.reason === undefined ? '' : ` (${run.reason})`
   const idle = run.steps.filter((step) => step.startedMs === undefined).map((step) => step.name)
   const rest = idle.length === 0 ? '' : ` Steps that did not begin: ${idle.join(', ')}.`
-  return `The pipeline ${run.pipeline} in the federation ${federation.name}, for the time ${iso(run.slot)}; it is ${run.state}${reason}.${rest}`
+  const { trigger } = run
+  const again =
+    trigger.kind === 'rerun' || trigger.kind === 'repeat' ? ` It does run ${trigger.of} again.` : ''
+  return `The pipeline ${run.pipeline} in the federation ${federation.name}, for the time ${iso(run.slot)}; it is ${run.state}${reason}.${again}${rest}`
 }
 
 function describeStep(run: Run, step: StepRun, plan: PipelineStep | undefined): string {

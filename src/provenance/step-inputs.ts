@@ -13,12 +13,16 @@ export function stagedEntity(staged: StagedSource): Entity {
     }
   }
   const address = resolved ?? source
-  // What lies nowhere on the web is named by what it holds.
-  const id = kind === 'url' || kind === 'pid' ? address : `#input/${sha256 ?? encodeURIComponent(source)}`
+  const isOnTheWeb = kind === 'url' || kind === 'pid'
+  // One address may hold something else tomorrow; what lies nowhere on the web is named by what it holds.
+  const [page = ''] = address.split('#')
+  const onTheWeb = sha256 === undefined ? address : `${page}#sha256=${sha256}`
+  const id = isOnTheWeb ? onTheWeb : `#input/${sha256 ?? encodeURIComponent(source)}`
   return {
     '@id': id,
     '@type': 'File',
     name,
+    ...(isOnTheWeb ? { contentUrl: address } : {}),
     ...(kind === 'pid' ? { identifier: source } : {}),
     ...(bytes === undefined ? {} : { contentSize: String(bytes) }),
     ...(sha256 === undefined ? {} : { sha256 }),

@@ -43,9 +43,13 @@ test('a member chooses what to copy, fetches it, and gives it up again', async (
   await hears(bob, 'data', 'data')
   assert.match((await bob.type('dataset', 'list')).stdout, /^data .* 0\/2 .*no: not chosen/m)
 
-  assert.match(
-    (await bob.type('dataset', 'ls', 'data')).stderr,
-    /is not here; alice had it last: "maoctl dataset follow data"/,
+  // The dataset is heard of a moment before who holds it.
+  await eventually(
+    async () =>
+      /is not here; alice had it last: "maoctl dataset follow data"/.test(
+        (await bob.type('dataset', 'ls', 'data')).stderr,
+      ),
+    'who holds data was never heard of',
   )
   assert.match((await bob.type('dataset', 'verify', 'data')).stderr, /has no copy of data/)
   assert.deepEqual(await bob.told('dataset', 'list-local'), [], 'who looks lays out no repository')

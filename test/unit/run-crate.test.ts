@@ -277,14 +277,12 @@ test('further inputs are files and datasets of the crate, with checksums and siz
   const { at } = crateOf(whole())
   assert.deepEqual(references(at('#run/r1/collect').object), [
     `swh:1:rev:${input}`,
-    'https://example.org/a.csv',
+    `https://example.org/a.csv#sha256=${'1'.repeat(64)}`,
     `#input/${'2'.repeat(64)}`,
     `swh:1:rev:${'f'.repeat(40)}`,
   ])
-  assert.deepEqual(
-    [at('https://example.org/a.csv').sha256, at('https://example.org/a.csv').contentSize],
-    ['1'.repeat(64), '9'],
-  )
+  const file = at(`https://example.org/a.csv#sha256=${'1'.repeat(64)}`)
+  assert.deepEqual([file.contentUrl, file.contentSize], ['https://example.org/a.csv', '9'])
 })
 
 test("a workflow's crate keeps the MUSTs of Workflow Run Crate and of the Workflow RO-Crate beneath it", () => {
@@ -346,4 +344,48 @@ test('the same run in PROV: what was made came from what was read, by whom and b
     }
   }
   assert(!JSON.stringify(told).includes('secret-region'))
+})
+
+/** The whole run, its second step with a filter and a published copy. */
+function filtered(): Run {
+  const run = whole()
+  const assess = run.steps[1] as Run['steps'][number]
+  const filter = { tool: 'sieve', image: 'sieve:1', digest: `sieve@sha256:${'7'.repeat(64)}`, exitCode: 0 }
+  const copy = { publisher: 'shelf', kind: 'folder', address: 'file:///srv/r1', files: 1, bytes: 9 }
+  const published = [{ ...copy, manifestSha256: '3'.repeat(64) }]
+  return { ...run, steps: run.steps.with(1, { ...assess, filter, published }) }
+}
+
+test('what a filter rewrote is the result of the filter, and the tool is not taken for its maker', () => {
+  const { at } = crateOf(filtered())
+  const result = `swh:1:rev:${'9'.repeat(40)}`
+  assert.deepEqual(references(at('#run/r1/assess').result), ['#run/r1/assess/unfiltered'])
+  assert.deepEqual(references(at('#run/r1/assess/filter').object), ['#run/r1/assess/unfiltered'])
+  assert.deepEqual(references(at('#run/r1/assess/filter').result), [result])
+  assert.equal(references(at('./').mentions).includes('#run/r1/assess/filter'), true)
+  const [copy = ''] = references(at(result).distribution)
+  assert.equal(at(copy).contentUrl, 'file:///srv/r1')
+  const told = provOf(inputOf(filtered())) as Record<string, Record<string, Record<string, string>>>
+  const maker = Object.values(told.wasGeneratedBy ?? {}).find(
+    (each) => each['prov:entity'] === `rev:${'9'.repeat(40)}`,
+  )
+  assert.equal(maker?.['prov:activity'], 'mao:run.r1.assess.filter')
+})
+
+test('one address that held two things is two files, and what is known of a commit is not lost', () => {
+  const run = whole()
+  const [first, second] = run.steps as [Run['steps'][number], Run['steps'][number]]
+  const url = { name: 'x', kind: 'url' as const, source: 'https://example.org/x' }
+  const again = { name: 'codes', kind: 'dataset' as const, source: 'observations', commit: made }
+  const steps = [
+    { ...first, inputs: [{ ...url, sha256: 'a'.repeat(64) }] },
+    { ...second, inputs: [{ ...url, sha256: 'b'.repeat(64) }, again] },
+  ]
+  const { at } = crateOf({ ...run, steps })
+  assert.notDeepEqual(at('#run/r1/collect').object, at('#run/r1/assess').object)
+  assert.deepEqual(references(at('#run/r1/assess').object), [
+    `swh:1:rev:${made}`,
+    `https://example.org/x#sha256=${'b'.repeat(64)}`,
+  ])
+  assert.equal(at(`swh:1:rev:${made}`).sameAs, `swh:1:dir:${'c'.repeat(40)}`)
 })

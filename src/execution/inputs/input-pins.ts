@@ -1,12 +1,20 @@
 import type { StepInput } from '../catalogue/step-input.ts'
 import type { InputPin, StagedSource } from '../runs/run.ts'
 
-/** What a rerun holds each input of a step to. Pure. */
-export function pinsOf(inputs: readonly StagedSource[]): InputPin[] {
-  return inputs.map(({ name, kind, commit, sha256 }) => {
+/**
+ * What a rerun holds each input of a step to. Pure.
+ *
+ * @param isMadeAnew whether an earlier step of the rerun makes that dataset's state itself.
+ */
+export function pinsOf(
+  inputs: readonly StagedSource[],
+  isMadeAnew: (dataset: string) => boolean = () => false,
+): InputPin[] {
+  return inputs.map(({ name, kind, commit, dataset, sha256 }) => {
+    const isKept = kind === 'dataset' && !isMadeAnew(dataset ?? '')
     return {
       name,
-      ...(kind === 'dataset' && commit !== undefined ? { commit } : {}),
+      ...(isKept && commit !== undefined ? { commit } : {}),
       ...((kind === 'url' || kind === 'pid') && sha256 !== undefined ? { sha256 } : {}),
     }
   })

@@ -40,7 +40,12 @@ export function rerunPlanOf(run: Run): RerunPlan {
     const read = step.inputFrom === 'this-run' ? undefined : step.inputCommit
     if (step.inputDataset !== undefined && read !== undefined) pin(inputCommits, step.inputDataset, read, run)
   }
-  const inputPins = Object.fromEntries(run.steps.map(({ name, inputs = [] }) => [name, pinsOf(inputs)]))
+  const inputPins: Record<string, InputPin[]> = {}
+  for (const [index, { name, inputs = [] }] of run.steps.entries()) {
+    const made = new Set(run.steps.slice(0, index).map(({ outputDataset }) => outputDataset))
+    // What the run made for itself is made anew; a commit that the plan itself names is named there.
+    inputPins[name] = pinsOf(inputs, (dataset) => made.has(dataset))
+  }
   return { steps: run.plan, imageDigests, inputCommits, inputPins }
 }
 

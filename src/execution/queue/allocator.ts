@@ -17,6 +17,7 @@ import {
   type Free,
   freeOf,
   hasBegun,
+  heldUntilMs,
   lacking,
   longestMs,
   needOn,
@@ -76,7 +77,9 @@ export function allocate(input: AllocatorInput): Allotment {
 }
 
 /** The branches that a run writes. */
-export function branchesOf(run: Pick<Run, 'plan'>): string[] {
+export function branchesOf(run: Pick<Run, 'plan' | 'bases'>): string[] {
+  // A rerun commits beside all branches.
+  if (run.bases !== undefined) return []
   return run.plan.map((step) => `${step.output_dataset}/${step.name}`)
 }
 
@@ -104,13 +107,13 @@ class Allocating {
   result(): Allotment {
     const { active, queued, nowMs } = this.#in
     for (const run of active) this.#claim(run)
-    const early = queued.filter(({ notBeforeMs = 0 }) => notBeforeMs > nowMs)
+    const early = queued.filter((run) => heldUntilMs(run, nowMs) !== undefined)
     // A run that has begun holds its branches until its end, also while it waits to begin a step again.
     for (const run of early) {
       if (hasBegun(run)) this.#claim(run)
       this.#waits.set(run.id, { kind: 'time', why: words.notYet(run) })
     }
-    const waiting = queued.filter(({ notBeforeMs = 0 }) => notBeforeMs <= nowMs)
+    const waiting = queued.filter((run) => heldUntilMs(run, nowMs) === undefined)
     for (const run of waiting.filter(hasBegun)) this.#claim(run)
     const turns = this.#turns(waiting)
     for (const run of turns) this.#look(run)

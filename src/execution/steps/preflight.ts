@@ -67,7 +67,8 @@ function checksOf(
     () => checkService(plan, toolOf),
     () => secretsOf('tool'),
     () => secretsOf('filter'),
-    () => publishers.check(plan.publish ?? [], plan),
+    // A rerun publishes nothing.
+    () => publishers.check(run.bases === undefined ? (plan.publish ?? []) : [], plan),
     () => (plan.network === undefined ? undefined : engines.of(engine).checkNetwork(plan.network)),
   ]
 }
