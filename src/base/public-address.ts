@@ -7,7 +7,7 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /** Azure's host answers there (metadata, DNS, DHCP), though the address is a public one. */
-const HOST_OF_AZURE = '168.63.129.16'
+export const HOST_OF_AZURE = '168.63.129.16'
 /** All of IPv6 that is given out (RFC 4291, 2.4): what lies outside is for transition, tests and local use. */
 const GLOBAL_UNICAST = ipaddr.parseCIDR('2000::/3')
 

@@ -153,6 +153,7 @@ test('a step is a job of the swarm only where the swarm can hold it to its box',
     await idOn('swarm', { network: 'host' }),
     await idOn('swarm', { devices: ['/dev/null'] }),
     await idOn('swarm', { groups: ['7'] }),
+    await idOn('swarm', { holdsSecrets: true }),
   ]) {
     assert.match(id, /^[0-9a-f]{64}$/)
   }

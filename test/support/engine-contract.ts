@@ -103,25 +103,53 @@ export function engineContract(name: string, open: () => Promise<EngineUnderTest
       assert.deepEqual(end, { exitCode: 7, oomKilled: false, out: 'out\n', err: 'err\n' })
     })
 
+    test('what labels and volumes its image has gives no right over other containers, and no disk', async () => {
+      const [other, free] = [`mao-test-${mark}-other`, `not-of-mao-${mark}`]
+      const labelled = `mao-test/labelled-${mark}:1`
+      const labels = [`LABEL mao.files-of=${other} ${LABEL}=${mark}`]
+      for (const container of [other, free]) {
+        await docker('create', '--name', container, '--network', 'none', BUSYBOX, 'true')
+      }
+      try {
+        await docker('commit', '--change', labels.join('\n'), other, labelled)
+        await docker('rm', free)
+        await docker('create', '--name', free, '--network', 'none', labelled, 'true')
+        const own = await engine.image(labelled, AbortSignal.timeout(10_000))
+        const look = shell(
+          'grep " /scratch " /proc/mounts; head -c 100000000 /dev/zero > /scratch/x || echo full',
+        )
+        const { out } = await runOn(engine, specOf(own, look, { volumes: ['/scratch', '/tmp'] }))
+        assert.match(out, /^tmpfs \/scratch tmpfs rw,nosuid,nodev,noexec.*size=32768k.*\nfull\n$/)
+        assert.match(await docker('ps', '--all', '--format', '{{.Names}}'), new RegExp(`^${other}$`, 'm'))
+        assert.deepEqual(await engine.find(LABEL, mark), [])
+      } finally {
+        await docker('rm', '--force', other, free)
+        await docker('image', 'rm', labelled)
+      }
+    })
+
     test('what it is given is there, and no more', async () => {
       const [input, data] = [join(directory, 'in'), join(directory, 'out')]
       await mkdir(input)
       await mkdir(data, { mode: 0o777 })
       await writeFile(join(input, 'a'), 'given')
+      await writeFile(join(data, 'raw'), 'taken away where it is seen a second time')
       const mounts = [
         { source: input, target: '/usr/src/app/input', readOnly: true },
         { source: data, target: '/usr/src/app/data', readOnly: false },
+        { source: data, target: '/data/outputs', readOnly: false },
       ]
       // The directory is made under this process's umask.
       const { exitCode, out } = await ran(
         shell(
-          'id -u; echo $WORD; cat input/a; echo; cp input/a data/b && echo copied; touch input/x || echo read only',
+          'id -u; echo $WORD; cat input/a; echo; cp input/a data/b && echo copied; touch input/x || echo read only; rm /data/outputs/raw',
         ),
         { mounts, environment: { WORD: 'two words' }, user: '0:0' },
       )
       assert.equal(exitCode, 0)
       assert.equal(out, '0\ntwo words\ngiven\ncopied\nread only\n')
       assert.equal(await readFile(join(data, 'b'), 'utf8'), 'given')
+      await assert.rejects(readFile(join(data, 'raw')), { code: 'ENOENT' })
     })
 
     test('the box is closed: no root file system, no capability, no network, but a /tmp', async () => {

@@ -22,16 +22,17 @@ import { Demultiplexer } from './demultiplexer.ts'
 import { DockerConnection } from './docker-connection.ts'
 import { engineError, isStatus, statusOf } from './docker-errors.ts'
 import { bindsOf, containerOptions } from './docker-options.ts'
-import type {
-  ContainerEnd,
-  ContainerEngine,
-  ContainerSpec,
-  EngineImage,
-  NetworkMode,
-  OnOutput,
+import {
+  type ContainerEnd,
+  type ContainerEngine,
+  type ContainerSpec,
+  type EngineImage,
+  NAME_PREFIX,
+  type NetworkMode,
+  type OnOutput,
 } from './engine.ts'
 import { type EngineFacts, factsOf } from './engine-facts.ts'
-import { FILES_LABEL, FileCarrier } from './file-carrier.ts'
+import { FILES_LABEL, FileCarrier, holderName } from './file-carrier.ts'
 import { wasKilledByMemory } from './memory-kills.ts'
 import type { NetworkGuard } from './network-guard.ts'
 
@@ -173,7 +174,8 @@ export class DockerEngine implements ContainerEngine {
     const found = await this.#call('looking for containers', engineCallTimeoutMs, (docker) =>
       docker.listContainers(options),
     )
-    return found.map(({ Id }) => Id)
+    const isOurs = (name: string) => name.startsWith(`/${NAME_PREFIX}`)
+    return found.filter(({ Names }) => Names.some(isOurs)).map(({ Id }) => Id)
   }
 
   async #remove(idOrName: string): Promise<void> {
@@ -188,8 +190,10 @@ export class DockerEngine implements ContainerEngine {
       const { Config, Name } = await this.#call('looking at a container', engineCallTimeoutMs, (docker) =>
         docker.getContainer(id).inspect(),
       )
+      const name = Name.replace(/^\//, '')
       const of = Config.Labels[FILES_LABEL]
-      return of === undefined ? { name: Name.replace(/^\//, '') } : { of }
+      // A label may be the image's own, and name whatever container it likes.
+      return of !== undefined && name === holderName(of) ? { of } : { name }
     } catch (error) {
       if (!isStatus(error, 404)) throw error
       const spec = this.#held.get(id)?.spec

@@ -2,6 +2,7 @@
 import type Docker from 'dockerode'
 import { toolTmpBytesMax } from '../../base/limits.ts'
 import type { ContainerSpec, Mount } from './engine.ts'
+import { FILES_LABEL } from './file-carrier.ts'
 import { volumeMounts } from './image-volumes.ts'
 
 const NANO = 1e9
@@ -29,7 +30,8 @@ export function containerOptions(
     Image: spec.imageId,
     ...(spec.command === null ? {} : { Cmd: [...spec.command] }),
     Env: environmentLines(spec),
-    Labels: { ...spec.labels },
+    // The image's own would else say of the container what it likes.
+    Labels: { [FILES_LABEL]: '', ...spec.labels },
     User: spec.user,
     AttachStdout: true,
     AttachStderr: true,

@@ -8,6 +8,8 @@ export type { EngineImage }
 export const NODE_LABEL = 'mao.node'
 export const RUN_LABEL = 'mao.run'
 export const STEP_LABEL = 'mao.step'
+/** How the names of containers of ours begin: labels alone prove nothing, since an image gives its own to its containers. */
+export const NAME_PREFIX = 'mao-'
 
 export interface Mount {
   readonly source: string
@@ -17,6 +19,7 @@ export interface Mount {
 
 /** The box of one step. What is not named here is not given. */
 export interface ContainerSpec {
+  /** Begins with `NAME_PREFIX`. */
   readonly name: string
   /** The engine's image id, so that a tag cannot move between check and start. */
   readonly imageId: string
@@ -38,6 +41,8 @@ export interface ContainerSpec {
   readonly rootReadOnly: boolean
   /** Devices of the machine: paths such as `/dev/fuse`, or `nvidia:0` for a card by its number or id. */
   readonly devices: readonly string[]
+  /** Whether something in the environment is to be known by the step alone, so that no engine may keep it elsewhere. */
+  readonly holdsSecrets?: boolean
   /**
    * Bytes that the writable mounts may hold together, enforced by an engine that has to bring them here; one that
    * shares this node's files leaves that to whoever watches them.
@@ -105,6 +110,6 @@ export interface ContainerEngine {
   kill(container: string): Promise<void>
   /** Removes a container, running or not; one that is gone already is no error. */
   remove(container: string): Promise<void>
-  /** Ids of all containers with this label, ended ones too. */
+  /** Ids of all containers of ours with this label, ended ones too. */
   find(label: string, value: string): Promise<string[]>
 }

@@ -31,6 +31,8 @@ interface Volume {
   readonly isWritable: boolean
   /** Files of its own image stay beside those that are brought. */
   readonly keepsImage: boolean
+  /** The target of the volume that this one is, where a directory is mounted a second time. */
+  readonly same?: string
 }
 
 export interface CarriedFiles {
@@ -55,7 +57,9 @@ export class FileCarrier {
     if (spec.mounts.length === 0) return { mounts: [], volumes: [] }
     const volumes = await volumesOf(spec.mounts)
     const holder = await this.#makeHolder(spec, volumes)
-    const files = packAll(spec.mounts.map(({ source, target }) => ({ source, path: target })))
+    const again = new Set(volumes.flatMap(({ target, same }) => (same === undefined ? [] : [target])))
+    const carried = spec.mounts.filter(({ target }) => !again.has(posix.normalize(target)))
+    const files = packAll(carried.map(({ source, target }) => ({ source, path: target })))
     try {
       const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(fileCarriageTimeoutMs)])
       await this.#connection.call('taking the files of a step', fileCarriageTimeoutMs, () =>
@@ -65,9 +69,9 @@ export class FileCarrier {
         holder.inspect(),
       )
       const names = new Map(made.map(({ Destination, Name }) => [Destination, Name ?? '']))
-      const mounts = volumes.map(({ target, isWritable }) => ({
+      const mounts = volumes.map(({ target, isWritable, same = target }) => ({
         Type: 'volume' as const,
-        Source: names.get(target) ?? '',
+        Source: names.get(same) ?? '',
         Target: target,
         ReadOnly: !isWritable,
       }))
@@ -90,7 +94,10 @@ export class FileCarrier {
     const until = AbortSignal.any([signal, AbortSignal.timeout(fileCarriageTimeoutMs)])
     const allowed = allowance(spec.outputBytesMax ?? Number.MAX_SAFE_INTEGER)
     // The outer ones first, which empty their directories.
-    const written = spec.mounts.filter(({ readOnly }) => !readOnly)
+    // What is mounted in two places is one, and comes back once.
+    const written = spec.mounts
+      .filter(({ readOnly }) => !readOnly)
+      .filter(({ source }, at, all) => at === all.findIndex((other) => other.source === source))
     for (const { source, target } of written.sort((a, b) => a.source.length - b.source.length)) {
       const archive = await this.#connection.call(
         'giving back what a step wrote',
@@ -128,6 +135,7 @@ export class FileCarrier {
   }
 
   async #makeHolder(spec: ContainerSpec, volumes: readonly Volume[]): Promise<Docker.Container> {
+    const made = volumes.filter(({ same }) => same === undefined)
     const options = {
       name: holderName(spec.name),
       Image: spec.imageId,
@@ -135,7 +143,7 @@ export class FileCarrier {
       Labels: { ...spec.labels, [FILES_LABEL]: spec.name },
       HostConfig: {
         NetworkMode: 'none',
-        Mounts: volumes.map(({ target, keepsImage }) => ({
+        Mounts: made.map(({ target, keepsImage }) => ({
           Type: 'volume' as const,
           Source: '',
           Target: target,
@@ -159,11 +167,14 @@ export class FileCarrier {
 
 const LOCAL_DRIVER = { Name: 'local', Options: {} }
 
-const holderName = (name: string) => `${name}-files`
+/** What the container that holds the files of this one is called. */
+export const holderName = (name: string) => `${name}-files`
 
 /** A volume for each directory, and one for the directory around each file, since volumes are directories. */
 async function volumesOf(mounts: readonly Mount[]): Promise<Volume[]> {
   const volumes = new Map<string, Volume>()
+  /** Where each directory is mounted first: what is written in one of its places is seen in all. */
+  const directories = new Map<string, string>()
   const single: Mount[] = []
   for (const mount of mounts) {
     const found = await lstat(mount.source).catch((cause: unknown) => {
@@ -173,7 +184,10 @@ async function volumesOf(mounts: readonly Mount[]): Promise<Volume[]> {
     const target = posix.normalize(mount.target)
     if (found.isFile()) single.push({ ...mount, target })
     else if (found.isDirectory()) {
-      volumes.set(target, { target, isWritable: !mount.readOnly, keepsImage: false })
+      const first = directories.get(mount.source)
+      const same = first === undefined ? {} : { same: first }
+      volumes.set(target, { target, isWritable: !mount.readOnly, keepsImage: false, ...same })
+      directories.set(mount.source, first ?? target)
     } else {
       const message = `${mount.target} is a socket or a device of this machine, which an engine on another machine cannot be given; run the step on the engine local`
       throw new NodeError('FORBIDDEN', message, { target })

@@ -4,17 +4,19 @@
  * one for what is meant for the machine itself. Pure; network-guard.ts carries it out.
  */
 import { firewallLockSeconds } from '../../base/limits.ts'
+import { HOST_OF_AZURE } from '../../base/public-address.ts'
 
 /**
  * What is not the public internet (RFC 6890 and the registry of special addresses that it founded): this host and
  * loopback, private use (RFC 1918), carriers' (RFC 6598), link-local with the metadata service of clouds (RFC 3927),
- * protocol assignments, benchmarks, multicast, what is kept for later, and broadcast. IPv6 is off in these networks.
+ * protocol assignments, benchmarks, multicast, what is kept for later, and broadcast; and the host of a cloud. IPv6 is off in these networks.
  */
 export const BARRED_RANGES: readonly string[] = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
   '127.0.0.0/8',
+  `${HOST_OF_AZURE}/32`,
   '169.254.0.0/16',
   '172.16.0.0/12',
   '192.0.0.0/24',

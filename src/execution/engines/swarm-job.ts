@@ -4,7 +4,7 @@
  * Seen on Docker 20.10 (API 1.41), which is the first to have jobs: a job holds a step to its processors, memory,
  * processes, user, read-only root and dropped capabilities. It knows neither `no-new-privileges` (before API 1.44), nor
  * memory without swap, nor the network `none`: those have to be so on the machines, for which the operator vouches
- * (`swarmGuarded`). Devices, groups and further networks are not for jobs; such steps run on the manager itself.
+ * (`swarmGuarded`). Devices, groups, secrets and further networks are not for jobs; such steps run on the manager itself.
  */
 import type Docker from 'dockerode'
 import { z } from 'zod'
@@ -35,6 +35,8 @@ export function whyNoJob(spec: ContainerSpec): string | undefined {
   if (spec.network !== 'none') return `its network is ${spec.network}`
   if (spec.devices.length > 0) return 'it is given devices'
   if (spec.groups.length > 0) return "it is given the engine's socket"
+  // All managers keep what a service is given, and its machine keeps what it prints, as it is.
+  if (spec.holdsSecrets === true) return 'it is given secrets'
   return undefined
 }
 

@@ -43,6 +43,7 @@ export async function specOf(p: {
     rootReadOnly: granted.root !== 'writable',
     devices: granted.devices ?? [],
     volumes: image.volumes ?? [],
+    holdsSecrets: granted.secrets.length + Object.keys(granted.environment).length > 0,
     ...(outputBytes === undefined ? {} : { outputBytesMax: outputBytes }),
   }
 }
