@@ -94,7 +94,7 @@ function comparisonText(out: Output, { run, of, state, reason, same, steps }: Co
   const verdict = same
     ? `Run ${run} came out as ${of} did, byte for byte.`
     : `Run ${run} did not come out as ${of} did.${ended}`
-  const table = out.table(['step', 'dataset', `tree of ${of}`, `tree of ${run}`, 'files'], rows)
+  const table = out.table(['step', 'dataset', 'tree before', 'tree now', 'files'], rows)
   return [table, ...changes, verdict].join('\n')
 }
 

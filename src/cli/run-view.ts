@@ -1,6 +1,6 @@
 import type { RunView } from '../api/run-views.ts'
 import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
-import { dataRows } from './run-data-view.ts'
+import { filterRows, verdictText } from './run-filter-view.ts'
 import { renderInputsAndPublished } from './run-io-view.ts'
 
 type StepView = RunView['steps'][number]
@@ -26,19 +26,21 @@ export function renderRun(out: Output, run: RunView): string {
     ...(endedMs === undefined ? [] : [['took', spanText(endedMs - createdMs)] as Pair]),
   ]
   const given = steps.filter((step) => step.image !== undefined)
-  const data = steps.flatMap(dataRows)
+  const filters = steps.flatMap(filterRows)
+  const verdicts = steps.flatMap(verdictText)
   const history = transitions.map((each) => {
-    // The reason of the end stands above already.
-    const why = each.reason === undefined || each.reason === reason ? '' : each.reason
+    // The reason of the end stands above already, however long it is.
+    const why = each.reason === reason && reason !== undefined ? 'as above' : (each.reason ?? '')
     return [timeText(each.timeMs), each.state, each.step ?? '', why]
   })
   return [
     out.pairs(pairs),
     out.table(['step', 'tool', 'state', 'exit', 'output', 'commit', 'control'], steps.map(outcomeOf)),
+    ...(verdicts.length === 0 ? [] : [verdicts.join('\n')]),
     ...(given.length === 0
       ? []
       : [out.table(['step', 'input', 'image', 'digest', 'granted'], given.map(givenTo))]),
-    ...(data.length === 0 ? [] : [out.table(['step', 'data', 'name', 'where', 'fixed by'], data)]),
+    ...(filters.length === 0 ? [] : [out.table(['step', 'filter', 'image', 'exit', 'digest'], filters)]),
     ...renderInputsAndPublished(out, run),
     out.table(['time', 'state', 'step', 'reason'], history),
   ].join('\n\n')

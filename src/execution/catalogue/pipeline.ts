@@ -79,6 +79,9 @@ export const pipelineSchema = z.object({
 export type Pipeline = z.output<typeof pipelineSchema>
 export type PipelineStep = Pipeline['steps'][number]
 
+/** What a variable holds that each node's owner fills with a secret of its own. */
+export const SECRET_PLACEHOLDER = /^\{\{\s*MAO_PRIVATE_VARIABLE\s*\}\}$/
+
 const pipelineInputSchema = z
   .strictObject({
     name: nameSchema.optional(),
@@ -86,6 +89,15 @@ const pipelineInputSchema = z
     steps: z.array(z.strictObject(stepFields)).min(1, 'a pipeline has at least one step').max(stepsMax),
   })
   .superRefine(({ steps }, context) => {
+    // Whoever names the secret within the braces would otherwise hand the tool that very text.
+    for (const [index, { env, filter }] of steps.entries()) {
+      const values = [...Object.entries(env ?? {}), ...Object.entries(filter?.env ?? {})]
+      for (const [variable, value] of values) {
+        if (!/^\{\{.*\}\}$/.test(value) || SECRET_PLACEHOLDER.test(value)) continue
+        const message = `${value} stands for nothing: the value of a secret variable is the very text {{ MAO_PRIVATE_VARIABLE }}, and the secret is named like the variable, ${variable}`
+        context.addIssue({ code: 'custom', path: ['steps', index, 'env'], message })
+      }
+    }
     // Two steps of one name would share a branch and a log.
     for (const [index, { name }] of steps.entries()) {
       if (steps.findIndex((step) => step.name === name) === index) continue

@@ -9,11 +9,10 @@
  */
 import { rm } from 'node:fs/promises'
 import { NodeError } from '../../base/errors.ts'
-import type { PipelineStep } from '../catalogue/pipeline.ts'
+import { type PipelineStep, SECRET_PLACEHOLDER } from '../catalogue/pipeline.ts'
 import type { SecretName, SecretStore } from './secret-store.ts'
 import { pick, readSecretsFile, secretsIn } from './secrets-file.ts'
 
-const PLACEHOLDER = /^\{\{\s*MAO_PRIVATE_VARIABLE\s*\}\}$/
 export const SECRET_VARIABLE_PREFIX = 'MAO_SECRET_'
 
 export interface SecretsParts {
@@ -25,7 +24,7 @@ export interface SecretsParts {
 
 /** The variables of a step that want a secret. Pure. */
 export function privateVariables({ env }: Pick<PipelineStep, 'env'>): string[] {
-  const variables = Object.entries(env ?? {}).filter(([, value]) => PLACEHOLDER.test(value))
+  const variables = Object.entries(env ?? {}).filter(([, value]) => SECRET_PLACEHOLDER.test(value))
   return variables.map(([variable]) => variable)
 }
 

@@ -125,3 +125,14 @@ test('no step has a name under which hosts keep what others had made there', () 
   assert.match(problemsOf(() => parsePipeline([step])).join(), /begins with "for\."/)
   assert.equal(parsePipeline([{ ...step, name: 'forecast' }]).pipeline.steps[0]?.name, 'forecast')
 })
+
+test('a placeholder that nobody fills is refused with what is meant', () => {
+  const env = { MIRROR_TOKEN: '{{ MIRROR_TOKEN }}' }
+  const step = { name: 'a', tool: 't', output_dataset: 'd' }
+  assert.throws(
+    () => parsePipeline({ steps: [{ ...step, env }] }),
+    /the very text \{\{ MAO_PRIVATE_VARIABLE \}\}, and the secret is named like the variable, MIRROR_TOKEN/,
+  )
+  const right = { MIRROR_TOKEN: '{{ MAO_PRIVATE_VARIABLE }}', GREETING: 'hi {{ name }}' }
+  assert.deepEqual(parsePipeline({ steps: [{ ...step, env: right }] }).pipeline.steps[0]?.env, right)
+})
