@@ -5,7 +5,8 @@
  */
 import { constants } from 'node:fs'
 import { chmod, copyFile, lstat, mkdir, opendir, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { checkFree } from '../../base/disk-space.ts'
 import { NodeError } from '../../base/errors.ts'
 import { computeToDataFilesMax } from '../../base/limits.ts'
 import { COMPUTE_TO_DATA_DIRECTORIES, type LaidInput } from './layouts.ts'
@@ -21,15 +22,18 @@ const READ_AND_RUN_ALL = 0o555
  * @param p.directory is made here.
  * @returns the ids of the inputs, in their order: operators give them without `did:op:`, and these are the names under
  * which a step has its inputs.
- * @throws NodeError TOO_LARGE when an input has more files than can be numbered, what the disk throws, the signal's reason.
+ * @throws NodeError TOO_LARGE when an input has more files than can be numbered, DISK_FULL, what the disk throws, the signal's reason.
  */
 export async function writeComputeToData(p: {
   directory: string
   inputs: readonly LaidInput[]
   tool: string
+  /** Disk space that is left to the node. */
+  reserveBytes: number
   signal: AbortSignal
 }): Promise<string[]> {
-  const { directory, inputs, tool, signal } = p
+  const { directory, inputs, tool, reserveBytes, signal } = p
+  const copy = (from: string, to: string) => copyWithin(from, to, reserveBytes)
   for (const name of COMPUTE_TO_DATA_DIRECTORIES) await mkdir(join(directory, name), { recursive: true })
   const dids: string[] = []
   for (const { name, path, isDirectory } of inputs) {
@@ -57,7 +61,8 @@ export async function writeComputeToData(p: {
 }
 
 /** Of a file system that can share blocks, the copy takes no room. */
-async function copy(from: string, to: string): Promise<void> {
+async function copyWithin(from: string, to: string, reserveBytes: number): Promise<void> {
+  await checkFree({ place: dirname(to), reserveBytes, wantedBytes: (await lstat(from)).size })
   await copyFile(from, to, constants.COPYFILE_FICLONE)
   const { mode } = await lstat(to)
   await chmod(to, (mode & 0o100) === 0 ? READ_ALL : READ_AND_RUN_ALL)

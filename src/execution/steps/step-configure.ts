@@ -184,7 +184,10 @@ class Configuring {
         ? inputs
         : [{ name: freeName(dataset, inputs), path: staged.input, isDirectory: true }, ...inputs]
     const directory = join(staged.place, 'house')
-    const dids = await writeComputeToData({ directory, inputs: all, tool: plan.tool, signal })
+    const dids = await writeComputeToData({
+      ...{ directory, inputs: all, tool: plan.tool, signal },
+      reserveBytes: this.#parts.freeBytesMin(),
+    })
     const logs = await staged.writable('logs')
     return { layout, laid: layoutOf({ ...request, house: { directory, logs, dids } }), toolLogs: logs }
   }

@@ -99,7 +99,7 @@ test('the files of an input are numbered by path and described; code and paramet
   ]
   const directory = join(base, 'house')
   const signal = new AbortController().signal
-  const dids = await writeComputeToData({ directory, inputs, tool: 'algo', signal })
+  const dids = await writeComputeToData({ directory, inputs, tool: 'algo', reserveBytes: 0, signal })
   assert.deepEqual(dids, ['raw', 'single'])
   const read = (path: string) => readFile(join(directory, path), 'utf8')
   assert.deepEqual(await readdir(join(directory, 'inputs/raw')), ['0', '1'], 'a link is no file')
@@ -113,6 +113,19 @@ test('the files of an input are numbered by path and described; code and paramet
   assert.equal(JSON.parse(await read('ddos/algo')).metadata.type, 'algorithm')
 })
 
+test('an input is not copied where that would leave the node less than it needs', async (t) => {
+  const base = await temporaryDirectory(t)
+  await writeFile(join(base, 'one'), 'x')
+  const request = {
+    directory: join(base, 'house'),
+    inputs: [{ name: 'one', path: join(base, 'one'), isDirectory: false }],
+    tool: 'a',
+    reserveBytes: Number.MAX_SAFE_INTEGER,
+    signal: new AbortController().signal,
+  }
+  await assert.rejects(writeComputeToData(request), { code: 'DISK_FULL' })
+})
+
 test('an input is not copied any more once its run is cancelled', async (t) => {
   const base = await temporaryDirectory(t)
   await writeFile(join(base, 'one'), 'x')
@@ -121,6 +134,7 @@ test('an input is not copied any more once its run is cancelled', async (t) => {
     directory: join(base, 'house'),
     inputs,
     tool: 'a',
+    reserveBytes: 0,
     signal: AbortSignal.abort('cancelled'),
   }
   await assert.rejects(writeComputeToData(request), (error) => error === 'cancelled')
