@@ -103,8 +103,8 @@ suite('compute to data', () => {
         stdout,
         /^patients may be read with summary at sha256:\w{64}, through the filter no-names\.$/m,
       )
-      assert.match(stdout, /^ages +summary +\w+ +succeeded +0 +results ages-bob +\w+ /m)
-      assert.match(stdout, /--at ages-bob\n2 50\n/)
+      assert.match(stdout, /^ages +summary +\w+ +succeeded +\S+ +results for\.[0-9a-f]{16}\.ages-bob +\w+ /m)
+      assert.match(stdout, /--at for\.[0-9a-f]{16}\.ages-bob\n2 50\n/)
       assert.match(stdout, /The data of patients stay with bob/)
       assert.doesNotMatch(stdout, /ann,|ben,/, 'raw data came out')
       assert.deepEqual(await readdir(directory), [], 'files are left behind')

@@ -112,10 +112,11 @@ say bob dataset trust patients --tool summary --filter no-names
 say alice run submit ages --at-data --wait
 
 # The result is a commit like any other; the data are not here, and what the tool printed never came.
-has_result() { maoctl alice dataset cat results summary.txt --at ages-bob; }
-until_done "The result" has_result
-say alice dataset cat results summary.txt --at ages-bob
 run=$(maoctl alice --json run list --pipeline ages --state succeeded | node -p 'JSON.parse(require("fs").readFileSync(0))[0].id')
+branch=$(maoctl alice --json run show "$run" | node -p 'JSON.parse(require("fs").readFileSync(0)).steps[0].output.branch')
+has_result() { maoctl alice dataset cat results summary.txt --at "$branch"; }
+until_done "The result" has_result
+say alice dataset cat results summary.txt --at "$branch"
 say alice run logs "$run"
 echo 'alice$ maoctl dataset cat patients patients.csv'
 maoctl alice dataset cat patients patients.csv 2>&1 || true

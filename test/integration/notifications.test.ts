@@ -87,6 +87,8 @@ test('a receiver checks a message by the library of the standard, and hears of n
   })
   t.after(close)
   happens(RUN)
+  // Another member's run, with which it could mail this node's people what it likes, as often as it likes.
+  happens({ ...ENDED, id: 'r0', owner: 'peer-b' })
   happens(ENDED)
   await eventually(() => states(notifications.deliveries.list())[0] === 'delivered', 'it was not delivered')
   assert.equal(calls.length, 1)

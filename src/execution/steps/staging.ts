@@ -148,7 +148,7 @@ export class Staging {
 
   /**
    * Where the output begins. [MUST] That of another member's run begins empty: what its earlier runs left would steer a
-   * tool that is trusted because nobody can steer it (run.md R36).
+   * tool that is trusted because nobody can steer it (run.md R15).
    */
   async #baseOf(
     output: Pick<Repository, 'resolve'>,

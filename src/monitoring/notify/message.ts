@@ -34,6 +34,8 @@ export interface ToldRun {
   readonly slot: number
   readonly createdMs: number
   readonly endedMs?: number
+  /** `node`, or the peer id of the member that asked for it. Absent: `node`. */
+  readonly owner?: string
   readonly steps: readonly {
     readonly name: string
     readonly tool: string

@@ -17,8 +17,11 @@ export interface NotifierParts {
   readonly log: Logger
 }
 
-/** The states of a run, as far as people outside care. Pure. */
-export function eventOf(run: Pick<ToldRun, 'state' | 'endedMs'>): 'run.started' | 'run.ended' | undefined {
+/** The states of a run, as far as people outside care: what another member has run here is no news to them. Pure. */
+export function eventOf(
+  run: Pick<ToldRun, 'state' | 'endedMs' | 'owner'>,
+): 'run.started' | 'run.ended' | undefined {
+  if (run.owner !== undefined && run.owner !== 'node') return undefined
   if (run.endedMs !== undefined) return 'run.ended'
   return run.state === 'pulling' ? 'run.started' : undefined
 }

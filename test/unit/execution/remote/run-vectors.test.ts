@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { decode } from '@ipld/dag-cbor'
 import { z } from 'zod'
+import { branchOf, stepFor } from '../../../../src/datasets/branches.ts'
 import { followedSchema, questionSchema } from '../../../../src/execution/remote/run-protocol.ts'
 import { holds, parseWhere } from '../../../../src/execution/remote/where.ts'
 
@@ -25,6 +26,9 @@ const vectors = z
       labels: z.record(z.string(), z.string()),
       datasets: z.array(z.string()),
     }),
+    branches: z
+      .array(z.strictObject({ asker: z.string(), step: z.string(), host: z.string(), branch: z.string() }))
+      .min(1),
     predicates: z.array(z.strictObject({ text: z.string(), holds: z.boolean().nullable() })).min(1),
   })
   .parse(
@@ -41,6 +45,12 @@ for (const [set, schema] of [
       assert.equal(parsed.success ? parsed.data.kind : null, kind)
     })
   }
+}
+
+for (const { asker, step, host, branch } of vectors.branches) {
+  test(`what ${host} makes of the step ${step} for another stands on ${branch}`, () => {
+    assert.equal(branchOf(stepFor(asker, step), host), branch)
+  })
 }
 
 for (const { text, holds: expected } of vectors.predicates) {
