@@ -39,7 +39,7 @@ export const gitProcessesMax = 8
 export const branchesPerHeadMax = 64
 /** Of these, results that others had made here: whatever they ask for, a member's own steps have room. */
 export const branchesForOthersMax = 32
-export const branchesForMemberMax = 8
+export const branchesForMemberMax = 16
 /** Paths in a tree: longer ones do not fit the file systems of other members. */
 export const pathBytesMax = 1_024
 export const pathDepthMax = 64

@@ -24,15 +24,15 @@ test('what is made for another member has a branch of its own at the host, told 
   assert(!isReservedStep('forecast') && !isReservedStep('collect'))
 })
 
-test('results for others take up no more than half of a head, and those for one member no more than an eighth', () => {
+test('results for others take up no more than half of a head, and those for one member no more than a quarter', () => {
   const own = Array.from({ length: 20 }, (_, index) => `own${index}-bob`)
   const made = (asker: string, count: number) =>
     Array.from({ length: count }, (_, index) => branchOf(stepFor(asker, `s${index}`), 'bob'))
   const next = (asker: string) => [branchOf(stepFor(asker, 'next'), 'bob')]
-  checkFits('results', [...own, ...made(ALICE, 7)], next(ALICE))
-  assert.throws(() => checkFits('results', [...own, ...made(ALICE, 8)], next(ALICE)), /for one member/)
-  checkFits('results', [...own, ...made(ALICE, 8)], made(ALICE, 1))
-  checkFits('results', [...own, ...made(ALICE, 8)], next(CAROL))
+  checkFits('results', [...own, ...made(ALICE, 15)], next(ALICE))
+  assert.throws(() => checkFits('results', [...own, ...made(ALICE, 16)], next(ALICE)), /for one member/)
+  checkFits('results', [...own, ...made(ALICE, 16)], made(ALICE, 1))
+  checkFits('results', [...own, ...made(ALICE, 16)], next(CAROL))
   const all = ['a', 'b', 'c', 'd'].flatMap((asker) => made(asker, 8))
   assert.throws(() => checkFits('results', all, next(CAROL)), /for other members/)
   checkFits('results', all, ['more-bob'])
