@@ -15,6 +15,8 @@ import type { RemoteSettings, RoleLimits } from './settings.ts'
 export interface LimitOverrides {
   readonly cpus?: number
   readonly memoryBytes?: number
+  readonly diskBytes?: number
+  readonly pids?: number
   readonly stepTimeoutMs?: number
   readonly runTimeoutMs?: number
 }
@@ -27,6 +29,8 @@ export interface HostFacts extends DataFacts {
   readonly step: {
     readonly cpus: number
     readonly memoryBytes: number
+    readonly outputBytes: number
+    readonly pids: number
     readonly stepTimeoutMs: number
     readonly runTimeoutMs: number
   }
@@ -34,8 +38,6 @@ export interface HostFacts extends DataFacts {
   readonly imageOf: (tool: string) => string | undefined
   /** Why an image may not be run here, where that is so. */
   readonly imageRefusal: (image: string, digest: string | undefined) => string | undefined
-  /** Whether the asker's run may write the branch that a step's output goes to. */
-  readonly mayWrite: (step: PipelineStep) => boolean
   /** Whether a run of this node's is the asker's own. */
   readonly ownsRun: (run: string) => boolean
   /** Runs of the asker that have not ended: at work and waiting. */
@@ -46,6 +48,8 @@ export interface HostFacts extends DataFacts {
 export interface Granted {
   readonly cpus: number
   readonly memoryBytes: number
+  readonly diskBytes: number
+  readonly pids: number
   readonly stepTimeoutMs: number
   readonly runTimeoutMs: number
 }
@@ -123,10 +127,6 @@ function judgePlan({ steps }: RunRequest, facts: HostFacts): Refused | undefined
       if ('run' in input && !facts.ownsRun(input.run))
         return no('reads the output of a run that is not yours')
     }
-    if (!facts.mayWrite(step)) {
-      const reason = `the step ${name} would write the branch ${name}-<this node> of ${step.output_dataset}, where this node's own results are; give the step another name, or run the pipeline as it is registered`
-      return refuse('CONFLICT', reason)
-    }
   }
   return undefined
 }
@@ -158,6 +158,8 @@ function limitsOf({ settings, role, step }: HostFacts): RoleLimits {
     ...limits,
     cpus: Math.min(limits.cpus, step.cpus),
     memoryBytes: Math.min(limits.memoryBytes, step.memoryBytes),
+    diskBytes: Math.min(limits.diskBytes, step.outputBytes),
+    pids: Math.min(limits.pids, step.pids),
     stepTimeoutMs: Math.min(limits.stepTimeoutMs, step.stepTimeoutMs),
     runTimeoutMs: Math.min(limits.runTimeoutMs, step.runTimeoutMs),
   }
@@ -169,6 +171,8 @@ function excessOf({ steps }: RunRequest, limits: RoleLimits): Refused | undefine
     const asked = [
       ['processors', resources.cpus, limits.cpus],
       ['bytes of memory', resources.memoryBytes, limits.memoryBytes],
+      ['bytes of disk', resources.diskBytes, limits.diskBytes],
+      ['processes', resources.pids, limits.pids],
       ['devices', resources.gpus, limits.gpus],
       ['ms', timeoutMs, limits.stepTimeoutMs],
     ] as const
@@ -186,6 +190,8 @@ function grantedBy(limits: RoleLimits, overrides: LimitOverrides): Granted {
   return {
     cpus: least(limits.cpus, overrides.cpus),
     memoryBytes: least(limits.memoryBytes, overrides.memoryBytes),
+    diskBytes: least(limits.diskBytes, overrides.diskBytes),
+    pids: least(limits.pids, overrides.pids),
     stepTimeoutMs: least(limits.stepTimeoutMs, overrides.stepTimeoutMs),
     runTimeoutMs: least(limits.runTimeoutMs, overrides.runTimeoutMs),
   }
@@ -202,6 +208,8 @@ function within(step: PipelineStep, granted: Granted): PipelineStep {
       ...resources,
       cpus: Math.min(resources.cpus ?? granted.cpus, granted.cpus),
       memoryBytes: Math.min(resources.memoryBytes ?? granted.memoryBytes, granted.memoryBytes),
+      diskBytes: Math.min(resources.diskBytes ?? granted.diskBytes, granted.diskBytes),
+      pids: Math.min(resources.pids ?? granted.pids, granted.pids),
     },
   }
 }

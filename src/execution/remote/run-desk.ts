@@ -1,11 +1,9 @@
 /** Judges and takes the requests of other members: what the policy needs to know, gathered; what it says, carried out. */
-import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
 import { isNodeError, NodeError } from '../../base/errors.ts'
-import { branchOf } from '../../datasets/branches.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Members } from '../../federation/members.ts'
-import { type PipelineStep, parsePipeline } from '../catalogue/pipeline.ts'
+import { parsePipeline } from '../catalogue/pipeline.ts'
 import type { EngineState } from '../engines/engines.ts'
 import type { Execution } from '../execution.ts'
 import { parseImageRule, verdictOf } from '../images/image-rules.ts'
@@ -154,7 +152,6 @@ export class RunDesk {
       imageOf: (tool) => execution.tools.get(tool)?.value.image,
       imageRefusal: (image, digest) => this.#imageRefusal(image, digest),
       ...this.dataFacts(),
-      mayWrite: (step) => this.#mayWrite(peer, step),
       ownsRun: (id) => execution.runs().some((run) => run.id === id && run.owner === peer),
       atWork: theirs.length - waiting,
       waiting,
@@ -166,40 +163,6 @@ export class RunDesk {
     const verdict = verdictOf(rules, { reference: image, digests: digest === undefined ? [] : [digest] })
     return verdict === 'no' ? `this node does not run the image ${image}` : undefined
   }
-
-  /**
-   * A branch `<step>-<node>` is this node's word, also in rounds. Another's run may write it where it does the same work
-   * as whoever wrote it, or where nothing but that member's own runs has; and not where others know such a step as
-   * another one (run.md R13).
-   */
-  #mayWrite(peer: string, step: PipelineStep): boolean {
-    const { execution, datasets, members } = this.#parts
-    const others = execution.pipelines.list().filter(({ entry }) => entry.author !== peer)
-    const known = others.flatMap(({ value }) => value.steps.filter((other) => isSameBranch(other, step)))
-    if (!known.every((other) => isSameWork(other, step))) return false
-    const branch = branchOf(step.name, members.self().name)
-    const view = datasets.list().find(({ name }) => name === step.output_dataset)
-    if (view?.branches.some((one) => one.branch === branch) !== true) return true
-    const wrote = (run: Run) => run.steps.some((done) => isOutput(done, step.output_dataset, branch))
-    const writer = execution.runs().findLast(wrote)
-    if (writer === undefined || writer.owner === peer) return writer !== undefined
-    return writer.plan.some((other) => isSameBranch(other, step) && isSameWork(other, step))
-  }
-}
-
-function isSameBranch(a: PipelineStep, b: PipelineStep): boolean {
-  return a.name === b.name && a.output_dataset === b.output_dataset
-}
-
-function isOutput(done: Run['steps'][number], dataset: string, branch: string): boolean {
-  return done.outputDataset === dataset && done.outputBranch === branch
-}
-
-/** Whatever box it is done in. */
-function isSameWork(a: PipelineStep, b: PipelineStep): boolean {
-  const work = ({ network: _network, timeoutMs: _timeoutMs, resources: _resources, ...rest }: PipelineStep) =>
-    JSON.parse(JSON.stringify(rest)) as unknown
-  return isDeepStrictEqual(work(a), work(b))
 }
 
 /** [MUST] A plan passes the parser of pipelines, so that a field that is not known is told and not passed over (R11). */

@@ -74,6 +74,8 @@ const refusedSchema = z.object({
 const grantedSchema = z.object({
   cpus: z.number(),
   memoryBytes: count,
+  diskBytes: count,
+  pids: count,
   stepTimeoutMs: count,
   runTimeoutMs: count,
 })
@@ -107,6 +109,14 @@ const outputSchema = z.object({
 })
 export type WireOutput = z.output<typeof outputSchema>
 
+const stepSchema = z.object({
+  name: nameSchema,
+  state,
+  digest: z.string().max(600).optional(),
+  exitCode: z.int().optional(),
+})
+export type WireStep = z.output<typeof stepSchema>
+
 export const followedSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('run'),
@@ -119,16 +129,7 @@ export const followedSchema = z.discriminatedUnion('kind', [
     position: z.int().positive().optional(),
     why: words.optional(),
     /** Steps with the digest of their image and their exit code, as far as they have come. */
-    steps: z
-      .array(
-        z.object({
-          name: nameSchema,
-          state,
-          digest: z.string().max(600).optional(),
-          exitCode: z.int().optional(),
-        }),
-      )
-      .max(stepsMax),
+    steps: z.array(stepSchema).max(stepsMax),
     /** Whether the host shows what the tools print. */
     logs: z.boolean(),
   }),

@@ -15,6 +15,8 @@ const GIB = 1024 ** 3
 const roleLimits = z.strictObject({
   cpus: z.number().min(0.01).max(1_024).default(1).describe('most processors of one of its steps'),
   memoryBytes: z.int().min(1).default(GIB).describe('most memory of one of its steps'),
+  diskBytes: z.int().min(1).default(GIB).describe('most bytes of output of one of its steps'),
+  pids: z.int().min(1).default(256).describe('most processes of one of its steps'),
   gpus: z.int().min(0).max(64).default(0).describe('most devices of one of its steps'),
   stepTimeoutMs: z.int().min(1_000).max(timerMaxMs).default(HOUR_MS).describe('longest time of one step'),
   runTimeoutMs: z
