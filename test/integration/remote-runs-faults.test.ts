@@ -169,6 +169,8 @@ suite('runs at another member, when something goes wrong', () => {
     // What the hook does not answer is taken now, within the limits of the role.
     answer = undefined
     const { id: other } = await submit('steady')
+    answer = { allow: false, reason: 7 }
+    await assert.rejects(submit('steady'), refusedBy(/bob: this node's operator does not allow it/))
     await alice().federation.remote.runs.cancel(other)
     const gone = await lab.until('alice', other, ended, 'the end')
     assert.equal(gone.end?.state, 'cancelled', JSON.stringify(gone))

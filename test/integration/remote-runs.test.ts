@@ -193,6 +193,8 @@ suite('runs at another member', () => {
     await assert.rejects(submit('tricked'), refusedBy(/as its image starts/))
     await pipeline('steered', { ...step, cmd: ['cat', 'input/patients.csv'], filter: { tool: 'check' } })
     await assert.rejects(submit('steered'), refusedBy(/may not choose its command/))
+    await pipeline('moved', { ...step, layout: 'compute-to-data', filter: { tool: 'check' } })
+    await assert.rejects(submit('moved'), refusedBy(/give the step moved no layout/))
 
     const { id } = await alice().federation.remote.runs.submit({ pipeline: 'checked', atData: true })
     const run = await lab.until('alice', id, ended, 'the end')
@@ -203,6 +205,7 @@ suite('runs at another member', () => {
     }
     await eventually(arrived, 'the result never came')
     assert.equal(run.logs, false)
+    assert.equal(run.stepsDone[0]?.exitCode, undefined)
     assert.equal(await logOf(alice(), id), '')
     const [commit] = await bob().federation.datasets.log('patients')
     assert(commit)
@@ -217,6 +220,7 @@ suite('runs at another member', () => {
     const again = await submit('counting')
     await lab.until('alice', again.id, ended, 'the end')
     assert.equal(await logOf(alice(), again.id), RAW)
+    assert.equal(alice().federation.remote.runs.get(again.id).stepsDone[0]?.exitCode, 0)
   })
 
   test('a tag that was moved to another image reads nothing, and no other image stands in for one that is named', async () => {

@@ -2,13 +2,14 @@
 import { NodeError } from '../../base/errors.ts'
 import { remoteTransitionsPerMessageMax, runAliveIntervalMs, runLogChunkBytes } from '../../base/limits.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
+import { mayReadLog } from '../logs/log-access.ts'
 import { isEnded, type Run } from '../runs/run.ts'
 import type { HostExecution } from './run-desk.ts'
 import type { Followed, Question, RunTalk, WireOutput } from './run-protocol.ts'
-import { type Openness, reasonTold, transitionsTold, withoutPaths } from './told.ts'
+import { type Openness, reasonTold, stepsTold, transitionsTold, waitTold } from './told.ts'
 
 export interface FollowParts {
-  readonly talk: Pick<RunTalk, 'say' | 'end'>
+  readonly talk: Pick<RunTalk, 'say' | 'end' | 'peer'>
   readonly question: Extract<Question, { kind: 'follow' }>
   /** The runs of the request as they are now; at least one. */
   readonly chain: () => Run[]
@@ -67,12 +68,8 @@ function stateOf(
     kind: 'run',
     run: run.id,
     state: run.state,
-    ...(place === undefined ? {} : { position: place.position, why: withoutPaths(place.why) }),
-    steps: run.steps.map(({ name, state, digest, exitCode }) => ({
-      ...{ name, state },
-      ...(digest === undefined ? {} : { digest }),
-      ...(exitCode === undefined ? {} : { exitCode }),
-    })),
+    ...(place === undefined ? {} : waitTold(place, open)),
+    steps: stepsTold(run, open),
     logs: open.logs,
   }
 }
@@ -81,6 +78,8 @@ function stateOf(
 async function tellLogs(parts: FollowParts, signal: AbortSignal): Promise<void> {
   const { talk, question, chain, openness, execution } = parts
   const { run: of, offset } = question.log
+  const mayRead = (run: Run) =>
+    openness(run).logs && mayReadLog({ reader: talk.peer, run, stage: 'algorithm' })
   let index = Math.max(
     0,
     chain().findIndex(({ id }) => id === of),
@@ -90,15 +89,21 @@ async function tellLogs(parts: FollowParts, signal: AbortSignal): Promise<void> 
     const news = newsOf(parts, signal)
     const run = chain()[index]
     if (run !== undefined) {
-      if (openness(run).logs) {
+      let isOpen = mayRead(run)
+      if (isOpen) {
         for await (const bytes of execution.reading.bytes(run.id, { from, follow: true, signal })) {
           for (let at = 0; at < bytes.length; at += runLogChunkBytes) {
+            // [MUST] Asked for each piece: the stream lasts as long as the run, and trust may not (run.md R34).
+            isOpen = mayRead(run)
+            if (!isOpen) break
             const piece = bytes.subarray(at, at + runLogChunkBytes)
             await talk.say({ kind: 'log', run: run.id, offset: from, bytes: piece } satisfies Followed)
             from += piece.length
           }
+          if (!isOpen) break
         }
-      } else if (!isEnded(run)) {
+      }
+      if (!isOpen && !isEnded(run)) {
         await news
         continue
       }

@@ -1,8 +1,9 @@
 /** What a host tells another member of a run of its own machine: what happened, and nothing of the machine. Pure. */
 import type { ErrorCode } from '../../base/errors.ts'
+import type { WaitKind } from '../queue/allocator.ts'
 import { isEnded, type Run } from '../runs/run.ts'
 import { type DataFacts, judgeData, readBy } from './data-policy.ts'
-import type { WireTransition } from './run-protocol.ts'
+import type { WireStep, WireTransition } from './run-protocol.ts'
 
 /** Codes whose words are about the run or the request. */
 const ABOUT_THE_RUN: readonly (ErrorCode | undefined)[] = [
@@ -82,12 +83,12 @@ export function withoutPaths(text: string): string {
 /** The transitions of a run and of those that repeat it, as one story. */
 export function transitionsTold(chain: readonly Run[], openness: Openness): WireTransition[] {
   return chain.flatMap(({ transitions, code, state: last }) =>
-    transitions.map(({ state, step, timeMs, reason }): WireTransition => {
+    transitions.map(({ state, step, timeMs, reason }, at): WireTransition => {
       const isEnd = state === last && isEnded({ state })
       // On the way there is nothing that a tool has said, nor anything that its owner needs.
       const isQuiet = openness.isPrivate && (!isEnd || state === 'succeeded')
-      // A step that goes back to the queue does so because of the machine, and in its words.
-      const again = state === 'queued' && step !== undefined && reason !== undefined
+      // What goes back to the queue does so because of the machine, and in its words.
+      const again = state === 'queued' && at > 0 && reason !== undefined
       const said = again ? MACHINERY : reasonTold({ reason, code: isEnd ? code : undefined }, openness)
       const told = isQuiet ? undefined : said
       return {
@@ -97,6 +98,34 @@ export function transitionsTold(chain: readonly Run[], openness: Openness): Wire
       }
     }),
   )
+}
+
+/** The steps as they stand. How a tool ends is a word of its own, and is told where its words are. */
+export function stepsTold({ steps }: Pick<Run, 'steps'>, { isPrivate, logs }: Openness): WireStep[] {
+  return steps.map(({ name, state, digest, exitCode }) => ({
+    ...{ name, state },
+    ...(digest === undefined ? {} : { digest }),
+    ...(exitCode === undefined || (isPrivate && !logs) ? {} : { exitCode }),
+  }))
+}
+
+const WAITS: Record<WaitKind, string> = {
+  time: 'it begins again in a while',
+  branch: 'another run writes the branch of its step before it',
+  owner: 'as many runs of its owner are at work as the host does of one member at once',
+  turn: 'its turn comes after other runs',
+  resources: 'it waits for processors, memory, disk or devices that other runs have',
+  engine: 'the container engine of the host does not answer',
+  never: 'no engine of the host has all that it asks for',
+}
+
+/** Where a run stands in line. Why is told by its kind: the host's own words name engines, and runs of others. */
+export function waitTold(
+  { position, kind }: { readonly position: number; readonly kind?: WaitKind | undefined },
+  { isPrivate }: Openness,
+): { readonly position: number; readonly why?: string } {
+  if (isPrivate) return { position }
+  return { position, why: kind === undefined ? 'it starts now' : WAITS[kind] }
 }
 
 /** The runs of a request: the first and, where a crash cut it, what repeats it. The last is the one that counts. */

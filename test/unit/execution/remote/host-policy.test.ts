@@ -4,7 +4,16 @@ import type { PipelineStep } from '../../../../src/execution/catalogue/pipeline.
 import { decide, type HostFacts } from '../../../../src/execution/remote/host-policy.ts'
 import type { RunRequest } from '../../../../src/execution/remote/run-request.ts'
 import { remoteSettingsSchema } from '../../../../src/execution/remote/settings.ts'
-import { mayStillRead, opennessOf, reasonTold, withoutPaths } from '../../../../src/execution/remote/told.ts'
+import {
+  mayStillRead,
+  opennessOf,
+  reasonTold,
+  stepsTold,
+  transitionsTold,
+  waitTold,
+  withoutPaths,
+} from '../../../../src/execution/remote/told.ts'
+import type { TrustEntry } from '../../../../src/execution/remote/trust.ts'
 
 const MIB = 1024 ** 2
 const GOOD = `sha256:${'a'.repeat(64)}`
@@ -35,7 +44,10 @@ function facts(more: Partial<HostFacts> = {}, remote: Remote = {}): HostFacts {
   return {
     role: 'member',
     settings: remoteSettingsSchema.parse({ accept: 'members', ...(remote as object) }),
-    step: { cpus: 1, memoryBytes: 256 * MIB, stepTimeoutMs: 60_000, runTimeoutMs: 2 ** 31 },
+    step: {
+      ...{ cpus: 1, memoryBytes: 256 * MIB, outputBytes: 2 ** 31, pids: 64 },
+      ...{ stepTimeoutMs: 60_000, runTimeoutMs: 2 ** 31 },
+    },
     imageOf: (tool) => ({ wc: 'lab/wc:1', check: 'lab/check:1' })[tool],
     imageRefusal: () => undefined,
     dataset: (name) => {
@@ -44,7 +56,6 @@ function facts(more: Partial<HostFacts> = {}, remote: Remote = {}): HostFacts {
     },
     trusted: (dataset) =>
       dataset === 'patients' ? [{ digest: GOOD, logs: false, parameters: false, timeMs: 1 }] : [],
-    mayWrite: () => true,
     ownsRun: () => false,
     ...{ atWork: 0, waiting: 0, ...more },
   }
@@ -84,6 +95,8 @@ suite('whether a host takes a run', () => {
     ['more memory than it gets', { resources: { memoryBytes: 2 ** 40 } }, /this node gives you 268435456/],
     ['a device', { resources: { gpus: 1 } }, /1 devices; this node gives you 0/],
     ['more time than it gets', { timeoutMs: 2 ** 30 }, /this node gives you 60000/],
+    ['more disk than it gets', { resources: { diskBytes: 2 ** 40 } }, /bytes of disk; this node gives you/],
+    ['more processes than it gets', { resources: { pids: 65 } }, /65 processes; this node gives you 64/],
     ['an output that nobody would get', { output_dataset: 'patients' }, /never come back/],
   ] as const) {
     test(`${what} is refused`, () => assert.match(refused(request(more as never), facts()), reason))
@@ -93,7 +106,6 @@ suite('whether a host takes a run', () => {
     const other = { ...request(), tools: { wc: { image: 'evil.example/x:1', digest: GOOD } } }
     assert.match(refused(other, facts()), /^CONFLICT: the tool wc is lab\/wc:1 here/)
     assert.match(refused(request(), facts({ imageRefusal: () => 'not here' })), /^IMAGE_FORBIDDEN: not here/)
-    assert.match(refused(request(), facts({ mayWrite: () => false })), /^CONFLICT/)
   })
 
   test('limits are written into the plan; a hook makes them tighter and never wider', () => {
@@ -105,18 +117,18 @@ suite('whether a host takes a run', () => {
       return [
         first?.resources?.cpus,
         first?.resources?.memoryBytes,
+        first?.resources?.diskBytes,
+        first?.resources?.pids,
         first?.timeoutMs,
         decision.granted.runTimeoutMs,
       ]
     }
-    assert.deepEqual(granted(), [1, 128 * MIB, 30_000, 4 * 3_600_000])
-    assert.deepEqual(granted({ cpus: 0.5, runTimeoutMs: 9_000 }), [0.5, 128 * MIB, 30_000, 9_000])
-    assert.deepEqual(granted({ cpus: 64, memoryBytes: 2 ** 40, stepTimeoutMs: 2 ** 30 }), [
-      1,
-      128 * MIB,
-      30_000,
-      4 * 3_600_000,
-    ])
+    const all = [1, 128 * MIB, 1024 * MIB, 64, 30_000, 4 * 3_600_000]
+    assert.deepEqual(granted(), all)
+    const tighter = { cpus: 0.5, diskBytes: MIB, pids: 8, runTimeoutMs: 9_000 }
+    assert.deepEqual(granted(tighter), [0.5, 128 * MIB, MIB, 8, 30_000, 9_000])
+    const wider = { cpus: 64, memoryBytes: 2 ** 40, diskBytes: 2 ** 40, pids: 999, stepTimeoutMs: 2 ** 30 }
+    assert.deepEqual(granted(wider), all)
   })
 
   test('data that do not leave are read by a trusted tool as its image starts', () => {
@@ -168,6 +180,21 @@ suite('whether a host takes a run', () => {
     assert.match(refused(request({ ...reads, filter: { ...filter, tool: 'wc' } }), with_), /has another/)
   })
 
+  test('where a tool finds its files, whoever trusts it says, and never the request', () => {
+    const entry = { digest: GOOD, logs: false, parameters: true, timeMs: 1 }
+    const house = { layout: 'compute-to-data' as const }
+    const asks = (step: Partial<PipelineStep>, trusted: Partial<TrustEntry>) => {
+      const with_ = facts({ trusted: () => [{ ...entry, ...trusted }] })
+      return decide(request({ input_dataset: 'patients', ...step }), with_)
+    }
+    assert.equal(asks({}, {}).allow, true)
+    assert.equal(asks(house, house).allow, true)
+    for (const decision of [asks(house, {}), asks({}, house), asks({ layout: 'mao' }, house)]) {
+      assert(!decision.allow)
+      assert.match(decision.reason, /patients trusts the tool wc (with the layout|as its image)/)
+    }
+  })
+
   test('whether a name that is told to nobody exists, nobody is told', () => {
     const word = (dataset: string) =>
       refused(request({ input_dataset: dataset }), facts()).replaceAll(dataset, 'X')
@@ -199,5 +226,31 @@ suite('whether a host takes a run', () => {
     assert.equal(mayStillRead(run, facts()), true)
     assert.equal(mayStillRead(run, facts({ trusted: () => [] })), false)
     assert.deepEqual(opennessOf({ plan: [step()] }, facts()), open)
+  })
+
+  test('of a run that reads what does not leave, no exit code is told unless its words are', () => {
+    const steps = [
+      { name: 'count', tool: 'wc', state: 'failed' as const, exitCode: 110, outputDataset: 'results' },
+    ]
+    const told = (openness: { isPrivate: boolean; logs: boolean }) =>
+      stepsTold({ steps }, openness)[0]?.exitCode
+    assert.equal(told({ isPrivate: true, logs: false }), undefined)
+    assert.equal(told({ isPrivate: true, logs: true }), 110)
+    assert.equal(told({ isPrivate: false, logs: true }), 110)
+  })
+
+  test('why a run waits is told in the words of its kind, whatever the machine says of itself', () => {
+    const open = { isPrivate: false, logs: true }
+    const why = 'begins again at … after: the engine b at 10.1.2.3:2376 refused svc-mao'
+    const place = { position: 2, why, kind: 'time' as const }
+    assert.deepEqual(waitTold(place, open), { position: 2, why: 'it begins again in a while' })
+    assert.deepEqual(waitTold(place, { isPrivate: true, logs: false }), { position: 2 })
+    const again = { state: 'queued' as const, timeMs: 3, reason: `tried again (1 of 5): ${why}` }
+    const transitions = [{ state: 'queued' as const, timeMs: 1, reason: 'asked for' }, again]
+    const run = { state: 'queued', transitions, plan: [step()] } as never
+    assert.deepEqual(
+      transitionsTold([run], open).map(({ reason }) => reason),
+      ['asked for', 'the machinery of the host failed'],
+    )
   })
 })
