@@ -1,6 +1,6 @@
 /** A run of ours at another member, as this node knows it. Pure: what the host says moves it on, within bounds. */
 import { NodeError } from '../../base/errors.ts'
-import { remoteTransitionsMax } from '../../base/limits.ts'
+import { MINUTE_MS, remoteCancelWaitMs, remoteTransitionsMax } from '../../base/limits.ts'
 import { printable, strangersWords } from '../../base/strangers-words.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { Refusal } from './placement.ts'
@@ -117,6 +117,22 @@ export function contactLost(run: RemoteRun, p: { timeMs: number; reason: string 
   if (run.state === 'ended') return run
   const sinceMs = run.lostContact?.sinceMs ?? p.timeMs
   return { ...run, state: 'placed', lostContact: { sinceMs, reason: printable(p.reason).slice(0, 500) } }
+}
+
+/** Why nothing more is to be heard of a run: its host is no member any more, or a cancel has had no effect for long. */
+export function whyLost(
+  { host, cancelRequestedMs }: Pick<RemoteRun, 'host' | 'cancelRequestedMs'>,
+  p: { isMember: (peer: string) => boolean; nowMs: number },
+): { code: 'NOT_A_MEMBER' | 'TIMED_OUT'; reason: string } | undefined {
+  if (host === undefined) return undefined
+  if (!p.isMember(host.peer)) {
+    const reason = `${host.name} is no member any more; what became of the run there is not known`
+    return { code: 'NOT_A_MEMBER', reason }
+  }
+  if (cancelRequestedMs === undefined || p.nowMs < cancelRequestedMs + remoteCancelWaitMs) return undefined
+  const minutes = Math.round(remoteCancelWaitMs / MINUTE_MS)
+  const reason = `cancelled, and ${host.name} has not said for ${minutes} minutes that it has ended; it may go on there`
+  return { code: 'TIMED_OUT', reason }
 }
 
 export function endedHere(

@@ -11,7 +11,7 @@ import { FollowTurns } from './follow-turns.ts'
 import { type Asked, isRefusal, Placer, type PlacerParts } from './placer.ts'
 import { asksForSecrets } from './plan-secrets.ts'
 import type { RemoteLogs } from './remote-logs.ts'
-import { contactLost, endedHere, heard, type RemoteRun, remoteId } from './remote-run.ts'
+import { contactLost, endedHere, heard, type RemoteRun, remoteId, whyLost } from './remote-run.ts'
 import type { RemoteRunStore } from './remote-run-store.ts'
 import { cancelAt, followAt } from './run-client.ts'
 import type { RequestedTool } from './run-request.ts'
@@ -19,6 +19,7 @@ import type { RequestedTool } from './run-request.ts'
 export interface RemoteRunsParts extends Omit<PlacerParts, 'save'> {
   readonly store: RemoteRunStore
   readonly logs: RemoteLogs
+  readonly isMember: (peer: string) => boolean
   /** Hears of each peer that becomes connected. @returns how to stop. */
   readonly onConnect: (connected: (peer: string) => void) => () => void
   /** The steps of a pipeline. @throws NodeError PIPELINE_NOT_FOUND */
@@ -63,6 +64,7 @@ export class RemoteRuns implements Startable {
     await this.#parts.store.load()
     this.#unhear = this.#parts.onConnect((peer) => {
       for (const wake of [...(this.#wake.get(peer) ?? [])]) wake()
+      void this.#tellGivenUp(peer)
     })
     for (const { id } of this.#parts.store.open()) this.#work(id)
   }
@@ -184,6 +186,7 @@ export class RemoteRuns implements Startable {
     if (store.get(id).state === 'requested' && !(await this.#place(id, signal))) return
     for (let waitMs = remoteRetryFirstMs; store.get(id).state !== 'ended'; ) {
       const before = store.get(id).transitions.length
+      if (await this.#giveUp(id)) break
       await this.#followOnce(id, signal)
       if (store.get(id).state === 'ended') break
       waitMs =
@@ -219,6 +222,22 @@ export class RemoteRuns implements Startable {
     }
   }
 
+  /** [MUST] No host keeps a run open for ever by saying nothing of its end (run.md R26). */
+  async #giveUp(id: string): Promise<boolean> {
+    const { store, clock, isMember } = this.#parts
+    const why = whyLost(store.get(id), { isMember, nowMs: clock.now() })
+    if (why === undefined) return false
+    await store.update(id, (run) => endedHere(run, { state: 'lost', ...why, timeMs: clock.now() }))
+    return true
+  }
+
+  /** A host that is there again after its runs were given up is told once more that nobody waits for them. */
+  async #tellGivenUp(peer: string): Promise<void> {
+    const isGivenUp = ({ host, cancelRequestedMs, end }: RemoteRun) =>
+      host?.peer === peer && cancelRequestedMs !== undefined && end?.code === 'TIMED_OUT'
+    for (const { id } of this.#parts.store.list().filter(isGivenUp)) await this.#tellCancel(id)
+  }
+
   /** Follows the run until its end, or until the host is lost; both are on the disk when this resolves. */
   async #followOnce(id: string, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#parts
@@ -245,6 +264,7 @@ export class RemoteRuns implements Startable {
     const log = await logs.place(id)
     const question = { request: id, transitions: store.get(id).transitions.length, log }
     for await (const word of followAt(streams, peer, question, signal)) {
+      if (await this.#giveUp(id)) return
       if (word.kind === 'alive') continue
       if (word.kind === 'log') await logs.append(id, word.run, word.offset, word.bytes)
       else await store.update(id, (run) => heard(run, word))

@@ -27,7 +27,7 @@ import { RemoteRuns } from './remote-runs.ts'
 import { type HostExecution, RunDesk } from './run-desk.ts'
 import { RunHost } from './run-host.ts'
 import type { RequestedTool } from './run-request.ts'
-import { bareDigest, TrustBook, type TrustEntry } from './trust.ts'
+import { bareDigest, TrustBook, type TrustEntry, type TrustedLayout } from './trust.ts'
 
 export interface RemoteParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
@@ -54,6 +54,7 @@ export interface TrustWanted {
   readonly filter?: string | undefined
   readonly logs?: boolean | undefined
   readonly parameters?: boolean | undefined
+  readonly layout?: TrustedLayout | undefined
 }
 
 export class Remote implements Startable {
@@ -82,6 +83,7 @@ export class Remote implements Startable {
       onConnect: (connected) => network.onConnect(connected),
       candidates: () => this.candidates(),
       isOperator: () => members.get(peer)?.role === 'operator',
+      isMember: (one) => members.isMember(one),
       store: new RemoteRunStore(database),
       logs: new RemoteLogs(join(directory, 'remote-runs')),
       planOf: (pipeline) => {
@@ -131,7 +133,7 @@ export class Remote implements Startable {
    */
   async trust(dataset: string, wanted: TrustWanted): Promise<TrustEntry> {
     this.#known(dataset)
-    const { tool, digest, filter, logs = false, parameters = false } = wanted
+    const { tool, digest, filter, layout, logs = false, parameters = false } = wanted
     const named = digest ?? (tool === undefined ? undefined : await this.#digestHere(tool))
     if (named === undefined) {
       throw new NodeError(
@@ -143,6 +145,7 @@ export class Remote implements Startable {
       digest: named,
       ...(tool === undefined ? {} : { tool }),
       ...(filter === undefined ? {} : { filter: { tool: filter, digest: await this.#digestHere(filter) } }),
+      ...(layout === undefined ? {} : { layout }),
       ...{ logs, parameters },
     })
     this.#host.judgeAgain()

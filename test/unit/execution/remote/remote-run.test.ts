@@ -122,6 +122,17 @@ suite('a run at another member, as its owner knows it', () => {
     assert.match((await text()).slice(0, 4), /one/)
   })
 
+  test('a host that sends nothing under ever new names fills no disk', async (t) => {
+    const logs = new RemoteLogs(await temporaryDirectory(t))
+    for (let i = 0; i < 40; i += 1) await logs.append('r-1', `n${i}`, 0, new Uint8Array(0))
+    assert.deepEqual(await logs.place('r-1'), { offset: 0 })
+    const names = async () => {
+      for (let i = 0; i < 40; i += 1) await logs.append('r-1', `n${i}`, 0, Buffer.from('x'))
+    }
+    await assert.rejects(names(), { code: 'TOO_LARGE' })
+    assert.deepEqual(await logs.place('r-1'), { run: 'n15', offset: 1 })
+  })
+
   test('more runs at one host than it serves followers are followed in turn', async () => {
     const turns = new FollowTurns(1, 5)
     const { signal } = new AbortController()
