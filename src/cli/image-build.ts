@@ -70,6 +70,7 @@ export function imageBuildCommands(image: Command, act: Act): void {
         const client = await session.connect()
         const builds = await client.get('/builds', z.array(buildViewSchema))
         session.out.result(builds, () => {
+          if (builds.length === 0) return 'This node has built nothing yet; "maoctl image build" does.'
           const rows = builds.map((build) => [
             build.id,
             session.out.state(build.state),

@@ -19,6 +19,8 @@ export function imageCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const images = await client.get('/images', z.array(imageSchema))
         session.out.result(images, () => {
+          if (images.length === 0)
+            return 'This node has pulled and built no images; those of others are left alone.'
           const rows = images.map(({ id, tags, references, how, bytes, usedMs, needed, goes, engine }) => [
             id.slice(0, 19),
             tags[0] ?? references[0] ?? '-',
@@ -79,6 +81,8 @@ export function imageCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const logins = await client.get('/images/logins', z.array(loginSchema))
         session.out.result(logins, () => {
+          if (logins.length === 0)
+            return 'This node has no password of a registry; "maoctl image login" keeps one.'
           const rows = logins.map(({ registry, user, sinceMs }) => [registry, user, timeText(sinceMs)])
           return session.out.table(['registry', 'user', 'since'], rows)
         })

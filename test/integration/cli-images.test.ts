@@ -110,7 +110,7 @@ test('registries, services and builds are managed with maoctl, and no password i
   await writeFile(join(directory, 'Dockerfile'), `FROM ${BUSYBOX}\nRUN exit 9\n`)
   const failed = await say('image', 'build', directory)
   assert.equal(failed.exit, 8, failed.stderr)
-  assert.match(failed.stdout, /reason:.*non-zero code: 9/)
+  assert.match(failed.stdout, /reason:.*The build failed: the command "exit 9" ended with exit code 9/)
   await writeFile(join(directory, 'Dockerfile'), `FROM ${BUSYBOX}\nRUN echo asleep && sleep 302\n`)
   const child = spawn(process.execPath, [MAIN, '--data', data, '--json', 'image', 'build', directory], {
     env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent' },

@@ -32,7 +32,10 @@ export async function takeContext(
   try {
     const taken = await unpack(archive, directory, limits)
     if (taken.files > 0) return taken
-    throw new NodeError('INVALID_INPUT', 'There is no file in the archive to build from')
+    throw new NodeError(
+      'INVALID_INPUT',
+      'There is no file to build from; give a directory with a Dockerfile and what it copies',
+    )
   } catch (error) {
     await rm(directory, { recursive: true, force: true })
     throw error

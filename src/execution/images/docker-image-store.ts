@@ -155,7 +155,7 @@ export class DockerImageStore implements ImageStore {
       if (isNodeError(cause)) throw cause
       const error = engineError(cause, this.#place)
       if (statusOf(error) === undefined && isSocketFailure(cause)) throw error
-      throw new NodeError('BUILD_FAILED', `The build failed: ${error.message}`, {}, { cause })
+      throw new NodeError('BUILD_FAILED', `The build failed: ${builderWords(error)}`, {}, { cause })
     }
     if (id !== undefined) return id
     throw new NodeError('BUILD_FAILED', 'The engine ended the build and names no image')
@@ -227,6 +227,13 @@ function authOf({ registry, user, password }: RegistryCredentials) {
 /** What the registry said, without our own frame around it. */
 function wordsOf({ message }: NodeError): string {
   return message.replace(/^(?:The container engine failed|No container engine answers at \S+): /, '')
+}
+
+const COMMAND_ENDED = /^The command '(?:\/bin\/sh -c )?(.*)' returned a non-zero code: (\d+)$/s
+
+/** What the builder said of a file that does not build: nothing is wrong with the engine then. */
+function builderWords(error: NodeError): string {
+  return wordsOf(error).replace(COMMAND_ENDED, 'the command "$1" ended with exit code $2')
 }
 
 function imageNotFound(reference: string, why: string): NodeError {
