@@ -5,3 +5,6 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: () => Date.now() }
+
+/** Counts from the start of the process and is never set: for ages and rests. */
+export const steadyClock: Clock = { now: () => performance.now() }

@@ -3,10 +3,17 @@ import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** The longest wait before a step is begun again: what mends itself later than this is for a person to mend. */
 export const retryDelayMaxMs = 10 * MINUTE_MS
+/** A record that could not be written is tried again after this rest, which doubles up to the longest. */
+export const recordAgainMs = 1 * SECOND_MS
+export const recordAgainMaxMs = 1 * MINUTE_MS
+/** Many ask where their runs stand in line: the answer is reckoned anew after so long, or when the queue changes. */
+export const queueLineLifeMs = 1 * SECOND_MS
 /** Runs that wait in the queue of one node. */
 export const queuedRunsMax = 1_000
 /** Engines that are down, or too full for a run that waits, are looked at this often: nobody tells of them. */
 export const engineLookIntervalMs = 5 * SECOND_MS
+/** The rest between two looks for runs that have just come, so that a crowd of them brings one look. */
+export const engineLookAgainMs = 50
 /** What is known of an engine that was up is taken for true so long: machines seldom grow or shrink. */
 export const engineStateLifeMs = 1 * MINUTE_MS
 /** What an owner's runs took of the machines weighs half after this time: a morning's work is felt until the evening. */

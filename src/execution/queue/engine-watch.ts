@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.ts'
+import { type Clock, steadyClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { engineStateLifeMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
@@ -10,6 +10,8 @@ export interface EngineWatchParts {
   readonly look: EngineLook
   readonly onLook: () => void
   readonly clock: Clock
+  /** Measures ages, whatever becomes of the other clock. Default: the process's own. */
+  readonly steady?: Clock | undefined
   readonly log: Logger
 }
 
@@ -19,14 +21,17 @@ export interface EngineWatchParts {
  */
 export class EngineWatch {
   readonly #parts: EngineWatchParts
+  readonly #steady: Clock
   #states: readonly EngineState[] | undefined
+  /** By the steady clock: when the last look ended and began, and since when each engine does not answer. */
   #lookedMs = 0
-  #downSinceMs: number | undefined
-  #askedMs = 0
+  #beganMs = 0
+  #downSinceMs: ReadonlyMap<string, number> = new Map()
   #looking = false
 
   constructor(parts: EngineWatchParts) {
     this.#parts = parts
+    this.#steady = parts.steady ?? steadyClock
   }
 
   /** Undefined before the first look has come back; a look that is rather old is renewed. */
@@ -35,27 +40,30 @@ export class EngineWatch {
     return this.#states
   }
 
-  /** Since when at least one engine does not answer, and when it was last asked; undefined while all do. */
+  /**
+   * Since when the engine that went last does not answer, and when it was asked last; undefined while all do. One that
+   * has been gone for days says nothing of another that is being restarted.
+   */
   get down(): { readonly sinceMs: number; readonly askedMs: number } | undefined {
-    if (this.#downSinceMs === undefined) return undefined
-    return { sinceMs: this.#downSinceMs, askedMs: this.#askedMs }
+    if (this.#downSinceMs.size === 0) return undefined
+    return { sinceMs: this.#timeOf(Math.max(...this.#downSinceMs.values())), askedMs: this.askedMs }
   }
 
-  /** When the look began that all that is known comes from. */
+  /** When the look began that all that is known comes from, ms since the epoch as the clock is now. */
   get askedMs(): number {
-    return this.#askedMs
+    return this.#timeOf(this.#beganMs)
   }
 
   lookWhenOlder(ageMs: number): void {
-    if (this.#states !== undefined && this.#parts.clock.now() - this.#lookedMs >= ageMs) this.look()
+    if (this.#states !== undefined && this.#steady.now() - this.#lookedMs >= ageMs) this.look()
   }
 
   /** Begins a look, unless one is under way. */
   look(): void {
     if (this.#looking) return
     this.#looking = true
-    const { look, onLook, clock, log } = this.#parts
-    const askedMs = clock.now()
+    const { look, onLook, log } = this.#parts
+    const beganMs = this.#steady.now()
     look()
       .then((states) => {
         this.#states = states
@@ -66,11 +74,17 @@ export class EngineWatch {
       })
       .finally(() => {
         this.#looking = false
-        this.#askedMs = askedMs
-        this.#lookedMs = clock.now()
-        const isDown = (this.#states ?? []).some(({ up }) => !up)
-        this.#downSinceMs = isDown ? (this.#downSinceMs ?? this.#lookedMs) : undefined
+        this.#beganMs = beganMs
+        this.#lookedMs = this.#steady.now()
+        const down = (this.#states ?? []).filter(({ up }) => !up)
+        const since = down.map(({ id }) => [id, this.#downSinceMs.get(id) ?? this.#lookedMs] as const)
+        this.#downSinceMs = new Map(since)
         onLook()
       })
+  }
+
+  /** Rounded down, so that whoever came within the same millisecond counts as later. */
+  #timeOf(steadyMs: number): number {
+    return Math.floor(this.#parts.clock.now() - (this.#steady.now() - steadyMs))
   }
 }

@@ -1,4 +1,5 @@
 /** What runs take of an engine's machine, and how long at most. Pure. */
+import { retryDelayMaxMs } from '../../base/limits.ts'
 import type { EngineState } from '../engines/engines.ts'
 import type { Allocation, Resources, Run } from '../runs/run.ts'
 
@@ -101,4 +102,17 @@ export function hasBegun(run: Pick<Run, 'transitions'>): boolean {
 export function begunMs(run: Pick<Run, 'transitions'>, nowMs: number): number {
   const lastQueued = run.transitions.findLastIndex(({ state }) => state === 'queued')
   return run.transitions[lastQueued + 1]?.timeMs ?? nowMs
+}
+
+/**
+ * Until when a queued run is left alone, ms since the epoch; undefined when its time has come. A step is begun again
+ * after `retryDelayMaxMs` at the latest: what lies farther ahead was said by a clock that has been set back since.
+ */
+export function heldUntilMs(
+  run: Pick<Run, 'notBeforeMs' | 'transitions'>,
+  nowMs: number,
+): number | undefined {
+  const { notBeforeMs = 0 } = run
+  if (notBeforeMs <= nowMs) return undefined
+  return hasBegun(run) && notBeforeMs - nowMs > retryDelayMaxMs ? undefined : notBeforeMs
 }

@@ -2,7 +2,7 @@
 import type { Run } from '../runs/run.ts'
 import { endRun } from '../runs/run-machine.ts'
 import type { Wait } from './allocator.ts'
-import { hasBegun } from './needs.ts'
+import { hasBegun, heldUntilMs } from './needs.ts'
 import { timeText } from './waiting-words.ts'
 
 /** Since when it could have begun, as far as it was up to the run. */
@@ -23,7 +23,7 @@ export function lateEnd(
   run: Run,
   p: {
     wait: Wait | undefined
-    /** Since when an engine does not answer, and when it was last asked. */
+    /** Since when the last of the engines that are down does not answer, and when it was asked last. */
     down: { readonly sinceMs: number; readonly askedMs: number } | undefined
     engineWaitMs: number
     nowMs: number
@@ -36,7 +36,9 @@ export function lateEnd(
     const reason = `waited longer than it was to, until ${timeText(untilMs)}${why}`
     return endRun(run, 'timed-out', { timeMs, reason, code: 'TIMED_OUT' })
   }
-  const readyMs = readySinceMs(run)
+  const saidMs = readySinceMs(run)
+  // What a clock said that has been set back since is no measure.
+  const readyMs = saidMs > timeMs ? 0 : saidMs
   // Nobody is sent away by an engine that was not asked for it.
   if (wait?.kind !== 'engine' || down === undefined || down.askedMs <= readyMs) return undefined
   if (timeMs - Math.max(readyMs, down.sinceMs) < engineWaitMs) return undefined
@@ -51,9 +53,7 @@ function waited({ why }: Wait): string {
 export function nextWakeMs(queued: readonly Run[], nowMs: number): number {
   let next = Number.POSITIVE_INFINITY
   for (const run of queued) {
-    const { notBeforeMs = 0 } = run
-    if (notBeforeMs > nowMs) next = Math.min(next, notBeforeMs)
-    next = Math.min(next, patientUntilMs(run))
+    next = Math.min(next, heldUntilMs(run, nowMs) ?? next, patientUntilMs(run))
   }
   return next
 }

@@ -1,10 +1,12 @@
-import type { Clock } from '../../base/clock.ts'
+import { type Clock, steadyClock } from '../../base/clock.ts'
 import { messageOf, NodeError } from '../../base/errors.ts'
-import { engineLookIntervalMs, timerMaxMs } from '../../base/limits.ts'
+import { engineLookAgainMs, engineLookIntervalMs, queueLineLifeMs, timerMaxMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
-import { isEnded, type Run } from '../runs/run.ts'
+import { type Allocation, isEnded, type Run } from '../runs/run.ts'
+import { endRun } from '../runs/run-machine.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import { type AllocatorLimits, type Allotment, allocate, type Wait, type WaitKind } from './allocator.ts'
+import { type Break, BrokenRuns } from './broken-runs.ts'
 import { type EngineLook, EngineWatch } from './engine-watch.ts'
 import { begunMs, dominantShare, totalOf } from './needs.ts'
 import { lateEnd, nextWakeMs, readySinceMs } from './patience.ts'
@@ -19,12 +21,16 @@ export interface RunQueueParts {
   readonly store: Pick<RunStore, 'list' | 'queued' | 'get' | 'find' | 'note' | 'save'>
   /** Carries a run to its end; the signal's reason is CANCELLED or STOPPED. */
   readonly run: (id: string, signal: AbortSignal) => Promise<void>
+  /** Brings the record of a run to rest that broke off. @throws while it cannot be written. */
+  readonly mend: (id: string, found: Break) => Promise<void>
   readonly look: EngineLook
   /** `limits.ownerRunsMax` is asked at every look. */
   readonly limits: AllocatorLimits
   /** How long a run waits for an engine that does not answer, ms. */
   readonly engineWaitMs: number
   readonly clock: Clock
+  /** See `EngineWatch`. */
+  readonly steady?: Clock
   readonly log: Logger
 }
 
@@ -57,6 +63,8 @@ export interface QueuePlace {
   readonly run: Run
   readonly position: number
   readonly why: string
+  /** Undefined where it starts now. */
+  readonly kind?: WaitKind | undefined
 }
 
 /**
@@ -68,18 +76,26 @@ export class RunQueue {
   readonly #active = new Map<string, Active>()
   /** Queued runs that are being ended and must not start meanwhile. */
   readonly #withdrawn = new Map<string, Promise<void>>()
-  /** Runs whose record could not be written: tried again at the next start, not at once and for ever. */
-  readonly #broken = new Set<string>()
+  readonly #broken: BrokenRuns
+  readonly #steady: Clock
   readonly #engines: EngineWatch
   /** Undefined until the engines are known: a share is one of what there is. */
   #usage: Usage | undefined
   #open = false
   #timer: NodeJS.Timeout | undefined
+  /** The line as it was told last, and when that was. */
+  #told: { readonly line: QueuePlace[]; readonly timeMs: number } | undefined
 
   constructor(parts: RunQueueParts) {
     this.#parts = parts
-    const { look, clock, log } = parts
-    this.#engines = new EngineWatch({ look, clock, log, onLook: () => this.pump() })
+    const { look, mend, clock, steady, log } = parts
+    this.#steady = steady ?? steadyClock
+    this.#engines = new EngineWatch({ look, clock, steady, log, onLook: () => this.pump() })
+    this.#broken = new BrokenRuns({
+      mend: (id, found) => this.withdraw(id, () => mend(id, found)),
+      onMended: () => this.pump(),
+      log,
+    })
   }
 
   start(): void {
@@ -94,10 +110,12 @@ export class RunQueue {
     clearTimeout(this.#timer)
     for (const { controller } of this.#active.values()) controller.abort(STOPPED)
     await Promise.all([...[...this.#active.values()].map(({ ended }) => ended), ...this.#withdrawn.values()])
+    await this.#broken.stop()
   }
 
   /** Starts what may start; called whenever a run has been queued or has ended, and when a time or an engine comes. */
   pump(): void {
+    this.#told = undefined
     if (!this.#open) return
     clearTimeout(this.#timer)
     const waiting = this.#waiting()
@@ -115,8 +133,9 @@ export class RunQueue {
     const { starts, waits } = this.#allot(waiting, nowMs)
     for (const { run, allocation } of starts) {
       this.#parts.store.note({ ...run, allocation })
-      this.#begin(run.id)
+      this.#begin(run, allocation)
     }
+    if (starts.length > 0) this.#told = undefined
     this.#endLate(waits, nowMs)
     this.#wakeAgain(waits, nowMs)
   }
@@ -144,12 +163,25 @@ export class RunQueue {
 
   /** All queued runs as they stand in line. */
   line(): QueuePlace[] {
+    const timeMs = this.#steady.now()
+    if (this.#told !== undefined && timeMs - this.#told.timeMs < queueLineLifeMs) return this.#told.line
+    this.#told = { line: this.#lineNow(), timeMs }
+    return this.#told.line
+  }
+
+  #lineNow(): QueuePlace[] {
     const waiting = this.#waiting()
     const { line, waits } = this.#allot(waiting)
     const byId = new Map(waiting.map((run) => [run.id, run]))
-    return line.map((id, index) => {
-      return { run: byId.get(id) as Run, position: index + 1, why: waits.get(id)?.why ?? 'starts now' }
+    const places = line.map((id): Omit<QueuePlace, 'position'> => {
+      return { run: byId.get(id) as Run, why: waits.get(id)?.why ?? 'starts now', kind: waits.get(id)?.kind }
     })
+    for (const run of this.#parts.store.queued()) {
+      const why = this.#broken.whyOf(run.id)
+      if (why === undefined) continue
+      places.push({ run, why: `it begins when records can be written again: ${why}`, kind: 'resources' })
+    }
+    return places.map((place, index) => ({ ...place, position: index + 1 }))
   }
 
   /** What would become of the run if it were queued now. */
@@ -192,28 +224,36 @@ export class RunQueue {
       .filter(({ id }) => !this.#active.has(id) && !this.#withdrawn.has(id) && !this.#broken.has(id))
   }
 
-  #begin(id: string): void {
+  #begin(run: Run, allocation: Allocation): void {
     const controller = new AbortController()
-    const ended = this.#parts
-      .run(id, controller.signal)
-      .catch((error: unknown) => {
-        this.#broken.add(id)
-        this.#parts.log.error({ run: id, error: messageOf(error) }, 'a run broke off')
-      })
-      .finally(() => {
-        this.#active.delete(id)
-        const run = this.#parts.store.find(id)
-        if (run !== undefined) this.#charge(run, this.#parts.clock.now())
-        // It may have met an engine that is gone.
-        if (run?.state === 'queued') this.#engines.look()
-        this.pump()
-      })
-    this.#active.set(id, { controller, ended })
+    const ended = this.#carry(run, allocation, controller.signal)
+    this.#active.set(run.id, { controller, ended })
+  }
+
+  /** Never rejects. */
+  async #carry(begun: Run, allocation: Allocation, signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#parts
+    const { id } = begun
+    const beganMs = this.#steady.now()
+    const isQueued = () => store.find(id)?.state === 'queued'
+    try {
+      await this.#parts.run(id, signal)
+      // The wish came while the run was on its way back into the queue. Nothing is awaited between this look and the
+      // removal below, so that a later one finds a run that waits.
+      if (signal.reason === CANCELLED && isQueued()) await store.save(cancelled(store.get(id), clock.now()))
+    } catch (error) {
+      this.#broken.add(id, { why: messageOf(error), cancelled: signal.reason === CANCELLED })
+    }
+    this.#active.delete(id)
+    this.#charge(ownerOf(begun), allocation, this.#steady.now() - beganMs, clock.now())
+    // It may have met an engine that is gone.
+    if (isQueued()) this.#engines.look()
+    this.pump()
   }
 
   /** Runs that have waited too long end, each with the reason why it waited. */
   #endLate(waits: ReadonlyMap<string, Wait>, nowMs: number): void {
-    const { store, engineWaitMs, log } = this.#parts
+    const { store, engineWaitMs } = this.#parts
     for (const run of this.#waiting()) {
       const { down } = this.#engines
       const late = lateEnd(run, { wait: waits.get(run.id), down, engineWaitMs, nowMs })
@@ -222,8 +262,7 @@ export class RunQueue {
         if (!isEnded(store.get(run.id))) await store.save(late)
       }
       this.withdraw(run.id, end).catch((error: unknown) => {
-        this.#broken.add(run.id)
-        log.error({ run: run.id, error: messageOf(error) }, 'the end of a run was not written')
+        this.#broken.add(run.id, { why: messageOf(error), cancelled: false })
       })
     }
   }
@@ -233,10 +272,12 @@ export class RunQueue {
     if (waiting.length === 0 || !this.#open) return
     const lookers = waiting.filter(({ id }) => LOOKED_FOR.has(waits.get(id)?.kind ?? 'turn'))
     const looks = lookers.length > 0
-    if (looks) this.#engines.lookWhenOlder(engineLookIntervalMs)
+    const { askedMs } = this.#engines
     // Whoever comes while an engine is down has it asked again for itself.
-    if (lookers.some((run) => readySinceMs(run) >= this.#engines.askedMs)) this.#engines.look()
-    const untilLookMs = Math.min(engineLookIntervalMs, Math.max(this.#parts.engineWaitMs, 1))
+    const isNew = (sinceMs: number) => sinceMs >= askedMs && sinceMs <= nowMs
+    const restMs = lookers.some((run) => isNew(readySinceMs(run))) ? engineLookAgainMs : engineLookIntervalMs
+    if (looks) this.#engines.lookWhenOlder(restMs)
+    const untilLookMs = Math.min(restMs, Math.max(this.#parts.engineWaitMs, 1))
     const lookMs = looks ? nowMs + untilLookMs : Number.POSITIVE_INFINITY
     this.#wakeAt(Math.min(nextWakeMs(waiting, nowMs), lookMs), nowMs)
   }
@@ -250,17 +291,25 @@ export class RunQueue {
   /** What owners had before this start of the node is reckoned from the runs that it remembers. */
   #reckonUsage(): void {
     this.#usage = new Map()
-    for (const run of this.#parts.store.list()) if (isEnded(run)) this.#charge(run, run.endedMs ?? 0)
+    for (const run of this.#parts.store.list()) {
+      const { allocation, endedMs = 0 } = run
+      if (allocation === undefined || !isEnded(run)) continue
+      this.#charge(ownerOf(run), allocation, endedMs - begunMs(run, endedMs), endedMs)
+    }
   }
 
-  #charge(run: Run, nowMs: number): void {
-    const { allocation } = run
-    if (allocation === undefined || this.#usage === undefined) return
+  /** Every try costs its owner what it took, also one that the machinery failed. */
+  #charge(owner: string, allocation: Allocation, tookMs: number, nowMs: number): void {
+    if (this.#usage === undefined) return
     const share = dominantShare(
       { ...allocation, gpus: allocation.gpus.length },
       totalOf(this.#engines.states ?? []),
     )
-    const amount = costOf(share, nowMs - begunMs(run, nowMs))
-    this.#usage = charged(this.#usage, { owner: ownerOf(run), amount, nowMs })
+    this.#usage = charged(this.#usage, { owner, amount: costOf(share, tookMs), nowMs })
   }
+}
+
+/** How a run ends that somebody has cancelled. */
+export function cancelled(run: Run, timeMs: number): Run {
+  return endRun(run, 'cancelled', { timeMs, reason: 'cancelled on request', code: 'CANCELLED' })
 }

@@ -50,13 +50,14 @@ async function queueOn(
     await store.save(finishStep(store.get(id), clock.now()))
     await store.save(endRun(store.get(id), 'succeeded', { timeMs: clock.now() }))
   }
+  const mend = async () => undefined
   const look = async () => {
     world.looks += 1
     return [world.engine]
   }
   const queueSettings = { engineWaitMs: p.engineWaitMs ?? 60_000, queuedPerOwner: 2 }
   const settings = executionSettingsSchema.parse({ queue: queueSettings, concurrency: 1 })
-  const queue = new RunQueue({ store, run, look, ...queueTerms(settings), clock, log: silentLogger })
+  const queue = new RunQueue({ store, run, mend, look, ...queueTerms(settings), clock, log: silentLogger })
   const ids = new RunIds(clock)
   const newest = store.list().at(-1)
   if (newest !== undefined) ids.follow(newest.id)
