@@ -20,6 +20,12 @@ export const approvalViewSchema = z
         digest: z.string().describe('the image that the reference means on this node'),
         cmd: z.array(z.string()).nullable(),
         env: z.record(z.string(), z.string()),
+        output: z
+          .object({
+            dataset: z.string(),
+            policy: z.enum(['shared', 'local-only', 'compute-only']).optional(),
+          })
+          .describe('where what comes out goes, and who gets it there'),
         rights: z
           .record(z.string(), z.unknown())
           .describe('what else the step asks for, such as a network, inputs, publishers'),

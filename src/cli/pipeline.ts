@@ -105,7 +105,7 @@ export function pipelineCommands(program: Command, act: Act): void {
         const path = `/pipelines/${encodeURIComponent(name)}/approve`
         const { steps, fingerprint } = await client.post(path, approvalViewSchema, { preview: true })
         for (const asking of steps) {
-          const { step, tool, image, digest, cmd, env, rights, variables, approved } = asking
+          const { step, tool, image, digest, cmd, env, output, rights, variables, approved } = asking
           const secrets = variables.length === 0 ? [] : [`gives ${variables.join(' ')}`]
           const what = [...asking.datasets.map(useText), ...secrets].join(' and ')
           const to = secrets.length === 0 ? 'with' : 'to'
@@ -115,7 +115,8 @@ export function pipelineCommands(program: Command, act: Act): void {
           const given = JSON.stringify(env)
           const asks = Object.keys(rights).length === 0 ? '' : ` and ${JSON.stringify(rights)}`
           const before = approved ? ' (approved already)' : ''
-          session.out.note(`${wants}, running ${runs} with ${given}${asks}${before}`)
+          const goes = `its output goes to ${output.dataset} (${output.policy ?? 'not here'})`
+          session.out.note(`${wants}, running ${runs} with ${given}${asks}; ${goes}${before}`)
         }
         if (steps.length > 0) {
           await session.confirm(

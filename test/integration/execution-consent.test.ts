@@ -1,9 +1,12 @@
 /** What stays on a node, against pipelines and schedules that other members write. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ApiServer } from '../../src/api/server.ts'
+import { silentLogger } from '../../src/base/logger.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import type { Run } from '../../src/execution/runs/run.ts'
 import { eventually } from '../support/eventually.ts'
+import { maoctlHere } from '../support/maoctl.ts'
 import { RemoteMembers } from '../support/remote-pair.ts'
 import { BUSYBOX, removeImage, testImage } from '../support/test-images.ts'
 
@@ -89,6 +92,17 @@ test('what another member writes reads no data that stay here, unless this owner
   await write([leak])
 
   // The owner reads what it is, and says yes to exactly that.
+  const api = new ApiServer({ node: lab.node('bob'), log: silentLogger })
+  t.after(() => api.stop())
+  await api.start()
+  const type = (...words: string[]) => maoctlHere(['--data', `${lab.directory}/bob`, ...words])
+  const asking = await type('pipeline', 'approve', 'leak')
+  assert.match(
+    asking.stderr,
+    /leak reads patients \(compute-only\) with shell, .*\["sh","-c","cp .*goes to results \(shared\).*add --yes/s,
+  )
+  const dry = await type('pipeline', 'run', 'leak', '--dry-run')
+  assert.match(dry.stdout, /reads patients \(compute-only\).*maoctl pipeline approve leak/s)
   const { steps, fingerprint } = await bob.execution.approve('leak', { preview: true })
   assert.deepEqual(
     steps.map(({ step, variables, datasets, approved }) => [
@@ -97,7 +111,9 @@ test('what another member writes reads no data that stay here, unless this owner
     ]),
     [['leak', [], false, 'reads patients (compute-only)']],
   )
-  await bob.execution.approve('leak', { fingerprint })
+  await assert.rejects(bob.execution.approve('leak', { fingerprint: 'another' }), /has changed since/)
+  assert.match((await type('--yes', 'pipeline', 'approve', 'leak')).stdout, /^The steps leak of leak get/)
+  assert.equal((await bob.execution.approve('leak', { preview: true })).fingerprint, fingerprint)
   const run = await ran()
   assert.deepEqual([run.state, run.author], ['succeeded', lab.node('alice').peerId], run.reason)
   await write([{ ...leak, cmd: ['sh', '-c', 'cat input/* > data/all'] }])
@@ -119,7 +135,8 @@ test('what another member writes reads no data that stay here, unless this owner
 
   // And takes it back.
   await write([leak])
-  assert.deepEqual(await bob.execution.revoke('leak'), ['leak', 'leak (filter)'])
+  const revoked = await type('pipeline', 'revoke', 'leak')
+  assert.match(revoked.stdout, /^The steps leak, leak \(filter\) of leak get no secrets and no data/)
   refused(await ran(), unapproved)
 
   // What bob's own people write needs no word of theirs, but for another's schedule.

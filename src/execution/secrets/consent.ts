@@ -52,12 +52,17 @@ export function askedOf(
   }
 }
 
-/** Whether an approval that was given for these datasets, by name and id, is one for what is asked now. */
+/**
+ * Whether an approval that was given for these datasets, by name and id, is one for what is asked now. Fewer are not the
+ * same: where a dataset has been shared since, what comes of the others may now go to all.
+ */
 export function covers(
-  approved: Readonly<Record<string, string>> | undefined,
-  asked: Pick<Asked, 'datasets'>,
+  approved: Readonly<Record<string, string>> = {},
+  { datasets }: Pick<Asked, 'datasets'>,
 ): boolean {
-  return asked.datasets.every(({ dataset, id }) => approved !== undefined && approved[dataset] === id)
+  if (datasets.length === 0) return true
+  const same = datasets.every(({ dataset, id }) => approved[dataset] === id)
+  return same && Object.keys(approved).length === datasets.length
 }
 
 export function isNothing({ variables, datasets }: Asked): boolean {

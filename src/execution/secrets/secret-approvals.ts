@@ -13,7 +13,16 @@ import { filterStepOf } from '../catalogue/filter-step.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { EngineImage } from '../engines/engine.ts'
 import type { ServiceDescription } from '../images/service.ts'
-import { type Asked, askedOf, askedText, type ConsentFacts, covers, type Hand, isNothing } from './consent.ts'
+import {
+  type Asked,
+  askedOf,
+  askedText,
+  type ConsentFacts,
+  covers,
+  type Hand,
+  isNothing,
+  type WithheldUse,
+} from './consent.ts'
 
 interface Approval {
   /** SHA-256 of the step and its image's reference. */
@@ -33,6 +42,8 @@ export interface AskingStep extends Asked {
   readonly digest: string
   readonly cmd: readonly string[] | null
   readonly env: Readonly<Record<string, string>>
+  /** Where what comes out goes, and who gets it there; no policy where no such dataset is here. */
+  readonly output: { readonly dataset: string; readonly policy?: 'shared' | WithheldUse['policy'] }
   /** What else the step asks for that opens a way to what is secret or out of the box, such as a network or publishers. */
   readonly rights: Readonly<Record<string, unknown>>
   readonly approved: boolean
@@ -161,7 +172,9 @@ export class SecretApprovals {
         env,
         rights: rightsOf(step, serviceOf(tool)),
       }
-      const said = { step: step.name, ...runs, ...asked, approved }
+      const goes = { dataset: whole.output_dataset, policy: this.#parts.find(whole.output_dataset)?.policy }
+      const output = goes.policy === undefined ? { dataset: goes.dataset } : { ...goes, policy: goes.policy }
+      const said = { step: step.name, ...runs, output, ...asked, approved }
       const datasets = Object.fromEntries(asked.datasets.map(({ dataset, id }) => [dataset, id]))
       found.push({ key, approval: { plan, imageId: image.id, datasets, timeMs: clock.now() }, said })
     }

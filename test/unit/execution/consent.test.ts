@@ -82,7 +82,10 @@ test('an approval covers the datasets that it named, and no other that has come 
   const both = { patients: 'id of patients', salaries: 'id of salaries' }
   assert(covers(both, { datasets }))
   assert(covers(undefined, { datasets: [] }))
+  assert(covers(both, { datasets: [] }))
   assert(!covers(undefined, { datasets }))
+  // What was written stayed, and now it goes to all.
+  assert(!covers(both, { datasets: datasets.slice(0, 1) }))
   assert(!covers({ patients: 'id of patients' }, { datasets }))
   assert(!covers({ ...both, patients: 'id of an earlier one' }, { datasets }))
 })
