@@ -9,14 +9,14 @@ import { DockerEngine } from '../../src/execution/engines/docker-engine.ts'
 import { BroughtImages } from '../../src/execution/images/brought-images.ts'
 import { ImagePins } from '../../src/execution/images/image-pins.ts'
 import { parseImageRule } from '../../src/execution/images/image-rules.ts'
-import type { ImageStore } from '../../src/execution/images/image-store.ts'
+import type { ImageStore, StoredImage } from '../../src/execution/images/image-store.ts'
 import { Images } from '../../src/execution/images/images.ts'
 import { RegistryLogins } from '../../src/execution/images/registry-logins.ts'
 import { SealedValues } from '../../src/execution/secrets/sealed-values.ts'
 import { DOCKER_SOCKET } from '../support/execution-room.ts'
 import { type ImageRegistry, startImageRegistry } from '../support/image-registry.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { removeImage, tagImage, testImage } from '../support/test-images.ts'
+import { BUSYBOX, removeImage, tagImage, testImage } from '../support/test-images.ts'
 
 const engine = new DockerEngine({ socketPath: DOCKER_SOCKET })
 const mark = `mao-registry-${process.pid}`
@@ -149,6 +149,40 @@ describe('images of a registry', () => {
     assert.equal(await engine.images.inspect(reference), undefined)
   })
 
+  test('an image of this machine is none of a reference that never was it, whoever names its id or digest', async () => {
+    const [reference, other] = [`${open.host}/lab/named:1`, `${open.host}/lab/private:1`]
+    const old = await open.push(second, 'lab/named:1')
+    await open.push(first, 'lab/named:1')
+    const elsewhere = await open.push(second, 'lab/private:1')
+    const images = imagesWith({ allow: [`${open.host}/lab/named:*`] })
+    const pins = new ImagePins({ database })
+    const refusedAs = (digest: string, code: string) =>
+      assert.rejects(images.obtain({ ...asked(reference), digest }), refused(code), digest)
+    try {
+      const { id } = (await engine.images.inspect(second)) as StoredImage
+      assert.equal((await images.obtain(asked(reference))).labels.which, 'first')
+      // By its id, and by the digest of a repository that nobody let in.
+      await refusedAs(id, 'IMAGE_FORBIDDEN')
+      await refusedAs(`${open.host}/lab/private@${elsewhere}`, 'IMAGE_FORBIDDEN')
+      assert.equal(await engine.images.inspect(other), undefined)
+      // Without a list too: only the registry could say that the reference's repository has it.
+      const lax = imagesWith({})
+      const asAny = { ...asked(BUSYBOX), digest: id }
+      await assert.rejects(lax.obtain(asAny), refused('IMAGE_NOT_FOUND'))
+      // What was the reference's image here may run again as that; so may what its repository has, by a rule of its digest.
+      await tagImage(second, reference)
+      await pins.accept(reference)
+      await images.obtain(asked(reference))
+      await tagImage(first, reference)
+      await pins.accept(reference)
+      assert.equal((await images.obtain({ ...asked(reference), digest: id })).labels.which, 'second')
+      assert.equal((await imagesWith({ digest: old }).obtain(asked(reference))).labels.which, 'second')
+    } finally {
+      await engine.images.remove(reference)
+      await engine.images.remove(`${open.host}/lab/named@${old}`)
+    }
+  })
+
   test('an image that is not on the list is refused before anything is pulled', async () => {
     const digest = await open.push(first, 'lab/listed:1')
     await open.push(second, 'lab/other:1')
@@ -199,6 +233,16 @@ describe('images of a registry', () => {
       // What the password has brought is not another member's to run, nor does it bring anything for one.
       const theirs = { ...asked(reference), forMember: true }
       await assert.rejects(images.obtain(theirs), refused('IMAGE_FORBIDDEN'))
+      const { id } = (await engine.images.inspect(reference)) as StoredImage
+      await tagImage(reference, `mao-test/${mark}:alias`)
+      for (const other of [id, `mao-test/${mark}:alias`]) {
+        await assert.rejects(
+          images.obtain({ ...theirs, reference: other }),
+          refused('IMAGE_FORBIDDEN'),
+          other,
+        )
+      }
+      await removeImage(`mao-test/${mark}:alias`)
       assert.equal((await imagesWith({ loginsForMembers: true }).obtain(theirs)).labels.which, 'first')
       await engine.images.remove(reference)
       await assert.rejects(images.obtain(theirs), refused('IMAGE_NOT_FOUND'))

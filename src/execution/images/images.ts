@@ -183,17 +183,20 @@ export class Images {
   async #checkOpen({ reference, engine, signal, forMember = false }: Bringing, image: StoredImage) {
     const { logins, settings } = this.#parts
     if (!forMember || settings.loginsForMembers === true) return
-    if ((await logins.for(reference)) === undefined) return
-    const { repository } = normalReference(reference)
-    const digest = image.repoDigests.find((known) => normalReference(known).repository === repository)
-    try {
-      if (digest === undefined) throw new NodeError('IMAGE_NOT_FOUND', `${reference} is in no registry`)
-      await engine.images.digestAt(digest, { credentials: undefined, signal })
-    } catch (cause) {
-      if (!isNodeError(cause, 'IMAGE_NOT_FOUND')) throw cause
-      const message = `The image ${reference} is of a registry that this node has a password for, and is not to be had without; runs of other members do not get it (setting execution.images.loginsForMembers)`
-      throw new NodeError('IMAGE_FORBIDDEN', message, { image: reference }, { cause })
+    // By its id, or another name that it was given here, it is the same image.
+    const names = [reference, ...image.repoDigests]
+    const found = await Promise.all(names.map((name) => logins.for(name)))
+    if (found.every((login) => login === undefined)) return
+    for (const digest of image.repoDigests) {
+      try {
+        await engine.images.digestAt(digest, { credentials: undefined, signal })
+        return
+      } catch (error) {
+        if (!isNodeError(error, 'IMAGE_NOT_FOUND')) throw error
+      }
     }
+    const message = `The image ${reference} is of a registry that this node has a password for, and is not to be had without; runs of other members do not get it (setting execution.images.loginsForMembers)`
+    throw new NodeError('IMAGE_FORBIDDEN', message, { image: reference })
   }
 
   /** Looked at again whatever let it in: what came may be another image than the one that was asked about. */
