@@ -6,7 +6,7 @@
  */
 import { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
+import { isNodeError, NodeError } from '../../base/errors.ts'
 import {
   containerChangeTimeoutMs,
   engineAliveIntervalMs,
@@ -20,7 +20,7 @@ import { DockerImageStore } from '../images/docker-image-store.ts'
 import type { ImageStore } from '../images/image-store.ts'
 import { Demultiplexer } from './demultiplexer.ts'
 import { DockerConnection } from './docker-connection.ts'
-import { engineError, isStatus, statusOf } from './docker-errors.ts'
+import { engineError, isStatus, startError } from './docker-errors.ts'
 import { bindsOf, containerOptions } from './docker-options.ts'
 import {
   type ContainerEnd,
@@ -128,10 +128,7 @@ export class DockerEngine implements ContainerEngine {
     try {
       await this.#call('starting a container', containerChangeTimeoutMs, () => container.start())
     } catch (error) {
-      if (statusOf(error) === undefined) throw error
-      throw new NodeError('INVALID_INPUT', `The command does not start: ${messageOf(error)}`, {
-        container: id,
-      })
+      throw startError(error, id)
     }
   }
 

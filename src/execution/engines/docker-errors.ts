@@ -55,6 +55,25 @@ function wayOut(code: string, place: string): string | undefined {
   return 'start Docker (systemctl start docker), or name its socket in the setting docker.socketPath'
 }
 
+/** How runc says that there is no such program, or none that this machine can run. */
+const NO_PROGRAM = /exec format error|executable file not found|exec: "/
+
+/**
+ * Whose fault it is that a container does not start. The engine answers 400 where the command is to blame, and 500 for
+ * most else (daemon/start.go, translateContainerdStartErr), a program for other processors among it.
+ */
+export function startError(error: unknown, container: string): unknown {
+  const status = statusOf(error)
+  if (status === undefined) return error
+  const words = messageOf(error)
+  if (status === 404) {
+    const message = `The container was removed before it began, by somebody else: ${words}`
+    return new NodeError('ENGINE_UNAVAILABLE', message, { container }, { cause: error })
+  }
+  if (status >= 500 && !NO_PROGRAM.test(words)) return error
+  return new NodeError('INVALID_INPUT', `The command does not start: ${words}`, { container })
+}
+
 /** The engine's own sentence, without dockerode's frame around it. */
 function reasonOf(cause: unknown): string {
   const json = typeof cause === 'object' && cause !== null && 'json' in cause ? cause.json : undefined

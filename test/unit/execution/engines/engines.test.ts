@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NodeError } from '../../../../src/base/errors.ts'
+import { isNodeError, NodeError } from '../../../../src/base/errors.ts'
 import { engineLookLifeMs } from '../../../../src/base/limits.ts'
+import { engineError, startError } from '../../../../src/execution/engines/docker-errors.ts'
 import type { ContainerEngine } from '../../../../src/execution/engines/engine.ts'
 import { Engines } from '../../../../src/execution/engines/engines.ts'
 import { dockerSettingsSchema } from '../../../../src/execution/engines/settings.ts'
@@ -116,4 +117,17 @@ test('how a job of a swarm stands is told by its task', () => {
   assert.deepEqual(stands('failed', absent, 127), { state: 'not-started', why: absent })
   assert.deepEqual(stands('rejected', 'No such image: x'), { state: 'not-started', why: 'No such image: x' })
   assert.deepEqual(stands('orphaned', 'node is lost'), { state: 'gone', why: 'node is lost' })
+})
+
+test('a container that does not start is the fault of the command only where the engine says so', () => {
+  const begun = (statusCode: number, message: string) => {
+    const error = startError(engineError(Object.assign(new Error(message), { statusCode }), '/x'), 'c')
+    assert.ok(isNodeError(error))
+    return error.code
+  }
+  const missing = 'OCI runtime create failed: exec: "nope": executable file not found in $PATH'
+  assert.equal(begun(400, missing), 'INVALID_INPUT')
+  assert.equal(begun(500, 'OCI runtime create failed: exec /bin/x: exec format error'), 'INVALID_INPUT')
+  assert.equal(begun(500, 'mkdir /var/lib/docker/x: no space left on device'), 'ENGINE_UNAVAILABLE')
+  assert.equal(begun(404, 'No such container: c'), 'ENGINE_UNAVAILABLE')
 })
