@@ -4,10 +4,18 @@ import { nameSchema } from '../base/names.ts'
 import type { RunPreview } from '../execution/queue/preview.ts'
 import { grantedSchema } from './run-views.ts'
 
+/** The last time that a date can stand for (ECMA-262, 21.4.1.1). */
+const dateMsMax = 8_640_000_000_000_000
+
 /** What whoever submits a run may say of it. */
 export const submissionSchema = z.strictObject({
   pipeline: nameSchema,
-  slot: z.int().min(0).optional().describe('the round that the results belong to, ms; default: now'),
+  slot: z
+    .int()
+    .min(0)
+    .max(dateMsMax)
+    .optional()
+    .describe('the round that the results belong to, ms; default: now'),
   priority: z.int().min(-100).max(100).optional().describe('higher goes first; default: 0'),
   waitMsMax: z
     .int()

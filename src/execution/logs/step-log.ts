@@ -56,15 +56,18 @@ export class StepLog {
   async close(): Promise<void> {
     if (this.#feed.closed) return
     try {
-      for (const stream of ['stdout', 'stderr'] as const) {
-        const rest = this.#redactors[stream].push(this.#decoders[stream].decode())
-        await this.#append(rest + this.#redactors[stream].end())
-      }
-      await this.#file.close()
+      await this.#writeRest().finally(() => this.#file.close())
     } finally {
       this.#feed.closed = true
       this.#onClose()
       this.#wake()
+    }
+  }
+
+  async #writeRest(): Promise<void> {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const rest = this.#redactors[stream].push(this.#decoders[stream].decode())
+      await this.#append(rest + this.#redactors[stream].end())
     }
   }
 

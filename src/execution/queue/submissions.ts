@@ -68,6 +68,8 @@ export class Submissions {
   readonly #parts: SubmissionsParts
   /** Requests under a key that are being stored, so that two at one instant make one run. */
   readonly #keyed = new Map<string, Promise<Run>>()
+  /** Runs that are being stored count as waiting, so that the bounds hold against many at one instant. */
+  readonly #coming = new Map<string, Run>()
 
   constructor(parts: SubmissionsParts) {
     this.#parts = parts
@@ -154,7 +156,8 @@ export class Submissions {
     const { store, queue, settings, catalogue } = this.#parts
     // A schedule is answered by a run that says what is wrong.
     if (run.trigger.kind !== 'schedule') catalogue.checkServices(run.plan)
-    const queued = store.queued()
+    const coming = [...this.#coming.values()].filter(({ id }) => store.find(id) === undefined)
+    const queued = [...store.queued(), ...coming]
     if (queued.length >= queuedRunsMax) {
       const message = `${queued.length} runs wait already; try again when some have ended, or cancel some ("maoctl run queue")`
       throw new NodeError('QUEUE_FULL', message)
@@ -171,10 +174,21 @@ export class Submissions {
   async #enqueue(run: Run): Promise<Run> {
     const { store, queue } = this.#parts
     this.check(run)
-    await store.save(run)
+    this.#coming.set(run.id, run)
+    try {
+      await store.save(run)
+    } finally {
+      this.#coming.delete(run.id)
+    }
     await this.#forgetOld()
     queue.pump()
     return run
+  }
+
+  /** Keeps a run that ended before it came into the queue; the oldest make room as for any other. */
+  async keepEnded(run: Run): Promise<void> {
+    await this.#parts.store.save(run)
+    await this.#forgetOld()
   }
 
   async #forgetOld(): Promise<void> {

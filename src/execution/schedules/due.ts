@@ -7,7 +7,10 @@ import { jitterOf, lastSlot, nextSlot } from './slots.ts'
 export interface Due {
   /** The slots to begin now, in order. */
   readonly start: readonly number[]
-  /** Slots that came and are passed over, as the schedule's `missed` has it; the newest of them at most. */
+  /**
+   * Slots that came and are passed over, as the schedule's `missed` has it, with the newest one that is too late to
+   * begin; the newest of them at most.
+   */
   readonly passed: readonly number[]
   /** When there is something to do again; undefined when the rule never comes again. */
   readonly nextMs: number | undefined
@@ -35,7 +38,8 @@ export function dueSlots(schedule: Schedule, p: { sinceMs: number; nowMs: number
     else nextMs = dueMs(slot)
     slot = lastSlot(schedule, slot - 1)
   }
+  const tooLate = slot !== undefined && slot > sinceMs && nowMs - slot > missedRunMaxMs ? [slot] : []
   const begun = missed === 'all' ? missedSlotsMax : 1
   const start = found.slice(-begun).filter((at) => missed !== 'none' || nowMs - dueMs(at) <= onTimeMs)
-  return { start, passed: found.filter((at) => !start.includes(at)), nextMs }
+  return { start, passed: [...tooLate, ...found.filter((at) => !start.includes(at))], nextMs }
 }

@@ -21,7 +21,7 @@ export interface ScheduleRoomsParts {
   readonly members: Pick<Members, 'self' | 'list' | 'get'>
   readonly datasets: Pick<Datasets, 'find'>
   readonly catalogue: Pick<Catalogue, 'schedules' | 'pipelines' | 'pipeline'>
-  readonly submissions: Pick<Submissions, 'submit'>
+  readonly submissions: Pick<Submissions, 'submit' | 'keepEnded'>
   readonly store: RunStore
   readonly database: Database
   /** The members that are there now, as far as this node knows. */

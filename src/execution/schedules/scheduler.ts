@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
-import { schedulerSleepMaxMs, schedulesMax } from '../../base/limits.ts'
+import { HOUR_MS, missedRunMaxMs, schedulerSleepMaxMs, schedulesMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Collection, Item } from '../../registry/collection.ts'
 import type { ClaimedSlots } from './claimed-slots.ts'
@@ -100,7 +100,7 @@ export class Scheduler implements Startable {
     const { pipeline } = schedule
     const missed = passed.at(-1)
     if (missed !== undefined) {
-      const reason = `${passed.length === 1 ? 'a slot was' : `${passed.length} slots were`} missed while this node was away or busy; the schedule runs ${termsOf(schedule).missed} of those that were missed`
+      const reason = `${passed.length === 1 ? 'a slot was' : `${passed.length} slots were`} missed while this node was away or busy; the schedule runs ${termsOf(schedule).missed} of those that were missed, and none more than ${missedRunMaxMs / HOUR_MS} hours late`
       await runs.note(pipeline, { slot: missed, kind: 'missed', reason })
     }
     for (const slot of start) {

@@ -12,9 +12,9 @@ import { runIdentity } from './run-identity.ts'
 import { type Schedule, termsOf } from './schedule.ts'
 
 export interface SlotRunsParts {
-  readonly submissions: Pick<Submissions, 'submit'>
+  readonly submissions: Pick<Submissions, 'submit' | 'keepEnded'>
   readonly catalogue: Pick<Catalogue, 'pipelines'>
-  readonly store: Pick<RunStore, 'list' | 'save' | 'onRun'>
+  readonly store: Pick<RunStore, 'list' | 'onRun'>
   readonly ledger: Pick<Ledger, 'note'>
   readonly newId: () => string
   readonly clock: Clock
@@ -116,7 +116,7 @@ export class SlotRuns {
 
   /** A time that passed in silence helps nobody: what kept the run from the queue is told as a run that ended. */
   async #refused(schedule: Schedule, slot: number, trigger: Trigger, error: unknown): Promise<Run> {
-    const { catalogue, store, newId, clock } = this.#parts
+    const { catalogue, submissions, newId, clock } = this.#parts
     const { pipeline } = schedule
     const reason = messageOf(error)
     const code = isNodeError(error) ? error.code : 'INTERNAL'
@@ -127,7 +127,7 @@ export class SlotRuns {
     // What this node will not take is refused; what it cannot write down is the machinery's failure.
     const end = code === 'STORE_FAILED' || code === 'INTERNAL' ? 'errored' : 'rejected'
     const ended = endRun(run, end, { timeMs, reason, code })
-    await store.save(ended)
+    await submissions.keepEnded(ended)
     return ended
   }
 }

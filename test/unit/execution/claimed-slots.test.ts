@@ -102,6 +102,7 @@ async function deskOf(t: TestContext, board: Board, peer: string, live = () => p
         await store.save(run)
         return run
       },
+      keepEnded: (run) => store.save(run),
     },
     catalogue: { pipelines: { get: () => ({ value: pipeline }) } } as never,
     ...{ store, ledger, newId, clock, log: silentLogger },

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { stepLogBytesMax } from '../../../src/base/limits.ts'
 import { withDeadline } from '../../../src/base/wait.ts'
 import { RunLogs } from '../../../src/execution/logs/logs.ts'
+import { StepLog } from '../../../src/execution/logs/step-log.ts'
 import { REDACTED, Redactor } from '../../../src/execution/secrets/redactor.ts'
 
 let directory: string
@@ -184,4 +185,21 @@ test('a long log of digits is redacted in reasonable time', () => {
   const redactor = new Redactor([SECRET, 'another-secret-of-some-length', '0123456789abcdef'])
   const text = '0123456789abcde '.repeat(65_536)
   assert.equal(redactor.push(text) + redactor.end(), text)
+})
+
+test('a log that cannot be written lets go of its file', async () => {
+  let closed = 0
+  const file = {
+    appendFile: async () => {
+      throw new Error('the disk is full')
+    },
+    close: async () => {
+      closed += 1
+    },
+  }
+  const feed = { bytes: 0, closed: false, waiting: new Set<() => void>() }
+  const log = new StepLog({ file: file as never, feed, secrets: [], onClose: () => undefined })
+  await assert.rejects(log.write('stdout', bytes('words')), /disk is full/)
+  await assert.rejects(log.close(), /disk is full/)
+  assert.deepEqual([closed, feed.closed], [1, true])
 })

@@ -209,3 +209,33 @@ test('what no engine has is refused at the door, and one owner cannot fill the q
   await submissions.submit('p')
   assert.equal(store.list().length, 4)
 })
+
+test('the bounds of the queue hold against many at one instant', async (t) => {
+  const { submissions, store } = await queueOn(t, await temporaryDirectory(t))
+  const first = await submissions.submit('p')
+  await store.until(first.id, ({ state }) => state === 'pulling')
+  const many = Array.from({ length: 20 }, () => submissions.submit('p', { owner: 'peer' }))
+  const taken = (await Promise.allSettled(many)).filter(({ status }) => status === 'fulfilled')
+  assert.equal(taken.length, 2)
+})
+
+test('a run that ended before it came into the queue makes the oldest make room, with their logs', async (t) => {
+  const { submissions, store } = await queueOn(t, await temporaryDirectory(t))
+  const removed: string[] = []
+  const full = new Proxy(store, {
+    get: (of, key) => (key === 'prune' ? async () => ['oldest'] : Reflect.get(of, key).bind(of)),
+  })
+  const keeping = new Submissions({
+    ...{ catalogue: {} as never, queue: {} as never, settings: {} as never },
+    ...{ store: full, clock: { now: () => 0 }, newId: () => 'x', log: silentLogger },
+    logs: {
+      remove: async (id) => {
+        removed.push(id)
+      },
+    },
+  })
+  const run = submissions.plannedRun({ name: 'p', steps: [stepOf('s')] }, {})
+  await keeping.keepEnded(endRun(run, 'rejected', { timeMs: run.createdMs }))
+  assert.equal(store.get(run.id).state, 'rejected')
+  assert.deepEqual(removed, ['oldest'])
+})

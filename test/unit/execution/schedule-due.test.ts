@@ -14,9 +14,19 @@ const due = (schedule: Schedule, nowMs: number, sinceMs = 0) =>
 
 test('a missed slot is due once, late, up to 18 hours after its time', () => {
   assert.deepEqual(due(nightly, THREE - 1).start, [])
-  assert.deepEqual(due(nightly, THREE), { start: [THREE], passed: [], nextMs: THREE + 24 * HOUR_MS })
+  assert.deepEqual(due(nightly, THREE, THREE - 1), {
+    start: [THREE],
+    passed: [],
+    nextMs: THREE + 24 * HOUR_MS,
+  })
   assert.deepEqual(due(nightly, THREE + 18 * HOUR_MS).start, [THREE])
-  assert.deepEqual(due(nightly, THREE + 18 * HOUR_MS + 1).start, [])
+  for (const missed of ['all', 'last', 'none'] as const) {
+    const late = due({ ...nightly, missed }, THREE + 20 * HOUR_MS, THREE - 48 * HOUR_MS)
+    assert.deepEqual([late.start, late.passed], [[], [THREE]], 'that it was missed is known')
+  }
+  const back = due(nightly, THREE + 2 * HOUR_MS, THREE - 48 * HOUR_MS)
+  assert.deepEqual([back.start, back.passed], [[THREE], [THREE - 24 * HOUR_MS]])
+  assert.deepEqual(due(nightly, THREE + 20 * HOUR_MS, THREE).passed, [], 'and told once')
   assert.deepEqual(due(nightly, THREE + HOUR_MS, THREE).start, [], 'it has run')
   assert.deepEqual(due(nightly, THREE + HOUR_MS, THREE + 1).start, [], 'it was before the schedule')
 })

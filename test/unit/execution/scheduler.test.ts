@@ -88,6 +88,7 @@ async function deskIn(
           await runStore.save(run)
           return run
         },
+        keepEnded: (run) => runStore.save(run),
       },
       catalogue: { pipelines: { get: () => ({ value: pipeline }) } } as never,
       ...{ store, ledger, newId, clock, log: silentLogger },
