@@ -85,6 +85,8 @@ export const askedPlacesSchema = z.object({
         granted: z.object({
           cpus: z.number(),
           memoryBytes: z.int(),
+          diskBytes: z.int(),
+          pids: z.int(),
           stepTimeoutMs: z.int(),
           runTimeoutMs: z.int(),
         }),

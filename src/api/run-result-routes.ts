@@ -5,7 +5,9 @@ import { archivesAtOnceMax, archivesWaitingMax, listedEntriesMax } from '../base
 import { nameSchema } from '../base/names.ts'
 import { Semaphore } from '../base/semaphore.ts'
 import { list } from '../datasets/browse/listing.ts'
-import type { Run } from '../execution/runs/run.ts'
+import type { ShownRemoteRun } from '../execution/remote/arrival.ts'
+import { isRemoteId } from '../execution/remote/remote-run.ts'
+import type { StepRun } from '../execution/runs/run.ts'
 import type { ApiNode } from './api-node.ts'
 import { revisionView, taggedHeaders } from './dataset-browse-routes.ts'
 import { type ContentParts, type Place, sendArchive, sendFile, TAR } from './dataset-content.ts'
@@ -58,8 +60,11 @@ export function runResultRoutes(node: ApiNode, parts: ContentParts): OpenAPIHono
   const routes = newRoutes()
   const archives = new Semaphore(archivesAtOnceMax, archivesWaitingMax)
   const find = async (id: string, name: string | undefined): Promise<Place> => {
-    const { datasets, execution } = node.federation
-    const { dataset, commit } = resultOf(execution.run(id), name)
+    const { datasets, execution, remote } = node.federation
+    const run = isRemoteId(id)
+      ? resultsHere(await remote.shown(remote.runs.get(id)), name)
+      : execution.run(id)
+    const { dataset, commit } = resultOf(run, name)
     const repository = await datasets.repository(dataset)
     return { name: dataset, at: { name: commit, commit, fixed: true }, repository }
   }
@@ -92,16 +97,34 @@ export function runResultRoutes(node: ApiNode, parts: ContentParts): OpenAPIHono
   return routes
 }
 
+interface RunResults {
+  readonly id: string
+  readonly state: string
+  readonly steps: readonly Pick<StepRun, 'name' | 'outputDataset' | 'outputCommit'>[]
+}
+
+/** What a run at another member made, as far as it has come here. @throws NodeError NOT_FOUND for what has not. */
+function resultsHere({ run, outputs }: ShownRemoteRun, name: string | undefined): RunResults {
+  const away = outputs.find(({ step, arrival }) => arrival !== 'here' && step === (name ?? step))
+  if (away !== undefined) {
+    const { step, dataset, commit } = away
+    const message = `What ${run.host?.name} made of the step ${step} is not here; "maoctl dataset fetch ${dataset}" brings what that node has announced`
+    throw new NodeError('NOT_FOUND', message, { run: run.id, dataset, commit })
+  }
+  const steps = run.steps.map(({ name: of, output_dataset: outputDataset }) => {
+    const outputCommit = outputs.find(({ step }) => step === of)?.commit
+    return { name: of, outputDataset, ...(outputCommit === undefined ? {} : { outputCommit }) }
+  })
+  return { id: run.id, state: run.end?.state ?? run.runState ?? run.state, steps }
+}
+
 /**
  * The commit with what a run made: of the step that is named, else of the last one that made something. Also a run that
  * failed later has the outputs of its earlier steps. Pure.
  *
  * @throws NodeError NOT_FOUND
  */
-export function resultOf(
-  run: Pick<Run, 'id' | 'state' | 'steps'>,
-  name?: string,
-): { dataset: string; step: string; commit: string } {
+export function resultOf(run: RunResults, name?: string): { dataset: string; step: string; commit: string } {
   const made = run.steps.filter((each) => each.outputCommit !== undefined)
   const found = name === undefined ? made.at(-1) : made.find((each) => each.name === name)
   if (found?.outputCommit !== undefined) {

@@ -17,7 +17,11 @@ export function offerCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const offers = await client.get('/offers', z.array(offerSchema), { ...query })
         session.out.result(offers, () => {
-          if (offers.length === 0) return 'No member offers that.'
+          if (offers.length === 0) {
+            return query.where === undefined
+              ? 'No member offers to take runs; a node does once its setting execution.remote.accept says so.'
+              : 'No member offers that.'
+          }
           const rows = offers.flatMap(({ member, environments, fits, why, accepts }) =>
             environments.map((each) => [
               member,

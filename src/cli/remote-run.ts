@@ -5,6 +5,7 @@ import { askedPlacesSchema, type RemoteRunView, remoteRunSchema } from '../api/r
 import { NodeError } from '../base/errors.ts'
 import { clientPollMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
+import { isRemoteId } from '../execution/remote/remote-run.ts'
 import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
 import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
@@ -51,7 +52,7 @@ export async function submitRemote(
   if (local !== undefined) {
     throw new NodeError(
       'INVALID_INPUT',
-      `${local[1]} is for runs on this node; what a run gets at another, its host says`,
+      `${local[1]} is for runs on this node: leave it out, or leave out --where, --on and --at-data. The limits of a run at another member are its host's`,
     )
   }
   const { where, on, atData, digest: digests } = flags
@@ -89,7 +90,7 @@ async function tellPlaces(session: Session, client: ApiClient, asked: object): P
       ...places.refusals.map(({ name, reason }) => [name, 'no', reason]),
     ]
     return rows.length === 0
-      ? 'There is nobody to ask.'
+      ? 'There is no other member to ask; a run on this node needs none of --where, --on and --at-data.'
       : session.out.table(['member', 'answer', 'why'], rows)
   })
   if (places.answers.length === 0) session.exitCode = EXIT.OUTCOME
@@ -110,18 +111,22 @@ export async function remoteRunsOf(
 }
 
 export function remoteRow(run: RemoteRunView): string[] {
-  const { id, pipeline, host, createdMs, end, lostContact, why } = run
+  const { id, pipeline, createdMs, end, lostContact, why } = run
   const took = end === undefined ? '-' : spanText(Math.max(0, end.endedMs - createdMs))
   const reason = end?.reason ?? lostContact?.reason ?? why ?? ''
-  return [
-    id,
-    pipeline,
-    host === undefined ? 'nobody yet' : `at ${host.name}`,
-    stateOf(run),
-    timeText(createdMs),
-    took,
-    reason,
-  ]
+  return [id, pipeline, placeOf(run), stateOf(run), timeText(createdMs), took, reason]
+}
+
+function placeOf({ host, end }: RemoteRunView): string {
+  if (host !== undefined) return `at ${host.name}`
+  return end === undefined ? 'nobody yet' : 'nobody'
+}
+
+/** @throws NodeError INVALID_INPUT for a run at another member, of which only its host can do what is asked. */
+export function demandOwn(id: string): void {
+  if (!isRemoteId(id)) return
+  const message = `The run ${id} is at another member: "maoctl run show ${id}" says at which and under which id, and this is done at that node. What it made is here with "maoctl run files ${id}" and "maoctl run get ${id} PATH"`
+  throw new NodeError('INVALID_INPUT', message, { id })
 }
 
 export async function showRemote(session: Session, id: string): Promise<void> {
@@ -170,7 +175,7 @@ function renderRemote(out: Output, run: RemoteRunView): string {
   const pairs: Pair[] = [
     ['run', id],
     ['pipeline', pipeline],
-    ['at', host === undefined ? 'nobody yet' : `${host.name} (${host.peer})`],
+    ['at', host === undefined ? placeOf(run) : `${host.name} (${host.peer})`],
     ...(hostRun === undefined ? [] : [['there', hostRun] as Pair]),
     ['state', stateOf(run)],
     ...(position === undefined ? [] : [['position', `${position}: ${why ?? ''}`] as Pair]),

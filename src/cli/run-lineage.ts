@@ -10,6 +10,7 @@ import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
 import { reasonOf } from './files.ts'
 import { type Output, shortId } from './output.ts'
+import { demandOwn } from './remote-run.ts'
 import { untilEnded } from './run-wait.ts'
 import type { Act, Session } from './session.ts'
 
@@ -38,6 +39,7 @@ export function runLineageCommands(run: Command, act: Act): void {
     .option('-o, --output <path>', `a file or a directory; a workflow's crate is a directory`)
     .action(
       act(async (session, id: string, choice: ExportChoice) => {
+        demandOwn(id)
         const client = await session.connect()
         const { document, file, beside } = await exported(client, id, choice)
         const text = JSON.stringify(document, null, 2)
@@ -53,6 +55,7 @@ export function runLineageCommands(run: Command, act: Act): void {
     .option('--no-wait', 'only queue it; "maoctl run compare" compares later')
     .action(
       act(async (session, id: string, { wait }: { wait: boolean }) => {
+        demandOwn(id)
         const client = await session.connect()
         const path = `/runs/${encodeURIComponent(id)}/rerun`
         const rerun = await client.post(path, runSchema)
@@ -76,6 +79,7 @@ export function runLineageCommands(run: Command, act: Act): void {
 }
 
 async function tellComparison(session: Session, client: ApiClient, id: string): Promise<void> {
+  demandOwn(id)
   const compared = await client.get(`/runs/${encodeURIComponent(id)}/comparison`, comparisonSchema)
   session.out.result(compared, () => comparisonText(session.out, compared))
   if (!compared.same) session.exitCode = EXIT.OUTCOME

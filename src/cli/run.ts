@@ -4,7 +4,7 @@ import { runSchema } from '../api/run-views.ts'
 import { isRemoteId } from '../execution/remote/remote-run.ts'
 import { parseCount } from './arguments.ts'
 import { spanText, timeText } from './output.ts'
-import { cancelRemote, remoteRow, remoteRunsOf, showRemote } from './remote-run.ts'
+import { cancelRemote, demandOwn, remoteRow, remoteRunsOf, showRemote } from './remote-run.ts'
 import { runLineageCommands } from './run-lineage.ts'
 import { runLogCommand } from './run-logs.ts'
 import { runQueueCommand } from './run-queue.ts'
@@ -35,15 +35,16 @@ export function runCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const runs = await client.get('/runs', z.array(runSchema), { ...query })
         const remote = await remoteRunsOf(client, query)
-        session.out.result([...runs, ...remote], () => {
-          const rows = runs.map((each) => {
+        const all = [...runs, ...remote].sort((a, b) => b.createdMs - a.createdMs).slice(0, query.limit)
+        session.out.result(all, () => {
+          const rows = all.map((each) => {
+            if (!('trigger' in each)) return remoteRow(each)
             const { id, pipeline, trigger, state, createdMs, endedMs, reason } = each
             const took = endedMs === undefined ? '-' : spanText(endedMs - createdMs)
             const why = reason ?? each.queue?.why ?? ''
             return [id, pipeline, trigger.kind, state, timeText(createdMs), took, why]
           })
-          const all = [...rows, ...remote.map(remoteRow)]
-          return session.out.table(['id', 'pipeline', 'by', 'state', 'created', 'took', 'reason'], all)
+          return session.out.table(['id', 'pipeline', 'by', 'state', 'created', 'took', 'reason'], rows)
         })
       }),
     )
@@ -85,6 +86,7 @@ export function runCommands(program: Command, act: Act): void {
     .option('--wait', 'until it has ended')
     .action(
       act(async (session, id: string, { wait }: { wait?: boolean }) => {
+        demandOwn(id)
         const client = await session.connect()
         const again = await client.post(`${pathOf(id)}/repeat`, runSchema)
         await tellSubmitted(session, client, again, { wait: wait === true, follow: false })

@@ -155,6 +155,13 @@ suite('runs at another member', () => {
     assert.match((await type('run', 'show', id)).stdout, /^at: +bob \(/m)
     assert.match((await type('run', 'list')).stdout, new RegExp(`^${id} +hello +at bob +succeeded`, 'm'))
     assert.equal((await type('run', 'logs', id)).stdout, 'said\n')
+    const listed = async () => (await type('run', 'files', id)).stdout.includes('made.txt')
+    await eventually(listed, 'what the run made was not listed')
+    assert.equal((await type('run', 'get', id, 'made.txt')).stdout, 'made\n')
+    const rerun = await type('run', 'rerun', id)
+    assert.equal(rerun.exit, 2)
+    assert.match(rerun.stderr, /at another member.*done at that node.*maoctl run files/)
+    assert.equal((await type('run', 'list', '--limit', '1')).stdout.split('\n').filter(Boolean).length, 2)
     assert.match((await type('run', 'cancel', id)).stdout, /is succeeded/)
     assert.equal((await type('run', 'show', 'r-none')).exit, 3)
     assert.match(
