@@ -33,10 +33,12 @@ after(async () => {
   await rm(base, { recursive: true, force: true })
 })
 
+let count = 0
 /** A container as a step of `run` leaves it, by its id. */
 async function left(run: string): Promise<string> {
   const labels = ['--label', `${NODE_LABEL}=${PEER}`, '--label', `${RUN_LABEL}=${run}`]
-  return (await docker(['create', ...labels, image, 'true'])).trim()
+  count += 1
+  return (await docker(['create', '--name', `mao-${run}-${count}`, ...labels, image, 'true'])).trim()
 }
 
 function runNamed(id: string): Run {
