@@ -72,12 +72,17 @@ test('what an earlier life left is removed from every engine, also from one that
   t.after(() => reaper.stop())
   assert.equal((await leftNow()).length, 1, 'no engine answers yet')
   // The run that was cut is told as lost by now, and another one is at work.
-  const atWork = runNamed(`now-${process.pid}`)
+  const atWork: Run = { ...runNamed(`now-${process.pid}`), allocation: { engine: 'far', gpus: [] } }
   runs.splice(0, 1, endRun(runs[0] as Run, 'lost', { timeMs: 2 }), atWork)
   const kept = await left(atWork.id)
   await door.open()
   await eventually(async () => (await leftNow()).length === 1, 'the container was not removed')
   assert.ok(kept.startsWith((await leftNow())[0] as string))
+  // Tried again elsewhere, it leaves nothing here that would go on beside it.
+  runs[1] = { ...atWork, allocation: { engine: LOCAL_ENGINE, gpus: [] } }
+  await eventually(async () => (await leftNow()).length === 0, 'the earlier try was not removed')
+  runs[1] = atWork
+  await left(atWork.id)
   runs[1] = endRun(atWork, 'errored', { timeMs: 3 })
   await eventually(
     async () => (await leftNow()).length === 0,

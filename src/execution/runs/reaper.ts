@@ -9,7 +9,7 @@ import { reapIntervalMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import { delay } from '../../base/wait.ts'
 import { type ContainerEngine, NODE_LABEL, RUN_LABEL } from '../engines/engine.ts'
-import type { Engines } from '../engines/engines.ts'
+import { type Engines, LOCAL_ENGINE } from '../engines/engines.ts'
 import { isEnded } from './run.ts'
 import type { RunStore } from './run-store.ts'
 
@@ -70,7 +70,7 @@ export class Reaper implements Startable {
       const engine = engines.of(id)
       // Quick where no engine answers, so that the node's start does not wait for one.
       await engine.ping()
-      const left = await this.#leftOn(engine, atWork)
+      const left = await this.#leftOn(engine, () => atWork ?? this.#atWorkOn(id))
       for (const container of left) await engine.remove(container)
       if (left.length > 0)
         log.warn({ engine: id, containers: left.length }, 'containers nobody waits for were removed')
@@ -83,19 +83,23 @@ export class Reaper implements Startable {
   }
 
   /**
-   * All of this node's but those of runs at work. In this order: a container that is made between the two questions is
-   * in the second answer alone, and one whose run ends between them is being removed anyway.
+   * All of this node's but those of runs at work there. In this order: a container that is made between the two questions
+   * is in the second answer alone, and one whose run ends between them is being removed anyway.
    */
-  async #leftOn(engine: ContainerEngine, atWork?: readonly string[]): Promise<string[]> {
+  async #leftOn(engine: ContainerEngine, atWork: () => readonly string[]): Promise<string[]> {
     const ours = await engine.find(NODE_LABEL, this.#parts.peer)
     if (ours.length === 0) return []
-    const wanted = await Promise.all((atWork ?? this.#atWork()).map((run) => engine.find(RUN_LABEL, run)))
+    const wanted = await Promise.all(atWork().map((run) => engine.find(RUN_LABEL, run)))
     const kept = new Set(wanted.flat())
     return ours.filter((container) => !kept.has(container))
   }
 
-  #atWork(): string[] {
-    const runs = this.#parts.store.list()
-    return runs.filter((run) => run.state !== 'queued' && !isEnded(run)).map(({ id }) => id)
+  /** A run that is tried again on another engine has nothing to do any more on the one where it was. */
+  #atWorkOn(engine: string): string[] {
+    return this.#parts.store
+      .list()
+      .filter((run) => run.state !== 'queued' && !isEnded(run))
+      .filter(({ allocation }) => (allocation?.engine ?? LOCAL_ENGINE) === engine)
+      .map(({ id }) => id)
   }
 }
