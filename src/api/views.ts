@@ -76,6 +76,21 @@ export const stepViewSchema = z.object({
   docker_socket: z.boolean(),
   input_dataset: z.string().nullable(),
   output_dataset: z.string(),
+  network: z.string().optional(),
+  root: z.string().optional(),
+  layout: z.string().optional(),
+  inputs: z.array(z.record(z.string(), z.string().optional())).optional(),
+  resources: z.record(z.string(), z.number().optional()).optional(),
+  timeoutMs: z.int().optional(),
+  filter: z
+    .object({
+      tool: z.string(),
+      cmd: z.array(z.string()).nullable(),
+      env: z.record(z.string(), z.string()).nullable(),
+    })
+    .optional(),
+  publish: z.array(z.string()).optional(),
+  keepMs: z.int().optional(),
 })
 
 export const pipelineViewSchema = named(

@@ -6,6 +6,7 @@ import { approvalViewSchema, revokedSchema } from '../api/approval-view.ts'
 import { pipelineViewSchema } from '../api/views.ts'
 import { useText } from '../execution/secrets/consent.ts'
 import { textOf } from './files.ts'
+import { renderPipeline } from './pipeline-view.ts'
 import { submitCommand } from './run-submit.ts'
 import { pipelineScheduleCommands } from './schedule.ts'
 import type { Act } from './session.ts'
@@ -69,18 +70,7 @@ export function pipelineCommands(program: Command, act: Act): void {
       act(async (session, name: string) => {
         const client = await session.connect()
         const shown = await client.get(`/pipelines/${encodeURIComponent(name)}`, pipelineViewSchema)
-        session.out.result(shown, () => {
-          const rows = shown.value.steps.map((step) => {
-            return [
-              step.name,
-              step.tool,
-              step.input_dataset ?? '-',
-              step.output_dataset,
-              (step.cmd ?? []).join(' '),
-            ]
-          })
-          return session.out.table(['step', 'tool', 'input', 'output', 'command'], rows)
-        })
+        session.out.result(shown, () => renderPipeline(session.out, shown.value.steps))
       }),
     )
 

@@ -55,9 +55,11 @@ export function publicationCommands(program: Command, act: Act): void {
             const { id, state, files, bytes, address = '-', createdMs, expiresMs, removedMs, problem } = each
             const until = removedMs ?? expiresMs
             const end = until === undefined ? '-' : timeText(until)
-            return [id, state, String(files), bytesText(bytes), timeText(createdMs), end, problem ?? address]
+            // What has no address never came to be; what was sent of it is cleared up.
+            const told = address === '-' && state !== 'writing' ? `failed, ${state}` : state
+            return [id, told, String(files), bytesText(bytes), timeText(createdMs), end, problem ?? address]
           })
-          const names = ['publication', 'state', 'files', 'size', 'published', 'until', 'address']
+          const names = ['publication', 'state', 'files', 'size', 'begun', 'until', 'address']
           return session.out.table(names, rows)
         })
       }),

@@ -94,4 +94,6 @@ export type IpfsSettings = Extract<PublisherSettings, { kind: 'ipfs' }>
 export const publishersSchema = z
   .record(nameSchema, publisherSchema)
   .default({})
-  .describe('where outputs may be published beside their datasets: folders, S3 buckets, IPFS nodes, by name')
+  .describe(
+    'where outputs may be published beside their datasets: folders, S3 buckets, IPFS nodes, Renku projects, by name',
+  )
