@@ -3,9 +3,10 @@ import { z } from 'zod'
 import type { Logger } from '../base/logger.ts'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
+import { liveBytes } from './live-bytes.ts'
 import { askedPlacesSchema, type RemoteRunView, remoteRunSchema, remoteRunView } from './remote-run-views.ts'
 import { body, makes, newRoutes, streams, tells, withoutUndefined } from './routing.ts'
-import { liveText } from './streams.ts'
+import { logHeaders } from './run-log-headers.ts'
 
 const idParam = z.object({ id: z.string().min(1).max(100) })
 const flag = z
@@ -105,24 +106,15 @@ export function remoteRunRoutes(node: ApiNode, parts: { stopping: AbortSignal; l
     await node.federation.remote.runs.cancel(id)
     return c.json(await view(id), 200)
   })
-  routes.openapi(logs, (c) => {
+  routes.openapi(logs, async (c) => {
     const { id } = c.req.valid('param')
     const { from, follow } = c.req.valid('query')
     const { runs } = node.federation.remote
     // Asked here, so that what is not there is a problem and not a stream that breaks.
-    runs.get(id)
-    const iterate = (signal: AbortSignal) => textOf(runs.logs(id, { from, follow, signal }))
-    return c.body(liveText({ iterate, ...parts }), 200, { 'content-type': 'text/plain; charset=utf-8' })
+    const { bytes, complete } = await runs.logState(id)
+    const gone = new AbortController()
+    const content = runs.logs(id, { from, follow, signal: gone.signal })
+    return c.body(liveBytes({ content, gone, ...parts }), 200, logHeaders({ from, bytes, complete }))
   })
   return routes
-}
-
-async function* textOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  for await (const piece of bytes) {
-    const text = decoder.decode(piece, { stream: true })
-    if (text !== '') yield text
-  }
-  const rest = decoder.decode()
-  if (rest !== '') yield rest
 }

@@ -15,8 +15,9 @@ export const remoteRunSchema = z
     id: z.string(),
     pipeline: z.string(),
     state: z
-      .enum(['requested', 'placed', 'following', 'ended'])
-      .describe('what this node does about it; the state of the run itself is runState'),
+      .string()
+      .describe('as of a run here, as the host last told it; requested or placed while nothing is told yet'),
+    contact: z.enum(['requested', 'placed', 'following', 'ended']).describe('what this node does about it'),
     createdMs: timeMs,
     asked: z.object({
       where: z.string().optional(),
@@ -25,7 +26,6 @@ export const remoteRunSchema = z
     }),
     host: z.object({ peer: z.string(), name: z.string() }).optional(),
     hostRun: z.string().optional().describe('its id at the host'),
-    runState: z.string().optional().describe('as the host last told it'),
     position: z.int().optional().describe('in the queue of the host'),
     why: z.string().optional().describe('why it waits'),
     lostContact: z
@@ -72,7 +72,8 @@ export function remoteRunView({ run, outputs }: ShownRemoteRun): RemoteRunView {
     const output = outputs.find((one) => one.step === step.name)
     return { ...done, name: step.name, tool: step.tool, outputDataset: step.output_dataset, output }
   })
-  return remoteRunSchema.parse({ ...run, steps })
+  const { state: contact, runState, end } = run
+  return remoteRunSchema.parse({ ...run, steps, contact, state: end?.state ?? runState ?? contact })
 }
 
 export const askedPlacesSchema = z.object({

@@ -6,7 +6,7 @@ import { STAGES } from '../execution/runs/run.ts'
 import type { ApiNode } from './api-node.ts'
 import { liveBytes } from './live-bytes.ts'
 import { newRoutes, streams } from './routing.ts'
-import { LOG_BYTES_HEADER, LOG_COMPLETE_HEADER, LOG_FROM_HEADER } from './run-log-headers.ts'
+import { logHeaders } from './run-log-headers.ts'
 
 /** A boolean as a query writes it. */
 const flag = z
@@ -45,15 +45,7 @@ export function runLogRoutes(node: ApiNode, parts: { stopping: AbortSignal; log:
     const { bytes, complete } = await reading.state(id, { step, stage })
     const gone = new AbortController()
     const content = reading.bytes(id, { step, stage, from, follow, signal: gone.signal })
-    const headers = {
-      'content-type': 'text/plain; charset=utf-8',
-      // What a tool printed is never to be taken for a page.
-      'x-content-type-options': 'nosniff',
-      [LOG_FROM_HEADER]: String(from),
-      [LOG_BYTES_HEADER]: String(bytes),
-      [LOG_COMPLETE_HEADER]: String(complete),
-    }
-    return c.body(liveBytes({ content, gone, ...parts }), 200, headers)
+    return c.body(liveBytes({ content, gone, ...parts }), 200, logHeaders({ from, bytes, complete }))
   })
   return routes
 }

@@ -146,10 +146,11 @@ export async function cancelRemote(session: Session, id: string): Promise<void> 
   })
 }
 
-export async function remoteLogs(
+/** Whether the log of a run at another member can be had so, and what is to be known of it. @throws NodeError INVALID_INPUT */
+export async function beforeRemoteLog(
   session: Session,
   id: string,
-  query: { step?: string; stage?: string; from?: number; follow?: boolean },
+  query: { step?: string; stage?: string },
 ): Promise<void> {
   if (query.step !== undefined || query.stage !== undefined) {
     throw new NodeError(
@@ -161,13 +162,6 @@ export async function remoteLogs(
   const { logs } = await client.get(pathOf(id), remoteRunSchema)
   if (logs === false)
     session.out.note('The host keeps back what the tools print: they read data that do not leave it.')
-  let text = ''
-  const { from, follow } = query
-  for await (const part of client.stream(`${pathOf(id)}/logs`, { query: { from, follow } })) {
-    if (session.out.json) text += part
-    else session.out.raw(part)
-  }
-  if (session.out.json) session.out.result({ id, log: text }, () => text)
 }
 
 function renderRemote(out: Output, run: RemoteRunView): string {
@@ -231,10 +225,8 @@ const ARRIVAL: Readonly<Record<string, string>> = {
 }
 
 /** The run's own state, or what is known instead. */
-function stateOf({ state, runState, lostContact, end }: RemoteRunView): string {
-  if (end !== undefined) return end.state
-  if (lostContact !== undefined) return `lost contact (was ${runState ?? state})`
-  return runState ?? state
+function stateOf({ state, lostContact }: RemoteRunView): string {
+  return lostContact === undefined ? state : `lost contact (was ${state})`
 }
 
 async function untilEnded(session: Session, client: ApiClient, id: string): Promise<RemoteRunView> {

@@ -5,7 +5,7 @@ import { delay } from '../base/wait.ts'
 import { isRemoteId } from '../execution/remote/remote-run.ts'
 import { STAGES } from '../execution/runs/run.ts'
 import type { ApiClient } from './client.ts'
-import { remoteLogs } from './remote-run.ts'
+import { beforeRemoteLog } from './remote-run.ts'
 import type { Act } from './session.ts'
 
 interface LogQuery {
@@ -33,7 +33,7 @@ export function runLogCommand(run: Command, act: Act): void {
     )
     .action(
       act(async (session, id: string, query: LogQuery) => {
-        if (isRemoteId(id)) return remoteLogs(session, id, query)
+        if (isRemoteId(id)) await beforeRemoteLog(session, id, query)
         const client = await session.connect()
         const decoder = new TextDecoder()
         const from = query.from ?? 0
@@ -78,7 +78,7 @@ export function runLogText(client: ApiClient, id: string, query: LogQuery): Asyn
 }
 
 function pathOf(id: string): string {
-  return `/runs/${encodeURIComponent(id)}/logs`
+  return `/${isRemoteId(id) ? 'remote-runs' : 'runs'}/${encodeURIComponent(id)}/logs`
 }
 
 /** @throws InvalidArgumentError */

@@ -155,6 +155,10 @@ suite('runs at another member', () => {
     assert.match((await type('run', 'show', id)).stdout, /^at: +bob \(/m)
     assert.match((await type('run', 'list')).stdout, new RegExp(`^${id} +hello +at bob +succeeded`, 'm'))
     assert.equal((await type('run', 'logs', id)).stdout, 'said\n')
+    const { stdout: log } = await type('--json', 'run', 'logs', id, '--from', '1')
+    assert.deepEqual(JSON.parse(log), { id, from: 1, next: 5, complete: true, log: 'aid\n' })
+    const all = JSON.parse((await type('--json', 'run', 'list')).stdout) as { id: string; state: string }[]
+    assert.equal(all.find((each) => each.id === id)?.state, 'succeeded')
     const listed = async () => (await type('run', 'files', id)).stdout.includes('made.txt')
     await eventually(listed, 'what the run made was not listed')
     assert.equal((await type('run', 'get', id, 'made.txt')).stdout, 'made\n')

@@ -28,7 +28,12 @@ export class RemoteLogs {
   /** Of which run at the host, and up to which byte, the log is here. */
   async place(id: string): Promise<{ run?: string; offset: number }> {
     const last = (await this.#parts(id)).at(-1)
-    return last === undefined ? { offset: 0 } : { run: last.run, offset: (await this.#size(id)) - last.base }
+    return last === undefined ? { offset: 0 } : { run: last.run, offset: (await this.size(id)) - last.base }
+  }
+
+  /** Bytes that are here. */
+  async size(id: string): Promise<number> {
+    return (await stat(this.#path(id, 'log')).catch(ifAbsent))?.size ?? 0
   }
 
   /**
@@ -39,7 +44,7 @@ export class RemoteLogs {
   async append(id: string, run: string, offset: number, bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return
     const parts = await this.#parts(id)
-    const size = await this.#size(id)
+    const size = await this.size(id)
     let part = parts.at(-1)
     if (part?.run !== run) {
       if (parts.length >= remoteLogPartsMax) {
@@ -138,10 +143,6 @@ export class RemoteLogs {
   async #parts(id: string): Promise<Part[]> {
     const text = await readFile(this.#path(id, 'parts'), 'utf8').catch(ifAbsent)
     return text === undefined ? [] : partsSchema.parse(JSON.parse(text))
-  }
-
-  async #size(id: string): Promise<number> {
-    return (await stat(this.#path(id, 'log')).catch(ifAbsent))?.size ?? 0
   }
 
   #path(id: string, kind: 'log' | 'parts'): string {

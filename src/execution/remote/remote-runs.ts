@@ -141,6 +141,12 @@ export class RemoteRuns implements Startable {
     yield* logs.read(id, { ...rest, isOver })
   }
 
+  /** How many bytes of its log are here, and whether more may come. @throws NodeError RUN_NOT_FOUND */
+  async logState(id: string): Promise<{ bytes: number; complete: boolean }> {
+    const complete = this.#parts.store.get(id).state === 'ended'
+    return { bytes: await this.#parts.logs.size(id), complete }
+  }
+
   async #newRun({ pipeline, where, on, atData, digests = {} }: RemoteSubmission): Promise<RemoteRun> {
     const { planOf, toolOf, newId, clock } = this.#parts
     const steps = planOf(pipeline)
