@@ -3,6 +3,8 @@ import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** The longest wait before a step is begun again: what mends itself later than this is for a person to mend. */
 export const retryDelayMaxMs = 10 * MINUTE_MS
+/** What a crash has left to be published is given so much time at least, however short its run was to be. */
+export const latePublishingMinMs = 10 * MINUTE_MS
 /** A record that could not be written is tried again after this rest, which doubles up to the longest. */
 export const recordAgainMs = 1 * SECOND_MS
 export const recordAgainMaxMs = 1 * MINUTE_MS

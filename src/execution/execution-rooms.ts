@@ -189,7 +189,7 @@ export function executionRooms(parts: ExecutionParts) {
     ...{ newId, peer, clock, log },
   })
   const latePublishing = new LatePublishing({
-    ...{ recovery, store, publishers, checkouts, logs, queue, clock, log },
+    ...{ recovery, store, publishers, checkouts, logs, queue, timeoutMs: settings.runTimeoutMs, clock, log },
   })
   return {
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, imaging, approvals },

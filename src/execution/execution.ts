@@ -17,10 +17,10 @@ import type { Lineage } from './lineage/lineage.ts'
 import type { LogWanted, RunReading } from './logs/run-reading.ts'
 import type { Publishers } from './publishing/publishers.ts'
 import type { Previews } from './queue/preview.ts'
-import type { QueuePlace, RunQueue } from './queue/queue.ts'
+import { cancelled, type QueuePlace, type RunQueue } from './queue/queue.ts'
 import type { NamedPlan, SubmitOptions } from './queue/submissions.ts'
 import { isEnded, type Run } from './runs/run.ts'
-import { commitsNamed, endRun } from './runs/run-machine.ts'
+import { commitsNamed } from './runs/run-machine.ts'
 import type { OnRun } from './runs/run-store.ts'
 import type { Schedule } from './schedules/schedule.ts'
 import type { ScheduleView, Timetable } from './schedules/timetable.ts'
@@ -185,14 +185,10 @@ export class Execution implements Startable {
   async cancel(id: string): Promise<Run> {
     if (isEnded(this.#rooms.store.get(id))) return this.#rooms.store.get(id)
     if (this.#rooms.queue.cancel(id)) return this.finished(id)
+    if (await this.#rooms.latePublishing.cancel(id)) return this.#rooms.store.get(id)
     await this.#rooms.queue.withdraw(id, async () => {
-      const ending = {
-        timeMs: this.#parts.clock.now(),
-        reason: 'cancelled on request',
-        code: 'CANCELLED' as const,
-      }
-      if (isEnded(this.#rooms.store.get(id))) return
-      await this.#rooms.store.save(endRun(this.#rooms.store.get(id), 'cancelled', ending))
+      const run = this.#rooms.store.get(id)
+      if (!isEnded(run)) await this.#rooms.store.save(cancelled(run, this.#parts.clock.now()))
     })
     return this.#rooms.store.get(id)
   }

@@ -137,8 +137,8 @@ export class Publishers implements Startable {
   /**
    * Publishes to one after another; where one fails, the others get it all the same.
    *
-   * @throws NodeError PUBLISHER_NOT_FOUND; PUBLISH_FAILED, from which `publishedBefore` takes what worked; the signal's
-   * reason.
+   * @throws NodeError PUBLISHER_NOT_FOUND; PUBLISH_FAILED, also when the signal aborts: `publishedBefore` takes from it
+   * what worked.
    */
   async publish(p: PublishRequest): Promise<Published[]> {
     this.check(
@@ -153,7 +153,7 @@ export class Publishers implements Startable {
       try {
         published.push(await this.#publishTo(name, manifest, p))
       } catch (cause) {
-        p.signal.throwIfAborted()
+        if (p.signal.aborted) throw cutShort(cause, published)
         failed.push({ publisher: name, problem: messageOf(cause) })
         p.say(`not published by ${name}: ${messageOf(cause)}`)
         this.#parts.log.warn({ run: p.run.id, publisher: name, error: messageOf(cause) }, 'not published')
@@ -305,6 +305,11 @@ export class Publishers implements Startable {
     const message = `This node has no publisher named ${name}; ${known} (setting execution.publishers)`
     throw new NodeError('PUBLISHER_NOT_FOUND', message, { name })
   }
+}
+
+/** What is out in the world stays known, whatever ended the run. */
+function cutShort(cause: unknown, published: readonly Published[]): NodeError {
+  return new NodeError('PUBLISH_FAILED', 'publishing was stopped', { published }, { cause })
 }
 
 function variablesOf(settings: PublisherSettings): string[] {

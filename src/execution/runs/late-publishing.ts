@@ -3,12 +3,15 @@
  * long as a network takes, so the node's start does not wait for it: the run stays `committing` until then, as it was.
  */
 import type { Clock } from '../../base/clock.ts'
-import { isNodeError, messageOf } from '../../base/errors.ts'
+import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
+import { latePublishingMinMs, SECOND_MS, timerMaxMs } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Checkouts } from '../../datasets/upkeep/checkouts.ts'
 import type { RunLogs } from '../logs/logs.ts'
-import type { RunQueue } from '../queue/queue.ts'
+import { publishedBefore } from '../publishing/published.ts'
+import { CANCELLED, type RunQueue } from '../queue/queue.ts'
+import { endOfAbort } from '../steps/step-end.ts'
 import type { Recovery, Unpublished } from './recovery.ts'
 import { endStateOf } from './retries.ts'
 import type { Published, StepRun } from './run.ts'
@@ -32,12 +35,23 @@ export interface LatePublishingParts {
   readonly checkouts: Pick<Checkouts, 'use'>
   readonly logs: Pick<RunLogs, 'open'>
   readonly queue: Pick<RunQueue, 'withdraw'>
+  /** How long one that does not say may be published, ms. */
+  readonly timeoutMs: number
   readonly clock: Clock
   readonly log: Logger
 }
 
+interface Late {
+  readonly found: Unpublished
+  /** Aborts with CANCELLED. */
+  readonly cut: AbortController
+  working?: Promise<void>
+}
+
 export class LatePublishing implements Startable {
   readonly #parts: LatePublishingParts
+  /** What is to be published yet, oldest first. */
+  readonly #late = new Map<string, Late>()
   #stopping: AbortController | undefined
   #working: Promise<void> = Promise.resolve()
 
@@ -49,7 +63,10 @@ export class LatePublishing implements Startable {
   async start(): Promise<void> {
     if (this.#stopping !== undefined) return
     this.#stopping = new AbortController()
-    this.#working = this.#all(this.#parts.recovery.unpublished, this.#stopping.signal)
+    for (const found of this.#parts.recovery.unpublished) {
+      this.#late.set(found.id, { found, cut: new AbortController() })
+    }
+    this.#working = this.#all(this.#stopping.signal)
   }
 
   /** What has not been published waits for the next start. */
@@ -57,23 +74,58 @@ export class LatePublishing implements Startable {
     this.#stopping?.abort()
     this.#stopping = undefined
     await this.#working
+    await Promise.all([...this.#late.values()].map(({ working }) => working))
+    this.#late.clear()
   }
 
-  async #all(found: readonly Unpublished[], signal: AbortSignal): Promise<void> {
-    for (const each of found) {
-      if (signal.aborted) return
-      try {
-        await this.#one(each, signal)
-      } catch (error) {
-        this.#parts.log.error(
-          { run: each.id, error: messageOf(error) },
-          'a run stays committing until the next start',
-        )
-      }
+  /**
+   * Stops publishing what a run has made; the run has ended with what is known of it when this resolves, unless that
+   * could not be written. @returns whether it was to be published.
+   */
+  async cancel(id: string): Promise<boolean> {
+    const late = this.#late.get(id)
+    if (late === undefined || this.#stopping === undefined) return false
+    late.cut.abort(CANCELLED)
+    // Its turn may be long in coming.
+    await this.#begun(late, this.#stopping.signal)
+    return true
+  }
+
+  async #all(stopping: AbortSignal): Promise<void> {
+    for (const late of this.#late.values()) {
+      if (stopping.aborted) return
+      await this.#begun(late, stopping)
     }
   }
 
-  async #one({ id, patch }: Unpublished, signal: AbortSignal): Promise<void> {
+  #begun(late: Late, stopping: AbortSignal): Promise<void> {
+    late.working ??= this.#try(late, stopping)
+    return late.working
+  }
+
+  async #try({ found, cut }: Late, stopping: AbortSignal): Promise<void> {
+    const { store, timeoutMs, log } = this.#parts
+    const deadline = new AbortController()
+    const limitMs = Math.min(
+      timerMaxMs,
+      Math.max(latePublishingMinMs, store.get(found.id).timeoutMs ?? timeoutMs),
+    )
+    const late = () => {
+      const message = `publishing after the node's start took longer than ${limitMs / SECOND_MS} s`
+      deadline.abort(new NodeError('TIMED_OUT', message, { timeoutMs: limitMs }))
+    }
+    const timer = setTimeout(late, limitMs)
+    try {
+      await this.#one(found, stopping, AbortSignal.any([stopping, cut.signal, deadline.signal]))
+    } catch (error) {
+      log.error({ run: found.id, error: messageOf(error) }, 'a run stays committing until the next start')
+    } finally {
+      clearTimeout(timer)
+      this.#late.delete(found.id)
+    }
+  }
+
+  async #one({ id, patch }: Unpublished, stopping: AbortSignal, signal: AbortSignal): Promise<void> {
     const { store, checkouts, logs, queue, clock, recovery } = this.#parts
     const step = store.get(id).steps[currentStep(store.get(id))] as StepRun
     const log = await logs.open(id, step.name, 'publish', [])
@@ -87,6 +139,7 @@ export class LatePublishing implements Startable {
     }
     let end: (run: Run) => Run[]
     try {
+      signal.throwIfAborted()
       const tree = await checkouts.use(step.outputDataset, patch.outputCommit)
       try {
         const published = await this.#published({ id, patch, directory: tree.path, signal, say })
@@ -95,15 +148,19 @@ export class LatePublishing implements Startable {
         tree.release()
       }
     } catch (error) {
-      if (signal.aborted) return
+      if (stopping.aborted) return
       say(`stopped: ${messageOf(error)}`)
+      const published = publishedBefore(error)
+      const known = published.length === 0 ? patch : { ...patch, published }
       const code = isNodeError(error) ? error.code : 'INTERNAL'
       const reason = `the output was committed as ${patch.outputCommit}, and then ${messageOf(error)}`
-      end = (run) => [endRun(run, endStateOf(code), { timeMs: clock.now(), reason, code, patch })]
+      const { state, ...said } = signal.aborted
+        ? endOfAbort(signal)
+        : { state: endStateOf(code), reason, code }
+      end = (run) => [endRun(run, state, { ...said, timeMs: clock.now(), patch: known })]
     } finally {
       await log.close()
     }
-    // It may have been cancelled meanwhile.
     await queue.withdraw(id, async () => {
       const run = store.get(id)
       if (!isEnded(run)) await store.save(...end(run))
