@@ -5,6 +5,7 @@ import { engineLookLifeMs } from '../../../../src/base/limits.ts'
 import { engineError, startError } from '../../../../src/execution/engines/docker-errors.ts'
 import type { ContainerEngine } from '../../../../src/execution/engines/engine.ts'
 import { Engines } from '../../../../src/execution/engines/engines.ts'
+import { volumeMounts } from '../../../../src/execution/engines/image-volumes.ts'
 import { dockerSettingsSchema } from '../../../../src/execution/engines/settings.ts'
 import { jobState } from '../../../../src/execution/engines/swarm-job.ts'
 
@@ -130,4 +131,19 @@ test('a container that does not start is the fault of the command only where the
   assert.equal(begun(500, 'OCI runtime create failed: exec /bin/x: exec format error'), 'INVALID_INPUT')
   assert.equal(begun(500, 'mkdir /var/lib/docker/x: no space left on device'), 'ENGINE_UNAVAILABLE')
   assert.equal(begun(404, 'No such container: c'), 'ENGINE_UNAVAILABLE')
+})
+
+test('volumes of an image are directories in memory, but where something is mounted, and not without end', () => {
+  const mounts = [{ source: '/s', target: '/usr/src/app/data/', readOnly: false }]
+  const of = (volumes: readonly string[]) => volumeMounts({ volumes, mounts, memoryBytes: 1_000 })
+  const places = of(['/data/', '/data', 'cache', '/usr/src/app/data', '/tmp', '/a/../b']).map(
+    (one) => one.Target,
+  )
+  assert.deepEqual(places, ['/data', '/cache', '/b'])
+  assert.deepEqual(of(['/x'])[0]?.TmpfsOptions, { SizeBytes: 500, Mode: 0o1777 })
+  const many = Array.from({ length: 33 }, (_, index) => `/v${index}`)
+  assert.throws(
+    () => of(many),
+    (error) => isNodeError(error, 'FORBIDDEN') && /33 volumes/.test(error.message),
+  )
 })
