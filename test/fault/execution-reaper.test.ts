@@ -47,6 +47,8 @@ function runNamed(id: string): Run {
   return advance(newRun({ id, pipeline: 'p', plan, trigger: { kind: 'request' }, timeMs: 0 }), 'pulling', 1)
 }
 
+const on = (engine: string) => ({ engine, gpus: [], cpus: 1, memoryBytes: 1, diskBytes: 1 })
+
 async function leftNow(): Promise<string[]> {
   return containersLabelled(NODE_LABEL, PEER)
 }
@@ -72,14 +74,14 @@ test('what an earlier life left is removed from every engine, also from one that
   t.after(() => reaper.stop())
   assert.equal((await leftNow()).length, 1, 'no engine answers yet')
   // The run that was cut is told as lost by now, and another one is at work.
-  const atWork: Run = { ...runNamed(`now-${process.pid}`), allocation: { engine: 'far', gpus: [] } }
+  const atWork: Run = { ...runNamed(`now-${process.pid}`), allocation: on('far') }
   runs.splice(0, 1, endRun(runs[0] as Run, 'lost', { timeMs: 2 }), atWork)
   const kept = await left(atWork.id)
   await door.open()
   await eventually(async () => (await leftNow()).length === 1, 'the container was not removed')
   assert.ok(kept.startsWith((await leftNow())[0] as string))
   // Tried again elsewhere, it leaves nothing here that would go on beside it.
-  runs[1] = { ...atWork, allocation: { engine: LOCAL_ENGINE, gpus: [] } }
+  runs[1] = { ...atWork, allocation: on(LOCAL_ENGINE) }
   await eventually(async () => (await leftNow()).length === 0, 'the earlier try was not removed')
   runs[1] = atWork
   await left(atWork.id)
