@@ -17,7 +17,7 @@ import type { RunStore } from './run-store.ts'
  */
 export function repetitionOf(run: Run, id: string, timeMs: number): Run {
   const { pipeline, plan } = run
-  const terms = repeatedTerms(run)
+  const terms = repeatedTerms(run, timeMs)
   if (run.state === 'succeeded') {
     return newRun({ id, pipeline, plan, trigger: { kind: 'repeat', of: run.id }, timeMs, terms })
   }
@@ -34,15 +34,17 @@ export function repetitionOf(run: Run, id: string, timeMs: number): Run {
 
 /**
  * Whose it is, who wrote it and what it was held to stays: without its digests, a tag that has moved since would run on
- * data that trusts a digest. The key of the request stays with the first run, and so does how long that one was to wait.
+ * data that trusts a digest. The key of the request stays with the first run. It waits as long as that one
+ * was to, counted anew.
  */
-function repeatedTerms(run: Run): RunTerms {
-  const { owner, author, priority, timeoutMs, inputCommits, imageDigests } = run
+function repeatedTerms(run: Run, timeMs: number): RunTerms {
+  const { owner, author, priority, timeoutMs, waitUntilMs, inputCommits, imageDigests } = run
   return {
     ...(owner === undefined ? {} : { owner }),
     ...(author === undefined ? {} : { author }),
     ...(priority === undefined ? {} : { priority }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(waitUntilMs === undefined ? {} : { waitUntilMs: timeMs + waitUntilMs - run.createdMs }),
     ...(inputCommits === undefined ? {} : { inputCommits }),
     ...(imageDigests === undefined ? {} : { imageDigests }),
   }

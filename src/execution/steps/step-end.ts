@@ -61,8 +61,14 @@ export function failureOf(error: unknown): ContainerFailure | undefined {
   return { state: 'failed', reason: messageOf(error), code: error.code }
 }
 
-/** The end at a limit that is measured from outside. */
-export function endOfLimit({ code, message: reason }: NodeError): ContainerFailure {
+/**
+ * The end at a limit that is measured from outside.
+ *
+ * @throws NodeError DISK_FULL as it is: whatever filled the disk, waiting may help, and it is no word on the tool.
+ */
+export function endOfLimit(limit: NodeError): ContainerFailure {
+  const { code, message: reason } = limit
+  if (isInfrastructure(code)) throw limit
   return { state: 'failed', reason, code }
 }
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { NodeError } from '../../../src/base/errors.ts'
 import { commitMessage, trailerOf } from '../../../src/execution/runs/commit-message.ts'
 import { loseRun, repetitionOf } from '../../../src/execution/runs/recovery.ts'
 import type { Run, Trigger } from '../../../src/execution/runs/run.ts'
 import { RunIds } from '../../../src/execution/runs/run-ids.ts'
 import { advance, endRun, finishStep, newRun } from '../../../src/execution/runs/run-machine.ts'
 import { environmentOf, userOf } from '../../../src/execution/steps/step-box.ts'
-import { outcomeOf } from '../../../src/execution/steps/step-end.ts'
+import { endOfLimit, outcomeOf } from '../../../src/execution/steps/step-end.ts'
 
 /** A queued run that writes these `dataset/step` branches. */
 function runOf(id: string, branches: readonly string[], trigger: Trigger = { kind: 'request' }): Run {
@@ -64,6 +65,13 @@ test('a repetition keeps slot and plan and takes over what is done', () => {
     timeMs: 400,
   })
   assert.deepEqual(repetitionOf(scheduled, 't', 500).trigger, { kind: 'repeat', of: 's', slot: 7 })
+})
+
+test('a repetition waits no longer than the run that it repeats was to', () => {
+  const failed = endRun(midway({ ...runOf('a', ['d/one', 'd/two']), waitUntilMs: 150 }), 'failed', {
+    timeMs: 400,
+  })
+  assert.equal(repetitionOf(failed, 'b', 500).waitUntilMs, 550)
 })
 
 test('what succeeded is repeated whole, for a slot of its own', () => {
@@ -178,4 +186,9 @@ test('the ends of a container are told apart', () => {
   assert.match(JSON.stringify(outcomeOf({ exitCode: 1, oomKilled: false })), /failed.*exit code 1"/)
   assert.match(JSON.stringify(outcomeOf({ exitCode: 137, oomKilled: true })), /oom-killed/)
   assert.match(JSON.stringify(outcomeOf({ exitCode: 0, oomKilled: true })), /oom-killed.*carried on/)
+})
+
+test("too much output is the tool's end, a full disk the machinery's", () => {
+  assert.equal(endOfLimit(new NodeError('TOO_LARGE', 'more than allowed')).state, 'failed')
+  assert.throws(() => endOfLimit(new NodeError('DISK_FULL', 'no room')), { code: 'DISK_FULL' })
 })
