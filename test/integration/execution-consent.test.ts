@@ -139,8 +139,15 @@ test('what another member writes reads no data that stay here, unless this owner
   assert.match(revoked.stdout, /^The steps leak, leak \(filter\) of leak get no secrets and no data/)
   refused(await ran(), unapproved)
 
-  // What bob's own people write needs no word of theirs, but for another's schedule.
+  // What bob's own people write needs no word of theirs, but for another's tool or schedule.
   await bob.execution.addPipeline('own', { steps: [{ ...leak, name: 'own' }] })
+  const hers = await bob.execution.submit('own')
+  refused(
+    await withDeadline(bob.execution.finished(hers.id), 30_000, 'her tool'),
+    /step own, in which another member/,
+  )
+  await bob.execution.addTool('mine', { author: 'bob', image: BUSYBOX })
+  await bob.execution.addPipeline('own', { steps: [{ ...leak, name: 'own', tool: 'mine' }] })
   const { id } = await bob.execution.submit('own')
   const own = await withDeadline(bob.execution.finished(id), 30_000, 'the own run')
   assert.deepEqual([own.state, own.author], ['succeeded', undefined], own.reason)

@@ -100,7 +100,13 @@ export class Catalogue {
   ): { name: string; steps: readonly PipelineStep[]; author?: string } {
     const { steps } = this.pipeline(name)
     const { peer } = this.#parts
-    const hands = [this.pipelines.get(name), ...(scheduled ? [this.schedules.get(name)] : [])]
+    // Whoever wrote a tool's record says which image runs, and may say another tomorrow.
+    const tools = steps.flatMap(({ tool, filter }) => (filter === undefined ? [tool] : [tool, filter.tool]))
+    const hands = [
+      this.pipelines.get(name),
+      ...(scheduled ? [this.schedules.get(name)] : []),
+      ...unique(tools).map((tool) => this.tools.get(tool)),
+    ]
     const author = hands.map((item) => item?.entry.author ?? UNKNOWN).find((hand) => hand !== peer)
     return { name, steps, ...(author === undefined ? {} : { author }) }
   }
