@@ -7,6 +7,7 @@ import { liveBytes } from './live-bytes.ts'
 import { askedPlacesSchema, type RemoteRunView, remoteRunSchema, remoteRunView } from './remote-run-views.ts'
 import { body, makes, newRoutes, streams, tells, withoutUndefined } from './routing.ts'
 import { logHeaders } from './run-log-headers.ts'
+import { idempotencyKeySchema } from './submit-views.ts'
 
 const idParam = z.object({ id: z.string().min(1).max(100) })
 const flag = z
@@ -32,8 +33,15 @@ const submit = createRoute({
   method: 'post',
   path: '/remote-runs',
   summary: 'Run a pipeline at another member; answered once one has taken it',
-  request: { body: body(submission) },
-  responses: makes(remoteRunSchema, 'The run, placed'),
+  request: {
+    headers: z.object({
+      'idempotency-key': idempotencyKeySchema
+        .optional()
+        .describe('asking again under the same key gives the run that the first request made'),
+    }),
+    body: body(submission),
+  },
+  responses: makes(remoteRunSchema, 'The run, placed, or as it stands where the key was used before'),
 })
 
 const ask = createRoute({
@@ -93,7 +101,9 @@ export function remoteRunRoutes(node: ApiNode, parts: { stopping: AbortSignal; l
     return c.json(askedPlacesSchema.parse(asked), 200)
   })
   routes.openapi(submit, async (c) => {
-    const { id } = await node.federation.remote.runs.submit(withoutUndefined(c.req.valid('json')))
+    const key = c.req.valid('header')['idempotency-key']
+    const asked = withoutUndefined({ ...c.req.valid('json'), key })
+    const { id } = await node.federation.remote.runs.submit(asked)
     return c.json(await view(id), 201)
   })
   routes.openapi(list, async (c) => {

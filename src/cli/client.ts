@@ -118,8 +118,8 @@ export class ApiClient {
   }
 
   /** Work that is done while it is waited for, however long that takes; hanging up ends it where that is safe. */
-  work<T>(path: string, schema: z.ZodType<T>, value: unknown = {}): Promise<T> {
-    const headers = { 'content-type': 'application/json' }
+  work<T>(path: string, schema: z.ZodType<T>, value: unknown = {}, asking: Asking = {}): Promise<T> {
+    const headers = { ...asking.headers, 'content-type': 'application/json' }
     const signal = AbortSignal.timeout(clientWorkTimeoutMs)
     return this.#tell('POST', path, schema, { headers, body: JSON.stringify(value), signal, patient: true })
   }

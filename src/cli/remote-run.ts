@@ -38,13 +38,12 @@ const LOCAL_FLAGS = {
   priority: '--priority',
   maxWait: '--max-wait',
   timeout: '--timeout',
-  key: '--key',
 }
 
 export async function submitRemote(
   session: Session,
   pipeline: string,
-  flags: PlacementFlags & { dryRun?: boolean; wait?: boolean; follow?: boolean },
+  flags: PlacementFlags & { key?: string; dryRun?: boolean; wait?: boolean; follow?: boolean },
 ): Promise<void> {
   const local = Object.entries(LOCAL_FLAGS).find(
     ([name]) => (flags as Record<string, unknown>)[name] !== undefined,
@@ -59,7 +58,8 @@ export async function submitRemote(
   const asked = { pipeline, where, on, atData, digests }
   const client = await session.connect()
   if (flags.dryRun === true) return tellPlaces(session, client, asked)
-  const run = await client.work('/remote-runs', remoteRunSchema, asked)
+  const headers = flags.key === undefined ? {} : { 'idempotency-key': `"${flags.key}"` }
+  const run = await client.work('/remote-runs', remoteRunSchema, asked, { headers })
   if (flags.follow !== true && flags.wait !== true) {
     session.out.result(
       run,

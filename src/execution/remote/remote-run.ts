@@ -26,6 +26,8 @@ export interface RemoteRun {
   readonly steps: readonly PipelineStep[]
   readonly tools: Readonly<Record<string, RequestedTool>>
   readonly asked: { readonly where?: string; readonly on?: readonly string[]; readonly atData?: boolean }
+  /** Asking again under it gives this run. */
+  readonly requestKey?: string
   readonly state: RemoteState
   readonly createdMs: number
   /** Who is being asked to take it, since when; after a cut it may have it. */

@@ -2,6 +2,7 @@
  * The runs of this node at other members: placed, followed, told truthfully. What happens at the host goes on whether or
  * not it is followed; this side remembers on its disk where it was, and begins there again.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { isNodeError, messageOf, NodeError } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
 import { remoteRetryFirstMs, remoteRetryMaxMs, runFollowersPerPeerMax } from '../../base/limits.ts'
@@ -36,6 +37,25 @@ export interface RemoteSubmission {
   readonly atData?: boolean
   /** Tool → digest, where another is meant than the one that this node knows. */
   readonly digests?: Readonly<Record<string, string>>
+  /** Asking again under it gives the run that was made first, unless nobody took that one. */
+  readonly key?: string
+}
+
+function askedOf({ where, on, atData }: RemoteSubmission): RemoteRun['asked'] {
+  return {
+    ...(where === undefined ? {} : { where }),
+    ...(on === undefined ? {} : { on }),
+    ...(atData === undefined ? {} : { atData }),
+  }
+}
+
+function isSameRequest({ pipeline, asked, tools }: RemoteRun, submission: RemoteSubmission): boolean {
+  const digests = Object.entries(submission.digests ?? {})
+  return (
+    pipeline === submission.pipeline &&
+    isDeepStrictEqual(asked, askedOf(submission)) &&
+    digests.every(([tool, digest]) => tools[tool]?.digest === digest)
+  )
 }
 
 /** Refusals after which a host will tell nothing more. */
@@ -47,6 +67,8 @@ export class RemoteRuns implements Startable {
   readonly #working = new Map<string, Promise<void>>()
   /** Those that look for a place. */
   readonly #placing = new Map<string, AbortController>()
+  /** Those that are being stored, by the key of the request. */
+  readonly #keyed = new Map<string, Promise<RemoteRun>>()
   readonly #turns = new FollowTurns(runFollowersPerPeerMax)
   /** Wakes whoever waits to reach a member again. */
   readonly #wake = new Map<string, Set<() => void>>()
@@ -96,19 +118,43 @@ export class RemoteRuns implements Startable {
   /**
    * Gives a run of a pipeline to another member. Resolves once one has taken it.
    *
-   * @throws NodeError NO_PLACE listing why nobody takes it, INVALID_INPUT, PIPELINE_NOT_FOUND, TOOL_NOT_FOUND, QUEUE_FULL.
+   * @throws NodeError NO_PLACE listing why nobody takes it, INVALID_INPUT, PIPELINE_NOT_FOUND, TOOL_NOT_FOUND, QUEUE_FULL,
+   * CONFLICT when the key stands for another request.
    */
   async submit(submission: RemoteSubmission): Promise<RemoteRun> {
+    const { store } = this.#parts
+    const { id } = await this.#once(submission)
+    const placed = await store.until(id, ({ state }) => state !== 'requested', this.#stopping.signal)
+    if (placed.end?.code === 'NO_PLACE') {
+      const { reason = 'No member takes the run' } = placed.end
+      throw new NodeError('NO_PLACE', reason, { id, refusals: placed.refusals })
+    }
+    return placed
+  }
+
+  /** The run of an earlier request under the same key, or a new one. */
+  async #once(submission: RemoteSubmission): Promise<RemoteRun> {
+    const { key } = submission
+    if (key === undefined) return this.#add(submission)
+    const isEarlier = ({ requestKey, end }: RemoteRun) => requestKey === key && end?.code !== 'NO_PLACE'
+    const earlier = this.#keyed.get(key) ?? this.list().findLast(isEarlier)
+    if (earlier === undefined) {
+      const adding = this.#add(submission).finally(() => this.#keyed.delete(key))
+      this.#keyed.set(key, adding)
+      return adding
+    }
+    const run = await earlier
+    if (isSameRequest(run, submission)) return run
+    const message = `The key ${key} was used for another request, which made run ${run.id}; use a new key for a new request`
+    throw new NodeError('CONFLICT', message, { key, id: run.id })
+  }
+
+  async #add(submission: RemoteSubmission): Promise<RemoteRun> {
     const { store, logs } = this.#parts
     const run = await this.#newRun(submission)
     for (const gone of await store.add(run)) await logs.remove(gone)
     this.#work(run.id)
-    const placed = await store.until(run.id, ({ state }) => state !== 'requested', this.#stopping.signal)
-    if (placed.end?.code === 'NO_PLACE') {
-      const { reason = 'No member takes the run' } = placed.end
-      throw new NodeError('NO_PLACE', reason, { id: run.id, refusals: placed.refusals })
-    }
-    return placed
+    return run
   }
 
   /** Tells the host, now or as soon as it is reached; what becomes of it, the run shows. @throws NodeError RUN_NOT_FOUND */
@@ -147,7 +193,8 @@ export class RemoteRuns implements Startable {
     return { bytes: await this.#parts.logs.size(id), complete }
   }
 
-  async #newRun({ pipeline, where, on, atData, digests = {} }: RemoteSubmission): Promise<RemoteRun> {
+  async #newRun(submission: RemoteSubmission): Promise<RemoteRun> {
+    const { pipeline, digests = {}, key } = submission
     const { planOf, toolOf, newId, clock } = this.#parts
     const steps = planOf(pipeline)
     const secret = steps.find(asksForSecrets)
@@ -164,11 +211,8 @@ export class RemoteRuns implements Startable {
     const run: RemoteRun = {
       id: remoteId(newId()),
       ...{ pipeline, steps, tools, state: 'requested' as const, createdMs: clock.now() },
-      asked: {
-        ...(where === undefined ? {} : { where }),
-        ...(on === undefined ? {} : { on }),
-        ...(atData === undefined ? {} : { atData }),
-      },
+      asked: askedOf(submission),
+      ...(key === undefined ? {} : { requestKey: key }),
       ...{ refusals: [], transitions: [], stepsDone: [] },
     }
     // A predicate that cannot be read is told before anything is stored.
