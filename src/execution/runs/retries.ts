@@ -32,6 +32,8 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   'DATASET_WITHHELD',
   'NO_PLACE',
   'NOT_FOUND',
+  'RUN_NOT_FOUND',
+  'COMMIT_NOT_FOUND',
   'TOOL_NOT_FOUND',
   'DATASET_NOT_FOUND',
   'PUBLISHER_NOT_FOUND',

@@ -43,6 +43,8 @@ test('the ends of failures are told apart', () => {
   assert.equal(endStateOf('INTERNAL'), 'errored')
   assert.equal(endStateOf('FORBIDDEN'), 'rejected')
   assert.equal(endStateOf('IMAGE_FORBIDDEN'), 'rejected')
+  for (const code of ['RUN_NOT_FOUND', 'COMMIT_NOT_FOUND'] as const)
+    assert.equal(endStateOf(code), 'rejected')
   assert.equal(endStateOf('TOO_LARGE'), 'failed')
   assert.equal(endStateOf('PATH_UNSAFE'), 'failed')
 })
@@ -88,7 +90,8 @@ test('a repetition is held to what the first run was held to, and takes nothing 
     assert.deepEqual({ owner, priority, timeoutMs, inputCommits, imageDigests }, held)
     assert.deepEqual(
       [again.requestKey, again.requestDigest, again.waitUntilMs],
-      [undefined, undefined, undefined],
+      // As long as it was to wait, where that was said.
+      [undefined, undefined, ended.waitUntilMs === undefined ? undefined : 4],
     )
   }
 })
