@@ -60,7 +60,12 @@ export function offerOf(p: {
   remote: RemoteSettings
   offer: OfferSettings
   /** Most that a step on this node gets, whoever asks. */
-  step: { readonly cpus: number; readonly memoryBytes: number; readonly stepTimeoutMs: number }
+  step: {
+    readonly cpus: number
+    readonly memoryBytes: number
+    readonly outputBytes: number
+    readonly stepTimeoutMs: number
+  }
   architecture: string
   timeMs: number
 }): Offer | undefined {
@@ -76,7 +81,7 @@ export function offerOf(p: {
         engine: engine.id.slice(0, 63),
         cpus: Math.min(engine.cpus, limits.cpus, step.cpus),
         memoryBytes: Math.min(engine.memoryBytes, limits.memoryBytes, step.memoryBytes),
-        diskBytes: Math.floor(engine.diskBytes / offerDiskStepBytes) * offerDiskStepBytes,
+        diskBytes: diskOffered(engine.diskBytes, Math.min(limits.diskBytes, step.outputBytes)),
         gpus: Math.min(engine.gpus.length, limits.gpus),
         architecture: p.architecture,
         priceText: offer.priceText,
@@ -86,6 +91,12 @@ export function offerOf(p: {
       }
     })
   return { environments, accepts: remote.accept, timeMs }
+}
+
+/** The most that a step gets, or, where less is free than that, the free space in steps. */
+function diskOffered(freeBytes: number, mostBytes: number): number {
+  if (freeBytes >= mostBytes) return mostBytes
+  return Math.floor(freeBytes / offerDiskStepBytes) * offerDiskStepBytes
 }
 
 /** Whether two offers say the same, whenever they said it. */

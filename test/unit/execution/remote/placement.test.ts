@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import type { Offer } from '../../../../src/execution/remote/offer.ts'
+import { type Offer, offerOf } from '../../../../src/execution/remote/offer.ts'
 import {
   type Candidate,
   inOrderOfAnswers,
@@ -8,6 +8,7 @@ import {
   placementOf,
 } from '../../../../src/execution/remote/placement.ts'
 import { parseWhere } from '../../../../src/execution/remote/where.ts'
+import { executionSettingsSchema } from '../../../../src/execution/settings.ts'
 
 const GIB = 1024 ** 3
 
@@ -99,4 +100,16 @@ suite('where a run is placed', () => {
     assert.equal(nobodyText(refusals, {}), 'No member takes the run: bob: not today')
     assert.match(nobodyText([], { on: ['carol', 'dave'] }), /none is named carol or dave/)
   })
+})
+
+test('an offer says no more of a disk than a step of a member gets', () => {
+  const { remote, offer: words } = executionSettingsSchema.parse({ remote: { accept: 'members' } })
+  const step = { cpus: 1, memoryBytes: GIB, outputBytes: 10 * GIB, stepTimeoutMs: 60_000 }
+  const diskOf = (diskBytes: number) => {
+    const engine = { id: 'local', up: true, cpus: 4, memoryBytes: 8 * GIB, diskBytes, gpus: [] }
+    const terms = { engines: [engine], remote, offer: words, step, architecture: 'x64', timeMs: 1 }
+    return offerOf(terms)?.environments[0]?.diskBytes
+  }
+  assert.equal(diskOf(79 * GIB), GIB)
+  assert.equal(diskOf(GIB / 2), 0)
 })
