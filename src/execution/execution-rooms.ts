@@ -177,7 +177,7 @@ export function executionRooms(parts: ExecutionParts) {
   const imageRules = settings.images.allow.map(parseImageRule)
   const previews = new Previews({
     ...{ catalogue, submissions, queue, datasets, settings, self, secrets, approvals, toolOf, engines },
-    ...{ pins, imageRules, publishers },
+    ...{ pins, imageRules, publishers, inputs },
   })
 
   const lineage = new Lineage({ store, submissions, datasets })

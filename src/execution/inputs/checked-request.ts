@@ -57,10 +57,25 @@ async function addressesOf(url: URL, p: CheckedRequest): Promise<LookupAddress[]
   const checked = found.map((each) => ({ ...each, refusal: p.allowed.refusal(each.address, host) }))
   const may = checked.filter(({ refusal }) => refusal === undefined)
   if (may.length > 0) return may.map(({ address, family }) => ({ address, family }))
-  const [first] = checked
+  throw notPublic(url, host, checked[0])
+}
+
+/** Refuses an address that is written as a number and not public: no name has to be looked up for it. */
+export function checkLiteral(url: URL, allowed: AllowedAddresses): void {
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(host) === 0) return
+  const refusal = allowed.refusal(host, host)
+  if (refusal !== undefined) throw notPublic(url, host, { address: host, refusal })
+}
+
+function notPublic(
+  url: URL,
+  host: string,
+  first: { readonly address: string; readonly refusal: string | undefined } | undefined,
+): NodeError {
   const stands = first?.address === host ? '' : ` stands for ${first?.address}, which`
   const message = `${host}${stands} is not public (${first?.refusal}), so inputs are not fetched from there; if they are to be, allow it with the setting execution.inputs.allowedAddresses of this node`
-  throw new NodeError('FORBIDDEN', message, { url: shownUrl(url), address: first?.address })
+  return new NodeError('FORBIDDEN', message, { url: shownUrl(url), address: first?.address })
 }
 
 async function lookUp(

@@ -5,11 +5,11 @@ import { entryIn } from '../../datasets/browse/listing.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Checkouts } from '../../datasets/upkeep/checkouts.ts'
 import type { StepInput } from '../catalogue/step-input.ts'
-import type { Run } from '../runs/run.ts'
+import { isEnded, type Run } from '../runs/run.ts'
 import type { Obtained, Obtaining } from './obtained.ts'
 
 export interface InputTrees {
-  readonly datasets: Pick<Datasets, 'truth' | 'ensureCommit' | 'repository'>
+  readonly datasets: Pick<Datasets, 'find' | 'truth' | 'ensureCommit' | 'repository'>
   /** Trees of commits that nobody can write. */
   readonly checkouts: Pick<Checkouts, 'use'>
 }
@@ -88,6 +88,20 @@ export function outputOf(
     throw new NodeError('NOT_FOUND', message, { run: run.id, step: step.name })
   }
   return { dataset: step.outputDataset, step: step.name, commit: step.outputCommit }
+}
+
+/** What can be known of it before anything is done. @throws NodeError DATASET_NOT_FOUND */
+export function checkDataset({ dataset }: DatasetInput, { datasets }: InputTrees): void {
+  if (datasets.find(dataset) !== undefined) return
+  const message = `No dataset is named ${dataset} here; "maoctl dataset list" shows those that there are`
+  throw new NodeError('DATASET_NOT_FOUND', message, { name: dataset })
+}
+
+/** The same of a run's output; one at work may have succeeded by the time that it is read. @throws as `obtainOutput`. */
+export function checkOutput(input: OutputInput, run: Run, runs: RunSource): void {
+  const earlier = runs(input.run)
+  checkReadable(run, earlier)
+  if (isEnded(earlier)) outputOf(earlier, input.step)
 }
 
 /** Another member's run reads its own earlier runs, not those of others. */

@@ -6,13 +6,22 @@ import { chmod, mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { orDiskFull } from '../../base/disk-space.ts'
 import { inputsFetchedAtOnceMax, stepInputsMax } from '../../base/limits.ts'
+import { AllowedAddresses } from '../../base/public-address.ts'
 import { removeTree } from '../../base/remove-tree.ts'
 import { Semaphore } from '../../base/semaphore.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { StepInput } from '../catalogue/step-input.ts'
 import type { Run, StagedSource } from '../runs/run.ts'
 import { ByteBudget } from './byte-budget.ts'
-import { type InputTrees, obtainDataset, obtainOutput, type RunSource } from './dataset-input.ts'
+import { checkLiteral } from './checked-request.ts'
+import {
+  checkDataset,
+  checkOutput,
+  type InputTrees,
+  obtainDataset,
+  obtainOutput,
+  type RunSource,
+} from './dataset-input.ts'
 import { inputNames } from './input-names.ts'
 import { pinned } from './input-pins.ts'
 import type { Obtained, Obtaining } from './obtained.ts'
@@ -96,6 +105,20 @@ export class Inputs {
       // A part of the inputs must not be taken for all of them.
       await removeTree(p.directory)
       throw orDiskFull(error, p.directory)
+    }
+  }
+
+  /**
+   * What is wrong with the inputs of a step as far as it can be known before anything is fetched.
+   *
+   * @throws NodeError DATASET_NOT_FOUND, RUN_NOT_FOUND, NOT_FOUND, CONFLICT, FORBIDDEN
+   */
+  check(run: Run, step: PipelineStep): void {
+    const { runs, settings } = this.#parts
+    for (const input of pinned(step.inputs ?? [], run.inputPins?.[step.name])) {
+      if ('dataset' in input) checkDataset(input, this.#parts)
+      if ('run' in input) checkOutput(input, run, runs)
+      if ('url' in input) checkLiteral(new URL(input.url), new AllowedAddresses(settings.allowedAddresses))
     }
   }
 

@@ -44,7 +44,7 @@ export interface PreviewsParts
   extends Omit<PreflightParts, 'settings'>,
     Omit<ImageOutlookParts, 'settings' | 'engines' | 'toolOf'> {
   readonly catalogue: Pick<Catalogue, 'plan'>
-  readonly submissions: Pick<Submissions, 'plannedRun' | 'check'>
+  readonly submissions: Pick<Submissions, 'plannedRun' | 'check' | 'checkKey'>
   readonly queue: Pick<RunQueue, 'foresee'>
   readonly datasets: Pick<Datasets, 'find' | 'truth'>
   readonly settings: ExecutionSettings
@@ -63,7 +63,10 @@ export class Previews {
     const { catalogue, submissions, queue } = this.#parts
     const plan = catalogue.plan(pipeline)
     const run = submissions.plannedRun(plan, options)
-    const problems: Problem[] = [...problemOf(undefined, () => submissions.check(run))]
+    const problems: Problem[] = [
+      ...problemOf(undefined, () => submissions.check(run)),
+      ...problemOf(undefined, () => submissions.checkKey(pipeline, options)),
+    ]
     const foreseen = queue.foresee(run)
     // Where it would wait, any engine is as good as another to look at.
     const engine = foreseen.engine ?? this.#parts.engines.ids[0]
@@ -99,7 +102,11 @@ export class Previews {
       const ofFilter = await attempt(() => imageOutlook({ tool: filter.tool, run, engine }, this.#parts))
       if (ofFilter?.problem !== undefined) problems.push({ step: step.name, error: ofFilter.problem })
     }
-    const input = await attempt(() => this.#input(run, step))
+    const input = await attempt(() => this.#input(run, step, step.input_dataset))
+    for (const further of step.inputs ?? []) {
+      const open = 'dataset' in further && further.commit === undefined ? further.dataset : null
+      await attempt(() => this.#input(run, step, open))
+    }
     problems.push(...problemOf(step.name, () => this.#checkDataset(step.output_dataset)))
     const secrets = new Map(privateVariables(step).map((variable) => [variable, '']))
     const { user: _later, ...granted } = grantedTo({ step, user: '', settings, secrets })
@@ -116,8 +123,7 @@ export class Previews {
   }
 
   /** The same choice as when it is staged (steps/staging.ts). */
-  async #input(run: Run, step: PipelineStep): Promise<StepPreview['input']> {
-    const dataset = step.input_dataset
+  async #input(run: Run, step: PipelineStep, dataset: string | null): Promise<StepPreview['input']> {
     if (dataset === null) return undefined
     this.#checkDataset(dataset)
     const earlier = run.plan.slice(0, run.plan.indexOf(step))

@@ -124,9 +124,15 @@ export class Submissions {
       return made.finally(() => this.#keyed.delete(name))
     }
     const run = await earlier
-    if (run.requestDigest === requestDigest) return run
-    const message = `The key ${requestKey} was used for another request, which made run ${run.id}; use a new key for a new request`
-    throw new NodeError('CONFLICT', message, { key: requestKey, id: run.id })
+    checkSame(run, requestDigest)
+    return run
+  }
+
+  /** @throws NodeError CONFLICT when the key stands for another request of a run of the pipeline. */
+  checkKey(pipeline: string, options: SubmitOptions): void {
+    const { requestKey, owner } = options
+    const earlier = requestKey === undefined ? undefined : this.#find(requestKey, owner)
+    if (earlier !== undefined) checkSame(earlier, requestDigestOf({ pipeline }, options))
   }
 
   #find(requestKey: string, owner: string | undefined): Run | undefined {
@@ -199,6 +205,12 @@ export class Submissions {
       log.warn({ error: messageOf(error) }, 'old runs were not forgotten')
     }
   }
+}
+
+function checkSame({ id, requestKey: key, requestDigest }: Run, asked: string): void {
+  if (requestDigest === asked) return
+  const message = `The key ${key} was used for another request, which made run ${id}; use a new key for a new request`
+  throw new NodeError('CONFLICT', message, { key, id })
 }
 
 function termsOf(options: SubmitOptions): RunTerms {

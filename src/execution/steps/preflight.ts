@@ -12,6 +12,7 @@ import type { StepParts } from './step-parts.ts'
 
 export interface PreflightParts
   extends Pick<StepParts, 'secrets' | 'approvals' | 'toolOf' | 'engines' | 'publishers'> {
+  readonly inputs: Pick<StepParts['inputs'], 'check'>
   readonly settings: BoxSettings
 }
 
@@ -50,7 +51,7 @@ function checksOf(
   parts: PreflightParts,
   engine: string | undefined,
 ): (() => unknown)[] {
-  const { settings, secrets, approvals, toolOf, engines, publishers } = parts
+  const { settings, secrets, approvals, toolOf, engines, publishers, inputs } = parts
   const { pipeline, owner } = run
   const owned = owner === undefined ? {} : { owner }
   const secretsOf = async (part: 'tool' | 'filter') => {
@@ -65,6 +66,7 @@ function checksOf(
       if (refusal !== undefined) throw refusal
     },
     () => checkService(plan, toolOf),
+    () => inputs.check(run, plan),
     () => secretsOf('tool'),
     () => secretsOf('filter'),
     // A rerun publishes nothing.

@@ -26,6 +26,8 @@ export interface StagedInput extends StagedSource {
 }
 
 export interface StepInputs {
+  /** @throws NodeError where it is known before anything is fetched that an input cannot be had. */
+  check(run: Run, step: PipelineStep): void
   /** @throws NodeError SOURCE_UNAVAILABLE, NOT_FOUND, CHECKSUM_MISMATCH: a missing input is fatal. */
   stage(p: {
     run: Run
