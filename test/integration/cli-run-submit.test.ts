@@ -63,7 +63,7 @@ test('a run is looked at before it is submitted, submitted once under a key, and
 
   // What no engine has is refused at the door.
   const huge = await say('run', 'submit', 'huge')
-  assert.equal(huge.exit, 4)
+  assert.equal(huge.exit, 6)
   assert.match(
     huge.stderr,
     /asks for 4000 GiB of memory, and the engines of this node have at most .* run it on a member/,

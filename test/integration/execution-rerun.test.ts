@@ -10,7 +10,7 @@ import type { RunComparison } from '../../src/execution/lineage/comparison.ts'
 import type { Run } from '../../src/execution/runs/run.ts'
 import { eventually } from '../support/eventually.ts'
 import { type ExecutionRoom, openExecutionRoom } from '../support/execution-room.ts'
-import { BUSYBOX, tagImage, testImage } from '../support/test-images.ts'
+import { BUSYBOX, removeImage, tagImage, testImage } from '../support/test-images.ts'
 
 let directory: string
 let room: ExecutionRoom
@@ -87,8 +87,13 @@ test('a tool that throws dice is found out, file by file', async () => {
   assert.deepEqual(comparison.steps[0]?.changes, [{ path: 'thrown', change: 'changed' }])
 })
 
-test('a tag that has moved since does not matter: the image is the one that ran', async () => {
+test('a tag that has moved since does not matter: the image is the one that ran', async (t) => {
   const image = `mao-test/moving:${process.pid}`
+  const other = `mao-test/moved:${process.pid}`
+  t.after(async () => {
+    await removeImage(image)
+    await removeImage(other)
+  })
   await tagImage(BUSYBOX, image)
   await room.execution.addTool('moving', { author: 'tests', image })
   await room.execution.addPipeline('moving', {
@@ -96,7 +101,7 @@ test('a tag that has moved since does not matter: the image is the one that ran'
   })
   const first = await ended(await room.execution.submit('moving'))
   assert.equal(first.state, 'succeeded', first.reason)
-  await tagImage(await testImage('mao-test/busybox:rerun-other', ['ENV OTHER=1']), image)
+  await tagImage(await testImage(other, ['ENV OTHER=1']), image)
   await room.execution.acceptImage(image)
   const { run, comparison } = await again(first.id)
   assert.equal(run.steps[0]?.digest, first.steps[0]?.digest)
