@@ -115,6 +115,7 @@ test('an engine that has been gone for days says nothing of one that is being re
   world.engines = [engineOf('a', false), engineOf('b', false)]
   await pass(MINUTE_MS)
   queue.cancel('r1')
+  await ended('r1')
   await pass(1)
   // One that is being ended stands in line no more.
   assert.deepEqual(

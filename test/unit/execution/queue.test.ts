@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { submissionSchema } from '../../../src/api/submit-views.ts'
 import { NodeError } from '../../../src/base/errors.ts'
 import { commitMessage, trailerOf } from '../../../src/execution/runs/commit-message.ts'
 import { loseRun, repetitionOf } from '../../../src/execution/runs/recovery.ts'
@@ -191,4 +192,10 @@ test('the ends of a container are told apart', () => {
 test("too much output is the tool's end, a full disk the machinery's", () => {
   assert.equal(endOfLimit(new NodeError('TOO_LARGE', 'more than allowed')).state, 'failed')
   assert.throws(() => endOfLimit(new NodeError('DISK_FULL', 'no room')), { code: 'DISK_FULL' })
+})
+
+test('a slot is a time that a date can stand for', () => {
+  const isTaken = (slot: number) => submissionSchema.safeParse({ pipeline: 'p', slot }).success
+  assert.deepEqual([8.64e15, 8.64e15 + 1].map(isTaken), [true, false])
+  assert.doesNotThrow(() => runOf('a', ['d/one'], { kind: 'request', slot: 8.64e15 }))
 })
