@@ -2,8 +2,8 @@
 
 import type { DatasetView } from '../../src/api/dataset-views.ts'
 import type { RoundView, TruthView } from '../../src/api/round-views.ts'
-import type { MemberView } from '../../src/api/views.ts'
 import type { RunView } from '../../src/api/run-views.ts'
+import type { MemberView } from '../../src/api/views.ts'
 import type { Notification } from '../../src/monitoring/monitor.ts'
 import type { LostRows } from './lost-rows.ts'
 

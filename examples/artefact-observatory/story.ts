@@ -7,8 +7,15 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { datasetSchema } from '../../src/api/dataset-views.ts'
 import { type RoundView, roundSchema, truthSchema, verificationSchema } from '../../src/api/round-views.ts'
-import { federationSchema, invitationSchema, memberSchema, notificationViewSchema, pipelineViewSchema, toolViewSchema } from '../../src/api/views.ts'
 import { type RunView, runSchema } from '../../src/api/run-views.ts'
+import {
+  federationSchema,
+  invitationSchema,
+  memberSchema,
+  notificationViewSchema,
+  pipelineViewSchema,
+  toolViewSchema,
+} from '../../src/api/views.ts'
 import { lostRows } from './lost-rows.ts'
 import { copyInstalledManifests } from './manifests.ts'
 import { maoctl } from './maoctl.ts'

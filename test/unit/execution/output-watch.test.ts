@@ -21,15 +21,24 @@ test('an output is measured with all that is in it, and links are not followed',
   await symlink(join(outside, 'huge'), join(directory, 'link'))
   await symlink(outside, join(directory, 'loop'))
   assert.equal(await excessOf({ directories: [directory], bytesMax: 400 * KIB }), undefined)
-  assert.match((await excessOf({ directories: [directory], bytesMax: 299 * KIB }))?.message ?? '', /more than 306176 bytes/)
-  assert.match((await excessOf({ directories: [directory], bytesMax: 400 * KIB, entriesMax: 6 }))?.message ?? '', /6 files/)
+  assert.match(
+    (await excessOf({ directories: [directory], bytesMax: 299 * KIB }))?.message ?? '',
+    /more than 306176 bytes/,
+  )
+  assert.match(
+    (await excessOf({ directories: [directory], bytesMax: 400 * KIB, entriesMax: 6 }))?.message ?? '',
+    /6 files/,
+  )
   assert.equal(await excessOf({ directories: [directory], bytesMax: 400 * KIB, entriesMax: 7 }), undefined)
   assert.equal(await excessOf({ directories: [join(directory, 'gone')], bytesMax: 1 }), undefined)
 })
 
 test('a step is stopped while the disk still has room for the node', async (t) => {
   const directory = await temporaryDirectory(t)
-  const watch = watchOutput({ directories: [directory], bytesMax: KIB, freeBytesMin: Number.MAX_SAFE_INTEGER }, silentLogger)
+  const watch = watchOutput(
+    { directories: [directory], bytesMax: KIB, freeBytesMin: Number.MAX_SAFE_INTEGER },
+    silentLogger,
+  )
   t.after(() => watch.stop())
   await eventually(() => watch.signal.aborted, 'nothing was noticed')
   assert.ok(isNodeError(watch.signal.reason, 'DISK_FULL'))
