@@ -66,7 +66,10 @@ make_image() {
   mkdir "$work/$1"
   cat >"$work/$1/tool.sh"
   printf 'FROM %s\nWORKDIR /usr/src/app\nCOPY tool.sh /tool.sh\nCMD ["sh", "/tool.sh"]\n' "$image" >"$work/$1/Dockerfile"
-  docker build --quiet --tag "$tag/$1:1" "$work/$1" >/dev/null 2>"$work/$1.log"
+  if docker build --quiet --tag "$tag/$1:1" "$work/$1" >/dev/null 2>"$work/$1.log"; then return; fi
+  cat "$work/$1.log" >&2
+  echo "No tool could be built from the image $image; name one with a shell that is here: sh $0 IMAGE" >&2
+  exit 1
 }
 make_image summary <<'SH'
 echo "I read $(cat input/patients.csv)"
