@@ -28,7 +28,7 @@ export function imageCommands(program: Command, act: Act): void {
             engine,
             bytesText(bytes),
             timeText(usedMs),
-            needed ?? (goes === undefined ? 'not needed, stays for now' : `goes: ${goes}`),
+            needed ?? (goes === undefined ? 'not needed, stays within the bounds' : `goes: ${goes}`),
           ])
           return session.out.table(['id', 'name', 'by', 'engine', 'size', 'last used', 'why it stays'], rows)
         })

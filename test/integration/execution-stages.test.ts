@@ -192,12 +192,12 @@ test('an algorithm written for compute-to-data runs unchanged', async () => {
 test('a service finds its inputs and leaves its outputs where the labels of its image say', async () => {
   const described = {
     ...{ name: 'count', version: '1', description: '' },
-    inputs: [{ name: 'text', path: '/work/in', type: 'string' as const, filename: 'text.txt' }],
-    outputs: [{ name: 'counts', path: '/work/out' }],
+    inputs: [{ name: 'text', path: '/exchange/in', type: 'string' as const, filename: 'text.txt' }],
+    outputs: [{ name: 'counts', path: '/exchange/out' }],
   }
   const image = 'mao-test/counting-service:1'
-  const labels = { name: 'count', version: '1', 'output.1.name': 'counts', 'output.1.path': '/work/out' }
-  const input = { name: 'text', path: '/work/in', type: 'string', filename: 'text.txt' }
+  const labels = { name: 'count', version: '1', 'output.1.name': 'counts', 'output.1.path': '/exchange/out' }
+  const input = { name: 'text', path: '/exchange/in', type: 'string', filename: 'text.txt' }
   const ofInput = Object.entries(input).map(([field, value]) => [`input.1.${field}`, value])
   const all = [...Object.entries(labels), ...ofInput]
   await testImage(
@@ -206,7 +206,7 @@ test('a service finds its inputs and leaves its outputs where the labels of its 
   )
   const { id: digest } = await room.engine.image(image, new AbortController().signal)
   await room.execution.addTool('count', { image, service: { ...described, digest } })
-  const cmd = sh('wc -w < /work/in/text.txt > /work/out/words')
+  const cmd = sh('wc -w < /exchange/in/text.txt > /exchange/out/words')
   const step = { tool: 'count', inputs: [{ name: 'text', text: 'one two three' }], cmd }
   const run = await ran(step)
   assert.equal(run.state, 'succeeded', run.reason)

@@ -12,26 +12,17 @@ import type { RunLogs } from '../logs/logs.ts'
 import { publishedBefore } from '../publishing/published.ts'
 import { CANCELLED, type RunQueue } from '../queue/queue.ts'
 import { endOfAbort } from '../steps/step-end.ts'
+import type { StepPublishers } from '../steps/step-parts.ts'
 import type { Recovery, Unpublished } from './recovery.ts'
 import { endStateOf } from './retries.ts'
-import type { Published, StepRun } from './run.ts'
-import { isEnded, type Run } from './run.ts'
+import { isEnded, type Published, type Run, type StepRun } from './run.ts'
 import { currentStep, endRun, finishStep, type StepPatch } from './run-machine.ts'
 import type { RunStore } from './run-store.ts'
 
 export interface LatePublishingParts {
   readonly recovery: Pick<Recovery, 'unpublished' | 'settled'>
   readonly store: Pick<RunStore, 'get' | 'save'>
-  readonly publishers: {
-    publish(p: {
-      run: Run
-      step: StepRun
-      names: readonly string[]
-      directory: string
-      signal: AbortSignal
-      say(line: string): void
-    }): Promise<Published[]>
-  }
+  readonly publishers: Pick<StepPublishers, 'publish'>
   readonly checkouts: Pick<Checkouts, 'use'>
   readonly logs: Pick<RunLogs, 'open'>
   readonly queue: Pick<RunQueue, 'withdraw'>
