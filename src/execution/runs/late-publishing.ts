@@ -10,9 +10,9 @@ import type { Logger } from '../../base/logger.ts'
 import type { Checkouts } from '../../datasets/upkeep/checkouts.ts'
 import type { RunLogs } from '../logs/logs.ts'
 import { publishedBefore } from '../publishing/published.ts'
+import type { Publishers } from '../publishing/publishers.ts'
 import { CANCELLED, type RunQueue } from '../queue/queue.ts'
 import { endOfAbort } from '../steps/step-end.ts'
-import type { StepPublishers } from '../steps/step-parts.ts'
 import type { Recovery, Unpublished } from './recovery.ts'
 import { endStateOf } from './retries.ts'
 import { isEnded, type Published, type Run, type StepRun } from './run.ts'
@@ -22,7 +22,7 @@ import type { RunStore } from './run-store.ts'
 export interface LatePublishingParts {
   readonly recovery: Pick<Recovery, 'unpublished' | 'settled'>
   readonly store: Pick<RunStore, 'get' | 'save'>
-  readonly publishers: Pick<StepPublishers, 'publish'>
+  readonly publishers: Pick<Publishers, 'publish'>
   readonly checkouts: Pick<Checkouts, 'use'>
   readonly logs: Pick<RunLogs, 'open'>
   readonly queue: Pick<RunQueue, 'withdraw'>

@@ -11,6 +11,7 @@ import { LOCAL_ENGINE } from '../engines/engines.ts'
 import type { StoredImage } from '../images/image-store.ts'
 import { labelledService } from '../images/labelled-service.ts'
 import type { ServiceDescription } from '../images/service.ts'
+import type { StagedInput } from '../inputs/inputs.ts'
 import type { Run } from '../runs/run.ts'
 import { advance } from '../runs/run-machine.ts'
 import { writeComputeToData } from './compute-to-data.ts'
@@ -18,15 +19,7 @@ import { type Laid, type LaidInput, layoutNameOf, layoutOf } from './layouts.ts'
 import { isForeign, outputStepOf } from './refusals.ts'
 import type { StagedStep, StepInput } from './staging.ts'
 import { grantedTo, userOf } from './step-box.ts'
-import {
-  type FilterWork,
-  moveRun,
-  type StagedInput,
-  type StepParts,
-  type StepWork,
-  stepAt,
-  withLog,
-} from './step-parts.ts'
+import { type FilterWork, moveRun, type StepParts, type StepWork, stepAt, withLog } from './step-parts.ts'
 
 /**
  * Brings together what a step needs. The run is `staging` when this returns.

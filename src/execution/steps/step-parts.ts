@@ -9,8 +9,10 @@ import type { Tool } from '../catalogue/tool.ts'
 import type { ContainerEngine, EngineImage } from '../engines/engine.ts'
 import type { Engines } from '../engines/engines.ts'
 import type { Images } from '../images/images.ts'
+import type { Inputs } from '../inputs/inputs.ts'
 import type { RunLogs, StepLog } from '../logs/logs.ts'
-import type { Granted, Published, Run, Stage, StagedSource, StepRun } from '../runs/run.ts'
+import type { Publishers } from '../publishing/publishers.ts'
+import type { Granted, Run, Stage, StagedSource, StepRun } from '../runs/run.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import type { SecretApprovals } from '../secrets/secret-approvals.ts'
 import type { Secrets } from '../secrets/secrets.ts'
@@ -20,44 +22,13 @@ import type { StagedDatasets, StagedStep, Staging, StepInput } from './staging.t
 
 export type RunnerDatasets = StagedDatasets & Pick<Datasets, 'commitDirectory'>
 
-/** One further input as it lies on this machine: a file or a directory. */
-export interface StagedInput extends StagedSource {
-  readonly path: string
-}
-
-export interface StepInputs {
-  /** @throws NodeError where it is known before anything is fetched that an input cannot be had. */
-  check(run: Run, step: PipelineStep): void
-  /** @throws NodeError SOURCE_UNAVAILABLE, NOT_FOUND, CHECKSUM_MISMATCH: a missing input is fatal. */
-  stage(p: {
-    run: Run
-    step: PipelineStep
-    directory: string
-    signal: AbortSignal
-    say(line: string): void
-  }): Promise<{ readonly inputs: readonly StagedInput[]; release(): Promise<void> }>
-}
-
-export interface StepPublishers {
-  /** @throws NodeError PUBLISHER_NOT_FOUND */
-  check(names: readonly string[], step?: PipelineStep): void
-  publish(p: {
-    run: Run
-    step: StepRun
-    names: readonly string[]
-    directory: string
-    signal: AbortSignal
-    say(line: string): void
-  }): Promise<Published[]>
-}
-
 export interface StepParts {
   readonly store: RunStore
   readonly engines: Engines
   readonly images: Pick<Images, 'obtain'>
   readonly staging: Staging
-  readonly inputs: StepInputs
-  readonly publishers: StepPublishers
+  readonly inputs: Pick<Inputs, 'check' | 'stage'>
+  readonly publishers: Pick<Publishers, 'check' | 'publish'>
   readonly logs: Pick<RunLogs, 'open'>
   readonly secrets: Pick<Secrets, 'fill'>
   readonly approvals: Pick<SecretApprovals, 'check'>
