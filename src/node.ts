@@ -8,11 +8,10 @@ import { type Clock, systemClock } from './base/clock.ts'
 import { messageOf, NodeError } from './base/errors.ts'
 import { type Startable, StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
-import { SerialQueue } from './base/serial-queue.ts'
+import { runOn, scheduledRuns } from './bridges.ts'
 import type { Config } from './config.ts'
 import { Consensus } from './consensus/consensus.ts'
 import { quorumOf } from './consensus/quorum.ts'
-import type { RunSource } from './consensus/scheduled-outputs.ts'
 import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
@@ -23,12 +22,12 @@ import { serveEtcd } from './etcd/serve.ts'
 import { openEngines } from './execution/engines/open-engines.ts'
 import { Execution } from './execution/execution.ts'
 import { Remote } from './execution/remote/remote.ts'
-import { isEnded, type Run } from './execution/runs/run.ts'
+import type { Run } from './execution/runs/run.ts'
 import { SEALING_PURPOSE, SealedValues } from './execution/secrets/sealed-values.ts'
-import { createGenesis, type Genesis } from './federation/genesis.ts'
-import { decodeInvitation } from './federation/invitations.ts'
+import { Entrance } from './federation/entrance.ts'
+import type { Genesis } from './federation/genesis.ts'
 import { type Invited, invite } from './federation/invite.ts'
-import { JOIN_PROTOCOL, requestAdmission, serveAdmission } from './federation/join.ts'
+import { JOIN_PROTOCOL, serveAdmission } from './federation/join.ts'
 import { Members } from './federation/members.ts'
 import type { Remembered } from './federation/memory.ts'
 import { FederationPolicy } from './federation/policy.ts'
@@ -83,10 +82,9 @@ export class Node implements Startable {
   readonly #log: Logger
   readonly #clock: Clock
   readonly #running = new StopStack()
-  /** Creating and joining a federation run one after another, so that a node never ends up in two. */
-  readonly #changes = new SerialQueue(16)
   readonly #listeners = new Set<(event: NodeEvent) => void>()
   #foundation: Foundation | undefined
+  #entrance: Entrance | undefined
   #rooms: FederationRooms | undefined
   #replication: Pick<PeerReplication, 'catchUp'> | undefined
 
@@ -109,7 +107,14 @@ export class Node implements Startable {
         log,
         running: this.#running,
       })
-      const remembered = await this.#foundation.memory.recall()
+      const { identity, network, memory } = this.#foundation
+      this.#entrance = new Entrance({
+        current: () => this.#rooms?.genesis,
+        open: (joined) => this.#openRooms(joined),
+        settle: (peer) => this.#settle(peer),
+        ...{ identity, network, memory, clock, name: config.name },
+      })
+      const remembered = await memory.recall()
       if (remembered !== undefined) await this.#openRooms(remembered)
     } catch (error) {
       await this.stop()
@@ -119,7 +124,7 @@ export class Node implements Startable {
 
   async stop(): Promise<void> {
     // A join that is under way would open rooms over a closed store.
-    await this.#changes.idle()
+    await this.#entrance?.idle()
     this.#rooms = undefined
     this.#foundation = undefined
     await this.#running.unwind()
@@ -164,14 +169,7 @@ export class Node implements Startable {
 
   /** Founds a federation with this node as its first operator. @throws NodeError ALREADY_FEDERATED, INVALID_NAME */
   createFederation(wanted: { name: string; description?: string }): Promise<Genesis> {
-    return this.#changes.run(async () => {
-      this.#refuseSecondFederation()
-      const { name, description = '' } = wanted
-      const founding = { name, description, founderName: this.config.name, createdMs: this.#clock.now() }
-      const genesis = await createGenesis(founding, this.#base.identity)
-      await this.#enter({ genesis, contacts: [] })
-      return genesis
-    })
+    return this.#comingIn.create(wanted)
   }
 
   /** @throws NodeError NOT_OPERATOR, INVALID_INPUT (a life beyond the bound) */
@@ -183,42 +181,13 @@ export class Node implements Startable {
 
   /** @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED, PEER_UNREACHABLE, ALREADY_FEDERATED */
   join(token: string): Promise<Genesis> {
-    return this.#changes.run(async () => {
-      this.#refuseSecondFederation()
-      const { network } = this.#base
-      const invitation = decodeInvitation(token, this.#clock.now())
-      const admission = await requestAdmission(network, invitation, this.config.name)
-      const { genesis, peer } = admission
-      await this.#enter({ genesis, contacts: invitation.addresses })
-      // The first catch-up brings our own admission, and everything else that the federation knows. We are admitted
-      // whether or not it ends: what is missing comes with the next connect.
-      await this.#replication?.catchUp(peer).catch((error: unknown) => {
-        this.#log.warn(
-          { peer, error: messageOf(error) },
-          'the first catch-up did not end; it goes on by itself',
-        )
-      })
-      await this.federation.presences.renew()
-      return genesis
-    })
+    return this.#comingIn.join(token)
   }
 
   /** Hears of what happens here. @returns how to stop hearing. */
   onEvent(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
-  }
-
-  /** Remembers the federation before anything of it starts, so that a crash on the way is mended by the next start. */
-  async #enter(joined: Remembered): Promise<void> {
-    const { memory } = this.#base
-    await memory.remember(joined)
-    try {
-      await this.#openRooms(joined)
-    } catch (error) {
-      await memory.forget()
-      throw error
-    }
   }
 
   /** Starts the rooms of a federation, all or none. */
@@ -366,33 +335,25 @@ export class Node implements Startable {
     for (const listener of this.#listeners) listener(event)
   }
 
-  #refuseSecondFederation(): void {
-    if (this.#rooms === undefined) return
-    const { name } = this.#rooms.genesis
-    const message = `This node is in the federation ${name} already; a second one needs a node of its own (--data DIR)`
-    throw new NodeError('ALREADY_FEDERATED', message, { name })
+  /** The first catch-up brings our own admission, and everything else that the federation knows. */
+  async #settle(peer: string): Promise<void> {
+    // We are admitted whether or not it ends: what is missing comes with the next connect.
+    await this.#replication?.catchUp(peer).catch((error: unknown) => {
+      this.#log.warn(
+        { peer, error: messageOf(error) },
+        'the first catch-up did not end; it goes on by itself',
+      )
+    })
+    await this.federation.presences.renew()
+  }
+
+  get #comingIn(): Entrance {
+    if (this.#entrance === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
+    return this.#entrance
   }
 
   get #base(): Foundation {
     if (this.#foundation === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
     return this.#foundation
   }
-}
-
-/** Runs as consensus looks at them: whose results go into a round, the schedule says. */
-function scheduledRuns(execution: Execution): RunSource {
-  return {
-    runs: () => execution.runs(),
-    onRun: (heard) => execution.onRun(heard),
-    roundOf: (pipeline) => execution.schedules.get(pipeline)?.value.round,
-  }
-}
-
-/** A run that is at work with a dataset, for people. */
-function runOn(execution: Execution, dataset: string): string | undefined {
-  const atWork = execution.runs().find((run) => {
-    if (run.state === 'queued' || isEnded(run)) return false
-    return run.steps.some((step) => step.inputDataset === dataset || step.outputDataset === dataset)
-  })
-  return atWork === undefined ? undefined : `run ${atWork.id}`
 }

@@ -21,6 +21,7 @@ const PLACES: Record<string, number> = {
   marketplace: 34,
   etcd: 35,
   'config.ts': 40,
+  'bridges.ts': 41,
   'foundation.ts': 41,
   'node.ts': 42,
   api: 50,

@@ -1,5 +1,6 @@
 /** What the API says of the registry and of those who share it, as schemas; see views.ts. */
 import { z } from 'zod'
+import { ROLES } from '../federation/keyspace.ts'
 
 const timeMs = z.int().describe('milliseconds since 1970')
 const peer = z.string().describe('peer id')
@@ -139,7 +140,7 @@ export const peerViewSchema = z
   .object({
     peer,
     name: z.string().optional().describe('of a member; a stranger has none'),
-    role: z.enum(['operator', 'member']).optional(),
+    role: z.enum(ROLES).optional(),
     connected: z.boolean(),
     connectedSinceMs: timeMs.optional(),
     lastSeenMs: timeMs.optional().describe('when it last said that it is there'),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
 import { toolSchema } from '../execution/catalogue/tool.ts'
+import { ROLES } from '../federation/keyspace.ts'
 import { notificationSchema } from '../monitoring/monitor.ts'
 
 /**
@@ -14,7 +15,7 @@ export const memberSchema = z
   .object({
     peer,
     name: nameSchema,
-    role: z.enum(['operator', 'member']),
+    role: z.enum(ROLES),
     since: timeMs,
     connected: z.boolean().describe('whether this node has a connection to it now'),
     self: z.boolean(),
@@ -39,9 +40,7 @@ export const statusSchema = z
       addresses: z.array(z.string()),
       connectedPeers: z.int(),
     }),
-    federation: federationSchema
-      .extend({ members: z.int(), role: z.enum(['operator', 'member']).nullable() })
-      .nullable(),
+    federation: federationSchema.extend({ members: z.int(), role: z.enum(ROLES).nullable() }).nullable(),
   })
   .meta({ id: 'Status', description: 'this node, and its federation where it has one' })
 

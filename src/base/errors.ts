@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'NOT_FAST_FORWARD'
   // Who asks may not.
   | 'UNAUTHORIZED'
+  | 'TOKEN_EXPIRED'
   | 'FORBIDDEN'
   | 'HOST_FORBIDDEN'
   | 'ORIGIN_FORBIDDEN'
@@ -42,10 +43,16 @@ export type ErrorCode =
   | 'INVITATION_INVALID'
   | 'INVITATION_EXPIRED'
   | 'INVITATION_USED'
+  | 'MEMBER_NOT_FOUND'
+  | 'REQUEST_NOT_FOUND'
+  | 'REQUEST_PENDING'
+  | 'REQUEST_DENIED'
+  | 'MEMBERSHIP_ENDED'
   // Limits.
   | 'TOO_LARGE'
   | 'QUOTA_EXCEEDED'
   | 'QUEUE_FULL'
+  | 'RATE_LIMITED'
   | 'TIMED_OUT'
   | 'CANCELLED'
   // The surroundings.
@@ -54,6 +61,7 @@ export type ErrorCode =
   | 'STORE_FAILED'
   | 'PORT_IN_USE'
   | 'PEER_UNREACHABLE'
+  | 'CHECK_FAILED'
   | 'STREAM_CLOSED'
   | 'NODE_UNREACHABLE'
   | 'REGISTRY_UNREACHABLE'

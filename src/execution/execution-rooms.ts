@@ -168,7 +168,8 @@ export function executionRooms(parts: ExecutionParts) {
   const mend = (id: string, found: Break) => mendRun({ store, recovery, clock }, id, found)
   const look = () => engines.look()
   const terms = queueTerms(settings)
-  const ownerRunsMax = (owner: string) => settings.remote.limits[members.get(owner)?.role ?? 'member'].runsMax
+  const ownerRunsMax = (owner: string) =>
+    settings.remote.limits[members.get(owner)?.role === 'operator' ? 'operator' : 'member'].runsMax
   const limits = { ...terms.limits, ownerRunsMax }
   const queue = new RunQueue({ store, run, mend, look, ...terms, limits, clock, log })
   const submissions = new Submissions({

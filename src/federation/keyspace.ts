@@ -8,7 +8,11 @@ import { isKey, type SealedRecord } from '../registry/record.ts'
 import type { KeyKind } from '../registry/transaction.ts'
 import { ignore, type Refusal, reject } from '../registry/verdict.ts'
 
-export type Role = 'operator' | 'member'
+/**
+ * What a member may do: operators admit and remove members, members write and vote, observers read.
+ */
+export const ROLES = ['operator', 'member', 'observer'] as const
+export type Role = (typeof ROLES)[number]
 
 /** What the table looks at: the members as this node knows them. */
 export interface Roster {

@@ -7,12 +7,14 @@ import { SerialQueue } from '../base/serial-queue.ts'
 import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Genesis } from './genesis.ts'
-import type { Role, Roster } from './keyspace.ts'
+import { ROLES, type Role, type Roster } from './keyspace.ts'
 
 /** `/members/<peer>`: an operator's word that the peer belongs to the federation. */
 export const memberSchema = z.strictObject({
   name: nameSchema,
-  role: z.enum(['operator', 'member']),
+  role: z.enum(ROLES),
+  /** Set when an operator has ended the membership: the record stays, so that everybody knows it and since when. */
+  removed: z.strictObject({ reason: z.string().max(500).default('') }).optional(),
 })
 export type MemberRecord = z.infer<typeof memberSchema>
 
@@ -96,6 +98,19 @@ export class Members implements Roster {
     return this.#parts.registry.knows(`/members/${peer}`) && !this.isMember(peer)
   }
 
+  /**
+   * Ends a membership, as an operator. The record stays and says so, so that everybody knows who it was and since when.
+   *
+   * @throws NodeError MEMBER_NOT_FOUND, and what the registry refuses (NOT_OPERATOR for a node that is none).
+   */
+  async remove(peer: string, reason = ''): Promise<void> {
+    const item = this.#collection.get(peer)
+    if (item === undefined || !this.isMember(peer)) {
+      throw new NodeError('MEMBER_NOT_FOUND', `No member of the federation has the peer id ${peer}`, { peer })
+    }
+    await this.#collection.put(peer, { ...item.value, removed: { reason } })
+  }
+
   async #admit(peer: string, wantedName: string, role: Role): Promise<Member> {
     const known = this.get(peer)
     if (known !== undefined) return known
@@ -114,8 +129,8 @@ export class Members implements Roster {
     const { founder, createdMs } = this.#parts.genesis
     const admitted = this.#collection
       .list()
-      .filter(({ name: peer }) => peer !== founder.peer)
-      .map(({ name: peer, value, entry }) => ({ peer, ...value, since: entry.sinceMs }))
+      .filter(({ name: peer, value }) => peer !== founder.peer && value.removed === undefined)
+      .map(({ name: peer, value: { name, role }, entry }) => ({ peer, name, role, since: entry.sinceMs }))
       .sort((a, b) => a.since - b.since || (a.peer < b.peer ? -1 : 1))
     const members = new Map<string, Member>()
     const names = new Set<string>()

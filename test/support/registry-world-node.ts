@@ -45,7 +45,7 @@ interface Waiting {
 }
 
 /** The first byte of the value of a member's record. */
-export const ROLES: Readonly<Record<Role, number>> = { operator: 1, member: 2 }
+export const ROLES: Readonly<Record<Role, number>> = { operator: 1, member: 2, observer: 0 }
 /** The first byte of a value below /truth/ that proves itself. */
 export const PROVEN = 7
 /** What a write to the disk takes at most. */

@@ -95,6 +95,7 @@ export function decide(request: RunRequest, facts: HostFacts, overrides: LimitOv
 
 function judgeAsker({ role, settings, atWork, waiting }: HostFacts): Refused | undefined {
   if (role === undefined) return refuse('NOT_A_MEMBER', 'only members of the federation run anything here')
+  if (role === 'observer') return refuse('NOT_A_MEMBER', 'observers read, and run nothing on other nodes')
   if (settings.accept === 'none') return refuse('FORBIDDEN', 'this node takes no runs of others')
   if (settings.accept === 'operators' && role !== 'operator') {
     return refuse('FORBIDDEN', 'this node takes the runs of operators only')
@@ -153,7 +154,7 @@ function judgeTools({ steps, tools }: RunRequest, facts: HostFacts): Refused | u
 
 /** Those of the role, and never more than the node gives to its own. */
 function limitsOf({ settings, role, step }: HostFacts): RoleLimits {
-  const limits = settings.limits[role ?? 'member']
+  const limits = settings.limits[role === 'operator' ? role : 'member']
   return {
     ...limits,
     cpus: Math.min(limits.cpus, step.cpus),
