@@ -29,6 +29,7 @@ import { notificationRoutes } from './notification-routes.ts'
 import { offerRoutes } from './offer-routes.ts'
 import { peerRoutes } from './peer-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
+import { presenceRoutes } from './presence-routes.ts'
 import { problemResponse } from './problems.ts'
 import { publicationRoutes } from './publication-routes.ts'
 import { registryRoutes } from './registry-routes.ts'
@@ -145,6 +146,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     registryRoutes(node, revisions),
     registryWriteRoutes(node, revisions),
     registryWatchRoutes(node, { stopping, log, watches }),
+    presenceRoutes(node),
     peerRoutes(node),
     eventRoutes(parts.events, parts),
   ]) {

@@ -14,6 +14,7 @@ import { notificationCommands } from './notification.ts'
 import { offerCommands } from './offer.ts'
 import { peerCommands } from './peers.ts'
 import { pipelineCommands } from './pipeline.ts'
+import { presenceCommands } from './presence.ts'
 import { publicationCommands } from './publication.ts'
 import { registryCommands } from './registry.ts'
 import { repoCommands } from './repo.ts'
@@ -80,6 +81,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   registryCommands(program, act)
   notificationCommands(program, act)
   peerCommands(program, act)
+  presenceCommands(program, act)
   eventCommands(program, act)
   for (const command of [program, ...descendants(program)]) {
     command
