@@ -95,32 +95,57 @@ export interface PubsubGossipParts {
   readonly log: Logger
 }
 
+/** What was joined, for the next pubsub. */
+type Validator = Parameters<GossipSub['topicValidators']['set']>[1]
+type OnSubscriptions = (change: SubscriptionChangeData) => void
+
 export class PubsubGossip implements Gossip {
   readonly #parts: PubsubGossipParts
   readonly #pending = new Map<string, number>()
   readonly #counts: Record<TopicVerdict, number> = { accept: 0, ignore: 0, reject: 0 }
+  readonly #joined = new Map<string, Validator>()
+  readonly #subscriptionListeners = new Set<OnSubscriptions>()
+  #pubsub: GossipSub | undefined
 
   constructor(parts: PubsubGossipParts) {
     this.#parts = parts
-    parts.pubsub.addEventListener('subscription-change', ({ detail }) => this.#subscribed(detail))
+    this.attach(parts.pubsub)
+  }
+
+  /** Speaks through this pubsub from now on; what was joined stays joined. */
+  attach(pubsub: GossipSub): void {
+    this.#pubsub = pubsub
+    pubsub.addEventListener('subscription-change', ({ detail }) => {
+      if (this.#pubsub !== pubsub) return
+      this.#subscribed(detail)
+      for (const heard of this.#subscriptionListeners) heard(detail)
+    })
+    for (const [topic, validator] of this.#joined) subscribe(pubsub, topic, validator)
+  }
+
+  /** Until the next `attach` nobody hears what is published. */
+  detach(): void {
+    this.#pubsub = undefined
   }
 
   join(topic: string, judge: JudgeMessage, overlooked: (peer: string) => void = () => undefined): () => void {
-    const { pubsub, topics } = this.#parts
-    topics.add(topic)
-    pubsub.topicValidators.set(topic, async (peer, message) => {
+    const { topics } = this.#parts
+    const validator: Validator = async (peer, message) => {
       const from = peer.toString()
       const verdict = await this.#verdict(message.data, from, judge)
       if (verdict === 'overlooked') overlooked(from)
       const result = verdict === 'overlooked' ? 'ignore' : verdict
       this.#counts[result] += 1
       return RESULTS[result]
-    })
-    pubsub.subscribe(topic)
+    }
+    topics.add(topic)
+    this.#joined.set(topic, validator)
+    if (this.#pubsub !== undefined) subscribe(this.#pubsub, topic, validator)
     return () => {
       topics.delete(topic)
-      pubsub.unsubscribe(topic)
-      pubsub.topicValidators.delete(topic)
+      this.#joined.delete(topic)
+      this.#pubsub?.unsubscribe(topic)
+      this.#pubsub?.topicValidators.delete(topic)
     }
   }
 
@@ -130,13 +155,11 @@ export class PubsubGossip implements Gossip {
   }
 
   onSubscriber(topic: string, heard: (peer: string) => void): () => void {
-    const { pubsub } = this.#parts
-    const onChange = (event: CustomEvent<SubscriptionChangeData>) => {
-      const { peerId, subscriptions } = event.detail
+    const onChange = ({ peerId, subscriptions }: SubscriptionChangeData) => {
       if (subscriptions.some((s) => s.subscribe && s.topic === topic)) heard(peerId.toString())
     }
-    pubsub.addEventListener('subscription-change', onChange)
-    return () => pubsub.removeEventListener('subscription-change', onChange)
+    this.#subscriptionListeners.add(onChange)
+    return () => this.#subscriptionListeners.delete(onChange)
   }
 
   async publish(topic: string, bytes: Uint8Array): Promise<void> {
@@ -147,7 +170,7 @@ export class PubsubGossip implements Gossip {
         `A message has at most ${recordBytesMax} bytes, this one ${bytes.length}`,
       )
     }
-    await this.#parts.pubsub.publish(topic, bytes)
+    await this.#pubsub?.publish(topic, bytes)
   }
 
   /** Hangs up on a peer that names topics without end; what it may make us remember until then is bounded too. */
@@ -178,4 +201,9 @@ export class PubsubGossip implements Gossip {
       else this.#pending.set(from, left)
     }
   }
+}
+
+function subscribe(pubsub: GossipSub, topic: string, validator: Validator): void {
+  pubsub.topicValidators.set(topic, validator)
+  pubsub.subscribe(topic)
 }

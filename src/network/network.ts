@@ -1,37 +1,27 @@
 /**
- * The only place that knows how libp2p is set up. Rooms above ask for gossip, for direct streams and for who is
- * connected; which transports, muxers and discoveries carry that is decided here.
+ * The network as the rooms above see it: gossip, direct streams, and who is connected. How libp2p is set up is host.ts's
+ * to know. Underneath the host may be exchanged for another one (`rekey`); what others hold of this object stays good.
  */
 import { join } from 'node:path'
-import { bootstrap } from '@libp2p/bootstrap'
-import type { GossipSub } from '@libp2p/gossipsub'
-import { identify } from '@libp2p/identify'
-import type { Connection, Libp2p, PeerId, ServiceMap } from '@libp2p/interface'
-import { mdns } from '@libp2p/mdns'
-import { noise } from '@libp2p/noise'
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { LevelDatastore } from 'datastore-level'
-import { createLibp2p } from 'libp2p'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import {
-  connectionsMax,
-  dialTimeoutMs,
-  streamReadBufferBytesMax,
-  streamsPerPeerMax,
-  streamWindowBytesMax,
-} from '../base/limits.ts'
+import { dialTimeoutMs, rekeysWaitingMax, streamsPerPeerMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
 import type { Identity } from '../identity/node-key.ts'
+import { parseAddress, withPorts } from './addresses.ts'
 import { type ByteStream, Libp2pByteStream } from './byte-stream.ts'
 import { Conduct } from './conduct.ts'
-import { type Gossip, gossipService, PubsubGossip } from './gossip.ts'
+import { type Gate, Gatekeeper, OPEN_GATE } from './gatekeeper.ts'
+import { type Gossip, PubsubGossip } from './gossip.ts'
 import { GossipWatch } from './gossip-watch.ts'
+import { createHost, type Host } from './host.ts'
+
+export { isLoopback } from './addresses.ts'
 
 /** What rooms ask of the network for direct streams. */
 export interface Streams {
@@ -56,24 +46,36 @@ export interface NetworkParts {
   /** Ignored on a node that listens on loopback alone: multicast would leave the machine. */
   readonly mdns: boolean
   readonly agentVersion: string
+  /** Key of a private network, 32 bytes. */
+  readonly networkKey?: Uint8Array
 }
 
-type Services = ServiceMap & { pubsub: GossipSub }
+type Serve = (stream: ByteStream) => Promise<void>
 
 export class Network implements Streams, Startable {
   readonly #parts: NetworkParts
   readonly #log: Logger
   readonly #conduct = new Conduct()
-  #libp2p: Libp2p<Services> | undefined
-  #datastore: LevelDatastore | undefined
-  #gossip: Gossip | undefined
+  readonly #gatekeeper: Gatekeeper
   readonly #topics = new Set<string>()
-  #watch: GossipWatch | undefined
+  readonly #handlers = new Map<string, Serve>()
   readonly #onConnect = new Set<(peer: string) => void>()
+  readonly #changes = new SerialQueue(rekeysWaitingMax)
+  #networkKey: Uint8Array | undefined
+  #listen: readonly string[]
+  #datastore: LevelDatastore | undefined
+  #host: Host | undefined
+  #watch: GossipWatch | undefined
+  #gossip: PubsubGossip | undefined
+  /** While the host is exchanged: others see the same addresses as before. */
+  #addresses: readonly string[] = []
 
   constructor(parts: NetworkParts) {
     this.#parts = parts
     this.#log = parts.log.child({ room: 'network' })
+    this.#gatekeeper = new Gatekeeper({ conduct: this.#conduct, clock: parts.clock })
+    this.#networkKey = parts.networkKey
+    this.#listen = parts.listen
   }
 
   get peerId(): string {
@@ -87,60 +89,81 @@ export class Network implements Streams, Startable {
 
   /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (an address that cannot be listened on). */
   async start(): Promise<void> {
-    if (this.#libp2p !== undefined) return
-    const { clock } = this.#parts
+    if (this.#datastore !== undefined) return
     const datastore = new LevelDatastore(join(this.#parts.directory, 'peers'))
     await datastore.open()
-    let libp2p: Libp2p<Services> | undefined
-    try {
-      libp2p = await this.#create(datastore)
-      await libp2p.start()
-    } catch (cause) {
-      await libp2p?.stop()
-      await datastore.close()
-      throw listenFailure(this.#parts.listen, cause)
-    }
     this.#datastore = datastore
-    this.#libp2p = libp2p
-    const { pubsub } = libp2p.services
-    const [conduct, topics, log] = [this.#conduct, this.#topics, this.#log]
-    const hangUp = (peer: string) => this.#hangUpSoon(peer)
-    this.#gossip = new PubsubGossip({ pubsub, conduct, clock, topics, hangUp, log })
-    const gossiping = () => pubsub.getPeers().map(String)
-    const watch = new GossipWatch({ libp2p, gossiping, hangUp, log })
-    this.#watch = watch
-    await watch.start()
-    libp2p.addEventListener('peer:connect', (event) => this.#connected(event.detail))
-    libp2p.addEventListener('peer:disconnect', (event) => {
-      watch.disconnected(event.detail.toString())
-      conduct.forget(event.detail.toString(), clock.now())
-    })
-    // libp2p 3 does not dial what it discovers.
-    libp2p.addEventListener('peer:discovery', (event) => this.#dialFound(event.detail.id))
+    try {
+      await this.#startHost(datastore)
+    } catch (cause) {
+      this.#datastore = undefined
+      await datastore.close()
+      throw cause
+    }
   }
 
   async stop(): Promise<void> {
-    const [libp2p, datastore] = [this.#libp2p, this.#datastore]
-    this.#libp2p = undefined
+    const datastore = this.#datastore
     this.#datastore = undefined
+    await this.#changes.idle()
+    await this.#stopHost()
     this.#gossip = undefined
-    await this.#watch?.stop()
-    await libp2p?.stop()
     await datastore?.close()
+  }
+
+  /** The key of the private network that this node is in. */
+  get networkKey(): Uint8Array | undefined {
+    return this.#networkKey
+  }
+
+  /**
+   * Moves to the private network of this key, or to the open one without. Every connection ends, since those who have
+   * another key understand nothing any more; handlers, topics and listeners stay, and so do the addresses.
+   *
+   * @throws NodeError INVALID_INPUT (no 32 bytes), PORT_IN_USE; the network is then as it was before.
+   */
+  rekey(key: Uint8Array | undefined): Promise<void> {
+    return this.#changes.run(async () => {
+      const before = this.#networkKey
+      const datastore = this.#datastore
+      if (sameKey(before, key)) return
+      this.#networkKey = key
+      if (datastore === undefined) return
+      await this.#stopHost()
+      try {
+        await this.#startHost(datastore)
+      } catch (error) {
+        this.#networkKey = before
+        await this.#startHost(datastore)
+        throw error
+      }
+    })
+  }
+
+  /** Says whom to refuse and whom to relay for from now on; without a word everybody is let in and nobody relayed for. */
+  useGate(gate: Gate = OPEN_GATE): void {
+    this.#gatekeeper.use(gate)
+    this.regate()
+  }
+
+  /** To be called when the gate may answer otherwise than before: who is refused now is hung up on. */
+  regate(): void {
+    for (const peer of this.connectedPeers()) if (this.#gatekeeper.refuses(peer)) this.#hangUpSoon(peer)
   }
 
   /** The addresses by which others may reach this node, its peer id included. */
   addresses(): string[] {
+    if (this.#host === undefined && this.#datastore !== undefined) return [...this.#addresses]
     return this.#running().getMultiaddrs().map(String)
   }
 
   connectedPeers(): string[] {
-    return this.#libp2p?.getPeers().map(String) ?? []
+    return this.#host?.getPeers().map(String) ?? []
   }
 
   /** Every connection with the address of its other end and the time, ms, since when it stands. */
   connections(): { peer: string; address: string; sinceMs: number }[] {
-    const connections = this.#libp2p?.getConnections() ?? []
+    const connections = this.#host?.getConnections() ?? []
     return connections.map(({ remotePeer, remoteAddr, timeline }) => {
       return { peer: remotePeer.toString(), address: remoteAddr.toString(), sinceMs: timeline.open }
     })
@@ -161,7 +184,7 @@ export class Network implements Streams, Startable {
     try {
       const targets = addresses.map(parseAddress)
       const deadline = AbortSignal.timeout(dialTimeoutMs)
-      const connection = await this.#running().dial(targets, {
+      const connection = await (await this.#ready()).dial(targets, {
         signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       })
       return connection.remotePeer.toString()
@@ -172,31 +195,21 @@ export class Network implements Streams, Startable {
     }
   }
 
-  async handle(protocol: string, serve: (stream: ByteStream) => Promise<void>): Promise<() => Promise<void>> {
-    const libp2p = this.#running()
-    const handler = async (
-      stream: Parameters<Parameters<Libp2p['handle']>[1]>[0],
-      connection: Connection,
-    ) => {
-      const bytes = new Libp2pByteStream(stream, connection.remotePeer.toString())
-      try {
-        await serve(bytes)
-      } catch (error) {
-        this.#log.debug({ protocol, peer: bytes.peer, error: messageOf(error) }, 'a stream was cut')
-        bytes.abort(error instanceof Error ? error : new Error(String(error)))
-      }
+  async handle(protocol: string, serve: Serve): Promise<() => Promise<void>> {
+    await this.#ready()
+    this.#handlers.set(protocol, serve)
+    await this.#serve(this.#running(), protocol)
+    return async () => {
+      if (this.#handlers.get(protocol) !== serve) return
+      this.#handlers.delete(protocol)
+      await this.#host?.unhandle(protocol)
     }
-    await libp2p.handle(protocol, handler, {
-      maxInboundStreams: streamsPerPeerMax,
-      runOnLimitedConnection: true,
-    })
-    return () => libp2p.unhandle(protocol)
   }
 
   async open(peer: string, protocol: string, signal?: AbortSignal): Promise<ByteStream> {
     try {
       const deadline = AbortSignal.timeout(dialTimeoutMs)
-      const stream = await this.#running().dialProtocol(peerIdFromString(peer), protocol, {
+      const stream = await (await this.#ready()).dialProtocol(peerIdFromString(peer), protocol, {
         signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
         runOnLimitedConnection: true,
       })
@@ -210,7 +223,7 @@ export class Network implements Streams, Startable {
 
   /** Ends the connection to a peer, if there is one. */
   async hangUp(peer: string): Promise<void> {
-    await this.#libp2p?.hangUp(peerIdFromString(peer))
+    await this.#host?.hangUp(peerIdFromString(peer))
   }
 
   #hangUpSoon(peer: string): void {
@@ -219,48 +232,72 @@ export class Network implements Streams, Startable {
     })
   }
 
-  #create(datastore: LevelDatastore): Promise<Libp2p<Services>> {
-    const { identity, clock, listen, announce, bootstrap: list, agentVersion } = this.#parts
-    const multicast = this.#parts.mdns && !listen.every(isLoopback)
-    return createLibp2p<Services>({
-      privateKey: identity.privateKey,
-      nodeInfo: { userAgent: agentVersion },
-      datastore,
-      addresses: { listen: [...listen], announce: [...announce] },
-      transports: [tcp()],
-      connectionEncrypters: [noise()],
-      // From the first byte on: a fast peer can fill the default bound before a stream's reader is attached.
-      streamMuxers: [
-        yamux({
-          streamOptions: {
-            maxReadBufferLength: streamReadBufferBytesMax,
-            maxStreamWindowSize: streamWindowBytesMax,
-          },
-        }),
-      ],
-      peerDiscovery: [
-        ...(list.length > 0 ? [bootstrap({ list: [...list], tagName: 'keep-alive-boot' })] : []),
-        ...(multicast ? [mdns({ serviceTag: '_mao-node._udp.local' })] : []),
-      ],
-      connectionManager: {
-        maxConnections: connectionsMax,
-        dialTimeout: dialTimeoutMs,
-        // A whole federation restarts at once after a power cut, often from behind one address.
-        inboundConnectionThreshold: 50,
-        maxIncomingPendingConnections: 50,
-      },
-      connectionGater: {
-        // Inbound, who it is is proven only then.
-        denyInboundEncryptedConnection: (peer) => this.#conduct.isBarred(peer.toString(), clock.now()),
-        denyDialPeer: (peer) => this.#conduct.isBarred(peer.toString(), clock.now()),
-      },
-      connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 2_000, maxTimeout: 5_000 } },
-      services: {
-        identify: identify(),
-        ping: ping(),
-        pubsub: gossipService({ conduct: this.#conduct, clock, topics: this.#topics }),
-      },
-      start: false,
+  /** Starts a host and gives it what the rooms have asked for; one that does not start leaves nothing behind. */
+  async #startHost(datastore: LevelDatastore): Promise<void> {
+    const { identity, clock, announce, bootstrap, mdns, agentVersion } = this.#parts
+    const [conduct, gatekeeper, topics, log] = [this.#conduct, this.#gatekeeper, this.#topics, this.#log]
+    const networkKey = this.#networkKey === undefined ? {} : { networkKey: this.#networkKey }
+    const asked = { listen: this.#listen, announce, bootstrap, mdns, agentVersion, ...networkKey }
+    const listening: string[] = []
+    let host: Host | undefined
+    try {
+      host = await createHost({ identity, clock, datastore, conduct, gatekeeper, topics, ...asked })
+      host.addEventListener('transport:listening', ({ detail }) =>
+        listening.push(...detail.getAddrs().map(String)),
+      )
+      await host.start()
+    } catch (cause) {
+      await host?.stop()
+      throw cause instanceof NodeError ? cause : listenFailure(this.#listen, cause)
+    }
+    this.#listen = withPorts(this.#listen, listening)
+    this.#host = host
+    const { pubsub } = host.services
+    const hangUp = (peer: string) => this.#hangUpSoon(peer)
+    if (this.#gossip === undefined)
+      this.#gossip = new PubsubGossip({ pubsub, conduct, clock, topics, hangUp, log })
+    else this.#gossip.attach(pubsub)
+    const gossiping = () => pubsub.getPeers().map(String)
+    const watch = new GossipWatch({ libp2p: host, gossiping, hangUp, log })
+    this.#watch = watch
+    await watch.start()
+    for (const protocol of this.#handlers.keys()) await this.#serve(host, protocol)
+    host.addEventListener('peer:connect', (event) => this.#connected(event.detail))
+    host.addEventListener('peer:disconnect', (event) => {
+      watch.disconnected(event.detail.toString())
+      conduct.forget(event.detail.toString(), clock.now())
+    })
+    // libp2p 3 does not dial what it discovers.
+    host.addEventListener('peer:discovery', (event) => this.#dialFound(event.detail.id))
+    // Who connected before we listened is told of as well.
+    for (const peer of host.getPeers()) this.#connected(peer)
+  }
+
+  async #stopHost(): Promise<void> {
+    const host = this.#host
+    this.#addresses = host?.getMultiaddrs().map(String) ?? []
+    this.#host = undefined
+    this.#gossip?.detach()
+    await this.#watch?.stop()
+    await host?.stop()
+  }
+
+  async #serve(host: Host, protocol: string): Promise<void> {
+    const handler = async (
+      stream: Parameters<Parameters<Libp2p['handle']>[1]>[0],
+      connection: Connection,
+    ) => {
+      const bytes = new Libp2pByteStream(stream, connection.remotePeer.toString())
+      try {
+        await this.#handlers.get(protocol)?.(bytes)
+      } catch (error) {
+        this.#log.debug({ protocol, peer: bytes.peer, error: messageOf(error) }, 'a stream was cut')
+        bytes.abort(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+    await host.handle(protocol, handler, {
+      maxInboundStreams: streamsPerPeerMax,
+      runOnLimitedConnection: true,
     })
   }
 
@@ -271,7 +308,7 @@ export class Network implements Streams, Startable {
   #dialFound(peer: PeerId): void {
     if (this.connectedPeers().includes(peer.toString())) return
     // An event may still come while the network stops, and what a listener throws would end the process.
-    this.#libp2p
+    this.#host
       ?.dial(peer, { signal: AbortSignal.timeout(dialTimeoutMs) })
       // The first sighting may carry no address yet; the discovery reports again and the supervisor retries.
       .catch((error: unknown) => {
@@ -282,24 +319,20 @@ export class Network implements Streams, Startable {
       })
   }
 
-  #running(): Libp2p<Services> {
-    if (this.#libp2p === undefined) throw new NodeError('INTERNAL', 'The network is not running')
-    return this.#libp2p
+  /** The host, once a change of it that is under way has ended. */
+  async #ready(): Promise<Host> {
+    if (this.#host === undefined) await this.#changes.idle()
+    return this.#running()
+  }
+
+  #running(): Host {
+    if (this.#host === undefined) throw new NodeError('INTERNAL', 'The network is not running')
+    return this.#host
   }
 }
 
-/** True for a multiaddress that only this machine can reach. */
-export function isLoopback(address: string): boolean {
-  return /^\/(?:ip4\/127\.|ip6\/::1\/|dns4?\/localhost\/)/.test(address)
-}
-
-function parseAddress(address: string): Multiaddr {
-  try {
-    return multiaddr(address)
-  } catch (cause) {
-    const message = `"${address}" is no multiaddress; one looks like /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…`
-    throw new NodeError('INVALID_INPUT', message, { address }, { cause })
-  }
+function sameKey(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.from(a).equals(b)
 }
 
 function listenFailure(listen: readonly string[], cause: unknown): NodeError {

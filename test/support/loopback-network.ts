@@ -1,25 +1,31 @@
 import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
-import { generateIdentity, type Identity } from '../../src/identity/node-key.ts'
-import { Network } from '../../src/network/network.ts'
+import { generateIdentity } from '../../src/identity/node-key.ts'
+import { Network, type NetworkParts } from '../../src/network/network.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
+
+export interface LoopbackOptions extends Partial<NetworkParts> {
+  readonly port?: number
+}
 
 /** A network on a free port of loopback, not yet started; it is stopped when the test is over. */
 export async function loopbackNetwork(
   test: Pick<TestContext, 'after'>,
-  options: { readonly identity?: Identity; readonly port?: number } = {},
+  options: LoopbackOptions = {},
 ): Promise<Network> {
+  const { identity = await generateIdentity(), port = 0, ...parts } = options
   const network = new Network({
-    identity: options.identity ?? (await generateIdentity()),
+    identity,
     clock: systemClock,
     log: silentLogger,
     directory: await temporaryDirectory(test),
-    listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 0}`],
+    listen: [`/ip4/127.0.0.1/tcp/${port}`],
     announce: [],
     bootstrap: [],
     mdns: false,
     agentVersion: 'test',
+    ...parts,
   })
   test.after(() => network.stop())
   return network
@@ -28,7 +34,7 @@ export async function loopbackNetwork(
 /** The same, started. */
 export async function startLoopbackNetwork(
   test: Pick<TestContext, 'after'>,
-  options: { readonly identity?: Identity } = {},
+  options: LoopbackOptions = {},
 ): Promise<Network> {
   const network = await loopbackNetwork(test, options)
   await network.start()

@@ -1,0 +1,51 @@
+import type { ConnectionGater } from '@libp2p/interface'
+import type { Clock } from '../base/clock.ts'
+import type { Conduct } from './conduct.ts'
+
+/** What the federation says of peers; asked anew for each connection and each relay. */
+export interface Gate {
+  /** True for who must not be connected at all, such as a removed member. */
+  refuses(peer: string): boolean
+  /** True for whom this node keeps a place as a relay, such as a member. */
+  relaysFor(peer: string): boolean
+}
+
+/** A node in no federation: everybody may ask to join or offer something, and nobody is relayed for. */
+export const OPEN_GATE: Gate = { refuses: () => false, relaysFor: () => false }
+
+export interface GatekeeperParts {
+  readonly conduct: Pick<Conduct, 'isBarred'>
+  readonly clock: Clock
+}
+
+/** Who may be connected with, by the federation's word and by the peer's own conduct (network.md §2). */
+export class Gatekeeper {
+  readonly #parts: GatekeeperParts
+  #gate: Gate = OPEN_GATE
+
+  constructor(parts: GatekeeperParts) {
+    this.#parts = parts
+  }
+
+  use(gate: Gate): void {
+    this.#gate = gate
+  }
+
+  refuses(peer: string): boolean {
+    const { conduct, clock } = this.#parts
+    return conduct.isBarred(peer, clock.now()) || this.#gate.refuses(peer)
+  }
+
+  relaysFor(peer: string): boolean {
+    return !this.refuses(peer) && this.#gate.relaysFor(peer)
+  }
+
+  /** As libp2p asks it. Who a peer is is proven only once the connection is encrypted, so that is when it is asked. */
+  gater(): ConnectionGater {
+    return {
+      denyDialPeer: (peer) => this.refuses(peer.toString()),
+      denyInboundEncryptedConnection: (peer) => this.refuses(peer.toString()),
+      denyOutboundEncryptedConnection: (peer) => this.refuses(peer.toString()),
+    }
+  }
+}
