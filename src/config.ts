@@ -37,6 +37,16 @@ const apiSchema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('further values of the Host header that are answered, such as node.example.org:8080'),
+  rateLimit: z
+    .strictObject({
+      perToken: z.number().positive().default(200).describe('requests a second with one token'),
+      perAddress: z
+        .number()
+        .positive()
+        .default(20)
+        .describe('requests a second from one address without a token that is right'),
+    })
+    .prefault({}),
 })
 
 const etcdSchema = z.strictObject({
@@ -161,7 +171,7 @@ export interface Setting {
 }
 
 /** Variables with our prefix that are read elsewhere: by the client, and for the place of the file itself. */
-const OTHER_VARIABLES = ['MAO_CONFIG', 'MAO_URL', 'MAO_TOKEN']
+const OTHER_VARIABLES = ['MAO_CONFIG', 'MAO_URL', 'MAO_TOKEN', 'MAO_PROFILE', 'MAO_CA_FILE']
 
 /** A secret may have any name, also one that is near to a setting's. */
 function isForOthers(variable: string): boolean {

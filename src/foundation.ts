@@ -9,6 +9,7 @@ import { checkEtcdSettings } from './etcd/exposure.ts'
 import { InvitationBook } from './federation/invitations.ts'
 import { FederationMemory } from './federation/memory.ts'
 import { type Identity, loadIdentity } from './identity/node-key.ts'
+import { TokenBook } from './identity/token-book.ts'
 import { Marketplace } from './marketplace/marketplace.ts'
 import { Network } from './network/network.ts'
 
@@ -20,6 +21,7 @@ export interface Foundation {
   readonly memory: FederationMemory
   readonly invitations: InvitationBook
   readonly marketplace: Marketplace
+  readonly tokens: TokenBook
 }
 
 export interface FoundationParts {
@@ -43,6 +45,8 @@ export async function startFoundation(parts: FoundationParts): Promise<Foundatio
   const database = await openDatabase(directory)
   running.push('database', () => database.close())
   const identity = await loadIdentity(directory)
+  const tokens = new TokenBook({ directory, database, clock, log })
+  await tokens.open()
   const { listen, announce, bootstrap, mdns } = config
   const place = { directory, listen, announce, bootstrap, mdns, agentVersion: `mao-node/${version}` }
   const network = new Network({ identity, clock, log, ...place })
@@ -52,5 +56,5 @@ export async function startFoundation(parts: FoundationParts): Promise<Foundatio
   const { gossip } = network
   const marketplace = new Marketplace({ identity, gossip, database, clock, log })
   await running.start('marketplace', marketplace)
-  return { database, identity, network, memory, invitations, marketplace }
+  return { database, identity, network, memory, invitations, marketplace, tokens }
 }

@@ -34,6 +34,7 @@ import { FederationPolicy } from './federation/policy.ts'
 import { Presences } from './federation/presence.ts'
 import { type Foundation, startFoundation } from './foundation.ts'
 import { derivedKey } from './identity/derived-key.ts'
+import type { TokenBook } from './identity/token-book.ts'
 import type { Marketplace } from './marketplace/marketplace.ts'
 import type { Network } from './network/network.ts'
 import { Supervisor, wantedFrom } from './network/supervisor.ts'
@@ -155,6 +156,10 @@ export class Node implements Startable {
     return this.#base.marketplace
   }
 
+  get tokens(): TokenBook {
+    return this.#base.tokens
+  }
+
   get hasFederation(): boolean {
     return this.#rooms !== undefined
   }
@@ -216,7 +221,7 @@ export class Node implements Startable {
     const store = new RecordStore(database)
     const historyMs = config.history.keepMs
     const registry = new Registry({ federation, identity, store, policy, clock, log, historyMs })
-    const members = new Members({ registry, genesis, self, log })
+    const members = new Members({ registry, genesis, self, clock, log })
     policy.use(members)
     policy.prove('/truth/', truthProof(registry, members))
     await running.start('registry', registry)
@@ -315,7 +320,7 @@ export class Node implements Startable {
     // The registry once more, as etcd clients see it.
     const etcdCalls = await serveEtcd({
       settings: config.etcd,
-      directory,
+      tokens: this.#base.tokens,
       registry,
       members,
       self,

@@ -17,6 +17,7 @@ export type ApiNode = Pick<
   Node,
   | 'config'
   | 'peerId'
+  | 'tokens'
   | 'name'
   | 'hasFederation'
   | 'addresses'

@@ -4,7 +4,7 @@ import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
-import { requireToken } from './auth.ts'
+import { type AuthParts, requireToken } from './auth.ts'
 import { buildRoutes } from './build-routes.ts'
 import { crateRoutes } from './crate-routes.ts'
 import { datasetBrowseRoutes } from './dataset-browse-routes.ts'
@@ -27,11 +27,13 @@ import { NodeMetrics } from './metrics.ts'
 import { metricsRoutes } from './metrics-routes.ts'
 import { notificationRoutes } from './notification-routes.ts'
 import { offerRoutes } from './offer-routes.ts'
+import { serveOpenApi } from './openapi.ts'
 import { peerRoutes } from './peer-routes.ts'
 import { pipelineRoutes } from './pipeline-routes.ts'
 import { presenceRoutes } from './presence-routes.ts'
 import { problemResponse } from './problems.ts'
 import { publicationRoutes } from './publication-routes.ts'
+import type { RateLimits } from './rate-limits.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { registryWatchRoutes, Watches } from './registry-watch-routes.ts'
 import { registryWriteRoutes } from './registry-write-routes.ts'
@@ -44,6 +46,7 @@ import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
 import { secretRoutes } from './secret-routes.ts'
 import { submitRoutes } from './submit-routes.ts'
+import { tokenRoutes } from './token-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
 import { trustRoutes } from './trust-routes.ts'
 import { discardBody, limitBody } from './upload.ts'
@@ -51,7 +54,8 @@ import { upstreamRoutes } from './upstream-routes.ts'
 
 export interface AppParts<E extends Happening> {
   node: ApiNode
-  token: string
+  tokens: AuthParts['tokens']
+  limits: RateLimits
   events: Pick<EventHub<E>, 'read' | 'checkRoom'>
   /** Values of the Host header that are answered; see host-allow-list.ts. */
   hosts: ReadonlySet<string>
@@ -59,8 +63,6 @@ export interface AppParts<E extends Happening> {
   stopping: AbortSignal
   log: Logger
 }
-
-const VERSION = '1'
 
 /** Bodies that are streams, and are bounded by who reads them. */
 const STREAMED = [
@@ -112,10 +114,11 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   })
   // Before the token is asked for: the page is how a browser comes to send one.
   app.route('/', page())
-  app.use(requireToken(parts.token))
+  app.use(requireToken(parts))
   app.use(limitBody((path) => STREAMED.some((streamed) => streamed.test(path))))
   const api = newRoutes()
   for (const routes of [
+    tokenRoutes(node),
     federationRoutes(node),
     datasetRoutes(node),
     datasetImportRoutes(node),
@@ -155,21 +158,6 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   app.route('/api/v1', api)
   app.route('/', metricsRoutes(metrics))
   app.route('/', gitRoutes(node, parts))
-  describe(app)
+  serveOpenApi(app)
   return app
-}
-
-/** The document is made of the routes themselves, so it cannot say anything else than they do. */
-function describe(app: OpenAPIHono): void {
-  app.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' })
-  app.doc31('/api/v1/openapi.json', {
-    openapi: '3.1.0',
-    info: {
-      title: 'MAO node',
-      version: VERSION,
-      description:
-        'Errors are RFC 9457 problems with a code. The token stands in the data directory, in api-token.',
-    },
-    security: [{ token: [] }],
-  })
 }

@@ -1,28 +1,73 @@
-import type { MiddlewareHandler } from 'hono'
-import { NodeError } from '../base/errors.ts'
-import { tokenCheck } from '../identity/access-token.ts'
-
-const GIT = '/git/'
-
 /**
- * [MUST] Lets through only who brings the token: as a bearer (RFC 6750), and below `/git/` also as the password of HTTP
+ * Who asks, and whether that is enough: a token as a bearer (RFC 6750), and below `/git/` also as the password of HTTP
  * Basic (RFC 7617), which is how stock git sends what it was given in a URL, by a credential helper or at its prompt
  * (stock-git.md P4).
  */
-export function requireToken(token: string): MiddlewareHandler {
-  const isToken = tokenCheck(token)
+import type { Context, MiddlewareHandler } from 'hono'
+import { matchedRoutes } from 'hono/route'
+import { NodeError } from '../base/errors.ts'
+import { includes, type Principal } from '../identity/scopes.ts'
+import type { TokenBook } from '../identity/token-book.ts'
+import type { RateLimits } from './rate-limits.ts'
+import { scopeOf } from './scopes.ts'
+
+const GIT = '/git/'
+
+export interface AuthParts {
+  readonly tokens: Pick<TokenBook, 'check'>
+  readonly limits: Pick<RateLimits, 'failure' | 'request'>
+}
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** Who asks, behind `requireToken`. */
+    principal: Principal
+  }
+}
+
+/**
+ * [MUST] Lets through only who brings a token that opens the route (scopes.ts), and no more often than its share.
+ *
+ * @throws NodeError UNAUTHORIZED, TOKEN_EXPIRED, FORBIDDEN, RATE_LIMITED
+ */
+export function requireToken(parts: AuthParts): MiddlewareHandler {
   return async (c, next) => {
-    const isGit = c.req.path.startsWith(GIT)
-    const presented = tokenIn(c.req.header('authorization'), isGit)
-    if (presented === undefined) {
-      const message = isGit
-        ? "This needs the node's token: as the password of any user, or as Authorization: Bearer <token>"
-        : 'This needs the token: Authorization: Bearer <token of the data directory>'
-      throw new NodeError('UNAUTHORIZED', message)
+    const principal = await authenticate(c, parts)
+    const template = matchedRoutes(c).at(-1)?.path ?? c.req.path
+    const needed = scopeOf(c.req.method, template)
+    if (!includes(principal.scope, needed)) {
+      const message = `The token ${principal.name} is for ${principal.scope}s; this needs one for ${needed}s (maoctl token create --scope ${needed})`
+      throw new NodeError('FORBIDDEN', message, { scope: principal.scope, needed })
     }
-    if (!isToken(presented)) throw new NodeError('UNAUTHORIZED', 'The token is not right')
+    c.set('principal', principal)
     await next()
   }
+}
+
+/** Who asks. @throws NodeError UNAUTHORIZED, TOKEN_EXPIRED, RATE_LIMITED */
+export async function authenticate(c: Context, parts: AuthParts): Promise<Principal> {
+  const { tokens, limits } = parts
+  const isGit = c.req.path.startsWith(GIT)
+  const presented = tokenIn(c.req.header('authorization'), isGit)
+  try {
+    if (presented === undefined) throw missing(isGit)
+    const principal = tokens.check(presented)
+    if (principal === undefined) throw new NodeError('UNAUTHORIZED', 'The token is not right')
+    await limits.request(principal.id)
+    return principal
+  } catch (error) {
+    // Who brings a good token is never kept out by who guesses from the same address.
+    const isRefused = error instanceof NodeError && ['UNAUTHORIZED', 'TOKEN_EXPIRED'].includes(error.code)
+    if (isRefused) await limits.failure(c)
+    throw error
+  }
+}
+
+function missing(isGit: boolean): NodeError {
+  const message = isGit
+    ? "This needs the node's token: as the password of any user, or as Authorization: Bearer <token>"
+    : 'This needs the token: Authorization: Bearer <token of the data directory>'
+  return new NodeError('UNAUTHORIZED', message)
 }
 
 function tokenIn(header: string | undefined, isBasicTaken: boolean): string | undefined {

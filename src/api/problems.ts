@@ -126,8 +126,10 @@ export function problemResponse(error: unknown, c: Context, log: Logger): Respon
   const agent = c.req.header('user-agent')
   const toGit = gitProblem({ method: c.req.method, path: c.req.path, agent }, problem)
   const headers: Record<string, string> = { 'content-type': toGit?.type ?? PROBLEM_MEDIA_TYPE }
-  if (problem.code === 'UNAUTHORIZED') headers['www-authenticate'] = challengeFor(c.req.path)
+  if (problem.status === 401) headers['www-authenticate'] = challengeFor(c.req.path)
   if (problem.code === 'QUEUE_FULL') headers['retry-after'] = '1'
+  const seconds = problem.data?.retryAfterSeconds
+  if (typeof seconds === 'number') headers['retry-after'] = String(seconds)
   // The rest of a body that was refused may still be on its way, so its connection carries no further request.
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') headers.connection = 'close'
   const { status, body } = toGit ?? { status: problem.status, body: JSON.stringify(problem) }

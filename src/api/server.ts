@@ -12,13 +12,13 @@ import {
   requestTimeoutMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { openToken } from '../identity/access-token.ts'
 import type { NodeEvent } from '../node.ts'
 import type { ApiNode } from './api-node.ts'
 import { createApp } from './app.ts'
 import { eventView } from './event-view.ts'
 import { EventHub } from './events.ts'
 import { allowedHosts } from './host-allow-list.ts'
+import { RateLimits } from './rate-limits.ts'
 import { TEMPORARY_DIRECTORY } from './temporary-directory.ts'
 import { WHEREABOUTS_FILE } from './whereabouts.ts'
 
@@ -53,7 +53,6 @@ export class ApiServer implements Startable {
   async start(): Promise<void> {
     if (this.#server !== undefined) return
     const { api, dataDirectory } = this.#node.config
-    const token = await openToken(dataDirectory)
     const server = createServer({
       headersTimeout: requestHeadersTimeoutMs,
       requestTimeout: requestTimeoutMs,
@@ -70,7 +69,8 @@ export class ApiServer implements Startable {
     await this.#events.start()
     const app = createApp({
       node: this.#node,
-      token,
+      tokens: this.#node.tokens,
+      limits: new RateLimits(api.rateLimit),
       events: this.#events,
       hosts: allowedHosts({ host: api.host, port: address.port }, api.allowedHosts),
       stopping: this.#stopping.signal,

@@ -2,7 +2,8 @@ import { isNodeError, NodeError } from '../base/errors.ts'
 import type { StopStack } from '../base/lifecycle.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Members } from '../federation/members.ts'
-import { openToken, tokenCheck } from '../identity/access-token.ts'
+import { includes } from '../identity/scopes.ts'
+import type { TokenBook } from '../identity/token-book.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type ExposureSettings, isLoopback, readCertificate } from './exposure.ts'
 import { EtcdSurface } from './surface.ts'
@@ -16,8 +17,8 @@ export interface EtcdSettings extends ExposureSettings {
 
 export interface ServeEtcdParts {
   readonly settings: EtcdSettings
-  /** The data directory, where the token stands. */
-  readonly directory: string
+  /** Who a token is of; etcd's calls may write whatever the node may. */
+  readonly tokens: Pick<TokenBook, 'check'>
   readonly registry: Registry
   readonly members: Members
   readonly self: string
@@ -39,7 +40,7 @@ const NO_CALLS: ReadonlyMap<string, number> = new Map()
  * @throws NodeError INVALID_CONFIG, PORT_IN_USE
  */
 export async function serveEtcd(parts: ServeEtcdParts): Promise<ReadonlyMap<string, number>> {
-  const { settings, directory, registry, members, self, strong, clusterEndpoints = [], running, log } = parts
+  const { settings, tokens, registry, members, self, strong, clusterEndpoints = [], running, log } = parts
   const { serve, host, port, requireToken, allowedHosts } = settings
   if (serve === 'never') return NO_CALLS
   const taken = clusterEndpoints.find((endpoint) => isHere(endpoint, settings))
@@ -51,7 +52,10 @@ export async function serveEtcd(parts: ServeEtcdParts): Promise<ReadonlyMap<stri
     return NO_CALLS
   }
   const tls = await readCertificate(settings)
-  const authenticate = tokenCheck(await openToken(directory))
+  const authenticate = (token: string) => {
+    const principal = tokens.check(token)
+    return principal !== undefined && includes(principal.scope, 'operator')
+  }
   const who = { registry, members, self, strong, log }
   const where = { host, port, requireToken, allowedHosts, authenticate }
   const surface = new EtcdSurface({ ...who, ...where, ...(tls === undefined ? {} : { tls }) })

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, NodeError } from '../base/errors.ts'
 
@@ -45,6 +45,19 @@ async function createToken(path: string): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
   await writeFile(path, `${token}\n`, { mode: OWNER_ONLY, flag: 'wx', flush: true })
   return token
+}
+
+/** Puts a new token in the place of the one before, all or nothing. @throws NodeError STORE_FAILED */
+export async function renewToken(dataDirectory: string): Promise<string> {
+  const path = join(dataDirectory, TOKEN_FILE)
+  const token = randomBytes(TOKEN_BYTES).toString('base64url')
+  try {
+    await writeFile(`${path}.new`, `${token}\n`, { mode: OWNER_ONLY, flush: true })
+    await rename(`${path}.new`, path)
+    return token
+  } catch (cause) {
+    throw new NodeError('STORE_FAILED', `The token in ${path}: ${messageOf(cause)}`, { path }, { cause })
+  }
 }
 
 /** Compares what a client presents with the token, in a time that tells nothing about it. */

@@ -69,7 +69,7 @@ test('where the cluster is to be, the node serves no etcd clients', async (t) =>
     warn: (...said: unknown[]) => warned.push(String(said.at(-1))),
     child: () => log,
   } as unknown as Logger
-  const { registry, members, identity, directory } = alice
+  const { registry, members, identity } = alice
   const start = async (part: Partial<EtcdSettings>, clusterEndpoints: readonly string[]) => {
     const running = new StopStack()
     t.after(() => running.unwind())
@@ -87,7 +87,7 @@ test('where the cluster is to be, the node serves no etcd clients', async (t) =>
     }
     const parts = {
       settings,
-      directory,
+      tokens: { check: () => undefined },
       registry,
       members,
       self: identity.peerId,
