@@ -28,6 +28,8 @@ export interface Genesis {
   readonly description: string
   readonly createdMs: number
   readonly founder: { readonly peer: string; readonly name: string }
+  /** Operators from the beginning, the founder first. */
+  readonly founders: readonly { readonly peer: string; readonly name: string }[]
   readonly envelope: Uint8Array
 }
 
@@ -63,5 +65,5 @@ export async function openGenesis(envelope: Uint8Array, expected?: string): Prom
     throw new NodeError('SIGNATURE_INVALID', 'The genesis is malformed or not signed by its founder')
   }
   const { nonce: _, ...rest } = parsed.data
-  return { federation, ...rest, envelope }
+  return { federation, ...rest, founders: [rest.founder], envelope }
 }

@@ -1,5 +1,4 @@
-import { NodeError } from '../base/errors.ts'
-import { isLoopback } from '../network/network.ts'
+import { isLoopback } from '../network/addresses.ts'
 import type { Genesis } from './genesis.ts'
 import { encodeInvitation, type InvitationBook } from './invitations.ts'
 import type { Members } from './members.ts'
@@ -13,7 +12,7 @@ export interface Invited {
 
 export interface InviteParts {
   readonly genesis: Genesis
-  readonly members: Pick<Members, 'self' | 'list'>
+  readonly members: Pick<Members, 'refuseOthers'>
   readonly invitations: Pick<InvitationBook, 'issue'>
   /** Where this node can be reached. */
   readonly addresses: string[]
@@ -22,11 +21,7 @@ export interface InviteParts {
 /** Issues an invitation as an operator. @throws NodeError NOT_OPERATOR, INVALID_INPUT (a life beyond the bound) */
 export async function invite(parts: InviteParts, lifeMs: number | undefined): Promise<Invited> {
   const { genesis, members, invitations, addresses } = parts
-  if (members.self().role !== 'operator') {
-    const operators = members.list().filter((member) => member.role === 'operator')
-    const names = operators.map((member) => member.name).join(', ')
-    throw new NodeError('NOT_OPERATOR', `Only operators invite; ask ${names}`, { operators: names })
-  }
+  members.refuseOthers('invite')
   const { secret, expiresMs } = await invitations.issue(lifeMs)
   const { federation, name } = genesis
   const token = encodeInvitation({ federation, name, addresses, expiresMs, secret })

@@ -1,78 +1,78 @@
-import { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
 import { NodeError } from '../base/errors.ts'
-import { admissionsWaitingMax } from '../base/limits.ts'
+import { admissionsWaitingMax, timerMaxMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { nameSchema } from '../base/names.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Genesis } from './genesis.ts'
-import { ROLES, type Role, type Roster } from './keyspace.ts'
+import type { Role, Roster } from './keyspace.ts'
+import {
+  type FormerMember,
+  freeName,
+  keepsAnOperator,
+  type Member,
+  type MemberRecord,
+  memberSchema,
+  type Standing,
+  standingOf,
+} from './standing.ts'
 
-/** `/members/<peer>`: an operator's word that the peer belongs to the federation. */
-export const memberSchema = z.strictObject({
-  name: nameSchema,
-  role: z.enum(ROLES),
-  /** Set when an operator has ended the membership: the record stays, so that everybody knows it and since when. */
-  removed: z.strictObject({ reason: z.string().max(500).default('') }).optional(),
-})
-export type MemberRecord = z.infer<typeof memberSchema>
-
-export interface Member {
-  /** Peer id. */
-  readonly peer: string
-  /** Unique in the federation; branches and reports carry it. */
-  readonly name: string
-  readonly role: Role
-  /** When it was admitted, ms since the epoch. */
-  readonly since: number
-}
+export type { FormerMember, Member } from './standing.ts'
 
 export interface MembersParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch' | 'knows'>
   readonly genesis: Genesis
   readonly self: string
+  readonly clock: Clock
   readonly log: Logger
 }
 
-/** Who belongs to the federation: the founder by the genesis, everybody else by an operator's record. */
+/** What is done before a peer loses a role: `to` is what it will be, undefined for one that leaves. */
+export type BeforeLoss = (peer: string, to: Role | undefined) => Promise<void>
+
+/** Who belongs to the federation: the founders by the genesis, everybody else by an operator's record. */
 export class Members implements Roster {
   readonly #collection: Collection<MemberRecord>
   readonly #parts: MembersParts
-  readonly #admissions = new SerialQueue(admissionsWaitingMax)
-  #cache: Map<string, Member> | undefined
+  readonly #changes = new SerialQueue(admissionsWaitingMax)
+  readonly #listeners = new Set<() => void>()
+  readonly #beforeLoss = new Set<BeforeLoss>()
+  #standing: Standing | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(parts: MembersParts) {
     this.#parts = parts
     const { registry, log } = parts
     this.#collection = new Collection({ registry, prefix: '/members/', schema: memberSchema, log })
-    this.#collection.watch(() => {
-      this.#cache = undefined
-    })
+    this.#collection.watch(() => this.#changed())
   }
 
   /** Sorted by name. */
   list(): Member[] {
-    return [...this.#all().values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return [...this.#now().members.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   get(peer: string): Member | undefined {
-    return this.#all().get(peer)
+    return this.#now().members.get(peer)
   }
 
   byName(name: string): Member | undefined {
     return this.list().find((member) => member.name === name)
   }
 
-  /** @throws NodeError NOT_A_MEMBER before this node's own admission has arrived. */
+  /** @throws NodeError NOT_A_MEMBER before this node's own admission has arrived, MEMBERSHIP_ENDED after its end. */
   self(): Member {
-    const self = this.get(this.#parts.self)
-    if (self === undefined) throw new NodeError('NOT_A_MEMBER', 'This node is not admitted to the federation')
-    return self
+    const { self } = this.#parts
+    const member = this.get(self)
+    if (member !== undefined) return member
+    const former = this.former(self)
+    if (former !== undefined) throw membershipEnded(former)
+    throw new NodeError('NOT_A_MEMBER', 'This node is not admitted to the federation')
   }
 
   isMember(peer: string): boolean {
-    return this.#all().has(peer)
+    return this.#now().members.has(peer)
   }
 
   role(peer: string): Role | undefined {
@@ -83,79 +83,170 @@ export class Members implements Roster {
     return this.get(peer)?.since
   }
 
-  /**
-   * Admits a peer, as an operator. A name that is taken gets the first free number behind it.
-   *
-   * @throws NodeError FORBIDDEN when this node is no operator.
-   */
-  admit(peer: string, wantedName: string, role: Role): Promise<Member> {
-    // One after another: of two newcomers with one name the second must see the first.
-    return this.#admissions.run(() => this.#admit(peer, wantedName, role))
+  /** Sorted by name. */
+  operators(): Member[] {
+    return this.list().filter(({ role }) => role === 'operator')
+  }
+
+  /** How a peer's membership ended; undefined for members and for strangers. */
+  former(peer: string): FormerMember | undefined {
+    return this.#now().former.get(peer)
+  }
+
+  /** Memberships that are over, the latest first. */
+  formerList(): FormerMember[] {
+    return [...this.#now().former.values()].sort((a, b) => b.endedMs - a.endedMs)
   }
 
   /** True for a peer that was a member once and is none now. */
   wasRemoved(peer: string): boolean {
-    return this.#parts.registry.knows(`/members/${peer}`) && !this.isMember(peer)
+    return !this.isMember(peer) && this.#parts.registry.knows(`/members/${peer}`)
+  }
+
+  /**
+   * Admits a peer, as an operator. A name that is taken gets the first free number behind it; the names of former members
+   * stay theirs, since branches and reports carry them. Whoever is a member already stays what it is.
+   *
+   * @param options.until when the membership ends by itself, ms since the epoch.
+   * @throws NodeError NOT_OPERATOR when this node is none, INVALID_INPUT for an end that has passed.
+   */
+  admit(peer: string, wantedName: string, role: Role, options: { until?: number } = {}): Promise<Member> {
+    // One after another: of two newcomers with one name the second must see the first.
+    return this.#changes.run(async () => {
+      const known = this.get(peer)
+      if (known !== undefined) return known
+      this.refuseOthers('admit')
+      const { until } = options
+      this.#refusePast(until)
+      const others = [...this.list(), ...this.formerList()].filter((one) => one.peer !== peer)
+      const name = freeName(wantedName, new Set(others.map((one) => one.name)))
+      const since = this.#parts.clock.now()
+      await this.#collection.put(peer, { name, role, since, ...(until === undefined ? {} : { until }) })
+      return this.get(peer) as Member
+    })
+  }
+
+  /**
+   * Changes what a member may do, or when its membership ends (null: by itself never), as an operator.
+   *
+   * @throws NodeError NOT_OPERATOR, MEMBER_NOT_FOUND, CONFLICT for the last operator, INVALID_INPUT for an end that has
+   * passed, and what the registry refuses.
+   */
+  setRole(peer: string, role: Role, options: { until?: number | null } = {}): Promise<Member> {
+    return this.#changes.run(async () => {
+      this.refuseOthers('change roles')
+      const { name, since, role: was, until: old } = this.#known(peer)
+      const until = options.until === undefined ? old : (options.until ?? undefined)
+      if (until !== old) this.#refusePast(until)
+      if (role !== 'operator' || until !== undefined) this.#refuseLast(peer)
+      if (was === 'operator' && role !== 'operator') await this.#prepare(peer, role)
+      await this.#collection.put(peer, { name, role, since, ...(until === undefined ? {} : { until }) })
+      return this.get(peer) as Member
+    })
   }
 
   /**
    * Ends a membership, as an operator. The record stays and says so, so that everybody knows who it was and since when.
    *
-   * @throws NodeError MEMBER_NOT_FOUND, and what the registry refuses (NOT_OPERATOR for a node that is none).
+   * @throws NodeError NOT_OPERATOR, MEMBER_NOT_FOUND, CONFLICT for the last operator, and what the registry refuses.
    */
-  async remove(peer: string, reason = ''): Promise<void> {
-    const item = this.#collection.get(peer)
-    if (item === undefined || !this.isMember(peer)) {
-      throw new NodeError('MEMBER_NOT_FOUND', `No member of the federation has the peer id ${peer}`, { peer })
-    }
-    await this.#collection.put(peer, { ...item.value, removed: { reason } })
+  remove(peer: string, reason = ''): Promise<void> {
+    return this.#changes.run(async () => {
+      this.refuseOthers('remove members')
+      const { name, role, since } = this.#known(peer)
+      this.#refuseLast(peer)
+      await this.#prepare(peer, undefined)
+      await this.#collection.put(peer, { name, role, since, removed: { reason } })
+    })
   }
 
-  async #admit(peer: string, wantedName: string, role: Role): Promise<Member> {
-    const known = this.get(peer)
-    if (known !== undefined) return known
-    const name = freeName(wantedName, new Set(this.list().map((member) => member.name)))
-    await this.#collection.put(peer, { name, role })
-    return this.get(peer) as Member
+  /** Has `before` done before any record of ours takes a role away from a peer; when it fails, nothing is taken. */
+  beforeLoss(before: BeforeLoss): () => void {
+    this.#beforeLoss.add(before)
+    return () => this.#beforeLoss.delete(before)
   }
 
-  /** Hears of every change among the members, after it is in force. */
+  /** Hears of every change among the members, after it is in force, and of each end of a membership by time. */
   onChange(changed: () => void): () => void {
-    return this.#collection.watch(() => changed())
+    this.#listeners.add(changed)
+    this.#awaitEnd()
+    return () => {
+      this.#listeners.delete(changed)
+      if (this.#listeners.size === 0) clearTimeout(this.#timer)
+    }
   }
 
-  #all(): Map<string, Member> {
-    if (this.#cache !== undefined) return this.#cache
-    const { founder, createdMs } = this.#parts.genesis
-    const admitted = this.#collection
-      .list()
-      .filter(({ name: peer, value }) => peer !== founder.peer && value.removed === undefined)
-      .map(({ name: peer, value: { name, role }, entry }) => ({ peer, name, role, since: entry.sinceMs }))
-      .sort((a, b) => a.since - b.since || (a.peer < b.peer ? -1 : 1))
-    const members = new Map<string, Member>()
-    const names = new Set<string>()
-    // Two operators may have given one name at the same moment: every node tells the two apart in the same way.
-    for (const member of [{ ...founder, role: 'operator' as const, since: createdMs }, ...admitted]) {
-      const name = freeName(member.name, names)
-      names.add(name)
-      members.set(member.peer, { ...member, name })
-    }
-    this.#cache = members
-    return members
+  /** @throws NodeError NOT_OPERATOR when this node is none. */
+  refuseOthers(doing: string): void {
+    if (this.self().role === 'operator') return
+    const operators = this.operators()
+      .map(({ name }) => name)
+      .join(', ')
+    throw new NodeError('NOT_OPERATOR', `Only operators ${doing}; ask ${operators}`, { operators })
+  }
+
+  #now(): Standing {
+    const nowMs = this.#parts.clock.now()
+    if (this.#standing !== undefined && nowMs < this.#standing.nextEndMs) return this.#standing
+    const words = this.#collection.list().map(({ name: peer, value, entry }) => {
+      return { peer, value, sinceMs: entry.sinceMs, timeMs: entry.timeMs }
+    })
+    this.#standing = standingOf(this.#parts.genesis, words, nowMs)
+    this.#awaitEnd()
+    return this.#standing
+  }
+
+  #changed(): void {
+    this.#standing = undefined
+    for (const changed of this.#listeners) changed()
+    if (this.#listeners.size > 0) this.#now()
+  }
+
+  /**
+   * One timer for the next end, while anybody listens. It waits for the standing as it was last read: reading it here
+   * would take the registry at its word before it has been started.
+   */
+  #awaitEnd(): void {
+    clearTimeout(this.#timer)
+    const nextEndMs = this.#standing?.nextEndMs ?? Infinity
+    if (this.#listeners.size === 0 || nextEndMs === Infinity) return
+    // A longer wait than timers can count goes in several.
+    const waitMs = Math.max(1, Math.min(nextEndMs - this.#parts.clock.now(), timerMaxMs))
+    this.#timer = setTimeout(() => {
+      if (this.#parts.clock.now() >= nextEndMs) this.#changed()
+      else this.#awaitEnd()
+    }, waitMs)
+    this.#timer.unref()
+  }
+
+  #known(peer: string): Member {
+    const member = this.get(peer)
+    if (member !== undefined) return member
+    throw new NodeError('MEMBER_NOT_FOUND', `No member of the federation has the peer id ${peer}`, { peer })
+  }
+
+  #refuseLast(peer: string): void {
+    if (this.role(peer) !== 'operator' || keepsAnOperator(this.list(), peer)) return
+    const message = `${this.get(peer)?.name} is the last operator whose role has no end; make another member an operator first: "maoctl federation role MEMBER operator"`
+    throw new NodeError('CONFLICT', message, { peer })
+  }
+
+  #refusePast(until: number | undefined): void {
+    if (until === undefined || until > this.#parts.clock.now()) return
+    throw new NodeError(
+      'INVALID_INPUT',
+      `A membership cannot end at ${new Date(until).toISOString()}, which has passed`,
+    )
+  }
+
+  async #prepare(peer: string, to: Role | undefined): Promise<void> {
+    for (const before of this.#beforeLoss) await before(peer, to)
   }
 }
 
-/**
- * `wanted`, or `wanted-2`, `wanted-3`, … when it cannot be told from a name that is taken. Branches are called
- * `<step>-<name>`, so a name must not end in another's either: `check-bob` would own what the step `quality-check` of
- * `bob` makes. Pure.
- */
-export function freeName(wanted: string, taken: ReadonlySet<string>): string {
-  const clashes = (name: string) =>
-    [...taken].some((other) => other === name || other.endsWith(`-${name}`) || name.endsWith(`-${other}`))
-  if (!clashes(wanted)) return wanted
-  for (let number = 2; ; number += 1) {
-    const name = `${wanted.slice(0, 56)}-${number}`
-    if (!clashes(name)) return name
-  }
+/** What a node whose membership is over answers to whatever needs one. */
+export function membershipEnded({ reason, endedMs }: FormerMember): NodeError {
+  const because = reason === '' ? '' : ` (${reason})`
+  const message = `The membership of this node ended on ${new Date(endedMs).toISOString()}${because}; what it holds stays here. "maoctl federation leave" makes it free to join again, here or elsewhere`
+  return new NodeError('MEMBERSHIP_ENDED', message, { reason, endedMs })
 }

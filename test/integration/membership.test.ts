@@ -48,7 +48,7 @@ test('a member that was removed does not come back with its old invitation', asy
   const { token } = await alice.invite()
   await bob.join(token)
   const { peerId, config } = bob
-  await alice.federation.registry.delete(`/members/${peerId}`)
+  await alice.federation.members.remove(peerId, 'gone')
   const invitation = decodeInvitation(token, Date.now())
   const identity = await loadIdentity(config.dataDirectory)
   await bob.stop()

@@ -88,7 +88,7 @@ export async function openExecutionRoom(
   const store = new RecordStore(database)
   const { federation } = genesis
   const registry = new Registry({ federation, identity, store, policy, clock, log })
-  const members = new Members({ registry, genesis, self: identity.peerId, log })
+  const members = new Members({ registry, genesis, self: identity.peerId, clock, log })
   policy.use(members)
   await running.start('registry', registry)
   const datasets = new Datasets({

@@ -22,7 +22,7 @@ export async function startKeyValueNode(t: TestContext) {
   const [clock, log] = [systemClock, silentLogger]
   const store = new RecordStore(database)
   const registry = new Registry({ federation: genesis.federation, identity, store, policy, clock, log })
-  const members = new Members({ registry, genesis, self: identity.peerId, log })
+  const members = new Members({ registry, genesis, self: identity.peerId, clock, log })
   policy.use(members)
   await registry.start()
   t.after(() => registry.stop())

@@ -61,7 +61,7 @@ export async function startRegistryNode(
   const policy = new FederationPolicy()
   const store = new RecordStore(database)
   const registry = new Registry({ federation: genesis.federation, identity, store, policy, clock, log })
-  const members = new Members({ registry, genesis, self: identity.peerId, log })
+  const members = new Members({ registry, genesis, self: identity.peerId, clock, log })
   policy.use(members)
   await running.start('registry', registry)
   const overlooked = (peer: string) => sync.pullSoon(peer)

@@ -51,7 +51,7 @@ export async function startStrongNode(
   const policy = new FederationPolicy()
   const store = new RecordStore(database)
   const registry = new Registry({ federation: genesis.federation, identity, store, policy, clock, log })
-  const members = new Members({ registry, genesis, self: identity.peerId, log })
+  const members = new Members({ registry, genesis, self: identity.peerId, clock, log })
   policy.use(members)
   members.onChange(() => registry.rearrange())
   await running.start('registry', registry)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { freeName } from '../../src/federation/members.ts'
+import { freeName } from '../../src/federation/standing.ts'
 
 test('a name that is free is given as it was asked for', () => {
   assert.equal(freeName('bob', new Set(['alice'])), 'bob')
