@@ -185,6 +185,7 @@ export async function startRooms(
   running.push('truths', () => truths.stop())
   const own = new OwnBranches({
     ...{ self, members, heads, known, watch, shelf, replicator, emit, clock, log },
+    author: parts.settings.author,
     onCommit: (dataset, commit) => truths.followOwn(dataset, commit),
   })
   running.push('own branches', () => own.stop())

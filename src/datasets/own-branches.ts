@@ -28,6 +28,8 @@ import type { Shelf } from './shelf.ts'
 export interface OwnBranchesParts {
   /** Peer id of this node. */
   readonly self: string
+  /** Who stands in the commits; what is empty is the node's own. */
+  readonly author?: { readonly name: string; readonly email: string }
   readonly members: Pick<Members, 'self' | 'list'>
   readonly heads: Collection<HeadRecord>
   readonly known: KnownDatasets
@@ -127,7 +129,7 @@ export class OwnBranches {
 
   async #commit(request: DirectoryCommit): Promise<CommittedDirectory> {
     const { dataset, step, directory, message, timeMs } = request
-    const { members, shelf, clock, self } = this.#parts
+    const { members, shelf, clock, self, author } = this.#parts
     const { name } = members.self()
     const branch = branchOf(parseName('step', step), name)
     if (!this.#isOurs(branch)) {
@@ -149,7 +151,7 @@ export class OwnBranches {
       tree,
       parents: parent === undefined ? [] : [parent],
       message,
-      author: { name, email: `${self}@mao.invalid` },
+      author: { name: author?.name || name, email: author?.email || `${self}@mao.invalid` },
       timeMs: timeMs ?? clock.now(),
     })
     await shelf.move(dataset, branch, commit, parent)

@@ -4,6 +4,14 @@ import { MIB } from '../base/units.ts'
 
 const GIB = 1_024 * MIB
 
+/** A word of a commit's author line, which ends at a line break or an angle bracket. */
+const authorText = z
+  .string()
+  .trim()
+  .max(200)
+  .regex(/^[^<>\p{Cc}]*$/u, 'has a bracket or a line break')
+  .default('')
+
 /** The part of the node's settings that is about datasets. */
 export const datasetsSettingsSchema = z.strictObject({
   follow: z
@@ -40,5 +48,11 @@ export const datasetsSettingsSchema = z.strictObject({
     .min(HOUR_MS)
     .default(14 * DAY_MS)
     .describe('how long what nothing leads to is kept'),
+  author: z
+    .strictObject({
+      name: authorText.describe("whose name stands in this node's commits; empty: the node's"),
+      email: authorText.describe("whose address stands there, for all members to read; empty: the node's id"),
+    })
+    .prefault({}),
 })
 export type DatasetsSettings = z.output<typeof datasetsSettingsSchema>
