@@ -53,6 +53,10 @@ sh "$docker_directory/setup.sh" "$purpose"
 # The pinned Node comes first, also where npm is not what called this script.
 PATH=$(dirname -- "$docker_directory")/node_modules/.bin:$PATH
 export PATH
+# Hundreds of short processes load the same modules: what one has compiled, the others take. It is the command's own to
+# pass on, and goes with node_modules.
+NODE_COMPILE_CACHE=$(dirname -- "$docker_directory")/node_modules/.cache/compiled
+export NODE_COMPILE_CACHE
 # Kept programs name themselves there, so that the engine under them is not ended.
 ENGINE_USERS_DIRECTORY=$engine_users
 export ENGINE_USERS_DIRECTORY

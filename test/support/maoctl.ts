@@ -19,9 +19,11 @@ export interface Ended {
   json<T>(): T
 }
 
-/** The environment of a command that knows nothing of whoever runs the tests. */
+/** The environment of a command that knows nothing of whoever runs the tests, but where compiled modules lie. */
 function environment(more: Record<string, string> = {}): Record<string, string> {
+  const { NODE_COMPILE_CACHE } = process.env
   return {
+    ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
     PATH: process.env.PATH ?? '',
     HOME: '/nonexistent',
     NO_COLOR: '1',
