@@ -3,7 +3,7 @@
  * last, so for one place all nodes come to show the same whatever the order of arrival. Which places a full catalogue
  * keeps is each node's own affair: it is a shop window, not a registry.
  */
-import { listingsMax, listingsPerAuthorMax } from '../base/limits.ts'
+import { listingEstablishedMs, listingsMax, listingsPerAuthorMax } from '../base/limits.ts'
 import { compare } from '../registry/order.ts'
 import { type Listing, type ListingKind, placeOf, type SealedListing } from './listing.ts'
 
@@ -14,6 +14,8 @@ export type ListingMerge =
 export interface CatalogueOptions {
   /** Peer id of this node, whose own listings are never crowded out by those of others. */
   readonly self?: string
+  /** Members of this node's federation, whose listings are not crowded out by those of strangers. */
+  readonly isTrusted?: (peer: string) => boolean
   readonly listingsMax?: number
   readonly perAuthorMax?: number
 }
@@ -28,6 +30,7 @@ export interface Wanted {
 
 export class Catalogue {
   readonly #self: string | undefined
+  readonly #isTrusted: (peer: string) => boolean
   readonly #listingsMax: number
   readonly #perAuthorMax: number
   /** By author, then by place; tombstones are kept like listings until they expire. */
@@ -36,6 +39,7 @@ export class Catalogue {
 
   constructor(options: CatalogueOptions = {}) {
     this.#self = options.self
+    this.#isTrusted = options.isTrusted ?? (() => false)
     this.#listingsMax = options.listingsMax ?? listingsMax
     this.#perAuthorMax = options.perAuthorMax ?? listingsPerAuthorMax
   }
@@ -44,11 +48,16 @@ export class Catalogue {
     return this.#size
   }
 
+  /** Whether anything of an author is here, a tombstone included, or it is one of ours. */
+  isKnown(author: string): boolean {
+    return this.#authors.has(author) || this.#keeps(author)
+  }
+
   at(place: Pick<Listing, 'kind' | 'name' | 'author'>): SealedListing | undefined {
     return this.#authors.get(place.author)?.get(placeOf(place))
   }
 
-  /** What merging `listing` would do. Pure. */
+  /** What merging `listing` would do; its `heardMs` is now. Pure. */
   judge(listing: SealedListing): ListingMerge {
     const ours = this.at(listing)
     if (ours !== undefined) {
@@ -61,8 +70,9 @@ export class Catalogue {
     if (this.#size < this.#listingsMax || listing.author === this.#self) {
       return { outcome: 'newer', dropped: undefined }
     }
-    // Whoever has filled the catalogue makes room for those who have little in it.
-    const dropped = this.#surplus(count + 1)
+    // Whoever has filled the catalogue makes room for those who have little in it; for those who have nothing in it,
+    // what came lately does then.
+    const dropped = this.#surplus(count + 1) ?? (count === 0 ? this.#recent(listing) : undefined)
     return dropped === undefined ? { outcome: 'crowded' } : { outcome: 'newer', dropped }
   }
 
@@ -74,8 +84,10 @@ export class Catalogue {
       this.#authors.set(listing.author, places)
     }
     const place = placeOf(listing)
-    if (!places.has(place)) this.#size += 1
-    places.set(place, listing)
+    const before = places.get(place)
+    if (before === undefined) this.#size += 1
+    // It is known for as long as its place is, whatever its author says anew.
+    places.set(place, before === undefined ? listing : { ...listing, heardMs: before.heardMs })
   }
 
   forget(listing: SealedListing): void {
@@ -106,9 +118,28 @@ export class Catalogue {
   #surplus(fair: number): SealedListing | undefined {
     let most: Map<string, SealedListing> | undefined
     for (const [author, places] of this.#authors) {
-      if (author !== this.#self && places.size > (most?.size ?? fair)) most = places
+      if (!this.#keeps(author) && places.size > (most?.size ?? fair)) most = places
     }
     return most === undefined ? undefined : [...most.values()].sort(compare)[0]
+  }
+
+  /**
+   * One of the listings of strangers that are not established yet, by lot: a flood of identities mostly displaces itself,
+   * and cannot keep an honest newcomer, who announces again and again, from being heard.
+   */
+  #recent(listing: SealedListing): SealedListing | undefined {
+    const since = listing.heardMs - listingEstablishedMs
+    const pool: SealedListing[] = []
+    for (const [author, places] of this.#authors) {
+      if (this.#keeps(author)) continue
+      for (const held of places.values()) if (held.heardMs > since) pool.push(held)
+    }
+    // The lot is the newcomer's hash, so that what is decided follows from what is given.
+    return pool[Number.parseInt(listing.hash.slice(0, 8), 16) % pool.length]
+  }
+
+  #keeps(author: string): boolean {
+    return author === this.#self || this.#isTrusted(author)
   }
 
   *#all(): Generator<SealedListing> {

@@ -1,28 +1,44 @@
-import { bytesTable, type Database, DURABLE, type Table } from '../base/database.ts'
+import { bytesTable, type Database, DURABLE, type Table, table } from '../base/database.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { reopen } from '../identity/envelope.ts'
+import { provenFounder } from './founder.ts'
 import { decodeListing, hashOf, placeOf, type SealedListing } from './listing.ts'
 
-/** The listings on the disk, as the envelopes that their authors sealed, so that they can be browsed offline. */
+/**
+ * The listings on the disk, as the envelopes that their authors sealed, so that they can be browsed offline; and since
+ * when each is known here, which no author can say.
+ */
 export class ListingStore {
   readonly #table: Table<Uint8Array>
+  readonly #heard: Table<number>
 
   constructor(database: Database) {
     this.#table = bytesTable(database, 'marketplace')
+    this.#heard = table(database, 'marketplace-heard')
   }
 
   /** All listings. Signatures were checked before they were stored and are not checked again. */
   async load(): Promise<SealedListing[]> {
+    const heard = new Map<string, number>()
+    for await (const [place, heardMs] of this.#heard.iterator()) heard.set(place, heardMs)
     const loaded: SealedListing[] = []
     for await (const envelope of this.#table.values()) {
       const payload = reopen(envelope)
-      loaded.push({ ...decodeListing(payload), hash: hashOf(payload), envelope })
+      const listing = decodeListing(payload)
+      const founder = await provenFounder(listing)
+      loaded.push({
+        ...listing,
+        // A crash can take the second of the two writes; the author's word is near enough then.
+        heardMs: heard.get(placeOf(listing)) ?? listing.time,
+        ...(founder === undefined ? {} : { founder }),
+        ...{ hash: hashOf(payload), envelope },
+      })
     }
     return loaded
   }
 
   /**
-   * One batch: what is kept and what is no longer.
+   * What is kept and what is no longer.
    *
    * @param durable for what this node wrote itself; what was heard comes again when a crash loses it.
    * @throws NodeError STORE_FAILED
@@ -32,16 +48,13 @@ export class ListingStore {
     removed: readonly SealedListing[],
     durable: boolean,
   ): Promise<void> {
-    const operations = [
-      ...removed.map((listing) => ({ type: 'del' as const, key: placeOf(listing) })),
-      ...saved.map((listing) => ({
-        type: 'put' as const,
-        key: placeOf(listing),
-        value: listing.envelope,
-      })),
-    ]
+    const gone = removed.map((listing) => ({ type: 'del' as const, key: placeOf(listing) }))
+    const put = <T>(value: (listing: SealedListing) => T) =>
+      saved.map((listing) => ({ type: 'put' as const, key: placeOf(listing), value: value(listing) }))
     try {
-      await this.#table.batch(operations, durable ? DURABLE : {})
+      const options = durable ? DURABLE : {}
+      await this.#table.batch([...gone, ...put(({ envelope }) => envelope)], options)
+      await this.#heard.batch([...gone, ...put(({ heardMs }) => heardMs)], options)
     } catch (cause) {
       throw new NodeError(
         'STORE_FAILED',

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { decode, encode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
-import { listingContactsMax, listingLifeMs } from '../base/limits.ts'
+import { listingContactsMax, listingGenesisCharactersMax, listingLifeMs } from '../base/limits.ts'
 import { nameSchema } from '../base/names.ts'
 import { pipelineSchema } from '../execution/catalogue/pipeline.ts'
 import { toolSchema } from '../execution/catalogue/tool.ts'
@@ -16,11 +16,35 @@ export type ListingKind = (typeof LISTING_KINDS)[number]
 
 const line = z.string().trim().min(1).max(500)
 
+/** Ends in the peer id of who answers there: whoever dials it finds that peer or nobody (protocols/marketplace.md §3). */
+const address = line.regex(
+  /^\/(?:ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^\s]+\/p2p\/[1-9A-HJ-NP-Za-km-z]{32,64}$/,
+  'an address is written like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW…',
+)
+
+/** How strangers become members: whether requests are taken, by rule of the federation. */
+export const JOIN_WAYS = ['invitation', 'request', 'open'] as const
+
 /** How to get in touch with a federation: its id, people, and the addresses of nodes that answer requests. */
 const federationBody = z.looseObject({
   federation: line.optional(),
   contacts: z.array(line).max(listingContactsMax).default([]),
-  addresses: z.array(line).max(listingContactsMax).default([]),
+  addresses: z.array(address).max(listingContactsMax).default([]),
+  join: z.enum(JOIN_WAYS).default('invitation'),
+  /** The sealed genesis in base64, which proves that the id and the name are the founder's. */
+  genesis: z.base64().max(listingGenesisCharactersMax).optional(),
+})
+
+/** What a dataset is, and whence it can be had. */
+const datasetBody = z.looseObject({
+  federation: line.optional(),
+  /** Its id there, which tells datasets of one name apart. */
+  dataset: line.optional(),
+  policy: z.enum(['shared', 'compute-only']).optional(),
+  upstream: line.optional(),
+  branch: line.optional(),
+  bytes: z.int().nonnegative().optional(),
+  files: z.int().nonnegative().optional(),
 })
 
 /** What each kind says of itself. Fields that a later version adds are kept. */
@@ -28,7 +52,7 @@ export const BODIES = {
   federation: federationBody,
   tool: z.looseObject(toolSchema.omit({ description: true }).shape),
   pipeline: z.looseObject(pipelineSchema.omit({ description: true }).shape),
-  dataset: z.looseObject({ federation: line.optional(), upstream: line.optional() }),
+  dataset: datasetBody,
 } as const satisfies Record<ListingKind, z.ZodType>
 
 /** What is offered; the shape depends on the kind, see `BODIES`. */
@@ -50,8 +74,16 @@ export interface Listing {
   readonly body: ListingBody | null
 }
 
+/** A listing as this node holds it. */
+export interface HeldListing extends Listing {
+  /** Since when this node knows of it, whatever was renewed since; ms since the epoch by its own clock. */
+  readonly heardMs: number
+  /** Peer id of who founded the federation that is listed, where the listing carries the proof (`provenFounder`). */
+  readonly founder?: string
+}
+
 /** A listing with what was derived from its bytes once. */
-export interface SealedListing extends Listing {
+export interface SealedListing extends HeldListing {
   /** SHA-256 of the payload, hex. */
   readonly hash: string
   readonly envelope: Uint8Array

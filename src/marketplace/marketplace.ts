@@ -20,13 +20,14 @@ import { SerialQueue } from '../base/serial-queue.ts'
 import { seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
 import type { Gossip, TopicVerdict } from '../network/gossip.ts'
-import { AuthorPace } from './author-pace.ts'
 import { Catalogue, type Wanted } from './catalogue.ts'
+import { byStanding, type Standing } from './choosing.ts'
+import { provenFounder } from './founder.ts'
 import { judgeListing } from './judge.ts'
 import {
   encodeListing,
+  type HeldListing,
   hashOf,
-  type Listing,
   type ListingBody,
   type ListingKind,
   type Offer,
@@ -34,6 +35,7 @@ import {
   type SealedListing,
 } from './listing.ts'
 import { ListingStore } from './listing-store.ts'
+import { newcomers, renewals } from './pace.ts'
 
 /** [M1] The topic is public and the same for everybody (protocols/marketplace.md §2). */
 export const MARKETPLACE_TOPIC = '/mao/marketplace/1'
@@ -51,7 +53,8 @@ export interface MarketplaceParts {
 export class Marketplace implements Startable {
   readonly #parts: MarketplaceParts
   readonly #store: ListingStore
-  readonly #pace = new AuthorPace()
+  readonly #renewals = renewals()
+  readonly #newcomers = newcomers()
   /** Judging and storing change the catalogue together, so they never overlap. */
   readonly #changes = new SerialQueue(storeQueueMax)
   #catalogue: Catalogue
@@ -59,18 +62,33 @@ export class Marketplace implements Startable {
   #announcing: { readonly timer: NodeJS.Timeout; readonly dueMs: number } | undefined
   #announceAgain = false
   #announcedMs = 0
+  #isMember: (peer: string) => boolean = () => false
 
   constructor(parts: MarketplaceParts) {
     this.#parts = parts
     this.#store = new ListingStore(parts.database)
-    this.#catalogue = new Catalogue({ self: parts.identity.peerId })
+    this.#catalogue = this.#newCatalogue()
+  }
+
+  /** Takes some authors for members of this node's federation, whose listings come first. @returns how to end that. */
+  prefer(isMember: (peer: string) => boolean): () => void {
+    this.#isMember = isMember
+    return () => {
+      if (this.#isMember === isMember) this.#isMember = () => false
+    }
+  }
+
+  /** Who an author is to this node. */
+  readonly standingOf = (author: string): Standing => {
+    if (author === this.#author) return 'own'
+    return this.#isMember(author) ? 'member' : 'stranger'
   }
 
   /** @throws NodeError STORE_FAILED */
   async start(): Promise<void> {
     if (this.#stop.length > 0) return
     const { gossip } = this.#parts
-    this.#catalogue = new Catalogue({ self: this.#author })
+    this.#catalogue = this.#newCatalogue()
     for (const listing of await this.#store.load()) this.#catalogue.apply(listing)
     const leave = gossip.join(MARKETPLACE_TOPIC, (envelope, from) => this.#hear(envelope, from))
     const timer = setInterval(() => this.#announceSoon(0), listingRenewalIntervalMs)
@@ -97,9 +115,10 @@ export class Marketplace implements Startable {
   /**
    * Lists something, or lists it anew with other words.
    *
-   * @throws NodeError INVALID_INPUT, TOO_LARGE, CONFLICT (this node lists as many things as an author may).
+   * @throws NodeError INVALID_INPUT, TOO_LARGE, SIGNATURE_INVALID for a genesis that is another federation's, CONFLICT (this
+   * node lists as many things as an author may).
    */
-  async publish(offer: Offer): Promise<Listing> {
+  async publish(offer: Offer): Promise<HeldListing> {
     const { kind, name, description, body } = parseOffer(offer)
     return this.#changes.run(() => this.#write(kind, name, description, body))
   }
@@ -116,12 +135,12 @@ export class Marketplace implements Startable {
   }
 
   /** What is listed, sorted by kind, name and author; also what was heard before the network went away. */
-  list(wanted: Wanted = {}): Listing[] {
+  list(wanted: Wanted = {}): HeldListing[] {
     return this.#catalogue.find(wanted, this.#parts.clock.now())
   }
 
   /** The listings in which every word of `text` occurs. */
-  search(text: string, kind?: ListingKind): Listing[] {
+  search(text: string, kind?: ListingKind): HeldListing[] {
     return this.list({ text, kind })
   }
 
@@ -131,15 +150,19 @@ export class Marketplace implements Startable {
    * @throws NodeError LISTING_NOT_FOUND, or CONFLICT when several authors use the name and none is chosen: anybody may
    * call anything anything, so the marketplace does not guess who is meant.
    */
-  show(kind: ListingKind, name: string, author?: string): Listing {
+  show(kind: ListingKind, name: string, author?: string): HeldListing {
     const [first, ...others] = this.list({ kind, name, author })
     if (first === undefined) {
       const message = `Nobody lists a ${kind} named ${name}${author === undefined ? '' : ` as ${author}`}`
       throw new NodeError('LISTING_NOT_FOUND', message, { kind, name })
     }
     if (others.length === 0) return first
-    const authors = [first, ...others].map((listing) => listing.author)
-    const message = `${authors.length} authors list a ${kind} named ${name}; say which: ${authors.join(', ')}`
+    const listings = [first, ...others].sort(byStanding(this.standingOf))
+    const authors = listings.map((listing) => listing.author)
+    const told = listings.map((listing) => {
+      return `${listing.author} (${this.standingOf(listing.author)}, known since ${new Date(listing.heardMs).toISOString()})`
+    })
+    const message = `${authors.length} authors list a ${kind} named ${name}; say which: ${told.join(', ')}`
     throw new NodeError('CONFLICT', message, { kind, name, authors })
   }
 
@@ -166,8 +189,8 @@ export class Marketplace implements Startable {
   #hear(envelope: Uint8Array, from: string): Promise<TopicVerdict> {
     return this.#changes.run(async () => {
       const { clock, log } = this.#parts
-      const bench = { catalogue: this.#catalogue, pace: this.#pace }
-      const verdict = await judgeListing(envelope, bench, clock.now())
+      const bench = { catalogue: this.#catalogue, renewals: this.#renewals, newcomers: this.#newcomers }
+      const verdict = await judgeListing(envelope, from, bench, clock.now())
       if (verdict.action === 'reject') {
         log.warn({ from, code: verdict.code, reason: verdict.reason }, 'a listing was rejected')
       } else if (verdict.action === 'ignore') {
@@ -200,7 +223,9 @@ export class Marketplace implements Startable {
       throw new NodeError('TOO_LARGE', message, { kind, name })
     }
     const listing = { kind, name, description, author, version, time, expires, body }
-    const sealed: SealedListing = { ...listing, hash: hashOf(payload), envelope }
+    const founder = await provenFounder(listing)
+    const proven = founder === undefined ? {} : { founder }
+    const sealed: SealedListing = { ...listing, ...proven, heardMs: time, hash: hashOf(payload), envelope }
     const merge = this.#catalogue.judge(sealed)
     if (merge.outcome !== 'newer') {
       throw new NodeError('CONFLICT', 'There is no room for another listing; withdraw one first')
@@ -213,8 +238,15 @@ export class Marketplace implements Startable {
   }
 
   async #keep(listing: SealedListing, dropped: SealedListing | undefined, durable: boolean): Promise<void> {
-    await this.#store.commit([listing], dropped === undefined ? [] : [dropped], durable)
-    this.#catalogue.apply(listing, dropped)
+    const known = this.#catalogue.at(listing)
+    const kept = known === undefined ? listing : { ...listing, heardMs: known.heardMs }
+    await this.#store.commit([kept], dropped === undefined ? [] : [dropped], durable)
+    this.#catalogue.apply(kept, dropped)
+  }
+
+  #newCatalogue(): Catalogue {
+    // Asked anew each time, since members come and go.
+    return new Catalogue({ self: this.#author, isTrusted: (peer) => this.#isMember(peer) })
   }
 
   /** Announces after `waitMs`, or later when the last time is too recent; one is enough for all who ask meanwhile. */

@@ -57,6 +57,7 @@ test('what one lists, the others hear, search, and see withdrawn', async (t) => 
   assert.deepEqual(cleo.market.show('federation', 'observatory').body, {
     contacts: ['o@example.org'],
     addresses: [],
+    join: 'invitation',
   })
   await amy.market.withdraw('tool', 'collect')
   await eventually(() => cleo.market.list({ kind: 'tool' }).length === 0, 'the withdrawal never arrived')

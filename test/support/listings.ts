@@ -4,7 +4,8 @@ import type { Identity } from '../../src/identity/node-key.ts'
 import { encodeListing, hashOf, type Listing, type SealedListing } from '../../src/marketplace/listing.ts'
 
 /** A listing as the pure functions see it, without a signature: `author` is any text. */
-export function plainListing(fields: Partial<Listing> = {}): SealedListing {
+export function plainListing(fields: Partial<Listing> & { heardMs?: number } = {}): SealedListing {
+  const { heardMs = 1_000, ...said } = fields
   const time = fields.time ?? 1_000
   const listing: Listing = {
     kind: 'tool',
@@ -15,9 +16,9 @@ export function plainListing(fields: Partial<Listing> = {}): SealedListing {
     time,
     expires: time + listingLifeMs,
     body: { image: 'collect:1' },
-    ...fields,
+    ...said,
   }
-  return { ...listing, hash: hashOf(encodeListing(listing)), envelope: new Uint8Array() }
+  return { ...listing, heardMs, hash: hashOf(encodeListing(listing)), envelope: new Uint8Array() }
 }
 
 /** A listing sealed by `identity`, as of now; `fields` replaces what it would say. */

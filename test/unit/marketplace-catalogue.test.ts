@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { listingEstablishedMs } from '../../src/base/limits.ts'
 import { Catalogue } from '../../src/marketplace/catalogue.ts'
 import type { SealedListing } from '../../src/marketplace/listing.ts'
 import { plainListing } from '../support/listings.ts'
@@ -119,4 +120,34 @@ test('search finds every word anywhere in a listing, of the kind that is asked f
   assert.deepEqual(found('npm', 'tool'), ['collect'])
   assert.deepEqual(found('lab/npm'), ['collect'])
   assert.deepEqual(found('npm absent'), [])
+})
+
+test('in a catalogue full of identities a newcomer is still heard, and neither members nor what is long known give way', () => {
+  const day = listingEstablishedMs
+  const catalogue = new Catalogue({ listingsMax: 20, self: 'amy', isTrusted: (peer) => peer === 'bob' })
+  const known = plainListing({ author: 'known', heardMs: 0 })
+  merge(catalogue, [known, plainListing({ author: 'bob', heardMs: 2 * day })])
+  const flood = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, n) =>
+      plainListing({ author: `eve-${from + n}`, heardMs: 2 * day + from + n }),
+    )
+  merge(catalogue, flood(0, 18))
+  assert.deepEqual(merge(catalogue, [plainListing({ author: 'cleo', heardMs: 2 * day + 20 })]), ['newer'])
+  merge(catalogue, flood(18, 200))
+  const authors = catalogue.find({}, 0).map(({ author }) => author)
+  assert.equal(authors.length, 20)
+  assert(authors.includes('known') && authors.includes('bob'), authors.join(' '))
+  // Who was displaced announces again, and is heard again.
+  assert.deepEqual(merge(catalogue, [plainListing({ author: 'dora', heardMs: 2 * day + 300 })]), ['newer'])
+  // What has been there for a day does not give way to strangers at all.
+  assert.deepEqual(merge(catalogue, [plainListing({ author: 'late', heardMs: 4 * day })]), ['crowded'])
+})
+
+test('a listing is known since its place is, whatever is said there anew', () => {
+  const catalogue = new Catalogue()
+  merge(catalogue, [plainListing({ heardMs: 5 }), plainListing({ version: 2, heardMs: 9 })])
+  assert.deepEqual(
+    catalogue.find({}, 0).map(({ version, heardMs }) => [version, heardMs]),
+    [[2, 5]],
+  )
 })
