@@ -1,0 +1,43 @@
+/** What the tests ask of a federation whose nodes run on hosts of their own. */
+import { entryDetailSchema } from '../../../src/api/registry-views.ts'
+import { eventually } from '../eventually.ts'
+import type { NodeOnHost } from './node-on-host.ts'
+
+const TOGETHER_TIMEOUT_MS = 30_000
+
+/** Until each has a connection to each other. */
+export async function allConnected(
+  nodes: readonly NodeOnHost[],
+  timeoutMs = TOGETHER_TIMEOUT_MS,
+): Promise<void> {
+  await Promise.all(nodes.map((node) => connectedTo(node, nodes, timeoutMs)))
+}
+
+/** Until a node is connected to just those, itself left out. */
+export async function connectedTo(
+  node: NodeOnHost,
+  others: readonly NodeOnHost[],
+  timeoutMs = TOGETHER_TIMEOUT_MS,
+): Promise<void> {
+  const wanted = others
+    .map(({ name }) => name)
+    .filter((name) => name !== node.name)
+    .sort()
+  const connected = async () => (await node.connectedMembers()).sort().join() === wanted.join()
+  await eventually(
+    connected,
+    `${node.name} is not connected to just ${wanted.join(', ') || 'nobody'}`,
+    timeoutMs,
+  )
+}
+
+/** Until all hold the same registry. */
+export async function allAlike(nodes: readonly NodeOnHost[], timeoutMs = TOGETHER_TIMEOUT_MS): Promise<void> {
+  const alike = async () => new Set(await Promise.all(nodes.map((node) => node.digest()))).size === 1
+  await eventually(alike, `${nodes.map(({ name }) => name).join(', ')} hold different registries`, timeoutMs)
+}
+
+export async function putTool(node: NodeOnHost, name: string): Promise<void> {
+  const value = { json: { image: `${node.name}/${name}:1` } }
+  await node.put('/registry/entry', entryDetailSchema, { key: `/tools/${name}`, value })
+}
