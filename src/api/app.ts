@@ -21,7 +21,10 @@ import { gitRoutes } from './git-routes.ts'
 import { hostAllowList } from './host-allow-list.ts'
 import { HttpMeter } from './http-meter.ts'
 import { imageRoutes } from './image-routes.ts'
+import { insightRoutes } from './insight-routes.ts'
 import { lineageRoutes } from './lineage-routes.ts'
+import { besidesOpen, withoutLastSlash } from './mao/door.ts'
+import { maoRoutes } from './mao/mao-routes.ts'
 import { marketRoutes } from './market-routes.ts'
 import { NodeMetrics } from './metrics.ts'
 import { metricsRoutes } from './metrics-routes.ts'
@@ -114,7 +117,8 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   })
   // Before the token is asked for: the page is how a browser comes to send one.
   app.route('/', page())
-  app.use(requireToken(parts))
+  app.use(withoutLastSlash(node.config.maoApi))
+  app.use(besidesOpen(node.config.maoApi, requireToken(parts)))
   app.use(limitBody((path) => STREAMED.some((streamed) => streamed.test(path))))
   const api = newRoutes()
   for (const routes of [
@@ -143,6 +147,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     publicationRoutes(node),
     crateRoutes(node),
     lineageRoutes(node),
+    insightRoutes(node),
     roundRoutes(node),
     marketRoutes(node),
     notificationRoutes(node),
@@ -158,6 +163,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   app.route('/api/v1', api)
   app.route('/', metricsRoutes(metrics))
   app.route('/', gitRoutes(node, parts))
+  app.route('/', maoRoutes(node, parts))
   serveOpenApi(app)
   return app
 }

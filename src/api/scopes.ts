@@ -99,6 +99,13 @@ const TABLE: readonly Line[] = [
   ...['datasets', 'federation', 'local-datasets', 'market', 'notifications', 'publications', 'registry'].map(
     (noun) => line('ANY', `${API}/${noun}`, 'operator'),
   ),
+
+  // The predecessor's routes, each as the one of ours that does the same.
+  ...['/', '/registry', '/pipeline', '/jobs'].map((path) => line('GET', path, 'observer')),
+  ...['/registry/tools', '/pipeline', '/jobs', '/write', '/read', '/inspect'].map((path) =>
+    line('ANY', path, 'member'),
+  ),
+  ...['/registry/datasets', '/bare-repo'].map((path) => line('ANY', path, 'operator')),
 ]
 
 const DEFAULT: Scope = 'admin'

@@ -8,6 +8,7 @@ import { eventCommands } from './events.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
 import { federationCommands } from './federation.ts'
 import { imageCommands } from './image.ts'
+import { insightCommands } from './insight.ts'
 import { instanceCommands } from './instance.ts'
 import { marketCommands } from './market.ts'
 import { notificationCommands } from './notification.ts'
@@ -74,6 +75,7 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   scheduleCommands(program, act)
   runCommands(program, act)
   offerCommands(program, act)
+  insightCommands(program, act)
   publicationCommands(program, act)
   secretCommands(program, act)
   roundCommands(program, act)

@@ -5,6 +5,7 @@ import type { Database } from '../base/database.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { Members } from '../federation/members.ts'
+import { Insights } from '../monitoring/insights.ts'
 import { Monitor, notificationSchema } from '../monitoring/monitor.ts'
 import { Notifications } from '../monitoring/notifications.ts'
 import type { NotificationSettings } from '../monitoring/settings.ts'
@@ -12,6 +13,7 @@ import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Catalogue } from './catalogue/catalogue.ts'
 import type { Engines } from './engines/engines.ts'
+import { Gateway } from './gateway/gateway.ts'
 import { imageRooms } from './images/image-rooms.ts'
 import { parseImageRule } from './images/image-rules.ts'
 import { Inputs } from './inputs/inputs.ts'
@@ -39,13 +41,14 @@ import { Runner, type RunnerDatasets } from './steps/runner.ts'
 import { Staging } from './steps/staging.ts'
 
 export interface ExecutionParts {
-  readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
+  readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch'>
   readonly members: Pick<Members, 'self' | 'list' | 'get'>
   /** The members that are there now, as far as this node knows. */
   readonly live: () => readonly string[]
   /** How many ballots a round needs among so many members. */
   readonly quorumOf: (members: number) => number
-  readonly datasets: RunnerDatasets & Pick<Datasets, 'list' | 'find' | 'show' | 'upkeep' | 'upstreams'>
+  readonly datasets: RunnerDatasets &
+    Pick<Datasets, 'list' | 'find' | 'show' | 'upkeep' | 'upstreams' | 'repository' | 'adoptCommit'>
   readonly engines: Engines
   readonly database: Database
   /** What is kept sealed with this node's key: secrets, credentials. */
@@ -192,7 +195,14 @@ export function executionRooms(parts: ExecutionParts) {
   const latePublishing = new LatePublishing({
     ...{ recovery, store, publishers, checkouts, logs, queue, timeoutMs: settings.runTimeoutMs, clock, log },
   })
+
+  // What tools elsewhere say and ask.
+  const insights = new Insights({ registry, members, peer })
+  const gateway = new Gateway({
+    ...{ registry, datasets, insights, database, self, directory: join(directory, 'raw'), clock, log },
+  })
   return {
+    ...{ insights, gateway },
     ...{ catalogue, spikes, notifications, ids, store, logs, reading, pins, imaging, approvals },
     ...{ secrets, secretStore, latePublishing },
     ...{ reaper, recovery, publishers, queue, submissions, previews, lineage, scheduler, claimed, timetable },

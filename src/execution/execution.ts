@@ -4,6 +4,7 @@
  */
 import { NodeError } from '../base/errors.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
+import type { Insights } from '../monitoring/insights.ts'
 import type { Notification } from '../monitoring/monitor.ts'
 import type { Notifications } from '../monitoring/notifications.ts'
 import type { Collection, Item } from '../registry/collection.ts'
@@ -12,6 +13,7 @@ import type { Pipeline } from './catalogue/pipeline.ts'
 import type { Tool, ToolInput } from './catalogue/tool.ts'
 import type { Engines } from './engines/engines.ts'
 import { type ExecutionParts, type ExecutionRooms, executionRooms } from './execution-rooms.ts'
+import type { Gateway } from './gateway/gateway.ts'
 import type { ImageRooms } from './images/image-rooms.ts'
 import type { Lineage } from './lineage/lineage.ts'
 import type { LogWanted, RunReading } from './logs/run-reading.ts'
@@ -35,6 +37,10 @@ export class Execution implements Startable {
   readonly timetable: Timetable
   /** The last spike that each member saw in each tool. */
   readonly spikes: Collection<Notification>
+  /** What members' tools have published of themselves. */
+  readonly insights: Insights
+  /** What tools elsewhere say to the federation, and ask it. */
+  readonly gateway: Pick<Gateway, 'write' | 'read' | 'inspect' | 'save'>
   /** Who outside is told of spikes and runs. */
   readonly notifications: Notifications
   /** Doing runs again, to compare. */
@@ -66,6 +72,8 @@ export class Execution implements Startable {
     this.schedules = catalogue.schedules
     this.timetable = this.#rooms.timetable
     this.spikes = spikes
+    this.insights = this.#rooms.insights
+    this.gateway = this.#rooms.gateway
     this.notifications = notifications
     this.lineage = this.#rooms.lineage
     this.reading = this.#rooms.reading
@@ -96,6 +104,7 @@ export class Execution implements Startable {
       await this.#running.start('builds', this.#rooms.imaging.builds)
       await this.#running.start('scheduler', this.#rooms.scheduler)
       await this.#running.start('claims', this.#rooms.claimed)
+      await this.#running.start('gateway', this.#rooms.gateway)
     } catch (error) {
       await this.stop()
       throw error

@@ -115,7 +115,8 @@ test('a browser gets the page without the token, under the right name alone', as
   // Whoever asks for no page meets the doors of the API there.
   const authorization = `Bearer ${token}`
   assert.equal((await askRaw(url)).status, 401)
-  assert.equal(problemIn(await askRaw(url, { headers: { authorization } })).code, 'NOT_FOUND')
+  const { body, headers } = await askRaw(url, { headers: { authorization } })
+  assert.deepEqual([body, headers['content-type']], ['"hello"', 'application/json; charset=utf-8'])
 })
 
 test('git may send the token as the password of any user', async (t) => {

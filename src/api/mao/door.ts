@@ -1,0 +1,67 @@
+/** Who may use the predecessor's routes without the token (protocols/gateway.md W1). */
+import { isIP } from 'node:net'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { Config } from '../../config.ts'
+
+const ROUTES = [
+  /^\/$/,
+  /^\/registry\/(?:tools|datasets)(?:\/[^/]*)?$/,
+  /^\/registry\/pipelines\/[^/]*$/,
+  /^\/pipeline(?:\/(?:init|run))?$/,
+  /^\/bare-repo\/init$/,
+  /^\/jobs(?:\/[^/]*)?$/,
+  /^\/(?:write|read|inspect)$/,
+]
+
+/** Whoever passes requests on speaks for others, who need not be on this machine. */
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+
+/** Whether the predecessor answered at this path; a slash at its end says nothing. */
+export function isMaoPath(path: string): boolean {
+  const plain = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+  return ROUTES.some((route) => route.test(plain))
+}
+
+/** @param address as a socket tells it; an IPv4 address may come in the clothes of an IPv6 one. */
+export function isLoopback(address: string | undefined): boolean {
+  if (address === undefined) return false
+  const plain = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+  return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'))
+}
+
+/** Lets a request go without the token: only where the settings say `open`, and only from this very machine. */
+export function maoOpen(mode: Config['maoApi']): (c: Context) => boolean {
+  if (mode !== 'open') return () => false
+  return (c) => {
+    if (!isMaoPath(c.req.path)) return false
+    // Who brings a token is to be told when it is wrong.
+    if (c.req.header('authorization') !== undefined) return false
+    if (FORWARDED.some((header) => c.req.header(header) !== undefined)) return false
+    return isLoopback(remoteAddress(c))
+  }
+}
+
+/** What the server knows of the other end; nothing where a request came by no socket. */
+function remoteAddress(c: Context): string | undefined {
+  const { incoming } = (c.env ?? {}) as { incoming?: { socket?: { remoteAddress?: string } } }
+  return incoming?.socket?.remoteAddress
+}
+
+/** What else stands in front of the routes, for all but those who need not pass it. */
+export function besidesOpen(mode: Config['maoApi'], guard: MiddlewareHandler): MiddlewareHandler {
+  const isOpen = maoOpen(mode)
+  return (c, next) => (isOpen(c) ? next() : guard(c, next))
+}
+
+const TEMPORARY_REDIRECT = 307
+
+/** [W2] A slash at the end of a path leads to the path without it. */
+export function withoutLastSlash(mode: Config['maoApi']): MiddlewareHandler {
+  return (c, next) => {
+    const { path } = c.req
+    if (mode === 'off' || path === '/' || !path.endsWith('/') || !isMaoPath(path)) return next()
+    // Relative, so that it leads nowhere else, whatever name the request came under.
+    const to = path.slice(0, -1) + new URL(c.req.url).search
+    return Promise.resolve(c.redirect(to, TEMPORARY_REDIRECT))
+  }
+}
