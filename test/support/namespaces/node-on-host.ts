@@ -210,7 +210,9 @@ export class NodeOnHost {
 
   /** That of a process that knows nothing of whoever runs the tests, and of no Docker engine. */
   #environment(): Record<string, string> {
+    const { NODE_COMPILE_CACHE } = process.env
     return {
+      ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
       PATH: process.env.PATH ?? '',
       HOME: '/nonexistent',
       NO_COLOR: '1',
