@@ -1,4 +1,35 @@
-/** Bounds of membership: who asks to come in, and what may be said about it. */
+/** Bounds of membership: how a federation describes itself, who asks to come in, and what may be said about it. */
+import { DAY_MS, HOUR_MS, KIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
+/** What a federation is for: a page at most. */
+export const descriptionLengthMax = 2_000
+/** Contacts of a federation, and the length of one: a mail address or the address of a page. */
+export const contactsMax = 8
+export const contactLengthMax = 100
+/** Operators from the beginning: each of them is named in the genesis, which travels with every admission. */
+export const foundersMax = 32
+/** Changes of a federation's policy in all its life: each operator's record holds them all, within 64 KiB. */
+export const policyChangesMax = 56
 /** Why a member was removed or a request denied: a few sentences for people. */
 export const reasonLengthMax = 500
+/** What somebody who asks to come in writes to the operators. */
+export const requestMessageLengthMax = 1_000
+/** A request that nobody decides is over after so long, and so is the memory of one that was denied. */
+export const requestLifeMs = 30 * DAY_MS
+/** Open requests of one federation: more than people read. Further ones are refused until some are decided. */
+export const requestsOpenMax = 200
+/** Requests that one node takes from strangers in an hour: from one address, and from all. */
+export const requestsPerSourceMax = 10
+export const requestsPerHourMax = 60
+export const requestPaceMs = HOUR_MS
+/** Addresses whose pace is remembered at once. */
+export const requestSourcesWatchedMax = 1_000
+/** A peer that asks how its request stands is answered so often; sooner, it is told to wait. */
+export const requestAskMinMs = 2 * SECOND_MS
+/** How often a node whose request is open asks how it stands: soon while people may be watching, later seldom. */
+export const requestAgainMinMs = 5 * SECOND_MS
+export const requestAgainMaxMs = 10 * MINUTE_MS
+/** One message of the join protocol: a page of text, or a genesis. */
+export const joinFrameBytesMax = 64 * KIB
+/** Addresses of members that a newcomer remembers to ask at. */
+export const requestContactsMax = 32
