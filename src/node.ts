@@ -24,11 +24,12 @@ import { Execution } from './execution/execution.ts'
 import { Remote } from './execution/remote/remote.ts'
 import type { Run } from './execution/runs/run.ts'
 import { SEALING_PURPOSE, SealedValues } from './execution/secrets/sealed-values.ts'
+import { Admission } from './federation/admission.ts'
 import { Entrance } from './federation/entrance.ts'
 import type { Genesis } from './federation/genesis.ts'
 import { type Invited, invite } from './federation/invite.ts'
 import { JOIN_PROTOCOL, serveAdmission } from './federation/join.ts'
-import { Members } from './federation/members.ts'
+import type { Members } from './federation/members.ts'
 import type { Remembered } from './federation/memory.ts'
 import { FederationPolicy } from './federation/policy.ts'
 import { Presences } from './federation/presence.ts'
@@ -221,8 +222,8 @@ export class Node implements Startable {
     const store = new RecordStore(database)
     const historyMs = config.history.keepMs
     const registry = new Registry({ federation, identity, store, policy, clock, log, historyMs })
-    const members = new Members({ registry, genesis, self, clock, log })
-    policy.use(members)
+    const admission = new Admission({ registry, policy, genesis, self, clock, log })
+    const { members } = admission
     policy.prove('/truth/', truthProof(registry, members))
     await running.start('registry', registry)
     running.push(
@@ -230,11 +231,16 @@ export class Node implements Startable {
       registry.watch('/', (change) => this.#tell({ type: 'registry', change })),
     )
 
+    await running.start('admission', admission)
+    running.push('gate', admission.guard(network))
+    const streams = admission.streams(network)
+
     // How it reaches the other members.
     const mayRead = (peer: string) => members.isMember(peer)
+    running.push('market members', this.#base.marketplace.prefer(mayRead))
     const sharing = { registry, self, clock, log }
     const cluster = await inCluster(config, sharing)
-    const peers = cluster ? undefined : new PeerReplication({ network, mayRead, ...sharing })
+    const peers = cluster ? undefined : new PeerReplication({ network, streams, mayRead, ...sharing })
     const replication = cluster ?? (peers as PeerReplication)
     await running.start('replication', replication)
     const presences = new Presences({ registry, members, network, clock, version: VERSION, log })
@@ -264,7 +270,7 @@ export class Node implements Startable {
       backend: config.git.backend,
       settings: config.datasets,
       upstreams: { ...config.git, sshDirectory: config.git.sshDirectory || join(directory, 'ssh') },
-      streams: network,
+      streams,
       onConnect: (connected) => network.onConnect(connected),
       live,
       commitsOfRuns: (dataset) => execution.commitsOf(dataset),
@@ -299,7 +305,7 @@ export class Node implements Startable {
       engines: execution.engines,
       settings: config.execution,
       peer: self,
-      ...{ registry, members, network, datasets, execution, database, directory, clock, log },
+      ...{ registry, members, network: streams, datasets, execution, database, directory, clock, log },
     })
     await running.start('remote', remote)
     const consensus = new Consensus({

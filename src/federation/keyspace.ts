@@ -3,6 +3,7 @@
  * (protocols/keyspace.md).
  */
 import { claimLifeMaxMs, rawLifeMs, versionCountedMax } from '../base/limits.ts'
+import { requestLifeMaxMs } from '../base/limits-membership.ts'
 import { compare } from '../registry/order.ts'
 import { isKey, type SealedRecord } from '../registry/record.ts'
 import type { KeyKind } from '../registry/transaction.ts'
@@ -19,6 +20,12 @@ export interface Roster {
   role(peer: string): Role | undefined
   /** When the peer was admitted, ms; undefined for a stranger. */
   admittedMs(peer: string): number | undefined
+  /** Whether the peer was a member once and is none now. */
+  isFormer?(peer: string): boolean
+  /** Whether an operator listed the record among those that stay when their author lost its place (departures.ts). */
+  stays?(hash: string): boolean
+  /** Whether all that stays of the peer is listed, as of its present place. */
+  isListed?(peer: string): boolean
 }
 
 /**
@@ -34,6 +41,10 @@ interface Rule {
   /** How many segments follow the prefix: so many, or from so many to so many. */
   readonly segments: number | readonly [least: number, most: number]
   readonly writers: Writers
+  /** Of which roles its author must be; who works in the federation, without a word. */
+  readonly by?: readonly Role[]
+  /** Says how its author is just now, and goes with it [K19]. */
+  readonly passing?: true
   /** How long a record may live; its author says when it ends. */
   readonly lifeMs?: number
 }
@@ -41,25 +52,33 @@ interface Rule {
 /** Below prefixes that are for anything. */
 const FREE_SEGMENTS_MAX = 16
 
+const WORKING: readonly Role[] = ['operator', 'member']
+const OPERATORS: readonly Role[] = ['operator']
+
 const KEYSPACE: readonly Rule[] = [
-  { prefix: '/members/', segments: 1, writers: 'operators' },
-  { prefix: '/presence/', segments: 1, writers: 'own' },
+  { prefix: '/members/', segments: 1, writers: 'operators', by: OPERATORS },
+  { prefix: '/departures/', segments: 3, writers: 'own', by: OPERATORS },
+  { prefix: '/successions/', segments: 1, writers: 'own', by: ROLES },
+  { prefix: '/endorsements/', segments: 1, writers: 'own', by: OPERATORS },
+  { prefix: '/requests/', segments: 1, writers: 'claims', lifeMs: requestLifeMaxMs },
+  { prefix: '/presence/', segments: 1, writers: 'own', by: ROLES, passing: true },
   { prefix: '/tools/', segments: 1, writers: 'claims' },
   { prefix: '/pipelines/', segments: 1, writers: 'claims' },
   { prefix: '/dataset/', segments: 1, writers: 'claims' },
+  { prefix: '/grants/', segments: 2, writers: 'claims' },
   { prefix: '/schedules/', segments: 1, writers: 'claims' },
-  { prefix: '/claims/', segments: 3, writers: 'own', lifeMs: claimLifeMaxMs },
+  { prefix: '/claims/', segments: 3, writers: 'own', lifeMs: claimLifeMaxMs, passing: true },
   { prefix: '/heads/', segments: 2, writers: 'own' },
-  { prefix: '/replicas/', segments: 2, writers: 'own' },
+  { prefix: '/replicas/', segments: 2, writers: 'own', by: ROLES, passing: true },
   { prefix: '/insights/', segments: 2, writers: 'own' },
   { prefix: '/notifications/', segments: 2, writers: 'own' },
   { prefix: '/rounds/', segments: 4, writers: 'claims' },
   { prefix: '/ballots/', segments: 4, writers: 'own' },
   { prefix: '/votes/', segments: 4, writers: 'own' },
   { prefix: '/truth/', segments: 1, writers: 'proven' },
-  { prefix: '/audit/', segments: [2, 3], writers: 'own' },
-  { prefix: '/offers/', segments: 1, writers: 'own' },
-  { prefix: '/raw/', segments: [1, FREE_SEGMENTS_MAX], writers: 'claims', lifeMs: rawLifeMs },
+  { prefix: '/audit/', segments: [2, 3], writers: 'own', by: ROLES },
+  { prefix: '/offers/', segments: 1, writers: 'own', passing: true },
+  { prefix: '/raw/', segments: [1, FREE_SEGMENTS_MAX], writers: 'claims', lifeMs: rawLifeMs, passing: true },
   { prefix: '/shared/', segments: [1, FREE_SEGMENTS_MAX], writers: 'claims' },
 ]
 
@@ -82,7 +101,7 @@ export function kindOf(key: string): KeyKind {
   return ruleOf(key) === undefined ? 'reserved' : 'shared'
 }
 
-type Admitted = Pick<SealedRecord, 'key' | 'author' | 'value' | 'time' | 'expires'>
+type Admitted = Pick<SealedRecord, 'key' | 'author' | 'value' | 'time' | 'expires' | 'hash'>
 
 /** Whether `record` may be in the registry as far as `roster` knows; a refusal when not. */
 export function admit(record: Admitted, roster: Roster): Refusal | undefined {
@@ -97,15 +116,41 @@ export function admit(record: Admitted, roster: Roster): Refusal | undefined {
   if (rule.lifeMs !== undefined && record.value !== null && !endsWithin(record, rule.lifeMs)) {
     return reject('INVALID_VALUE', `${record.key} may live ${rule.lifeMs} ms at most`)
   }
-  const role = roster.role(record.author)
+  // [K18] What an operator listed stays, whatever has become of its author.
+  if (allows(rule, roster.role(record.author)) || roster.stays?.(record.hash) === true) return undefined
   // [IGNORE UNKNOWN_AUTHOR] [K3] We may simply not have seen this author's admission yet.
-  if (role === undefined)
+  if (roster.role(record.author) === undefined && roster.isFormer?.(record.author) !== true)
     return ignore('UNKNOWN_AUTHOR', `${record.author} is no member that this node knows of`)
-  // [IGNORE NOT_ALLOWED] [K5] Nor may we have seen that it became an operator.
-  if (rule.writers === 'operators' && role !== 'operator') {
-    return ignore('NOT_ALLOWED', `Only operators may write ${record.key}`)
-  }
-  return undefined
+  // [IGNORE NOT_ALLOWED] [K5] Nor may we have seen that it became an operator, or that the record is to stay.
+  return ignore(
+    'NOT_ALLOWED',
+    `The place of ${record.author} in the federation does not let it write ${record.key}`,
+  )
+}
+
+/** [K17] Whether `role` may write keys of a rule. */
+function allows({ by = WORKING }: Rule, role: Role | undefined): boolean {
+  return role !== undefined && by.includes(role)
+}
+
+/** [K20] Whether a record that is held has to go: its author may not write it any more, and nobody listed it. */
+export function isLeftBehind(record: Pick<SealedRecord, 'key' | 'author' | 'hash'>, roster: Roster): boolean {
+  const rule = ruleOf(record.key)
+  if (rule === undefined || allows(rule, roster.role(record.author))) return false
+  return roster.isListed?.(record.author) === true && roster.stays?.(record.hash) !== true
+}
+
+/**
+ * [K19] Whether a record stays when its author becomes what `to` says, undefined for one that leaves, or is one that the
+ * change does not touch.
+ */
+export function staysBehind(
+  record: Pick<SealedRecord, 'key'>,
+  to: Role | undefined,
+): 'stays' | 'goes' | 'untouched' {
+  const rule = ruleOf(record.key)
+  if (rule === undefined || allows(rule, to)) return 'untouched'
+  return rule.passing === true ? 'goes' : 'stays'
 }
 
 function endsWithin({ time, expires }: Admitted, lifeMs: number): boolean {

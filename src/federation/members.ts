@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { NodeError } from '../base/errors.ts'
 import { admissionsWaitingMax, timerMaxMs } from '../base/limits.ts'
@@ -17,6 +18,14 @@ import {
   type Standing,
   standingOf,
 } from './standing.ts'
+import {
+  presentOf,
+  SUCCESSIONS,
+  type Successions,
+  succeeded,
+  successionSchema,
+  withFormerKeys,
+} from './successions.ts'
 
 export type { FormerMember, Member } from './standing.ts'
 
@@ -26,6 +35,8 @@ export interface MembersParts {
   readonly self: string
   readonly clock: Clock
   readonly log: Logger
+  /** Which key operators say follows a peer's; undefined where none of them said so (departures.ts). */
+  readonly successorNamed?: (peer: string) => string | undefined
 }
 
 /** What is done before a peer loses a role: `to` is what it will be, undefined for one that leaves. */
@@ -34,11 +45,13 @@ export type BeforeLoss = (peer: string, to: Role | undefined) => Promise<void>
 /** Who belongs to the federation: the founders by the genesis, everybody else by an operator's record. */
 export class Members implements Roster {
   readonly #collection: Collection<MemberRecord>
+  readonly #successions: Collection<z.infer<typeof successionSchema>>
   readonly #parts: MembersParts
   readonly #changes = new SerialQueue(admissionsWaitingMax)
   readonly #listeners = new Set<() => void>()
   readonly #beforeLoss = new Set<BeforeLoss>()
   #standing: Standing | undefined
+  #followed: Successions | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(parts: MembersParts) {
@@ -46,6 +59,8 @@ export class Members implements Roster {
     const { registry, log } = parts
     this.#collection = new Collection({ registry, prefix: '/members/', schema: memberSchema, log })
     this.#collection.watch(() => this.#changed())
+    this.#successions = new Collection({ registry, prefix: SUCCESSIONS, schema: successionSchema, log })
+    this.#successions.watch(() => this.#changed())
   }
 
   /** Sorted by name. */
@@ -81,6 +96,11 @@ export class Members implements Roster {
 
   admittedMs(peer: string): number | undefined {
     return this.get(peer)?.since
+  }
+
+  /** The key that stands for a peer now: the peer itself, unless its node has changed its key. */
+  presentOf(peer: string): string {
+    return presentOf(peer, this.#following())
   }
 
   /** Sorted by name. */
@@ -191,13 +211,38 @@ export class Members implements Roster {
     const words = this.#collection.list().map(({ name: peer, value, entry }) => {
       return { peer, value, sinceMs: entry.sinceMs, timeMs: entry.timeMs }
     })
-    this.#standing = standingOf(this.#parts.genesis, words, nowMs)
+    const { genesis } = this.#parts
+    const successions = this.#following()
+    const now = succeeded(genesis, words, successions)
+    const standing = standingOf({ ...genesis, founders: now.founders }, now.words, nowMs)
+    this.#standing = withFormerKeys(standing, successions)
     this.#awaitEnd()
     return this.#standing
   }
 
+  #following(): Successions {
+    this.#followed ??= this.#readSuccessions()
+    return this.#followed
+  }
+
+  #readSuccessions(): Successions {
+    const named = this.#parts.successorNamed
+    const held = this.#successions.list().map(({ name, value }) => [name, value.successor] as const)
+    return new Map(held.filter(([old, successor]) => (named?.(old) ?? successor) === successor))
+  }
+
+  /** To be called when operators may have named other successors than before. */
+  lookAgain(): void {
+    if (this.#followed === undefined) return
+    const before = this.#followed
+    const now = this.#readSuccessions()
+    if (now.size === before.size && [...now].every(([old, next]) => before.get(old) === next)) return
+    this.#changed()
+  }
+
   #changed(): void {
     this.#standing = undefined
+    this.#followed = undefined
     for (const changed of this.#listeners) changed()
     if (this.#listeners.size > 0) this.#now()
   }

@@ -43,6 +43,8 @@ export interface FormerMember {
   readonly reason: string
   /** When it ended, ms since the epoch. */
   readonly endedMs: number
+  /** Peer id of the key that took its place over, where it was no end but a change of keys. */
+  readonly successor?: string
 }
 
 /** A member's record and what the registry knows of its writing. */

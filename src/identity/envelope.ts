@@ -10,7 +10,7 @@ import type { Identity } from './node-key.ts'
 import { SignatureChecks, Signers, signWith } from './signatures.ts'
 
 /** What an envelope may hold. */
-export type EnvelopeKind = 'record' | 'genesis' | 'listing'
+export type EnvelopeKind = 'record' | 'genesis' | 'listing' | 'succession'
 
 export interface Opened {
   /** Peer id of the signer, proven by the signature. */
@@ -24,6 +24,7 @@ const DOMAINS = {
   record: domainOf('mao-record', '/mao/record/1'),
   genesis: domainOf('mao-genesis', '/mao/genesis/1'),
   listing: domainOf('mao-listing', '/mao/listing/1'),
+  succession: domainOf('mao-succession', '/mao/succession/1'),
 } as const satisfies Record<EnvelopeKind, { type: Uint8Array; prefix: Uint8Array }>
 
 const signers = new Signers()

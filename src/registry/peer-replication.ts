@@ -1,14 +1,16 @@
 import type { Clock } from '../base/clock.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Network } from '../network/network.ts'
+import type { Network, Streams } from '../network/network.ts'
 import { GossipReplication } from './gossip-replication.ts'
 import type { Registry } from './registry.ts'
 import { Sync } from './sync.ts'
 
 export interface PeerReplicationParts {
   readonly registry: Registry
-  readonly network: Network
+  readonly network: Pick<Network, 'gossip'>
+  /** Where catch-up is served and asked for. */
+  readonly streams: Streams & Pick<Network, 'onConnect'>
   /** May this peer read the registry? */
   readonly mayRead: (peer: string) => boolean
   readonly clock: Clock
@@ -22,12 +24,12 @@ export class PeerReplication implements Startable {
   readonly #running = new StopStack()
 
   constructor(parts: PeerReplicationParts) {
-    const { registry, network, mayRead, clock, log } = parts
+    const { registry, network, streams, mayRead, clock, log } = parts
     const overlooked = (peer: string) => this.sync.pullSoon(peer)
     const gossip = new GossipReplication({ registry, gossip: network.gossip, overlooked, log })
     const relay = (envelope: Uint8Array) => gossip.publish(envelope)
     this.#gossip = gossip
-    this.sync = new Sync({ registry, network, mayRead, relay, clock, log })
+    this.sync = new Sync({ registry, network: streams, mayRead, relay, clock, log })
   }
 
   async start(): Promise<void> {

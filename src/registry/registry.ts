@@ -253,6 +253,15 @@ export class Registry implements Startable {
   }
 
   /**
+   * Drops the records of which `goes` says so, as if they had never come; they are taken again when they may be.
+   *
+   * @throws NodeError STORE_FAILED
+   */
+  discard(goes: (record: SealedRecord) => boolean): Promise<void> {
+    return this.#upkeep.discard(goes)
+  }
+
+  /**
    * Has this node's own records confirmed elsewhere before they are stored. When `confirm` throws REGISTRY_MOVED, the
    * write is judged and sealed again once `settled` has brought what it lacked.
    */

@@ -192,7 +192,7 @@ export class SyncPull {
       this.#effort.spend(1)
     } else {
       const by = author()
-      const wasMember = code === 'UNKNOWN_AUTHOR' && this.#wasMember(by)
+      const wasMember = (code === 'UNKNOWN_AUTHOR' || code === 'NOT_ALLOWED') && this.#wasMember(by)
       this.#effort.refused(by, { excepted: except.includes(by), wasMember })
     }
   }

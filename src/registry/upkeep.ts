@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import { compactionIntervalMs, sweepIntervalMs, sweptRecordsMax } from '../base/limits.ts'
+import { discardedKeysMax } from '../base/limits-membership.ts'
 import type { Logger } from '../base/logger.ts'
 import { compactionTarget, type Mark } from './compaction.ts'
 import type { Draft } from './draft.ts'
@@ -97,6 +98,22 @@ export class Upkeep implements Startable {
         this.#rearranging = false
         this.#rearrangeAgain = true
       })
+  }
+
+  /** Drops what `goes` says of the records that are held; a few keys at a time, so that others write in between. */
+  async discard(goes: (record: SealedRecord) => boolean): Promise<void> {
+    const { state, policy, writer } = this.#parts
+    const keys = [...state.keys()].filter((key) => state.claims(key).some(goes))
+    for (let at = 0; at < keys.length; at += discardedKeysMax) {
+      await writer.run(async (batch) => {
+        for (const key of keys.slice(at, at + discardedKeysMax)) {
+          await batch.attempt((draft) => {
+            const left = draft.claims(key).filter((claim) => !goes(claim))
+            if (left.length < draft.claims(key).length) draft.replace(key, policy.arrange(left))
+          })
+        }
+      })
+    }
   }
 
   #sweepSoon(): void {

@@ -3,8 +3,9 @@ import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { type Database, openDatabase } from '../../src/base/database.ts'
 import { StopStack } from '../../src/base/lifecycle.ts'
 import { type Logger, silentLogger } from '../../src/base/logger.ts'
+import { Admission } from '../../src/federation/admission.ts'
 import { createGenesis, type Genesis } from '../../src/federation/genesis.ts'
-import { Members } from '../../src/federation/members.ts'
+import type { Members } from '../../src/federation/members.ts'
 import { FederationPolicy } from '../../src/federation/policy.ts'
 import { type Identity, loadIdentity } from '../../src/identity/node-key.ts'
 import { Network } from '../../src/network/network.ts'
@@ -24,6 +25,7 @@ export interface RegistryNode {
   readonly store: RecordStore
   readonly database: Database
   readonly members: Members
+  readonly admission: Admission
   readonly policy: FederationPolicy
   readonly sync: Sync
   stop(): Promise<void>
@@ -61,15 +63,18 @@ export async function startRegistryNode(
   const policy = new FederationPolicy()
   const store = new RecordStore(database)
   const registry = new Registry({ federation: genesis.federation, identity, store, policy, clock, log })
-  const members = new Members({ registry, genesis, self: identity.peerId, clock, log })
-  policy.use(members)
+  const admission = new Admission({ registry, policy, genesis, self: identity.peerId, clock, log })
+  const { members } = admission
   await running.start('registry', registry)
+  await running.start('admission', admission)
+  const streams = admission.streams(network)
   const overlooked = (peer: string) => sync.pullSoon(peer)
   const replication = new GossipReplication({ registry, gossip: network.gossip, overlooked, log })
   const relay = (envelope: Uint8Array) => {
     if (options.gossip !== false) replication.publish(envelope)
   }
-  const sync = new Sync({ registry, network, mayRead: (peer) => members.isMember(peer), relay, clock, log })
+  const mayRead = (peer: string) => members.isMember(peer)
+  const sync = new Sync({ registry, network: streams, mayRead, relay, clock, log })
   members.onChange(() => {
     registry.rearrange()
     sync.pullAll()
@@ -78,7 +83,8 @@ export async function startRegistryNode(
     await running.start('gossip', replication)
   }
   await running.start('sync', sync)
-  return { identity, directory, genesis, network, registry, store, database, members, policy, sync, stop }
+  const rooms = { network, registry, store, database, members, admission, policy, sync }
+  return { identity, directory, genesis, ...rooms, stop }
 }
 
 /** A founder and `names` more members, connected to the founder and caught up. */

@@ -1,0 +1,175 @@
+/**
+ * Who may do what in the federation, put into force (protocols/keyspace.md): the table for the registry, lists of what
+ * stays of those who leave, and the door for those who are members no more.
+ */
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Startable } from '../base/lifecycle.ts'
+import { departureListDelayMs, departureListStepMs, departureLookMs } from '../base/limits-membership.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Network } from '../network/network.ts'
+import type { Registry } from '../registry/registry.ts'
+import { Departures, type Place } from './departures.ts'
+import type { Genesis } from './genesis.ts'
+import { isLeftBehind, type Roster } from './keyspace.ts'
+import { MemberStreams } from './member-streams.ts'
+import { Members } from './members.ts'
+import type { FederationPolicy } from './policy.ts'
+import { SUCCESSIONS, successionProof } from './successions.ts'
+
+export interface AdmissionParts {
+  readonly registry: Registry
+  readonly policy: FederationPolicy
+  readonly genesis: Genesis
+  readonly self: string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export class Admission implements Startable {
+  readonly members: Members
+  readonly departures: Departures
+  readonly #parts: AdmissionParts
+  readonly #streams = new Set<MemberStreams>()
+  #network: Network | undefined
+  #stop: (() => void)[] = []
+  #listing: NodeJS.Timeout | undefined
+  #discarding: Promise<void> = Promise.resolve()
+  /** Former and demoted peers whose records were looked through, with what was known of them then. */
+  #discarded = ''
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts
+    const { registry, policy, genesis, self, clock, log } = parts
+    this.departures = new Departures({ registry, self, log })
+    const successorNamed = (peer: string) => this.departures.successorsNamed(peer)[0]
+    this.members = new Members({ registry, genesis, self, clock, log, successorNamed })
+    policy.use(this.#roster)
+    policy.prove(SUCCESSIONS, successionProof)
+  }
+
+  /** The network's streams for members alone. */
+  streams(network: Network): MemberStreams {
+    const guarded = new MemberStreams({ streams: network, members: this.members })
+    this.#streams.add(guarded)
+    return guarded
+  }
+
+  /** [D5] Keeps those who were removed out, and relays for members. @returns how to stop. */
+  guard(network: Network): () => void {
+    const { members } = this
+    this.#network = network
+    network.useGate({
+      refuses: (peer) => members.wasRemoved(peer),
+      relaysFor: (peer) => members.isMember(peer),
+    })
+    return () => {
+      this.#network = undefined
+      network.useGate()
+    }
+  }
+
+  async start(): Promise<void> {
+    if (this.#stop.length > 0) return
+    const { members } = this
+    const timer = setInterval(() => this.#listSoon(), departureLookMs)
+    timer.unref()
+    this.#stop = [
+      members.beforeLoss((peer, to) => this.departures.write(peer, to, this.#place(peer).version + 1)),
+      members.onChange(() => this.#changed()),
+      this.#parts.registry.watch('/departures/', () => {
+        members.lookAgain()
+        this.#changed()
+      }),
+      () => clearInterval(timer),
+    ]
+    this.#changed()
+    await this.#discarding
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stop.splice(0)) stop()
+    clearTimeout(this.#listing)
+    this.#listing = undefined
+    await this.#discarding
+  }
+
+  readonly #roster: Roster = {
+    role: (peer) => this.members.role(peer),
+    admittedMs: (peer) => this.members.admittedMs(peer),
+    isFormer: (peer) => this.members.wasRemoved(peer),
+    stays: (hash) => this.departures.stays(hash),
+    isListed: (peer) => this.departures.isListed(peer, this.#place(peer)),
+  }
+
+  #place(peer: string): Place {
+    const { members } = this
+    const version = this.#parts.registry.get(`/members/${peer}`)?.version ?? 0
+    const isSucceeded = members.former(peer)?.successor !== undefined
+    return { role: members.role(peer), version, isSucceeded }
+  }
+
+  /** [D5] At once for streams and connections; what has to go from the registry goes in the order of its writes. */
+  #changed(): void {
+    for (const streams of this.#streams) streams.judgeAgain()
+    this.#network?.regate()
+    this.#listSoon()
+    this.#discard()
+  }
+
+  /** Records are looked through only when what is listed, or who stands where, has changed for somebody who lost a place. */
+  #discard(): void {
+    const listed = this.departures.peers().filter((peer) => this.#roster.isListed?.(peer) === true)
+    const state = listed
+      .map((peer) => `${peer} ${this.#place(peer).role} ${this.departures.marks(peer)}`)
+      .join()
+    if (state === this.#discarded) return
+    this.#discarded = state
+    if (listed.length === 0) return
+    const { registry, log } = this.#parts
+    const among = new Set(listed)
+    this.#discarding = this.#discarding.then(async () => {
+      try {
+        await registry.discard((record) => among.has(record.author) && isLeftBehind(record, this.#roster))
+      } catch (error) {
+        this.#discarded = ''
+        log.warn({ error: messageOf(error) }, 'records of a former member are dropped later')
+      }
+    })
+  }
+
+  /**
+   * [D4] A membership that ended without a list, by its time or since the remover's node stopped on the way, gets one
+   * from the first operator that finds it so; operators wait for each other in the order of their ids.
+   */
+  #listSoon(): void {
+    const { self } = this.#parts
+    if (this.#listing !== undefined || this.members.role(self) !== 'operator') return
+    if (this.#unlisted().length === 0) return
+    const operators = this.members
+      .operators()
+      .map(({ peer }) => peer)
+      .sort()
+    const waitMs = departureListDelayMs + operators.indexOf(self) * departureListStepMs
+    this.#listing = setTimeout(() => {
+      this.#listing = undefined
+      this.#list().catch((error: unknown) => {
+        this.#parts.log.warn({ error: messageOf(error) }, 'what stays of a former member is listed later')
+      })
+    }, waitMs)
+    this.#listing.unref()
+  }
+
+  async #list(): Promise<void> {
+    if (this.members.role(this.#parts.self) !== 'operator') return
+    for (const peer of this.#unlisted()) {
+      const successor = this.members.former(peer)?.successor
+      await this.departures.write(peer, undefined, this.#place(peer).version, successor)
+    }
+  }
+
+  #unlisted(): string[] {
+    const former = this.members.formerList().map(({ peer }) => peer)
+    return former.filter((peer) => this.#roster.isListed?.(peer) !== true)
+  }
+}
