@@ -10,6 +10,9 @@ const DIRECTORY = '/run/netns'
 /** The process that made a namespace stands in its name, so that one which a killed test left behind is known. */
 const NAME = /^mao-n-(?<pid>\d+)-\d+$/
 const COMMAND_TIMEOUT_MS = 10_000
+const NEEDED =
+  'This test joins nodes over networks of its own. It needs the programs ip and iptables ' +
+  '(Debian: apt-get install iproute2 iptables), and root with the right to make network namespaces'
 
 let made = 0
 let swept: Promise<void> | undefined
@@ -27,7 +30,9 @@ export class Namespace {
     await swept
     made += 1
     const namespace = new Namespace(`mao-n-${process.pid}-${made}`)
-    await command('ip', ['netns', 'add', namespace.name])
+    await command('ip', ['netns', 'add', namespace.name]).catch((cause: unknown) => {
+      throw new Error(`${NEEDED}: none can be made here`, { cause })
+    })
     await namespace.ip('link set lo up')
     return namespace
   }
@@ -79,14 +84,11 @@ async function sweep(): Promise<void> {
 }
 
 async function requireNamespaces(): Promise<void> {
-  const needed =
-    'This test joins nodes over networks of its own. It needs the programs ip and iptables ' +
-    '(Debian: apt-get install iproute2 iptables) and root'
-  if (process.getuid?.() !== 0) throw new Error(`${needed}: run it as root`)
+  if (process.getuid?.() !== 0) throw new Error(`${NEEDED}: run it as root`)
   try {
     await Promise.all([command('ip', ['-V']), command('iptables', ['-V'])])
   } catch (cause) {
-    throw new Error(`${needed}: a program is missing`, { cause })
+    throw new Error(`${NEEDED}: a program is missing`, { cause })
   }
 }
 
