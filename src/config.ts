@@ -12,7 +12,9 @@ import { parseRegistry } from './etcd/cluster-address.ts'
 import { dockerSettingsSchema } from './execution/engines/settings.ts'
 import { SECRET_VARIABLE_PREFIX } from './execution/secrets/secrets.ts'
 import { executionSettingsSchema } from './execution/settings.ts'
+import { marketplaceSettingsSchema } from './marketplace/settings.ts'
 import { notificationSettingsSchema } from './monitoring/settings.ts'
+import { networkSettingsSchema } from './network/settings.ts'
 
 /**
  * The node's settings: one schema, with a default for everything, fed from three sources of rising weight: a YAML
@@ -99,6 +101,7 @@ export const configSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe('look for peers on the local network, when listening beyond loopback'),
+  network: networkSettingsSchema.prefault({}),
   registry: registryText
     .default('gossip')
     .describe('how members share the registry: gossip, or etcd://host:2379,… (etcds:// over TLS)'),
@@ -144,6 +147,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   etcd: etcdSchema.prefault({}),
   history: historySchema.prefault({}),
+  marketplace: marketplaceSettingsSchema.prefault({}),
   maoApi: z
     .enum(['token', 'open', 'off'])
     .default('token')
@@ -206,6 +210,14 @@ export async function loadConfig(sources: ConfigSources = {}): Promise<Config> {
 /** Every setting of the schema, in its order. */
 export function settings(): Setting[] {
   return leavesOf(configSchema, [])
+}
+
+/** Variables with our prefix that are neither a setting nor read elsewhere: nothing comes of them. */
+export function unknownVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
+  const known = new Set(settings().map(({ variable }) => variable))
+  return Object.keys(environment)
+    .filter((variable) => variable.startsWith('MAO_') && !isForOthers(variable) && !known.has(variable))
+    .sort()
 }
 
 type Tree = { [key: string]: unknown }
@@ -344,7 +356,7 @@ function problemsOf(error: z.ZodError, variables: ReadonlyMap<string, string>): 
 }
 
 /** A name of ours made of a machine's: `Lab-PC.local` becomes `lab-pc.local`. */
-function nameFrom(text: string): string {
+export function nameFrom(text: string): string {
   const name = text
     .toLowerCase()
     .replace(/[^a-z0-9._-]+/g, '-')

@@ -47,8 +47,16 @@ export async function startFoundation(parts: FoundationParts): Promise<Foundatio
   const identity = await loadIdentity(directory)
   const tokens = new TokenBook({ directory, database, clock, log })
   await tokens.open()
-  const { listen, announce, bootstrap, mdns } = config
-  const place = { directory, listen, announce, bootstrap, mdns, agentVersion: `mao-node/${version}` }
+  const { listen, announce, bootstrap, mdns, network: settings } = config
+  const place = {
+    directory,
+    listen,
+    announce,
+    bootstrap,
+    mdns,
+    settings,
+    agentVersion: `mao-node/${version}`,
+  }
   const network = new Network({ identity, clock, log, ...place })
   await running.start('network', network)
   const memory = new FederationMemory(database)

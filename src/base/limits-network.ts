@@ -1,4 +1,53 @@
 /** Bounds of connections: who is kept, relayed for, looked for, and how often. */
+import { HOUR_MS, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** Changes of the network's key that wait for each other: joins and their undoing, which come one by one. */
 export const rekeysWaitingMax = 8
+/** One address of a peer; a black hole among them must not use up the time for the others. */
+export const addressDialTimeoutMs = 3 * SECOND_MS
+/** Peers connected beyond which those found on the local network or as bootstrap peers are not dialled any more. */
+export const peersFoundMax = 100
+/**
+ * Members that a node keeps a connection with by itself. Gossip needs 4 to 8 of them; with 24, chosen at random, a
+ * federation of 200 stays in one piece when half of it is gone, and its connections grow with its size, not its square.
+ */
+export const membersKeptMax = 24
+/** Of these, operators: they relay, admit and decide; more would be everybody's hub. */
+export const operatorsKeptMax = 6
+/** Addresses of one member that are remembered and tried. */
+export const addressesPerPeerMax = 12
+/** Members whose addresses are remembered over restarts. */
+export const peersRememberedMax = 2_000
+/** How often the state of the own reachability is looked at: what changes it is slow. */
+export const reachLookIntervalMs = 3 * SECOND_MS
+/** A contact from outside is taken for proof that outsiders get in for so long: routers and addresses change. */
+export const inboundProofMs = 1 * HOUR_MS
+
+/** Relays on which a node that cannot be reached keeps a place: one may go. */
+export const relaysKeptMax = 2
+/** Members with a place on one relay: more than any federation has. */
+export const relayPlacesMax = 512
+/** A place is kept for so long unless it is renewed, which its holder does some minutes before. */
+export const relayPlaceLifeMs = 1 * HOUR_MS
+/** Relayed connections at once through one relay, and those of one peer. */
+export const relayedMax = 1_024
+export const relayedPerPeerMax = 64
+/** Relayed connections of strangers, who come with an invitation or a request, which takes seconds. */
+export const relayedStrangersMax = 16
+export const relayedPerStrangerMax = 2
+/** How long a stranger's relayed connection may last, and what it may send, unless it is a member by then. */
+export const relayedStrangerMs = 2 * MINUTE_MS
+export const relayedStrangerBytesMax = 4 * MIB
+
+/** Entries of the distributed table that this node keeps for all others together, some 200 bytes each. */
+export const tableEntriesMax = 20_000
+/** One search of the distributed table; and how often a member says anew that it is there. */
+export const tableSearchMs = 30 * SECOND_MS
+export const rendezvousProvideIntervalMs = 1 * HOUR_MS
+/** How often others of the federation are searched while hardly any is connected, and how often otherwise. */
+export const rendezvousSearchIntervalMs = 30 * SECOND_MS
+export const rendezvousIdleIntervalMs = 15 * MINUTE_MS
+/** Members connected below which a node searches often. */
+export const rendezvousContentWith = 2
+/** Nodes that one search may bring: who wants to drown the true ones has to be nearer to the id than they. */
+export const rendezvousFoundMax = 20

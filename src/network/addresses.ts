@@ -1,6 +1,7 @@
 /** Addresses of peers, as text: what they reach, and where they come from. All pure. */
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { NodeError } from '../base/errors.ts'
+import { whyNotPublic } from '../base/public-address.ts'
 
 /** True for a multiaddress that only this machine can reach. */
 export function isLoopback(address: string): boolean {
@@ -41,4 +42,33 @@ export function withPorts(listen: readonly string[], listening: readonly string[
     taken.add(`${family}:${port}`)
     return `${host}/tcp/${port}`
   })
+}
+
+/** True for an address that leads through a relay. */
+export function isCircuit(address: string): boolean {
+  return address.includes('/p2p-circuit')
+}
+
+/** The relay of such an address. */
+export function relayOf(address: string): string | undefined {
+  return /\/p2p\/([A-Za-z0-9]+)\/p2p-circuit/.exec(address)?.[1]
+}
+
+/** The peer that an address ends in. */
+export function peerOf(address: string): string | undefined {
+  return /\/p2p\/([A-Za-z0-9]+)$/.exec(address)?.[1]
+}
+
+/** True for an address that is dialled directly from anywhere: a name, or an IP address outside the private ranges. */
+export function isPublic(address: string): boolean {
+  if (isCircuit(address) || isLoopback(address)) return false
+  if (/^\/dns(?:4|6|addr)?\//.test(address))
+    return !/\.(?:local|internal|lan|home\.arpa)(?:\/|$)/.test(address)
+  const ip = /^\/ip[46]\/([^/]+)/.exec(address)?.[1]
+  return ip !== undefined && whyNotPublic(ip) === undefined
+}
+
+/** The address with the id of the peer that is to answer there. */
+export function withPeer(address: string, peer: string): string {
+  return address.endsWith(`/p2p/${peer}`) ? address : `${address}/p2p/${peer}`
 }

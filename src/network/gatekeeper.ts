@@ -8,6 +8,8 @@ export interface Gate {
   refuses(peer: string): boolean
   /** True for whom this node keeps a place as a relay, such as a member. */
   relaysFor(peer: string): boolean
+  /** Whether this node is one of those that relay, if it can be reached; an operator is. */
+  relays?(): boolean
 }
 
 /** A node in no federation: everybody may ask to join or offer something, and nobody is relayed for. */
@@ -40,12 +42,20 @@ export class Gatekeeper {
     return !this.refuses(peer) && this.#gate.relaysFor(peer)
   }
 
+  relays(): boolean {
+    return this.#gate.relays?.() ?? false
+  }
+
   /** As libp2p asks it. Who a peer is is proven only once the connection is encrypted, so that is when it is asked. */
-  gater(): ConnectionGater {
+  gater(connects: (source: string, destination: string) => boolean): ConnectionGater {
     return {
       denyDialPeer: (peer) => this.refuses(peer.toString()),
       denyInboundEncryptedConnection: (peer) => this.refuses(peer.toString()),
       denyOutboundEncryptedConnection: (peer) => this.refuses(peer.toString()),
+      denyInboundRelayReservation: (peer) => !this.relaysFor(peer.toString()),
+      denyOutboundRelayedConnection: (source, destination) =>
+        this.refuses(source.toString()) || !connects(source.toString(), destination.toString()),
+      denyInboundRelayedConnection: (_, peer) => this.refuses(peer.toString()),
     }
   }
 }

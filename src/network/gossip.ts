@@ -67,6 +67,8 @@ export function gossipService({ conduct, clock, topics }: GossipServiceParts): R
   return gossipsub({
     ...MESH,
     floodPublish: true,
+    // A member behind a relay gossips over it, also where the relay limits its connections.
+    runOnLimitedConnection: true,
     emitSelf: false,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,

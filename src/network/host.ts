@@ -2,63 +2,102 @@
  * The only place that knows how libp2p is set up: which transports, muxers and discoveries carry what the rooms above
  * ask for.
  */
-import { bootstrap } from '@libp2p/bootstrap'
+import { autoNAT } from '@libp2p/autonat'
+import { dcutr } from '@libp2p/dcutr'
 import type { GossipSub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
-import type { Libp2p, ServiceMap } from '@libp2p/interface'
+import type { Libp2p, PeerInfo, ServiceMap } from '@libp2p/interface'
+import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
-import { ping } from '@libp2p/ping'
+import { type Ping, ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
+import { uPnPNAT } from '@libp2p/upnp-nat'
 import { yamux } from '@libp2p/yamux'
-import type { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../base/clock.ts'
 import {
+  addressDialTimeoutMs,
   connectionsMax,
   dialTimeoutMs,
+  relaysKeptMax,
   streamReadBufferBytesMax,
   streamWindowBytesMax,
 } from '../base/limits.ts'
 import type { Identity } from '../identity/node-key.ts'
 import { isLoopback } from './addresses.ts'
+import type { BoundedDatastore } from './bounded-datastore.ts'
 import type { Conduct } from './conduct.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
 import { gossipService } from './gossip.ts'
 import { pskFile, serviceTag } from './network-key.ts'
+import { OwnAddresses } from './own-addresses.ts'
+import type { RelayClient } from './relay-client.ts'
+import { RelayServer } from './relay-server.ts'
+import type { NetworkSettings } from './settings.ts'
 
-type Services = ServiceMap & { pubsub: GossipSub }
+/** The one distributed table of all nodes; a private network has one of its own, by its key. */
+export const TABLE_PROTOCOL = '/mao/kad/1.0.0'
+
+type Services = ServiceMap & {
+  ping: Ping
+  pubsub: GossipSub
+  relay: RelayServer
+  ownAddresses: OwnAddresses
+  dht: KadDHT | undefined
+}
 export type Host = Libp2p<Services>
 
 export interface HostParts {
   readonly identity: Identity
   readonly clock: Clock
-  readonly datastore: LevelDatastore
+  readonly datastore: BoundedDatastore
   readonly conduct: Conduct
   readonly gatekeeper: Gatekeeper
   /** The topics that are joined at the moment. */
   readonly topics: ReadonlySet<string>
   readonly listen: readonly string[]
   readonly announce: readonly string[]
-  readonly bootstrap: readonly string[]
   readonly mdns: boolean
+  readonly settings: NetworkSettings
+  readonly relayClient: RelayClient
+  /** Hears of each sighting of a peer on the local network. */
+  readonly found: (peer: PeerInfo) => void
+  /** True while others are reached at private addresses too: nobody outside knows this node. */
+  readonly keepsPrivate: () => boolean
   readonly agentVersion: string
   /** Key of a private network, 32 bytes: peers without it cannot even begin to speak with this host. */
   readonly networkKey?: Uint8Array
 }
 
+/** Whether this node keeps places on relays. Pure. */
+export function wantsRelays(parts: Pick<HostParts, 'settings' | 'listen' | 'announce'>): boolean {
+  const { settings, listen, announce } = parts
+  if (settings.relayed !== 'auto') return settings.relayed === 'always'
+  return announce.length === 0 && !listen.every(isLoopback)
+}
+
+/** Whether this node asks the router to forward its port: never when nobody beyond this machine is to come. Pure. */
+export function wantsUpnp(parts: Pick<HostParts, 'settings' | 'listen' | 'announce'>): boolean {
+  const { settings, listen, announce } = parts
+  return settings.upnp && announce.length === 0 && !listen.every(isLoopback)
+}
+
 /** A host that is not started yet. */
 export function createHost(parts: HostParts): Promise<Host> {
-  const { identity, clock, datastore, conduct, gatekeeper, topics, networkKey } = parts
-  const { listen, announce, bootstrap: list, agentVersion } = parts
+  const { identity, clock, datastore, conduct, gatekeeper, topics, networkKey, settings } = parts
+  const { listen, announce, agentVersion, relayClient } = parts
   const multicast = parts.mdns && !listen.every(isLoopback)
+  const circuits = wantsRelays(parts) ? Array<string>(relaysKeptMax).fill('/p2p-circuit') : []
+  let relay: RelayServer | undefined
+  const connects = (source: string, destination: string) => relay?.connects(source, destination) ?? false
   return createLibp2p<Services>({
     privateKey: identity.privateKey,
     nodeInfo: { userAgent: agentVersion },
     datastore,
-    addresses: { listen: [...listen], announce: [...announce] },
-    transports: [tcp()],
+    addresses: { listen: [...listen, ...circuits], announce: [...announce] },
+    transports: [tcp(), relayClient.transport()],
     ...(networkKey === undefined ? {} : { connectionProtector: preSharedKey({ psk: pskFile(networkKey) }) }),
     connectionEncrypters: [noise()],
     // From the first byte on: a fast peer can fill the default bound before a stream's reader is attached.
@@ -70,24 +109,50 @@ export function createHost(parts: HostParts): Promise<Host> {
         },
       }),
     ],
-    peerDiscovery: [
-      ...(list.length > 0 ? [bootstrap({ list: [...list], tagName: 'keep-alive-boot' })] : []),
-      ...(multicast ? [mdns({ serviceTag: serviceTag(networkKey) })] : []),
-    ],
+    peerDiscovery: multicast
+      ? [
+          (components) => {
+            const discovery = mdns({ serviceTag: serviceTag(networkKey) })(components)
+            // libp2p tells of a peer once in its life, and not of those it knew before a restart: so it is heard here.
+            discovery.addEventListener('peer', ({ detail }) => parts.found(detail))
+            return discovery
+          },
+        ]
+      : [],
     connectionManager: {
       maxConnections: connectionsMax,
       dialTimeout: dialTimeoutMs,
+      addressDialTimeout: addressDialTimeoutMs,
       // A whole federation restarts at once after a power cut, often from behind one address.
       inboundConnectionThreshold: 50,
       maxIncomingPendingConnections: 50,
     },
-    connectionGater: gatekeeper.gater(),
+    connectionGater: gatekeeper.gater(connects),
     connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 2_000, maxTimeout: 5_000 } },
     services: {
       identify: identify(),
       ping: ping(),
       pubsub: gossipService({ conduct, clock, topics }),
+      ownAddresses: (components) => new OwnAddresses(components.addressManager),
+      relay: (components) => {
+        relay = new RelayServer(components, gatekeeper)
+        return relay
+      },
+      autonat: autoNAT(),
+      dcutr: dcutr(),
+      ...(wantsUpnp(parts) ? { upnp: uPnPNAT({ autoConfirmAddress: true }) } : undefined),
+      dht: (components) => (settings.dht ? table(parts)(components) : undefined),
     },
     start: false,
+  })
+}
+
+function table({ listen, keepsPrivate }: HostParts): ReturnType<typeof kadDHT> {
+  return kadDHT({
+    protocol: TABLE_PROTOCOL,
+    // As long as this node does not know whether others reach it; Reach decides then.
+    clientMode: !listen.every(isLoopback),
+    allowQueryWithZeroPeers: true,
+    peerInfoMapper: (peer) => (keepsPrivate() ? passthroughMapper(peer) : removePrivateAddressesMapper(peer)),
   })
 }

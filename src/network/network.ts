@@ -3,23 +3,29 @@
  * to know. Underneath the host may be exchanged for another one (`rekey`); what others hold of this object stays good.
  */
 import { join } from 'node:path'
-import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerId, PeerInfo } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { LevelDatastore } from 'datastore-level'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { dialTimeoutMs, rekeysWaitingMax, streamsPerPeerMax } from '../base/limits.ts'
+import { peersFoundMax, rekeysWaitingMax, streamsPerPeerMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import type { Identity } from '../identity/node-key.ts'
-import { parseAddress, withPorts } from './addresses.ts'
+import { withPeer, withPorts } from './addresses.ts'
+import { BoundedDatastore } from './bounded-datastore.ts'
 import { type ByteStream, Libp2pByteStream } from './byte-stream.ts'
 import { Conduct } from './conduct.ts'
+import { type AddressesOf, Dialler, within } from './dialler.ts'
 import { type Gate, Gatekeeper, OPEN_GATE } from './gatekeeper.ts'
 import { type Gossip, PubsubGossip } from './gossip.ts'
 import { GossipWatch } from './gossip-watch.ts'
 import { createHost, type Host } from './host.ts'
+import { Reach } from './reach.ts'
+import { isOutside, type Reachability } from './reachability.ts'
+import { RelayClient } from './relay-client.ts'
+import { type NetworkSettings, networkSettingsSchema } from './settings.ts'
+import { Supervisor, wantedFrom } from './supervisor.ts'
 
 export { isLoopback } from './addresses.ts'
 
@@ -48,6 +54,7 @@ export interface NetworkParts {
   readonly agentVersion: string
   /** Key of a private network, 32 bytes. */
   readonly networkKey?: Uint8Array
+  readonly settings?: NetworkSettings
 }
 
 type Serve = (stream: ByteStream) => Promise<void>
@@ -61,11 +68,15 @@ export class Network implements Streams, Startable {
   readonly #handlers = new Map<string, Serve>()
   readonly #onConnect = new Set<(peer: string) => void>()
   readonly #changes = new SerialQueue(rekeysWaitingMax)
+  readonly #settings: NetworkSettings
+  readonly #boot: Supervisor
+  readonly #dialler = new Dialler(() => this.#ready())
   #networkKey: Uint8Array | undefined
   #listen: readonly string[]
-  #datastore: LevelDatastore | undefined
+  #datastore: BoundedDatastore | undefined
   #host: Host | undefined
   #watch: GossipWatch | undefined
+  #reach: Reach | undefined
   #gossip: PubsubGossip | undefined
   /** While the host is exchanged: others see the same addresses as before. */
   #addresses: readonly string[] = []
@@ -76,6 +87,9 @@ export class Network implements Streams, Startable {
     this.#gatekeeper = new Gatekeeper({ conduct: this.#conduct, clock: parts.clock })
     this.#networkKey = parts.networkKey
     this.#listen = parts.listen
+    this.#settings = parts.settings ?? networkSettingsSchema.parse({})
+    const boot = wantedFrom(parts.bootstrap)
+    this.#boot = new Supervisor({ network: this, wanted: () => boot, log: this.#log })
   }
 
   get peerId(): string {
@@ -90,7 +104,7 @@ export class Network implements Streams, Startable {
   /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (an address that cannot be listened on). */
   async start(): Promise<void> {
     if (this.#datastore !== undefined) return
-    const datastore = new LevelDatastore(join(this.#parts.directory, 'peers'))
+    const datastore = new BoundedDatastore(join(this.#parts.directory, 'peers'))
     await datastore.open()
     this.#datastore = datastore
     try {
@@ -100,11 +114,13 @@ export class Network implements Streams, Startable {
       await datastore.close()
       throw cause
     }
+    await this.#boot.start()
   }
 
   async stop(): Promise<void> {
     const datastore = this.#datastore
     this.#datastore = undefined
+    await this.#boot.stop()
     await this.#changes.idle()
     await this.#stopHost()
     this.#gossip = undefined
@@ -149,6 +165,23 @@ export class Network implements Streams, Startable {
   /** To be called when the gate may answer otherwise than before: who is refused now is hung up on. */
   regate(): void {
     for (const peer of this.connectedPeers()) if (this.#gatekeeper.refuses(peer)) this.#hangUpSoon(peer)
+    this.#reach?.look()
+  }
+
+  /** Where to look for the addresses of a peer that is to be connected; what libp2p itself remembers is tried as well. */
+  useAddresses(addressesOf: AddressesOf = () => []): void {
+    this.#dialler.useAddresses(addressesOf)
+  }
+
+  /** Whether and how this node can be reached, in words too. */
+  reachability(): Reachability {
+    if (this.#reach === undefined) throw new NodeError('INTERNAL', 'The network is not running')
+    return this.#reach.now()
+  }
+
+  /** The host for those in this room that need more of it. */
+  get host(): Host | undefined {
+    return this.#host
   }
 
   /** The addresses by which others may reach this node, its peer id included. */
@@ -180,19 +213,13 @@ export class Network implements Streams, Startable {
    *
    * @returns its proven peer id. @throws NodeError PEER_UNREACHABLE
    */
-  async dial(addresses: readonly string[], signal?: AbortSignal): Promise<string> {
-    try {
-      const targets = addresses.map(parseAddress)
-      const deadline = AbortSignal.timeout(dialTimeoutMs)
-      const connection = await (await this.#ready()).dial(targets, {
-        signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
-      })
-      return connection.remotePeer.toString()
-    } catch (cause) {
-      if (cause instanceof NodeError) throw cause
-      const message = `Nobody answers at ${addresses.join(', ')}: ${messageOf(cause)}`
-      throw new NodeError('PEER_UNREACHABLE', message, { addresses }, { cause })
-    }
+  dial(addresses: readonly string[], signal?: AbortSignal): Promise<string> {
+    return this.#dialler.dial(addresses, signal)
+  }
+
+  /** Connects to a peer at `addresses`, or else where it is remembered or found. @throws NodeError PEER_UNREACHABLE */
+  reach(peer: string, addresses: readonly string[], signal?: AbortSignal): Promise<void> {
+    return this.#dialler.reach(peer, addresses, signal)
   }
 
   async handle(protocol: string, serve: Serve): Promise<() => Promise<void>> {
@@ -208,15 +235,15 @@ export class Network implements Streams, Startable {
 
   async open(peer: string, protocol: string, signal?: AbortSignal): Promise<ByteStream> {
     try {
-      const deadline = AbortSignal.timeout(dialTimeoutMs)
-      const stream = await (await this.#ready()).dialProtocol(peerIdFromString(peer), protocol, {
-        signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
-        runOnLimitedConnection: true,
-      })
+      const until = within(signal)
+      const connection = await this.#dialler.connection(peer, until)
+      const stream = await connection.newStream(protocol, { signal: until, runOnLimitedConnection: true })
       return new Libp2pByteStream(stream, peer)
     } catch (cause) {
       if (cause instanceof NodeError) throw cause
-      const message = `${peer} does not answer on ${protocol}: ${messageOf(cause)}`
+      // libp2p rejects with an event when the other side ends the connection meanwhile.
+      const why = cause instanceof Error ? cause.message : 'the connection ended'
+      const message = `${peer} does not answer on ${protocol}: ${why}`
       throw new NodeError('PEER_UNREACHABLE', message, { peer, protocol }, { cause })
     }
   }
@@ -233,15 +260,20 @@ export class Network implements Streams, Startable {
   }
 
   /** Starts a host and gives it what the rooms have asked for; one that does not start leaves nothing behind. */
-  async #startHost(datastore: LevelDatastore): Promise<void> {
-    const { identity, clock, announce, bootstrap, mdns, agentVersion } = this.#parts
+  async #startHost(datastore: BoundedDatastore): Promise<void> {
+    const { identity, clock, announce, mdns, agentVersion } = this.#parts
+    const relayClient = new RelayClient(this.#log)
     const [conduct, gatekeeper, topics, log] = [this.#conduct, this.#gatekeeper, this.#topics, this.#log]
     const networkKey = this.#networkKey === undefined ? {} : { networkKey: this.#networkKey }
-    const asked = { listen: this.#listen, announce, bootstrap, mdns, agentVersion, ...networkKey }
+    const settings = this.#settings
+    const asked = { listen: this.#listen, announce, mdns, agentVersion, settings, relayClient, ...networkKey }
+    const found = (peer: PeerInfo) => this.#found(peer)
+    const keepsPrivate = () => !isOutside(this.#reach?.now())
     const listening: string[] = []
     let host: Host | undefined
     try {
-      host = await createHost({ identity, clock, datastore, conduct, gatekeeper, topics, ...asked })
+      const standing = { conduct, gatekeeper, topics, found, keepsPrivate }
+      host = await createHost({ identity, clock, datastore, ...standing, ...asked })
       host.addEventListener('transport:listening', ({ detail }) =>
         listening.push(...detail.getAddrs().map(String)),
       )
@@ -267,10 +299,19 @@ export class Network implements Streams, Startable {
       watch.disconnected(event.detail.toString())
       conduct.forget(event.detail.toString(), clock.now())
     })
-    // libp2p 3 does not dial what it discovers.
-    host.addEventListener('peer:discovery', (event) => this.#dialFound(event.detail.id))
     // Who connected before we listened is told of as well.
     for (const peer of host.getPeers()) this.#connected(peer)
+    this.#reach = new Reach({
+      host,
+      listen: this.#listen,
+      announce,
+      settings,
+      gatekeeper,
+      relayClient,
+      clock,
+      log,
+    })
+    await this.#reach.start()
   }
 
   async #stopHost(): Promise<void> {
@@ -278,6 +319,8 @@ export class Network implements Streams, Startable {
     this.#addresses = host?.getMultiaddrs().map(String) ?? []
     this.#host = undefined
     this.#gossip?.detach()
+    await this.#reach?.stop()
+    this.#reach = undefined
     await this.#watch?.stop()
     await host?.stop()
   }
@@ -305,18 +348,15 @@ export class Network implements Streams, Startable {
     for (const connected of this.#onConnect) connected(peer.toString())
   }
 
-  #dialFound(peer: PeerId): void {
-    if (this.connectedPeers().includes(peer.toString())) return
-    // An event may still come while the network stops, and what a listener throws would end the process.
-    this.#host
-      ?.dial(peer, { signal: AbortSignal.timeout(dialTimeoutMs) })
-      // The first sighting may carry no address yet; the discovery reports again and the supervisor retries.
-      .catch((error: unknown) => {
-        this.#log.debug(
-          { peer: peer.toString(), error: messageOf(error) },
-          'a peer found is not reachable yet',
-        )
-      })
+  /** libp2p 3 does not dial what it discovers. The local network tells of a peer again and again, so that this retries. */
+  #found({ id, multiaddrs }: PeerInfo): void {
+    const peer = id.toString()
+    const connected = this.connectedPeers()
+    if (connected.includes(peer) || connected.length >= peersFoundMax || peer === this.peerId) return
+    const at = multiaddrs.map((address) => withPeer(address.toString(), peer))
+    this.reach(peer, at).catch((error: unknown) => {
+      this.#log.debug({ peer, error: messageOf(error) }, 'a peer found is not reachable yet')
+    })
   }
 
   /** The host, once a change of it that is under way has ended. */

@@ -21,7 +21,7 @@ export function wantedFrom(addresses: readonly string[]): Wanted[] {
 }
 
 export interface SupervisorParts {
-  readonly network: Pick<Network, 'connectedPeers' | 'dial'>
+  readonly network: Pick<Network, 'connectedPeers' | 'reach'>
   /** Asked anew each round. */
   readonly wanted: () => readonly Wanted[]
   readonly log: Logger
@@ -76,7 +76,7 @@ export class Supervisor implements Startable {
     this.#next += chosen.length
     await Promise.all(
       chosen.map(({ peer, addresses }) =>
-        network.dial(addresses, signal).catch((error: unknown) => {
+        network.reach(peer, addresses, signal).catch((error: unknown) => {
           log.debug({ peer, error: messageOf(error) }, 'a member is not reachable')
         }),
       ),
