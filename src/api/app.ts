@@ -13,6 +13,7 @@ import { datasetImportRoutes } from './dataset-import-routes.ts'
 import { datasetLocalRoutes } from './dataset-local-routes.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { datasetWorkRoutes } from './dataset-work-routes.ts'
+import { doctorRoutes } from './doctor-routes.ts'
 import { engineRoutes } from './engine-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import type { EventHub, Happening } from './events.ts'
@@ -48,6 +49,7 @@ import { runResultRoutes } from './run-result-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
 import { secretRoutes } from './secret-routes.ts'
+import { statusRoutes } from './status-routes.ts'
 import { submitRoutes } from './submit-routes.ts'
 import { tokenRoutes } from './token-routes.ts'
 import { toolRoutes } from './tool-routes.ts'
@@ -156,6 +158,8 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     registryWatchRoutes(node, { stopping, log, watches }),
     presenceRoutes(node),
     peerRoutes(node),
+    statusRoutes(node),
+    doctorRoutes(node),
     eventRoutes(parts.events, parts),
   ]) {
     api.route('/', routes)

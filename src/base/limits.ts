@@ -7,6 +7,7 @@ import { DAY_MS, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 export * from './limits-admission.ts'
 export * from './limits-api.ts'
+export * from './limits-cli.ts'
 export * from './limits-datasets.ts'
 export * from './limits-engines.ts'
 export * from './limits-etcd.ts'

@@ -15,12 +15,15 @@ export interface Address {
   token: string
   /** Said when it does not answer. */
   wayOut: string
+  /** File of certificates (PEM) that it is checked with instead of the system's. */
+  caFile?: string | undefined
 }
 
 export interface Wanted {
   data: string
   url?: string | undefined
   token?: string | undefined
+  caFile?: string | undefined
   /** How whoever reads an error names another node. */
   naming?: string
 }
@@ -33,7 +36,7 @@ const whereaboutsSchema = z.object({ url: z.url({ protocol: /^https?$/ }) })
  * @throws NodeError NODE_UNREACHABLE when none is to be found, UNAUTHORIZED when its token is not.
  */
 export async function findNode(wanted: Wanted): Promise<Address> {
-  const { data, url, token, naming = 'with --data or --url' } = wanted
+  const { data, url, token, caFile, naming = 'with --data or --url' } = wanted
   const wayOut = `start one with "maoctl instance start --data ${data}", or name a running one ${naming}`
   const at = url === undefined ? await urlOf(data, wayOut) : url.replace(/\/+$/, '')
   if (!/^https?:\/\//.test(at) || !URL.canParse(at)) {
@@ -45,7 +48,7 @@ export async function findNode(wanted: Wanted): Promise<Address> {
   // The token of this machine's node is not sent to another machine because somebody wrote its address.
   const own = isLoopback(at) ? (await readIfThere(join(data, TOKEN_FILE)))?.trim() : undefined
   const opening = token ?? own
-  if (opening !== undefined && opening !== '') return { url: at, token: opening, wayOut }
+  if (opening !== undefined && opening !== '') return { url: at, token: opening, wayOut, caFile }
   const message = `No token for ${at}: give it with MAO_TOKEN, or name the data directory that holds ${TOKEN_FILE}`
   throw new NodeError('UNAUTHORIZED', message, { url: at })
 }
@@ -90,16 +93,19 @@ export interface Asking {
 export class ApiClient {
   readonly url: string
   readonly token: string
+  readonly caFile: string | undefined
   readonly #wayOut: string
+  #certificates: Promise<string> | undefined
 
-  constructor({ url, token, wayOut }: Address) {
+  constructor({ url, token, wayOut, caFile }: Address) {
     this.url = url
     this.token = token
     this.#wayOut = wayOut
+    this.caFile = caFile === '' ? undefined : caFile
   }
 
-  get<T>(path: string, schema: z.ZodType<T>, query: Query = {}): Promise<T> {
-    return this.#tell('GET', path, schema, { query })
+  get<T>(path: string, schema: z.ZodType<T>, query: Query = {}, asking: Asking = {}): Promise<T> {
+    return this.#tell('GET', path, schema, { ...asking, query })
   }
 
   post<T>(path: string, schema: z.ZodType<T>, value: unknown = {}, asking: Asking = {}): Promise<T> {
@@ -197,12 +203,28 @@ export class ApiClient {
     }
     let response: Response
     try {
-      response = await (patient ? patientFetch(url, init) : fetch(url, { ...init, redirect: 'error' }))
+      const ca = await this.#ca()
+      const own = patient || ca !== undefined
+      const more = ca === undefined ? {} : { ca }
+      response = await (own
+        ? patientFetch(url, { ...init, ...more })
+        : fetch(url, { ...init, redirect: 'error' }))
     } catch (cause) {
       throw this.#unreachable(cause)
     }
     if (!response.ok) throw await failureOf(response)
     return response
+  }
+
+  /** @throws NodeError INVALID_INPUT when the certificates cannot be read. */
+  #ca(): Promise<string> | undefined {
+    const { caFile } = this
+    if (caFile === undefined || !this.url.startsWith('https:')) return undefined
+    this.#certificates ??= readFile(caFile, 'utf8').catch((cause: unknown) => {
+      const message = `The certificates in ${caFile} cannot be read: ${messageOf(cause)}`
+      throw new NodeError('INVALID_INPUT', message, { caFile }, { cause })
+    })
+    return this.#certificates
   }
 
   #unreachable(cause: unknown): NodeError {

@@ -40,7 +40,8 @@ async function clone(session: Session, name: string, directory: string | undefin
   const { truth } = await bringHere(session, client, name)
   const { url, note } = await originFor(session, client, name)
   // Of all nodes this one, wherever git's helper would look for it.
-  const environment = { MAO_URL: client.url, MAO_TOKEN: client.token }
+  const certificates = client.caFile === undefined ? {} : { MAO_CA_FILE: client.caFile }
+  const environment = { MAO_URL: client.url, MAO_TOKEN: client.token, ...certificates }
   await runGit(session, client, ['clone', '--', url, target], { environment })
   await runUserGit(session, ['-C', target, 'config', DATASET_KEY, name])
   session.out.result({ name, directory: target, url, truth: truth ?? null }, () => {

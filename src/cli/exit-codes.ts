@@ -17,6 +17,21 @@ export const EXIT = {
   INTERRUPTED: 130,
 } as const
 
+/** What each number means, as `maoctl help exit-codes` tells it; one without a line here does not compile. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  OK: 'done',
+  DEFECT: 'a defect of maoctl or the node',
+  INPUT: 'wrong input: an argument, an option, a setting, a file',
+  NOT_FOUND: 'what was named is not there',
+  CONFLICT: 'it is there already, or in use, or has changed meanwhile',
+  FORBIDDEN: 'not allowed: no token, not the right one, or not for this node or member',
+  UNAVAILABLE: 'what the work needs does not answer: a node, a peer, a program, room on the disk',
+  LIMIT: 'a limit was reached: size, quota, queue, rate or time',
+  OUTCOME: 'it ended, but not well: a run or round that was waited for, a check of "maoctl doctor"',
+  UNTRUSTED: 'not to be trusted: a signature, checksum or certificate does not hold',
+  INTERRUPTED: 'interrupted, by Ctrl-C or by the answer no',
+}
+
 /** The one map from our codes to exit codes. A code without a line here does not compile. */
 export const EXIT_OF: Readonly<Record<ErrorCode, number>> = {
   INVALID_INPUT: EXIT.INPUT,

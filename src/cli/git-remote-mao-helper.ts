@@ -41,10 +41,10 @@ export async function runRemoteHelper(words: readonly string[], environment: Env
   }
 }
 
-async function nodeOf({ MAO_DATA, MAO_URL, MAO_TOKEN }: Environment): Promise<ApiClient> {
+async function nodeOf({ MAO_DATA, MAO_URL, MAO_TOKEN, MAO_CA_FILE }: Environment): Promise<ApiClient> {
   const data = resolve(MAO_DATA ?? join(homedir(), '.mao'))
   const naming = 'with MAO_DATA or MAO_URL'
-  return new ApiClient(await findNode({ data, url: MAO_URL, token: MAO_TOKEN, naming }))
+  return new ApiClient(await findNode({ data, url: MAO_URL, token: MAO_TOKEN, caFile: MAO_CA_FILE, naming }))
 }
 
 async function checkFederation(client: ApiClient, { federation: wanted }: DatasetAddress): Promise<void> {

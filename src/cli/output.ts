@@ -1,9 +1,10 @@
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
-import Table from 'cli-table3'
 import { problemOf, STATUS_OF } from '../api/problems.ts'
 import type { NodeError } from '../base/errors.ts'
 import { printable } from '../base/strangers-words.ts'
+import { briefOf } from './brief.ts'
+import { drawTable, fitted } from './table.ts'
 import { withWayOut } from './ways-out.ts'
 
 export interface OutputParts {
@@ -11,6 +12,8 @@ export interface OutputParts {
   stderr: Writable
   /** JSON for programs, alone on stdout. */
   json: boolean
+  /** Results in their shortest form, and no word beside them but errors. */
+  quiet?: boolean
   /** With NO_COLOR set, or where the stream is no terminal, there are no colours. */
   environment: Readonly<Record<string, string | undefined>>
 }
@@ -22,12 +25,16 @@ type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 /** What a command says: its result on stdout, everything else on stderr. */
 export class Output {
   readonly json: boolean
+  readonly quiet: boolean
   readonly #stdout: Writable
   readonly #stderr: Writable
   readonly #plain: boolean
+  /** What this very output has styled, so that a peer's own sequences are told from it. */
+  readonly #styled = new Set<string>()
 
   constructor(parts: OutputParts) {
     this.json = parts.json
+    this.quiet = parts.quiet === true
     this.#stdout = parts.stdout
     this.#stderr = parts.stderr
     const { NO_COLOR, FORCE_COLOR } = parts.environment
@@ -35,15 +42,27 @@ export class Output {
     this.#plain = (NO_COLOR !== undefined && NO_COLOR !== '') || !(forced || isTerminal(parts.stdout))
   }
 
-  /** The result: `value` for programs, what `render` makes of it for people. */
-  result(value: unknown, render: () => string): void {
-    const text = this.json ? JSON.stringify(value, null, 2) : render()
+  /**
+   * The result: `value` for programs, what `render` makes of it for people.
+   *
+   * @param brief what `--quiet` leaves of it, where that is not the name of the thing or those of the list.
+   */
+  result(value: unknown, render: () => string, brief: () => string | undefined = () => briefOf(value)): void {
+    const text = this.json
+      ? JSON.stringify(value, null, 2)
+      : ((this.quiet ? printableBrief(brief()) : undefined) ?? render())
     if (text !== '') this.#stdout.write(`${text}\n`)
   }
 
   /** One of many results that come one by one: a line of JSON each for programs. */
   item(value: unknown, render: () => string): void {
     this.#stdout.write(`${this.json ? JSON.stringify(value) : render()}\n`)
+  }
+
+  /** A result that takes the place of the one before: on a terminal the screen is cleared for it. */
+  screen(value: unknown, render: () => string): void {
+    if (!this.json && isTerminal(this.#stdout)) this.#stdout.write('\u001b[H\u001b[2J')
+    this.item(value, render)
   }
 
   /** Bytes of something else, such as a log; beside JSON they go to stderr. A terminal gets no control sequences. */
@@ -54,6 +73,11 @@ export class Output {
 
   /** Progress and advice, for people only. */
   note(text: string): void {
+    if (!this.quiet) this.stderr(text)
+  }
+
+  /** What is said whatever was asked for, such as the stack of a defect. */
+  stderr(text: string): void {
     this.#stderr.write(`${printable(text, '\n')}\n`)
   }
 
@@ -66,27 +90,44 @@ export class Output {
     this.#stderr.write(`${text}\n`)
   }
 
-  /** Columns without lines between them, as `docker ps` has them. */
+  /** Columns without lines between them, as `docker ps` has them; on a terminal as wide as it is, elsewhere whole. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-    const table = new Table({
-      head: head.map((title) => this.style('bold', title.toUpperCase())),
-      style: { head: [], border: [], 'padding-left': 0, 'padding-right': 3, compact: true },
-      chars: NO_LINES,
-    })
-    table.push(...rows.map((row) => row.map((cell) => printable(cell, ' '))))
-    return table.toString().replace(/ +$/gm, '')
+    const titles = head.map((title) => title.toUpperCase())
+    const cells = rows.map((row) => row.map((cell) => this.#clean(cell, ' ')))
+    const width = widthOfTerminal(this.#stdout)
+    return drawTable(
+      titles.map((title) => this.style('bold', title)),
+      width === undefined ? cells : fitted(titles, cells, width),
+    )
   }
 
   /** Names and values, one pair a line. */
   pairs(pairs: readonly Pair[]): string {
     const width = Math.max(...pairs.map(([name]) => name.length))
     return pairs
-      .map(([name, value]) => `${this.style('bold', `${name}:`.padEnd(width + 1))} ${printable(value)}`)
+      .map(([name, value]) => `${this.style('bold', `${name}:`.padEnd(width + 1))} ${this.#clean(value)}`)
       .join('\n')
   }
 
+  /** What others may have written, fit for a terminal. */
+  said(text: string): string {
+    return printable(text, '')
+  }
+
   style(style: Style, text: string): string {
-    return this.#plain ? text : styleText(style, text, { validateStream: false })
+    if (this.#plain) return text
+    const styled = styleText(style, printable(text), { validateStream: false })
+    if (this.#styled.size < STYLED_MAX) this.#styled.add(styled)
+    return styled
+  }
+
+  /** What others wrote without what steers a terminal; what was styled here stays so. */
+  #clean(text: string, kept?: string): string {
+    if (this.#styled.size === 0) return printable(text, kept)
+    return text
+      .split(STYLED)
+      .map((piece) => (this.#styled.has(piece) ? piece : printable(piece, kept)))
+      .join('')
   }
 
   /** The state of a run or round, coloured by how good it is. */
@@ -108,11 +149,20 @@ const BAD = new Set([
   'spike',
 ])
 
-const NO_LINES = Object.fromEntries(
-  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
-    .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'])
-    .map((part) => [part, '']),
-)
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is control characters that are looked for
+const STYLED = /(\u001b\[\d+m[^\u001b]*\u001b\[\d+m)/
+/** Styled texts that are remembered; a command that is watched for days says the same few over and over. */
+const STYLED_MAX = 10_000
+
+function printableBrief(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : printable(text)
+}
+
+/** How many letters a line of it takes, where it is a terminal that says so. */
+function widthOfTerminal(stream: Writable): number | undefined {
+  if (!isTerminal(stream) || !('columns' in stream)) return undefined
+  return typeof stream.columns === 'number' && stream.columns > 0 ? stream.columns : undefined
+}
 
 function isTerminal(stream: Writable): boolean {
   return 'isTTY' in stream && stream.isTTY === true

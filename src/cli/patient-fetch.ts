@@ -8,6 +8,8 @@ export interface PatientRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string | ReadableStream<Uint8Array>
   readonly signal?: AbortSignal
+  /** Certificates (PEM) that are trusted instead of the system's. */
+  readonly ca?: string
 }
 
 /**
@@ -18,10 +20,11 @@ export interface PatientRequest {
  */
 export async function patientFetch(
   url: URL,
-  { method, headers, body, signal }: PatientRequest,
+  { method, headers, body, signal, ca }: PatientRequest,
 ): Promise<Response> {
   const start = url.protocol === 'https:' ? requestHttps : requestHttp
-  const options = { method, headers, ...(signal === undefined ? {} : { signal }) }
+  const trusted = ca === undefined ? {} : { ca }
+  const options = { method, headers, ...trusted, ...(signal === undefined ? {} : { signal }) }
   const asking = start(url, options)
   const answered = new Promise<Response>((resolve, reject) => {
     asking.once('error', reject)

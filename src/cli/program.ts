@@ -1,12 +1,14 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { z } from 'zod'
 import { messageOf, NodeError } from '../base/errors.ts'
+import { completionCommands } from './completion.ts'
 import { datasetCommands } from './dataset.ts'
+import { doctorCommands } from './doctor.ts'
 import { engineCommands } from './engine.ts'
 import { eventCommands } from './events.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
 import { federationCommands } from './federation.ts'
+import type { Globals } from './globals.ts'
+import { helpCommands } from './help.ts'
 import { imageCommands } from './image.ts'
 import { insightCommands } from './insight.ts'
 import { instanceCommands } from './instance.ts'
@@ -16,6 +18,7 @@ import { offerCommands } from './offer.ts'
 import { peerCommands } from './peers.ts'
 import { pipelineCommands } from './pipeline.ts'
 import { presenceCommands } from './presence.ts'
+import { profileCommands } from './profile.ts'
 import { publicationCommands } from './publication.ts'
 import { registryCommands } from './registry.ts'
 import { repoCommands } from './repo.ts'
@@ -23,17 +26,22 @@ import { roundCommands } from './round.ts'
 import { runCommands } from './run.ts'
 import { scheduleCommands } from './schedule.ts'
 import { secretCommands } from './secret.ts'
-import { type Act, type Globals, Session, type Terminal } from './session.ts'
+import { type Act, Session, type Terminal } from './session.ts'
+import { statusCommands } from './status.ts'
+import { tokenCommands } from './token.ts'
 import { toolCommands } from './tool.ts'
+import { version } from './version.ts'
 
 const AFTER_HELP = `
-The node is found by its data directory (--data, MAO_DATA, default ~/.mao) or address (--url, MAO_URL, with MAO_TOKEN).
-Exit codes: 0 done, 1 defect, 2 wrong input, 3 not found, 4 conflict, 5 not allowed, 6 not available, 7 limit,
-8 ended, but not well, 9 not to be trusted, 130 interrupted.`
+The node is the one of --url or --data, else of --profile, else of MAO_URL, MAO_PROFILE or MAO_DATA, else of the default
+profile ("maoctl profile use"), else the one that runs on ~/.mao. More: maoctl help exit-codes | environment.`
 
 /** Runs one command line. @returns what the process ends with. */
 export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
-  let session = new Session(terminal, { json: words.includes('--json') })
+  let session = new Session(terminal, {
+    json: words.includes('--json'),
+    quiet: words.includes('--quiet') || words.includes('-q'),
+  })
   const act: Act = <A extends unknown[]>(action: (session: Session, ...parameters: A) => Promise<void>) => {
     return async (...parameters) => {
       // commander hands over the declared arguments, the options, and the command itself.
@@ -42,7 +50,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
       await action(session, ...(parameters as A))
     }
   }
-  const program = buildProgram(terminal, act)
+  const program = commandTree(terminal, act)
   try {
     await program.parseAsync(words, { from: 'user' })
     return session.exitCode
@@ -51,13 +59,16 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   }
 }
 
-function buildProgram(terminal: Terminal, act: Act): Command {
+/** Every command there is; help, completion and a test are made from this very tree. */
+export function commandTree(terminal: Terminal, act: Act): Command {
   const program = new Command('maoctl')
     .description('A node with which research groups run the same experiments and agree on what the data say')
     .version(version())
     .option('--json', 'tell the result as JSON, alone on standard output')
+    .option('-q, --quiet', 'tell the result in its shortest form, names or ids, and nothing else but errors')
     .option('--yes', 'answer yes to every question')
     .option('--data <dir>', 'data directory of the node')
+    .option('--profile <name>', 'a remote node by its name ("maoctl profile add"); or MAO_PROFILE')
     .option('--url <url>', 'address of the node, such as http://127.0.0.1:8080')
     .option(
       '--token <token>',
@@ -83,8 +94,14 @@ function buildProgram(terminal: Terminal, act: Act): Command {
   registryCommands(program, act)
   notificationCommands(program, act)
   peerCommands(program, act)
+  tokenCommands(program, act)
   presenceCommands(program, act)
   eventCommands(program, act)
+  profileCommands(program, act)
+  statusCommands(program, act)
+  doctorCommands(program, act)
+  completionCommands(program, act)
+  helpCommands(program, act)
   for (const command of [program, ...descendants(program)]) {
     command
       .exitOverride((error) => refuse(command, error))
@@ -96,12 +113,6 @@ function buildProgram(terminal: Terminal, act: Act): Command {
       })
   }
   return program
-}
-
-/** The package's own, wherever it is installed. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
 }
 
 function descendants(command: Command): Command[] {
@@ -124,6 +135,6 @@ function fail(session: Session, error: unknown): number {
   const known = error instanceof NodeError ? error : new NodeError('INTERNAL', messageOf(error))
   session.out.failure(known)
   // A defect of this program is told with its stack, for whoever is to mend it; the node keeps its own in its log.
-  if (known !== error && error instanceof Error && !session.out.json) session.out.note(error.stack ?? '')
+  if (known !== error && error instanceof Error && !session.out.json) session.out.stderr(error.stack ?? '')
   return EXIT_OF[known.code]
 }

@@ -1,11 +1,12 @@
-import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Readable, Writable } from 'node:stream'
 import { NodeError } from '../base/errors.ts'
 import { ApiClient, findNode } from './client.ts'
+import { dataDirectoryOf, destinationOf, profilesFileOf } from './destination.ts'
 import { EXIT } from './exit-codes.ts'
+import type { Globals } from './globals.ts'
 import { Output } from './output.ts'
+import { needProfile, readProfiles } from './profiles.ts'
 
 /** The world around one command line; tests bring their own. */
 export interface Terminal {
@@ -13,15 +14,6 @@ export interface Terminal {
   stdout: Writable
   stderr: Writable
   environment: Readonly<Record<string, string | undefined>>
-}
-
-/** The flags that every command understands. */
-export interface Globals {
-  json?: boolean
-  yes?: boolean
-  data?: string
-  url?: string
-  token?: string
 }
 
 /** One command at work: where it says things, and the node it talks to. */
@@ -36,12 +28,18 @@ export class Session {
     const { stdout, stderr, environment } = terminal
     this.terminal = terminal
     this.globals = globals
-    this.out = new Output({ stdout, stderr, environment, json: globals.json === true })
+    this.out = new Output({
+      stdout,
+      stderr,
+      environment,
+      json: globals.json === true,
+      quiet: globals.quiet === true,
+    })
   }
 
   /** The data directory that this command is about. */
   get data(): string {
-    return resolve(this.globals.data ?? this.terminal.environment.MAO_DATA ?? join(homedir(), '.mao'))
+    return dataDirectoryOf(this.globals, this.terminal.environment)
   }
 
   /** Whether a person is there who could answer. */
@@ -50,13 +48,21 @@ export class Session {
     return 'isTTY' in stdin && stdin.isTTY === true
   }
 
+  /** @throws NodeError NODE_UNREACHABLE, UNAUTHORIZED, INVALID_INPUT, and NOT_FOUND for a profile that is not there. */
   async connect(): Promise<ApiClient> {
-    const { MAO_URL, MAO_TOKEN } = this.terminal.environment
-    const { globals } = this
-    // A directory that was named on this line weighs more than an address that lies around in the environment.
-    const url = globals.url ?? (globals.data === undefined ? MAO_URL : undefined)
-    const token = globals.token ?? (globals.data === undefined ? MAO_TOKEN : undefined)
-    return new ApiClient(await findNode({ data: this.data, url, token }))
+    const { environment } = this.terminal
+    const { globals, data } = this
+    const profiles = await readProfiles(profilesFileOf(environment))
+    const to = destinationOf(globals, environment, profiles.default)
+    const caFile = environment.MAO_CA_FILE
+    if (to.kind === 'data') return new ApiClient(await findNode({ data, token: to.token }))
+    if (to.kind === 'url')
+      return new ApiClient(await findNode({ data, url: to.url, token: to.token, caFile }))
+    const profile = needProfile(profiles, to.name)
+    const { url, token } = profile
+    return new ApiClient(
+      await findNode({ data, url, token: to.token ?? token, caFile: profile.caFile ?? caFile }),
+    )
   }
 
   /** @throws NodeError CANCELLED unless a person, or `--yes`, says yes. */

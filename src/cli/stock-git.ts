@@ -12,7 +12,7 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export function gitSurroundings(
   environment: Environment,
-  node: Pick<ApiClient, 'url' | 'token'>,
+  node: Pick<ApiClient, 'url' | 'token'> & Partial<Pick<ApiClient, 'caFile'>>,
 ): Record<string, string | undefined> {
   const about = `http.${node.url}/`
   const settings: [key: string, value: string][] = [
@@ -23,6 +23,7 @@ export function gitSurroundings(
     [`${about}.followRedirects`, 'false'],
     // A token that is not right is no reason to ask people, or their keyrings, for a password.
     [`credential.${node.url}.helper`, ''],
+    ...(node.caFile === undefined ? [] : [[`${about}.sslCAInfo`, node.caFile] as [string, string]]),
     ...(isLoopback(node.url) ? [[`${about}.proxy`, ''] as [string, string]] : []),
   ]
   const counted = Number(environment.GIT_CONFIG_COUNT ?? 0)
@@ -47,7 +48,7 @@ export function gitSurroundings(
  */
 export function runGit(
   session: Session,
-  client: Pick<ApiClient, 'url' | 'token'>,
+  client: Pick<ApiClient, 'url' | 'token'> & Partial<Pick<ApiClient, 'caFile'>>,
   words: readonly string[],
   options: {
     readonly directory?: string

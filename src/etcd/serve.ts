@@ -30,7 +30,8 @@ export interface ServeEtcdParts {
   readonly log: Logger
 }
 
-const NO_CALLS: ReadonlyMap<string, number> = new Map()
+/** What counts nothing, since nobody is served. */
+export const NO_CALLS: ReadonlyMap<string, number> = new Map()
 
 /**
  * Starts the etcd surface as the settings say. Where it was not asked for and another program has the port (a second

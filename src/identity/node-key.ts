@@ -12,7 +12,7 @@ export interface Identity {
   readonly privateKey: PrivateKey
 }
 
-const KEY_FILE = 'identity.key'
+export const KEY_FILE = 'identity.key'
 
 /**
  * The key in `directory`, made at the first call. The file (libp2p's protobuf form) is readable by its owner alone.

@@ -66,7 +66,7 @@ test('a wrong word changes nothing, says what is wrong, and ends with its number
   await type('registry', 'put', '/local/a', '1')
   const { revision } = node.federation.registry
   const wrong: [words: string[], exit: number, says: RegExp][] = [
-    [['get', '/nope'], 3, /^maoctl: The registry shows nothing at \/nope \(NOT_FOUND\)\n$/],
+    [['get', '/nope'], 3, /^maoctl: The registry shows nothing at \/nope; .+ \(NOT_FOUND\)\n$/],
     [['history', '/nope'], 3, /NOT_FOUND/],
     [['del', '/nope'], 3, /NOT_FOUND/],
     [['put', '/tools/x', 'no JSON'], 2, /members read it as JSON/],

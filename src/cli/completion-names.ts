@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { completionNamesMax } from '../base/limits.ts'
+import type { Kind } from './completion-words.ts'
+import { profilesFileOf } from './destination.ts'
+import { readProfiles } from './profiles.ts'
+import type { Session } from './session.ts'
+
+/** Where the names of a kind stand, and in which field. Only what is asked for here is looked at in an answer. */
+const SOURCES: Readonly<Record<Exclude<Kind, 'profile'>, { readonly path: string; readonly field: string }>> =
+  {
+    dataset: { path: '/datasets', field: 'name' },
+    pipeline: { path: '/pipelines', field: 'name' },
+    tool: { path: '/tools', field: 'name' },
+    run: { path: '/runs', field: 'id' },
+    member: { path: '/federation/members', field: 'name' },
+    listing: { path: '/market', field: 'name' },
+    schedule: { path: '/schedules', field: 'pipeline' },
+    round: { path: '/rounds', field: 'id' },
+    engine: { path: '/engines', field: 'id' },
+    build: { path: '/builds', field: 'id' },
+    publication: { path: '/publications', field: 'id' },
+    secret: { path: '/secrets', field: 'variable' },
+  }
+
+const listSchema = z.array(z.record(z.string(), z.unknown()))
+
+/**
+ * The names of one kind that the node of this command line knows.
+ *
+ * @throws NodeError, or the signal's reason.
+ */
+export async function namesOf(session: Session, kind: Kind, signal: AbortSignal): Promise<string[]> {
+  if (kind === 'profile') {
+    const { profiles } = await readProfiles(profilesFileOf(session.terminal.environment))
+    return Object.keys(profiles)
+  }
+  const { path, field } = SOURCES[kind]
+  const client = await session.connect()
+  const list = await client.get(path, listSchema, {}, { signal })
+  const names = list.map((each) => each[field]).filter((name) => typeof name === 'string')
+  return [...new Set(names)].slice(0, completionNamesMax)
+}
