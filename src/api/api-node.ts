@@ -32,7 +32,7 @@ export type ApiNode = Pick<
   readonly federation: ApiRooms
   /** How others can reach this node, as far as it knows by now. */
   readonly reachability?: () => ReachabilityView | undefined
-  readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw'>
+  readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw' | 'standingOf'>
 }
 
 export interface ApiRooms {
@@ -51,6 +51,7 @@ export interface ApiRooms {
   readonly datasets: Pick<
     Datasets,
     | 'add'
+    | 'find'
     | 'importDirectory'
     | 'importBundle'
     | 'commitDirectory'

@@ -21,11 +21,13 @@ import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
 import { hostAllowList } from './host-allow-list.ts'
 import { HttpMeter } from './http-meter.ts'
+import { hubRoutes } from './hub-routes.ts'
 import { imageRoutes } from './image-routes.ts'
 import { insightRoutes } from './insight-routes.ts'
 import { lineageRoutes } from './lineage-routes.ts'
 import { besidesOpen, withoutLastSlash } from './mao/door.ts'
 import { maoRoutes } from './mao/mao-routes.ts'
+import { marketInstallRoutes } from './market-install-routes.ts'
 import { marketRoutes } from './market-routes.ts'
 import { NodeMetrics } from './metrics.ts'
 import { metricsRoutes } from './metrics-routes.ts'
@@ -119,8 +121,11 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   })
   // Before the token is asked for: the page is how a browser comes to send one.
   app.route('/', page())
+  const { hub } = node.config.marketplace
+  if (hub === 'open') app.route('/', hubRoutes(node))
   app.use(withoutLastSlash(node.config.maoApi))
   app.use(besidesOpen(node.config.maoApi, requireToken(parts)))
+  if (hub === 'token') app.route('/', hubRoutes(node))
   app.use(limitBody((path) => STREAMED.some((streamed) => streamed.test(path))))
   const api = newRoutes()
   for (const routes of [
@@ -152,6 +157,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     insightRoutes(node),
     roundRoutes(node),
     marketRoutes(node),
+    marketInstallRoutes(node),
     notificationRoutes(node),
     registryRoutes(node, revisions),
     registryWriteRoutes(node, revisions),

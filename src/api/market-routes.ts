@@ -1,9 +1,11 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
+import { NodeError } from '../base/errors.ts'
 import { nameSchema } from '../base/names.ts'
-import { type Listing, offerSchema } from '../marketplace/listing.ts'
+import { descriptionOfOffer, type HeldListing, offerSchema } from '../marketplace/listing.ts'
 import type { ApiNode } from './api-node.ts'
-import { type ListingView, listingKindSchema, listingSchema } from './market-views.ts'
+import { offerOfFederation } from './market-offers.ts'
+import { listingKindSchema, listingSchema, listingView } from './market-views.ts'
 import { body, isDone, makes, newRoutes, tells } from './routing.ts'
 
 const LISTINGS_TOLD_DEFAULT = 200
@@ -39,11 +41,22 @@ const show = createRoute({
   responses: tells(listingSchema, 'The listing'),
 })
 
+const publishSchema = z.strictObject({
+  kind: listingKindSchema,
+  name: nameSchema,
+  description: descriptionOfOffer.optional(),
+  body: offerSchema.shape.body
+    .unwrap()
+    .optional()
+    .describe('what is offered; without it, what the federation has under the name'),
+  contacts: z.array(z.string()).optional().describe('for a federation: whom to write to'),
+})
+
 const publish = createRoute({
   method: 'post',
   path: '/market',
   summary: 'List something for everybody, or list it anew with other words',
-  request: { body: body(offerSchema) },
+  request: { body: body(publishSchema) },
   responses: makes(listingSchema, 'The listing'),
 })
 
@@ -57,11 +70,7 @@ const withdraw = createRoute({
 
 export function marketRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
-  const view = (listing: Listing): ListingView => {
-    const { kind, name, description, author, time: renewedMs, expires: expiresMs } = listing
-    const own = author === node.peerId
-    return { kind, name, description, author, own, renewedMs, expiresMs, body: listing.body ?? {} }
-  }
+  const view = (listing: HeldListing) => listingView(node, listing)
   routes.openapi(list, (c) => {
     const { limit, ...wanted } = c.req.valid('query')
     return c.json(node.marketplace.list(wanted).slice(0, limit).map(view), 200)
@@ -70,7 +79,19 @@ export function marketRoutes(node: ApiNode): OpenAPIHono {
     const { kind, name } = c.req.valid('param')
     return c.json(view(node.marketplace.show(kind, name, c.req.valid('query').author)), 200)
   })
-  routes.openapi(publish, async (c) => c.json(view(await node.marketplace.publish(c.req.valid('json'))), 201))
+  routes.openapi(publish, async (c) => {
+    const { kind, name, contacts, ...said } = c.req.valid('json')
+    if (contacts !== undefined && kind !== 'federation') {
+      throw new NodeError('INVALID_INPUT', `A ${kind} has no contacts; they are for federations`)
+    }
+    const found =
+      said.body === undefined
+        ? await offerOfFederation(node, kind, name)
+        : { description: '', body: said.body }
+    const description = said.description ?? found.description
+    const offered = contacts === undefined ? found.body : { ...found.body, contacts }
+    return c.json(view(await node.marketplace.publish({ kind, name, description, body: offered })), 201)
+  })
   routes.openapi(withdraw, async (c) => {
     const { kind, name } = c.req.valid('param')
     await node.marketplace.withdraw(kind, name)

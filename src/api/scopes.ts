@@ -84,6 +84,7 @@ const TABLE: readonly Line[] = [
     'tools',
   ].map((noun) => line('GET', `${API}/${noun}`, 'observer')),
   line('GET', '/metrics', 'observer'),
+  line('GET', '/hub/api', 'observer'),
   line('GET', `${API}/docs`, 'observer'),
 
   // The everyday work.

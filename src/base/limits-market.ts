@@ -18,8 +18,8 @@ export const hubEntriesMax = 2_000
 export const hubBytesMax = 4 * MIB
 /** Entries of one file that is imported: as many as one author may list, many times over. */
 export const importEntriesOfMarketMax = 2_000
-/** One of the predecessor's files, fetched by maoctl or sent to a node in one request. */
-export const marketFileBytesMax = 900 * KIB
+/** One of the predecessor's files, which goes to the node as a text within JSON, in one request of at most a MiB. */
+export const marketFileBytesMax = 700 * KIB
 /** Fetching one of them. */
 export const marketFetchTimeoutMs = 1 * MINUTE_MS
 /** Redirects that are followed on the way. */

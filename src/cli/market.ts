@@ -2,12 +2,12 @@ import { Argument, type Command, Option } from 'commander'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { type ListingView, listingSchema } from '../api/market-views.ts'
-import { pipelineViewSchema, statusSchema, toolViewSchema } from '../api/views.ts'
-import { isNodeError, NodeError } from '../base/errors.ts'
+import { NodeError } from '../base/errors.ts'
 import { LISTING_KINDS, type ListingKind } from '../marketplace/listing.ts'
 import { gather } from './arguments.ts'
-import type { ApiClient } from './client.ts'
 import { textOf } from './files.ts'
+import { importCommand } from './market-import.ts'
+import { installCommand } from './market-install.ts'
 import { type Output, type Pair, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
@@ -36,8 +36,8 @@ export function marketCommands(program: Command, act: Act): void {
     const listings = await client.get('/market', z.array(listingSchema), { ...query })
     session.out.result(listings, () => {
       const rows = listings.map((listing) => {
-        const { kind, name, author, own, renewedMs, description } = listing
-        return [kind, name, own ? 'this node' : author, timeText(renewedMs), description.split('\n')[0] ?? '']
+        const { kind, name, renewedMs, description } = listing
+        return [kind, name, authorText(listing), timeText(renewedMs), description.split('\n')[0] ?? '']
       })
       return session.out.table(['kind', 'name', 'author', 'renewed', 'description'], rows)
     })
@@ -88,6 +88,9 @@ export function marketCommands(program: Command, act: Act): void {
     .option('--contact <text>', 'for a federation: whom to write to (repeatable)', gather)
     .action(act(publish))
 
+  installCommand(market, act)
+  importCommand(market, act)
+
   market
     .command('withdraw')
     .addArgument(kindArgument())
@@ -104,47 +107,18 @@ export function marketCommands(program: Command, act: Act): void {
 
 async function publish(session: Session, kind: ListingKind, name: string, options: Publishing) {
   const client = await session.connect()
-  const { file, contact } = options
-  if (contact !== undefined && kind !== 'federation') {
-    throw new NodeError('INVALID_INPUT', `A ${kind} has no contacts; --contact is for federations`)
-  }
-  const found = file === undefined ? await ours(client, kind, name) : { body: await bodyIn(session, file) }
-  const description = options.description ?? found.description
-  const body = contact === undefined ? found.body : { ...found.body, contacts: contact }
-  const listing = await client.post('/market', listingSchema, { kind, name, description, body })
+  const { description, file, contact: contacts } = options
+  const listing = await client.post('/market', listingSchema, {
+    ...{ kind, name, description, contacts },
+    // Without a file the node lists what its federation has of the name.
+    ...(file === undefined ? {} : { body: await bodyIn(session, file) }),
+  })
   session.out.result(listing, () => {
     return `The ${kind} ${name} is listed; this node renews it for as long as it runs.`
   })
 }
 
-type Found = { description?: string | undefined; body: Readonly<Record<string, unknown>> }
-
-/** What the node's own federation has under the name. */
-async function ours(client: ApiClient, kind: ListingKind, name: string): Promise<Found> {
-  try {
-    if (kind === 'tool') {
-      const { value } = await client.get(`/tools/${encodeURIComponent(name)}`, toolViewSchema)
-      const { description, ...body } = value
-      return { description, body }
-    }
-    if (kind === 'pipeline') {
-      const { value } = await client.get(`/pipelines/${encodeURIComponent(name)}`, pipelineViewSchema)
-      const { description, ...body } = value
-      return { description, body }
-    }
-    const { node, federation } = await client.get('/federation', statusSchema)
-    if (federation === null) throw new NodeError('NO_FEDERATION', 'This node is in no federation yet')
-    const { id, description } = federation
-    if (kind === 'dataset') return { body: { federation: id } }
-    return { description, body: { federation: id, addresses: node.addresses } }
-  } catch (error) {
-    if (!isNodeError(error, 'NO_FEDERATION')) throw error
-    const message = `This node is in no federation that would have a ${kind} ${name}; say what is offered with --file FILE`
-    throw new NodeError('NO_FEDERATION', message, {}, { cause: error })
-  }
-}
-
-async function bodyIn(session: Session, file: string): Promise<Found['body']> {
+async function bodyIn(session: Session, file: string): Promise<Readonly<Record<string, unknown>>> {
   const document = parseDocument(await textOf(session, file))
   const problem = document.errors[0]?.message.split('\n')[0]
   const parsed = z.record(z.string(), z.unknown()).safeParse(problem === undefined ? document.toJS() : null)
@@ -158,15 +132,28 @@ function pathOf(kind: ListingKind, name: string): string {
 }
 
 function render(out: Output, listing: ListingView): string {
-  const { kind, name, description, author, own, renewedMs, expiresMs, body } = listing
+  const { kind, name, description, author, heardMs, renewedMs, expiresMs, founder, body } = listing
   const facts: Pair[] = [
     ['kind', kind],
     ['name', name],
     ...(description === '' ? [] : [['about', description] as Pair]),
-    ['author', own ? `${author} (this node)` : author],
+    ['author', listing.standing === 'stranger' ? `${author} (no member here)` : authorText(listing)],
+    ['known since', timeText(heardMs)],
     ['renewed', timeText(renewedMs)],
     ['good until', timeText(expiresMs)],
+    ...(kind === 'federation' ? [['proof', proofText(founder, author)] as Pair] : []),
   ]
   // Escaped as JSON, so that a stranger's words reach the terminal as words.
   return `${out.pairs(facts)}\n\n${JSON.stringify(body, null, 2)}`
+}
+
+/** Who lists it: people know members by name. */
+function authorText({ author, standing, member }: ListingView): string {
+  if (standing === 'own') return 'this node'
+  return member === undefined ? author : `${member} (member, ${author})`
+}
+
+function proofText(founder: string | undefined, author: string): string {
+  if (founder === undefined) return 'none: that it is this federation is only said'
+  return founder === author ? 'its founder lists it' : `its genesis is shown, founded by ${founder}`
 }

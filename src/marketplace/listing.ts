@@ -89,14 +89,14 @@ export interface SealedListing extends HeldListing {
   readonly envelope: Uint8Array
 }
 
-const descriptionSchema = z.string().trim().max(2_000)
+export const descriptionOfOffer = z.string().trim().max(2_000)
 const time = z.number().int().nonnegative()
 
 /** What a person may offer. */
 export const offerSchema = z.strictObject({
   kind: z.enum(LISTING_KINDS),
   name: nameSchema,
-  description: descriptionSchema.default(''),
+  description: descriptionOfOffer.default(''),
   body: z.record(z.string(), z.unknown()).default({}),
 })
 export type Offer = z.input<typeof offerSchema>
@@ -105,7 +105,7 @@ const payloadSchema = z
   .strictObject({
     kind: z.enum(LISTING_KINDS),
     name: nameSchema,
-    description: descriptionSchema,
+    description: descriptionOfOffer,
     author: z.string().min(1).max(100),
     version: z.number().int().positive(),
     time,

@@ -109,19 +109,23 @@ function placeOf(index: number, entry: unknown): string {
 }
 
 /**
- * One file as an old installer reads it: each name once (`oneOfEachName`), the predecessor's fields and no other. What such
- * an installer would do otherwise than it is meant is left out, and so is what goes beyond the bounds of a file.
+ * One file as an old installer reads it: each name once (`oneOfEachName`), the predecessor's fields and no other, unless
+ * `more` asks for those of the listing as well. What such an installer would do otherwise than it is meant is left out, and
+ * so is what goes beyond the bounds of a file.
  */
 export function writeMarketFile(
   kind: MarketKind,
   listings: readonly HeldListing[],
   standingOf: StandingOf,
-): object[] {
-  const entries: object[] = []
+  more = false,
+): Record<string, unknown>[] {
+  const entries: Record<string, unknown>[] = []
   let bytes = 0
   for (const listing of oneOfEachName(listings, standingOf)) {
-    const entry = entryOf(kind, listing)
-    if (entry === undefined) continue
+    const old = entryOf(kind, listing)
+    if (old === undefined) continue
+    // The predecessor's words stand where it looks for them, whatever else a listing says.
+    const entry = more ? { ...listing.body, ...old, listed_by: listing.author } : old
     bytes += JSON.stringify(entry).length
     if (entries.length >= hubEntriesMax || bytes > hubBytesMax) break
     entries.push(entry)
@@ -129,7 +133,10 @@ export function writeMarketFile(
   return entries
 }
 
-function entryOf(kind: MarketKind, { name, description, body }: HeldListing): object | undefined {
+function entryOf(
+  kind: MarketKind,
+  { name, description, body }: HeldListing,
+): Record<string, unknown> | undefined {
   if (kind === 'federation') {
     return { name, description, contacts: z.array(z.string()).catch([]).parse(body?.contacts) }
   }

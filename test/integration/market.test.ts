@@ -58,11 +58,16 @@ test('a federation lists itself and what it has', async (t) => {
   const words = ['market', 'publish', 'federation', 'observatory', '--contact', 'o@example.org']
   const federation = await tellJson<ListingView>(data, ...words)
   assert.equal(federation.description, 'Artefacts, weekly')
+  const { genesis } = node.federation
   assert.deepEqual(federation.body, {
-    federation: node.federation.genesis.federation,
+    federation: genesis.federation,
     contacts: ['o@example.org'],
     addresses: node.addresses(),
+    join: 'invitation',
+    genesis: Buffer.from(genesis.envelope).toString('base64'),
   })
+  // Its founder lists it, and the listing proves that it is this federation's founder.
+  assert.deepEqual([federation.founder, federation.author], [node.peerId, node.peerId])
   const listings = JSON.parse((await ask('GET', '/api/v1/market?limit=1')).body) as ListingView[]
   assert.deepEqual(
     listings.map(({ kind }) => kind),
@@ -78,8 +83,8 @@ test('offers that cannot be are refused with what to do', async (t) => {
     assert.deepEqual([ended.exit, ended.stdout], [exit, ''], ended.stderr)
     assert.match(ended.stderr, said)
   }
-  await refused(4, /--file FILE \(NO_FEDERATION\)/, 'publish', 'tool', 'collect')
-  await refused(4, /--file FILE \(NO_FEDERATION\)/, 'publish', 'federation', 'observatory')
+  await refused(4, /--file FILE .*\(NO_FEDERATION\)/, 'publish', 'tool', 'collect')
+  await refused(4, /--file FILE .*\(NO_FEDERATION\)/, 'publish', 'federation', 'observatory')
   await refused(2, /Allowed choices are federation, tool/, 'show', 'toll', 'collect')
   await refused(3, /\(LISTING_NOT_FOUND\)/, 'show', 'tool', 'collect')
   await refused(3, /\(LISTING_NOT_FOUND\)/, 'withdraw', 'tool', 'collect')
