@@ -45,6 +45,8 @@ missing_packages() {
     has_ssh_server || printf 'openssh-server '
     has docker-registry || printf 'docker-registry '
     has htpasswd || printf 'apache2-utils '
+    # The tests ask a node as the predecessor's clients do, in Python.
+    has python3 || printf 'python3 '
     # And an S3 server, OpenStack Swift.
     has_swift || printf 'python3-swift '
     # Networks and certificates of the tests' own: neighbours of a step, and an engine on another machine.
@@ -64,7 +66,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, OpenStack Swift (python3-swift), ip, iptables, openssl, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, python3, OpenStack Swift (python3-swift), ip, iptables, openssl, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {

@@ -2,7 +2,7 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { nameSchema } from '../base/names.ts'
-import { toolSchema } from '../execution/catalogue/tool.ts'
+import { toolSchema, withoutNulls } from '../execution/catalogue/tool.ts'
 import type { ApiNode } from './api-node.ts'
 import { namedView } from './named-view.ts'
 import { body, isDone, makes, namedParam, newRoutes, tells } from './routing.ts'
@@ -12,7 +12,14 @@ const add = createRoute({
   method: 'post',
   path: '/tools',
   summary: 'Register a tool',
-  request: { body: body(z.strictObject({ ...toolSchema.omit({ service: true }).shape, name: nameSchema })) },
+  request: {
+    body: body(
+      z.preprocess(
+        withoutNulls,
+        z.strictObject({ ...toolSchema.omit({ service: true }).shape, name: nameSchema }),
+      ),
+    ),
+  },
   responses: makes(toolViewSchema, 'The tool as it stands in the registry'),
 })
 

@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { approvalViewSchema, revokedSchema } from '../api/approval-view.ts'
 import { pipelineViewSchema } from '../api/views.ts'
+import { NodeError } from '../base/errors.ts'
 import { useText } from '../execution/secrets/consent.ts'
 import { textOf } from './files.ts'
 import { renderPipeline } from './pipeline-view.ts'
@@ -29,19 +30,25 @@ export function pipelineCommands(program: Command, act: Act): void {
     .action(
       act(async (session, { file, name, shareNames }: AddOptions) => {
         const client = await session.connect()
-        const body = await textOf(session, file)
-        const query = {
-          name: name ?? (nameIn(body) ? undefined : nameOf(file)),
-          shareNames: shareNames === true ? 'true' : undefined,
+        const text = await textOf(session, file)
+        const several = pipelinesIn(text)
+        const named = name ?? (several !== undefined || nameIn(text) ? undefined : nameOf(file))
+        if (several !== undefined && name !== undefined) {
+          const message = `${file} holds a list of pipelines, which have names of their own`
+          throw new NodeError('INVALID_INPUT', message, { file })
         }
-        const added = await client.send('/pipelines', pipelineViewSchema, {
-          body,
-          type: 'application/yaml',
-          query,
-        })
-        session.out.result(added, () => {
-          const steps = added.value.steps.map((step) => step.name).join(' → ')
-          return `The pipeline ${added.name} is registered: ${steps}.`
+        const added: z.output<typeof pipelineViewSchema>[] = []
+        for (const body of several ?? [text]) {
+          const query = { name: named, shareNames: shareNames === true ? 'true' : undefined }
+          const sent = { body, type: 'application/yaml', query }
+          added.push(await client.send('/pipelines', pipelineViewSchema, sent))
+        }
+        session.out.result(several === undefined ? added[0] : added, () => {
+          const told = added.map((each) => {
+            const steps = each.value.steps.map((step) => step.name).join(' → ')
+            return `The pipeline ${each.name} is registered: ${steps}.`
+          })
+          return told.join('\n')
         })
       }),
     )
@@ -140,6 +147,16 @@ export function pipelineCommands(program: Command, act: Act): void {
   submitCommand(pipeline, act, 'run')
 
   pipelineScheduleCommands(pipeline, act)
+}
+
+/** The pipelines of a list of them, as the predecessor's marketplace keeps it (`pipelines.json`), each as a text. */
+function pipelinesIn(text: string): string[] | undefined {
+  const document = parseDocument(text)
+  const value: unknown = document.errors.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 })
+  if (!Array.isArray(value) || value.length === 0) return undefined
+  // A list of steps is one pipeline.
+  const isList = value.every((each) => typeof each === 'object' && each !== null && 'steps' in each)
+  return isList ? value.map((each) => JSON.stringify(each)) : undefined
 }
 
 /** Whether the text names itself. What cannot be read is left to the node, which says what is wrong with it. */

@@ -6,9 +6,11 @@ import { NodeError } from '../base/errors.ts'
 import { type Service, type ServiceDescription, serviceId } from '../execution/images/service.ts'
 import { bytesText, type Pair } from './output.ts'
 import type { Act, Session } from './session.ts'
+import { addToolsFrom } from './tool-file.ts'
 import { watchCommand } from './tool-watch.ts'
 
 interface ToolOptions {
+  file?: string
   image?: string
   service?: string
   author?: string
@@ -24,6 +26,7 @@ export function toolCommands(program: Command, act: Act): void {
   tool
     .command('add [name]')
     .description('register a tool')
+    .option('-f, --file <file>', 'instead: JSON or YAML of one tool or of several; - reads standard input')
     .option('--image <reference>', 'container image, such as registry.example.org/group/tool:1.0')
     .option(
       '--service <reference>',
@@ -36,12 +39,13 @@ export function toolCommands(program: Command, act: Act): void {
     .option('--description <text>', 'what it does')
     .action(
       act(async (session, name: string | undefined, options: ToolOptions) => {
+        if (options.file !== undefined) return addToolsFrom(session, name, options.file)
         if (options.service !== undefined) return addService(session, name, options.service, options)
         const { image, author, artefact, description } = options
         if (name === undefined || image === undefined) {
           throw new NodeError(
             'INVALID_INPUT',
-            'A tool has a name and --image REFERENCE, or --service REFERENCE',
+            'A tool has a name and --image REFERENCE, or --service REFERENCE, or --file FILE',
           )
         }
         const client = await session.connect()

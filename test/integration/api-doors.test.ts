@@ -119,6 +119,72 @@ test('a browser gets the page without the token, under the right name alone', as
   assert.deepEqual([body, headers['content-type']], ['"hello"', 'application/json; charset=utf-8'])
 })
 
+/** One request for each of the predecessor's routes. */
+const MAO_ROUTES = [
+  'GET /',
+  'GET /registry/tools',
+  'GET /registry/tools/x',
+  'POST /registry/tools',
+  'DELETE /registry/tools/x',
+  'GET /registry/datasets',
+  'GET /registry/datasets/x',
+  'POST /registry/datasets',
+  'DELETE /registry/datasets/x',
+  'GET /registry/pipelines/x',
+  'GET /pipeline',
+  'POST /pipeline/init',
+  'POST /pipeline/run',
+  'POST /bare-repo/init',
+  'GET /jobs',
+  'DELETE /jobs/x',
+  'POST /write',
+  'POST /read',
+  'POST /inspect',
+]
+
+/** The statuses of all of them. */
+async function maoStatuses(url: string, headers: Record<string, string>, before = ''): Promise<Set<number>> {
+  const asked = MAO_ROUTES.map((route) => {
+    const [method = '', path = ''] = route.split(' ')
+    const json: Record<string, string> = method === 'POST' ? { 'content-type': 'application/json' } : {}
+    const body = method === 'POST' ? { body: '{}' } : {}
+    return askRaw(url + before + path, { method, headers: { ...headers, ...json }, ...body })
+  })
+  return new Set((await Promise.all(asked)).map(({ status }) => status))
+}
+
+test("the predecessor's routes stand behind the same doors", async (t) => {
+  const { url, token } = await startTestApi(t, 'alice')
+  const authorization = `Bearer ${token}`
+  const host = `127.0.0.1.evil.com:${new URL(url).port}`
+  assert.deepEqual(await maoStatuses(url, { authorization, host }), new Set([403]))
+  assert.deepEqual(await maoStatuses(url, { authorization, origin: 'https://evil.com' }), new Set([403]))
+  assert.deepEqual(await maoStatuses(url, { authorization }, '/'), new Set([404]))
+  assert.deepEqual(await maoStatuses(url, {}), new Set([401]))
+  // With the token they say what is missing: a federation, or a field.
+  assert.deepEqual(await maoStatuses(url, { authorization }), new Set([200, 409, 422]))
+})
+
+test("the predecessor's routes can be open to this machine alone, still by name and origin", async (t) => {
+  const { url, token } = await startTestApi(t, 'alice', { maoApi: 'open' })
+  const host = `127.0.0.1.evil.com:${new URL(url).port}`
+  assert.deepEqual(await maoStatuses(url, {}), new Set([200, 409, 422]))
+  assert.deepEqual(await maoStatuses(url, { host }), new Set([403]))
+  assert.deepEqual(await maoStatuses(url, { origin: 'null' }), new Set([403]))
+  assert.deepEqual(await maoStatuses(url, {}, '/'), new Set([404]))
+  // Whoever passes requests on may do so for anybody.
+  assert.deepEqual(await maoStatuses(url, { 'x-forwarded-for': '127.0.0.1' }), new Set([401]))
+  assert.deepEqual(await maoStatuses(url, { authorization: `Bearer ${token}x` }), new Set([401]))
+  assert.equal((await askRaw(`${url}/api/v1/federation`)).status, 401)
+  assert.equal((await askRaw(`${url}/registry/../api/v1/federation`)).status, 401)
+})
+
+test("the predecessor's routes can be off", async (t) => {
+  const { url, token } = await startTestApi(t, 'alice', { maoApi: 'off' })
+  assert.deepEqual(await maoStatuses(url, { authorization: `Bearer ${token}` }), new Set([404]))
+  assert.deepEqual(await maoStatuses(url, {}), new Set([401]))
+})
+
 test('git may send the token as the password of any user', async (t) => {
   const { url, token } = await startTestApi(t, 'alice')
   const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` })

@@ -15,6 +15,6 @@ export function pythonJson(value: unknown): string {
 /** Per UTF-16 unit, as Python does it: a character beyond the basic plane becomes two. */
 function ascii(text: string): string {
   return text.replace(/[\u007f-\uffff]/g, (unit) => {
-    return unit === '\u007f' ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+    return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
   })
 }

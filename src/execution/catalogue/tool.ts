@@ -29,7 +29,13 @@ export type Tool = z.output<typeof toolSchema>
 export type ToolInput = z.input<typeof toolSchema>
 
 /** What a person may say of a tool: the same, but a word that we do not know is a mistake and is told. */
-export const toolInputSchema = z.strictObject(toolSchema.shape)
+export const toolInputSchema = z.preprocess(withoutNulls, z.strictObject(toolSchema.shape))
+
+/** The predecessor's files write null for what they do not say. */
+export function withoutNulls(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
+}
 
 /** @throws NodeError INVALID_INPUT whose `data.problems` lists everything that is wrong. */
 export function parseTool(input: unknown): Tool {
