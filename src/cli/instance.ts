@@ -8,6 +8,7 @@ import { type Config, type ConfigInput, loadConfig, settings } from '../config.t
 import { TOKEN_FILE } from '../identity/access-token.ts'
 import { gather, parsePort } from './arguments.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
+import { installCommand } from './install/install.ts'
 import type { Act, Session } from './session.ts'
 
 interface StartOptions {
@@ -42,6 +43,8 @@ export function instanceCommands(program: Command, act: Act): void {
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .option('--no-mdns', 'do not look for peers on the local network')
     .action(act((session, options: StartOptions) => run(session, options)))
+
+  installCommand(instance, act)
 
   instance
     .command('settings')

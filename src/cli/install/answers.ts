@@ -12,13 +12,13 @@ export type Way =
   | { readonly kind: 'join'; readonly token: string }
   | {
       readonly kind: 'request'
-      /** Its id, or its name where it is to be looked for on the marketplace. */
+      /** Its id, or its name where it is to be looked for on the marketplace; empty: it is chosen there. */
       readonly federation: string
       readonly addresses: readonly string[]
       readonly message: string
       readonly contact: string
     }
-  /** The node is set up, and comes to a federation another time. */
+  /** The node is set up, and comes to a federation another time, or is in one already. */
   | { readonly kind: 'later' }
 
 export type Runner = 'user-service' | 'system-service' | 'compose' | 'hand'
@@ -28,6 +28,8 @@ export interface Answers {
   readonly name: string
   readonly way: Way
   readonly runner: Runner
+  /** Loopback where only this machine is to reach the node. */
+  readonly listenHost: string
   /** TCP port that peers dial. */
   readonly listenPort: number
   /** Where peers elsewhere reach that port, as a multiaddr; undefined where nothing is known. */
@@ -41,6 +43,10 @@ export interface Answers {
 }
 
 export const LISTEN_PORT_DEFAULT = 4001
+export const API_PORT_DEFAULT = 8080
+export const ETCD_PORT_DEFAULT = 2379
+export const LOOPBACK = '127.0.0.1'
+export const EVERYWHERE = '0.0.0.0'
 
 /** `~/mao` as a shell would read it. */
 export function pathFrom(text: string): string {
@@ -69,13 +75,12 @@ export function multiaddrFrom(text: string, port: number): string | undefined {
 
 /** The settings that the answers come to. */
 export function settingsOf(answers: Answers): ConfigInput {
-  const { name, way, listenPort, announce, bootstrap, apiPort, etcdPort, author } = answers
-  const isAlone = way.kind === 'alone'
-  const host = isAlone ? '127.0.0.1' : '0.0.0.0'
+  const { name, listenHost, listenPort, announce, bootstrap, apiPort, etcdPort, author } = answers
+  const isAlone = listenHost === LOOPBACK
   const named = Object.entries(author).filter(([, text]) => text !== '')
   return {
     name,
-    listen: [`/ip4/${host}/tcp/${listenPort}`],
+    listen: [`/ip4/${listenHost}/tcp/${listenPort}`],
     announce: announce === undefined || isAlone ? [] : [announce],
     bootstrap: [...bootstrap],
     mdns: !isAlone,

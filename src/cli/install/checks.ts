@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { whyNotPublic } from '../../base/public-address.ts'
 import { MIB } from '../../base/units.ts'
 import { bytesText } from '../output.ts'
-import type { Answers } from './answers.ts'
+import { type Answers, LOOPBACK } from './answers.ts'
 
 /** `ok`; `warn`: the node runs, with less; `bad`: it would not run. */
 export type Verdict = 'ok' | 'warn' | 'bad'
@@ -24,6 +24,8 @@ export interface PortFact {
   readonly host: string
   readonly port: number
   readonly flag: string
+  /** Without it the node does less, and runs. */
+  readonly isOptional: boolean
   /** Why it cannot be listened on, such as EADDRINUSE. */
   readonly refused?: string
 }
@@ -39,10 +41,12 @@ export interface Facts {
   /** Where the data are to lie. */
   readonly data: {
     readonly path: string
-    readonly freeBytes: number
+    readonly freeBytes?: number
     /** Why nothing can be written there. */
     readonly refused?: string
   }
+  /** Where the unit is to lie, and why nothing can be written there. */
+  readonly unit: { readonly path: string; readonly refused?: string }
   readonly ports: readonly PortFact[]
   /** A node runs on the data directory and answers there. */
   readonly running?: string
@@ -73,9 +77,10 @@ export function judgeAll(facts: Facts, answers: Answers): Check[] {
     judgeGit(facts),
     judgeDocker(facts),
     judgeDirectory(facts),
-    judgeDisk(facts),
+    ...judgeDisk(facts),
     ...facts.ports.map((port) => judgePort(port, facts.running)),
     judgeClock(facts),
+    ...judgeUnit(facts, answers),
     judgeSystemd(facts, answers),
     judgeReach(facts, answers),
     ...judgeExisting(facts),
@@ -130,26 +135,31 @@ function judgeDirectory({ data: { path, refused } }: Facts): Check {
   return { name, verdict: 'bad', words: `${path}: ${refused}`, advice: 'choose another with --data DIR' }
 }
 
-function judgeDisk({ data: { path, freeBytes } }: Facts): Check {
+function judgeDisk({ data: { path, freeBytes } }: Facts): Check[] {
+  if (freeBytes === undefined) return []
   const name = 'disk'
   const words = `${bytesText(freeBytes)} free`
-  if (freeBytes >= FREE_BYTES_WANTED) return { name, verdict: 'ok', words }
+  if (freeBytes >= FREE_BYTES_WANTED) return [{ name, verdict: 'ok', words }]
   const advice = `free some, or choose a larger disk with --data DIR; ${bytesText(FREE_BYTES_WANTED)} are a good start`
   const verdict = freeBytes < FREE_BYTES_MIN ? 'bad' : 'warn'
-  return { name, verdict, words: `${words} at ${path}`, advice }
+  return [{ name, verdict, words: `${words} at ${path}`, advice }]
 }
 
-function judgePort({ name, host, port, flag, refused }: PortFact, running: string | undefined): Check {
+function judgePort(
+  { name, host, port, flag, isOptional, refused }: PortFact,
+  running: string | undefined,
+): Check {
   const check = `port ${port} (${name})`
   if (refused === undefined) return { name: check, verdict: 'ok', words: 'free' }
   if (running !== undefined)
     return { name: check, verdict: 'ok', words: 'held by this very node, which runs' }
   const advice = `stop what listens there, or choose another with ${flag}`
-  if (refused === 'EACCES') {
-    return { name: check, verdict: 'bad', words: 'this user may not listen on it', advice }
-  }
+  const verdict = isOptional ? 'warn' : 'bad'
+  const less = isOptional ? ': the node runs without' : ''
+  if (refused === 'EACCES')
+    return { name: check, verdict, words: `this user may not listen on it${less}`, advice }
   const words = refused === 'EADDRINUSE' ? `taken on ${host}` : `cannot be listened on at ${host}: ${refused}`
-  return { name: check, verdict: 'bad', words, advice }
+  return { name: check, verdict, words: words + less, advice }
 }
 
 function judgeClock({ clock: { nowMs, notBeforeMs, synchronised } }: Facts): Check {
@@ -163,6 +173,16 @@ function judgeClock({ clock: { nowMs, notBeforeMs, synchronised } }: Facts): Che
   if (synchronised === true) return { name, verdict: 'ok', words: `${now} UTC, kept by time servers` }
   if (synchronised === undefined) return { name, verdict: 'ok', words: `${now} UTC, as far as can be told` }
   return { name, verdict: 'warn', words: `${now} UTC, and no time server keeps it`, advice }
+}
+
+/** Told only where it cannot be written. */
+function judgeUnit({ unit: { path, refused } }: Facts, { runner }: Answers): Check[] {
+  if (refused === undefined) return []
+  const advice =
+    runner === 'system-service'
+      ? 'run this as root, for example with sudo, or leave --system out'
+      : 'set XDG_CONFIG_HOME to a directory that can be written'
+  return [{ name: 'systemd unit', verdict: 'bad', words: `${path}: ${refused}`, advice }]
 }
 
 function judgeSystemd({ systemd, user }: Facts, { runner }: Answers): Check {
@@ -182,9 +202,9 @@ function judgeSystemd({ systemd, user }: Facts, { runner }: Answers): Check {
   return { name, verdict: 'ok', words: 'runs' }
 }
 
-function judgeReach({ addresses }: Facts, { way, announce }: Answers): Check {
+function judgeReach({ addresses }: Facts, { listenHost, announce }: Answers): Check {
   const name = 'reachable at'
-  if (way.kind === 'alone') return { name, verdict: 'ok', words: 'this machine alone, as chosen' }
+  if (listenHost === LOOPBACK) return { name, verdict: 'ok', words: 'this machine alone, as chosen' }
   if (announce === undefined) {
     const open = addresses.find((address) => whyNotPublic(address) === undefined)
     if (open !== undefined) return { name, verdict: 'ok', words: `${open}, unless a firewall is before it` }

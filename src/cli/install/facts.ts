@@ -28,14 +28,22 @@ export interface Looking {
   readonly environment: Environment
 }
 
-export async function gatherFacts({ answers, files, socketPath, environment }: Looking): Promise<Facts> {
+export async function gatherFacts(looking: Looking): Promise<Facts> {
+  const { answers, files, socketPath, environment } = looking
   const { data } = answers
-  const host = answers.way.kind === 'alone' ? '127.0.0.1' : '0.0.0.0'
+  const unit = files.find(({ what }) => what === 'systemd unit')?.path ?? data
   const ports = [
-    { name: 'peers', host, port: answers.listenPort, flag: '--listen-port' },
-    { name: 'API', host: '127.0.0.1', port: answers.apiPort, flag: '--api-port' },
-    { name: 'etcd', host: '127.0.0.1', port: answers.etcdPort, flag: '--etcd-port' },
+    {
+      name: 'peers',
+      host: answers.listenHost,
+      port: answers.listenPort,
+      flag: '--listen-port',
+      isOptional: false,
+    },
+    { name: 'API', host: '127.0.0.1', port: answers.apiPort, flag: '--api-port', isOptional: false },
+    { name: 'etcd', host: '127.0.0.1', port: answers.etcdPort, flag: '--etcd-port', isOptional: true },
   ]
+  const refused = await refusalOf(data)
   const git = await said('git', ['--version'], environment)
   const running = await runningAt(data)
   const { user } = whoAmI()
@@ -49,7 +57,8 @@ export async function gatherFacts({ answers, files, socketPath, environment }: L
     ...(git === undefined ? {} : { git: git.replace(/^git version /, '') }),
     docker: await dockerAt(socketPath),
     user,
-    data: { path: data, freeBytes: await freeBytesAt(data), ...(await refusalOf(data)) },
+    data: { path: data, ...(refused ?? { freeBytes: await freeBytesAt(data) }) },
+    unit: { path: unit, ...(await refusalOf(dirname(unit))) },
     ports: await Promise.all(ports.map(probe)),
     ...(running === undefined ? {} : { running }),
     clock: {
@@ -103,13 +112,13 @@ function dockerAt(socketPath: string): Promise<Facts['docker']> {
 }
 
 /** Whether the directory, or the nearest one above it that exists, takes files. */
-async function refusalOf(path: string): Promise<{ refused?: string }> {
+async function refusalOf(path: string): Promise<{ refused: string } | undefined> {
   let at = path
   for (;;) {
     try {
       if (!(await stat(at)).isDirectory()) return { refused: `${at} is no directory` }
       await access(at, constants.W_OK | constants.X_OK)
-      return {}
+      return undefined
     } catch (error) {
       const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
       if (!isAbsent || dirname(at) === at) return { refused: `${at} cannot be written: ${reasonOf(error)}` }

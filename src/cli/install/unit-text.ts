@@ -37,8 +37,10 @@ export function unitText(parts: UnitParts): string {
     [
       '[Unit]',
       `Description=MAO node ${name}`,
-      'After=network-online.target docker.service',
-      'Wants=network-online.target',
+      // A user's own manager knows no units of the machine.
+      ...(system === undefined
+        ? []
+        : ['After=network-online.target docker.service', 'Wants=network-online.target']),
     ],
     [
       '[Service]',
