@@ -93,7 +93,7 @@ const MARKS = {
   ...{ differs: '≠', unknown: '✗', unclear: '✗' },
 } as const
 
-function planText(out: Output, plan: InstallPlanView): string {
+export function planText(out: Output, plan: InstallPlanView): string {
   const lines = [
     `${MARKS[plan.state]} pipeline ${plan.name}: ${plan.steps.map(({ name }) => name).join(' → ')}${from(plan.source)}`,
     ...plan.tools.map(({ name, state, image = '', listed, source }) => {
