@@ -14,6 +14,7 @@ import { Consensus } from './consensus/consensus.ts'
 import { quorumOf } from './consensus/quorum.ts'
 import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
+import { DatasetAccess } from './datasets/dataset-access.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
 import type { ClusterReplication } from './etcd/cluster-replication.ts'
@@ -25,11 +26,12 @@ import { Remote } from './execution/remote/remote.ts'
 import type { Run } from './execution/runs/run.ts'
 import { SEALING_PURPOSE, SealedValues } from './execution/secrets/sealed-values.ts'
 import { Admission } from './federation/admission.ts'
-import { Entrance } from './federation/entrance.ts'
+import { Entrance, type NewFederationWish } from './federation/entrance.ts'
 import type { Genesis } from './federation/genesis.ts'
+import type { InvitationBook, WantedInvitation } from './federation/invitations.ts'
 import { type Invited, invite } from './federation/invite.ts'
-import { JOIN_PROTOCOL, serveAdmission } from './federation/join.ts'
 import type { Members } from './federation/members.ts'
+import { Membership } from './federation/membership.ts'
 import type { Remembered } from './federation/memory.ts'
 import { FederationPolicy } from './federation/policy.ts'
 import { Presences } from './federation/presence.ts'
@@ -37,8 +39,8 @@ import { type Foundation, startFoundation } from './foundation.ts'
 import { derivedKey } from './identity/derived-key.ts'
 import type { TokenBook } from './identity/token-book.ts'
 import type { Marketplace } from './marketplace/marketplace.ts'
+import { Contacts } from './network/contacts.ts'
 import type { Network } from './network/network.ts'
-import { Supervisor, wantedFrom } from './network/supervisor.ts'
 import { type Meters, metersOf } from './registry/meters.ts'
 import { PeerReplication } from './registry/peer-replication.ts'
 import { RecordStore } from './registry/record-store.ts'
@@ -59,11 +61,14 @@ export interface FederationRooms {
   readonly genesis: Genesis
   readonly registry: Registry
   readonly members: Members
+  readonly membership: Membership
   readonly presences: Presences
   /** How the registry reaches the others: the catch-up between peers or, in strong mode, an etcd cluster. */
   readonly sync: Sync | undefined
   readonly cluster: ClusterReplication | undefined
   readonly meters: Meters
+  readonly admission: Admission
+  readonly access: DatasetAccess
   readonly datasets: Datasets
   readonly execution: Execution
   /** Runs between members. */
@@ -84,6 +89,7 @@ export class Node implements Startable {
   readonly #log: Logger
   readonly #clock: Clock
   readonly #running = new StopStack()
+  #roomsRunning = new StopStack()
   readonly #listeners = new Set<(event: NodeEvent) => void>()
   #foundation: Foundation | undefined
   #entrance: Entrance | undefined
@@ -109,15 +115,15 @@ export class Node implements Startable {
         log,
         running: this.#running,
       })
-      const { identity, network, memory } = this.#foundation
+      const { identity, network, memory, invitations } = this.#foundation
       this.#entrance = new Entrance({
-        current: () => this.#rooms?.genesis,
+        current: () => this.#rooms,
         open: (joined) => this.#openRooms(joined),
+        close: () => this.#closeRooms(),
         settle: (peer) => this.#settle(peer),
-        ...{ identity, network, memory, clock, name: config.name },
+        ...{ identity, network, memory, invitations, clock, log, name: config.name },
       })
-      const remembered = await memory.recall()
-      if (remembered !== undefined) await this.#openRooms(remembered)
+      await this.#entrance.resume()
     } catch (error) {
       await this.stop()
       throw error
@@ -126,7 +132,7 @@ export class Node implements Startable {
 
   async stop(): Promise<void> {
     // A join that is under way would open rooms over a closed store.
-    await this.#entrance?.idle()
+    await this.#entrance?.stop()
     this.#rooms = undefined
     this.#foundation = undefined
     await this.#running.unwind()
@@ -173,21 +179,32 @@ export class Node implements Startable {
     throw new NodeError('NO_FEDERATION', message)
   }
 
-  /** Founds a federation with this node as its first operator. @throws NodeError ALREADY_FEDERATED, INVALID_NAME */
-  createFederation(wanted: { name: string; description?: string }): Promise<Genesis> {
-    return this.#comingIn.create(wanted)
+  /** How it comes into a federation, and out of it. */
+  get entrance(): Entrance {
+    if (this.#entrance === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
+    return this.#entrance
+  }
+
+  /** Founds a federation with this node as its first operator. @throws NodeError ALREADY_FEDERATED, INVALID_INPUT */
+  createFederation(wanted: NewFederationWish): Promise<Genesis> {
+    return this.entrance.create(wanted)
   }
 
   /** @throws NodeError NOT_OPERATOR, INVALID_INPUT (a life beyond the bound) */
-  async invite(wanted: { lifeMs?: number } = {}): Promise<Invited> {
+  async invite(wanted: WantedInvitation = {}): Promise<Invited> {
     const { genesis, members } = this.federation
-    const { invitations } = this.#base
-    return invite({ genesis, members, invitations, addresses: this.addresses() }, wanted.lifeMs)
+    const { invitations, network } = this.#base
+    const { networkKey } = network
+    return invite({ genesis, members, invitations, networkKey, addresses: this.addresses() }, wanted)
+  }
+
+  get invitations(): InvitationBook {
+    return this.#base.invitations
   }
 
   /** @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED, PEER_UNREACHABLE, ALREADY_FEDERATED */
   join(token: string): Promise<Genesis> {
-    return this.#comingIn.join(token)
+    return this.entrance.join(token)
   }
 
   /** Hears of what happens here. @returns how to stop hearing. */
@@ -205,9 +222,15 @@ export class Node implements Startable {
       await running.unwind()
       throw error
     }
+    this.#roomsRunning = running
     this.#running.push('federation', () => running.unwind())
     const { federation, name } = joined.genesis
     this.#tell({ type: 'federation', federation, name })
+  }
+
+  async #closeRooms(): Promise<void> {
+    this.#rooms = undefined
+    await this.#roomsRunning.unwind()
   }
 
   async #startRooms({ genesis, contacts }: Remembered, running: StopStack): Promise<FederationRooms> {
@@ -224,7 +247,11 @@ export class Node implements Startable {
     const registry = new Registry({ federation, identity, store, policy, clock, log, historyMs })
     const admission = new Admission({ registry, policy, genesis, self, clock, log })
     const { members } = admission
-    policy.prove('/truth/', truthProof(registry, members))
+    const access = new DatasetAccess({ registry, members, self, clock, log })
+    policy.prove(
+      '/truth/',
+      truthProof(registry, (name) => access.voters(name)),
+    )
     await running.start('registry', registry)
     running.push(
       'registry events',
@@ -243,24 +270,32 @@ export class Node implements Startable {
     const peers = cluster ? undefined : new PeerReplication({ network, streams, mayRead, ...sharing })
     const replication = cluster ?? (peers as PeerReplication)
     await running.start('replication', replication)
-    const presences = new Presences({ registry, members, network, clock, version: VERSION, log })
+    const reachable = () => network.reachability().status
+    const told = { network, version: VERSION, reachable }
+    const presences = new Presences({ registry, members, clock, log, ...told })
     await running.start('presence', presences)
-    const known = wantedFrom([...contacts, ...config.bootstrap])
-    const supervisor = new Supervisor({ network, wanted: () => [...presences.wanted(), ...known], log })
-    await running.start('supervisor', supervisor)
+    const kept = new Contacts({
+      first: [...contacts, ...config.bootstrap],
+      members: () => presences.wanted(),
+      isOperator: (peer) => members.role(peer) === 'operator',
+      renew: () => presences.renew(),
+      ...{ network, federation, database, clock, log },
+    })
+    await running.start('contacts', kept)
     const membersChanged = () => {
       registry.rearrange()
       replication.membersChanged()
-      supervisor.look()
+      kept.look()
     }
     running.push('members', members.onChange(membersChanged))
     // A member that says where it is can be dialled at once.
     running.push(
       'presences',
-      registry.watch('/presence/', () => supervisor.look()),
+      registry.watch('/presence/', () => kept.look()),
     )
-    const admissions = { genesis, invitations, members }
-    running.push('join', await network.handle(JOIN_PROTOCOL, (stream) => serveAdmission(stream, admissions)))
+    const asked = { genesis, registry, admission, invitations, network, presences }
+    const membership = new Membership({ ...asked, self, clock, log })
+    await running.start('membership', membership)
 
     // What is projected from it: copies of the datasets, runs on them, and agreement on their results.
     const peersOf = () => members.list().map(({ peer }) => peer)
@@ -275,7 +310,7 @@ export class Node implements Startable {
       live,
       commitsOfRuns: (dataset) => execution.commitsOf(dataset),
       usedBy: (dataset) => runOn(execution, dataset),
-      ...{ database, registry, members, clock, log },
+      ...{ database, registry, members, access, clock, log },
     })
     running.push(
       'dataset events',
@@ -312,6 +347,7 @@ export class Node implements Startable {
       self,
       registry,
       members,
+      voters: (name) => access.voters(name),
       datasets,
       runs: scheduledRuns(execution),
       clock,
@@ -337,7 +373,7 @@ export class Node implements Startable {
     })
 
     this.#replication = replication
-    const shared = { registry, members, presences, sync: peers?.sync, cluster }
+    const shared = { registry, members, membership, admission, access, presences, sync: peers?.sync, cluster }
     const meters = Object.assign(metersOf(registry, network.gossip, peers?.sync), { etcdCalls })
     return { genesis, ...shared, datasets, execution, remote, consensus, meters }
   }
@@ -356,11 +392,6 @@ export class Node implements Startable {
       )
     })
     await this.federation.presences.renew()
-  }
-
-  get #comingIn(): Entrance {
-    if (this.#entrance === undefined) throw new NodeError('INTERNAL', 'The node has not been started')
-    return this.#entrance
   }
 
   get #base(): Foundation {

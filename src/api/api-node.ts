@@ -1,4 +1,5 @@
 import type { Consensus } from '../consensus/consensus.ts'
+import type { DatasetAccess } from '../datasets/dataset-access.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { ClusterReplication } from '../etcd/cluster-replication.ts'
 import type { Execution } from '../execution/execution.ts'
@@ -42,6 +43,8 @@ export interface ApiRooms {
     'get' | 'list' | 'claims' | 'digest' | 'revision' | 'index' | 'keyValues' | 'put'
   >
   readonly members: Pick<Members, 'list' | 'get'>
+  /** Who may have which dataset; absent where nobody asks. */
+  readonly access?: DatasetAccess | undefined
   readonly presences: Pick<Presences, 'seen'>
   /** How the registry reaches the other members: by gossip and catch-up, or through an etcd cluster. */
   readonly sync?: Pick<Sync, 'progress' | 'digests'> | undefined

@@ -19,6 +19,7 @@ import { eventRoutes } from './event-routes.ts'
 import type { EventHub, Happening } from './events.ts'
 import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
+import { grantRoutes } from './grant-routes.ts'
 import { hostAllowList } from './host-allow-list.ts'
 import { HttpMeter } from './http-meter.ts'
 import { hubRoutes } from './hub-routes.ts'
@@ -124,7 +125,8 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   const { hub } = node.config.marketplace
   if (hub === 'open') app.route('/', hubRoutes(node))
   app.use(withoutLastSlash(node.config.maoApi))
-  app.use(besidesOpen(node.config.maoApi, requireToken(parts)))
+  const doors = { guard: requireToken(parts), limit: parts.limits.middleware() }
+  app.use(besidesOpen(node.config.maoApi, doors))
   if (hub === 'token') app.route('/', hubRoutes(node))
   app.use(limitBody((path) => STREAMED.some((streamed) => streamed.test(path))))
   const api = newRoutes()
@@ -134,6 +136,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     datasetRoutes(node),
     datasetImportRoutes(node),
     datasetLocalRoutes(node),
+    grantRoutes(node),
     datasetWorkRoutes(node),
     datasetBrowseRoutes(node, parts),
     datasetDiffRoutes(node, parts),

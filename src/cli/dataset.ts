@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { datasetAccessCommands } from './dataset-access.ts'
 import { datasetBrowseCommands } from './dataset-browse.ts'
 import { datasetCloneCommands } from './dataset-clone.ts'
 import { datasetDiffCommand } from './dataset-diff.ts'
@@ -35,6 +36,7 @@ export function datasetCommands(program: Command, acting: Act): void {
   datasetLocalCommands(dataset, act)
   datasetUpkeepCommands(dataset, act)
   datasetTrustCommands(dataset, act)
+  datasetAccessCommands(dataset, act)
   dataset.commandsGroup('Elsewhere:')
   datasetUpstreamCommands(dataset, act)
 }

@@ -154,11 +154,11 @@ export interface JudgedTruth {
  * rejected: the one who sends them may know members that we have not heard of.
  */
 export function refuseTruth(
-  members: () => readonly Voter[],
+  members: (dataset: string) => readonly Voter[],
 ): (key: string, value: Uint8Array, context: JudgedTruth) => Promise<string | undefined> {
   return async (key, value, { current, open }) => {
     const dataset = key.slice(truthPrefix.length)
-    const check = await verifyCertificate(value, { dataset, members: members(), open })
+    const check = await verifyCertificate(value, { dataset, members: members(dataset), open })
     if (!check.ok) return check.reason
     // [C10] The truth never goes back.
     if (current === undefined || compareTruths(value, current) >= 0) return undefined

@@ -29,6 +29,7 @@ import { Duties } from './duties.ts'
 import { GroundTruth, type GroundTruthParts } from './ground-truth.ts'
 import { openRecordsOf } from './open-record.ts'
 import { openingOf } from './opening.ts'
+import type { Voter } from './quorum.ts'
 import { openingSchema } from './records.ts'
 import {
   ballotsPrefix,
@@ -50,6 +51,8 @@ export interface ConsensusParts {
   readonly self: string
   readonly registry: Pick<Registry, 'federation' | 'get' | 'list' | 'claims' | 'put' | 'envelope' | 'watch'>
   readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
+  /** Who votes on a dataset; without it, every member that is no observer. */
+  readonly voters?: (dataset: string) => readonly Voter[]
   readonly datasets: GroundTruthParts['datasets'] & Pick<Datasets, 'onEvent'>
   readonly runs: RunSource
   readonly clock: Clock
@@ -87,7 +90,7 @@ export class Consensus implements Startable {
   constructor(parts: ConsensusParts) {
     this.#parts = parts
     const { self, registry, datasets, clock, log } = parts
-    const members = () => parts.members.list()
+    const members = (dataset: string) => this.#voters(dataset)
     const nameOf = (peer: string) => this.#nameOf(peer)
     const open = openRecordsOf(registry.federation)
     this.#sightings = new Sightings({ registry, clock })
@@ -110,6 +113,8 @@ export class Consensus implements Startable {
       ...prefixes.map((prefix) => registry.watch(prefix, (change) => this.#heard(change))),
       registry.watch(datasetsPrefix, ({ key }) => this.#datasetChanged(key.slice(datasetsPrefix.length))),
       registry.watch(truthPrefix, ({ key }) => this.#datasets.get(key.slice(truthPrefix.length))?.revisit()),
+      // Who votes hangs on grants.
+      registry.watch('/grants/', ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.revisit()),
       registry.watch(headsPrefix, ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.touch()),
       datasets.onEvent((event) => this.#happened(event)),
       // What is in order depends on who the members are.
@@ -180,7 +185,7 @@ export class Consensus implements Startable {
     step: string,
     { windowMs = roundWindowDefaultMs, slot }: OpenOptions,
   ): Promise<RoundView> {
-    const { self, registry, members, clock } = this.#parts
+    const { self, registry, clock } = this.#parts
     const now = clock.now()
     const id: RoundId = { dataset, step, slot: slot ?? now }
     const round = formatRoundId(id)
@@ -201,7 +206,7 @@ export class Consensus implements Startable {
       const message = `Round ${formatRoundId(other)} of this dataset is under way; wait until it has ended`
       throw new NodeError('CONFLICT', message, { round: formatRoundId(other) })
     }
-    const parts = { self, members: members.list(), truth, latestMs: rounds.latestMs(), windowMs, now }
+    const parts = { self, members: this.#voters(dataset), truth, latestMs: rounds.latestMs(), windowMs, now }
     const opening = openingOf({ ...parts, trigger: 'request' })
     await registry.put(openingKey(round), encodeJson(opening), { expiresMs: now + roundRecordsLifeMs })
     rounds.add(round, self)
@@ -307,11 +312,11 @@ export class Consensus implements Startable {
   }
 
   #newRounds(dataset: string): DatasetRounds {
-    const { self, members, clock, log } = this.#parts
+    const { self, clock, log } = this.#parts
     return new DatasetRounds({
       dataset,
       self,
-      members: () => members.list(),
+      members: () => this.#voters(dataset),
       nameOf: (peer) => this.#nameOf(peer),
       sightings: this.#sightings,
       duties: this.#duties,
@@ -336,6 +341,11 @@ export class Consensus implements Startable {
 
   #revisitAll(): void {
     for (const rounds of this.#datasets.values()) rounds.revisit()
+  }
+
+  #voters(dataset: string): readonly Voter[] {
+    const { members, voters } = this.#parts
+    return voters?.(dataset) ?? members.list().filter(({ role }) => role !== 'observer')
   }
 
   #nameOf(peer: string): string {

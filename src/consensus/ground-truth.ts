@@ -36,7 +36,8 @@ export interface GroundTruthParts {
     | 'find'
   >
   readonly counting: Counting
-  readonly members: () => readonly Voter[]
+  /** Who votes on a dataset. */
+  readonly members: (dataset: string) => readonly Voter[]
   readonly nameOf: (peer: string) => string
   readonly open: OpenRecord
   readonly log: Logger
@@ -168,7 +169,7 @@ export class GroundTruth {
       return { dataset, ok: false, reason: 'No certificate proves this truth yet', commit, signers: [] }
     }
     const found = { dataset, commit: read.certificate.commit, signers: this.#signers(read) }
-    const check = await verifyCertificate(value, { dataset, members: members(), open })
+    const check = await verifyCertificate(value, { dataset, members: members(dataset), open })
     if (!check.ok) return { ...found, ok: false, reason: check.reason }
     const outcome = await counting.count(read.round, read.opening.value, read.closing.value, signal)
     if (outcome.commit === null) return { ...found, ok: false, reason: 'Its ballots have no majority' }
@@ -180,7 +181,7 @@ export class GroundTruth {
   /** @throws NodeError CERTIFICATE_INVALID */
   async #check(dataset: string, value: Uint8Array): Promise<void> {
     const { members, open } = this.#parts
-    const check = await verifyCertificate(value, { dataset, members: members(), open })
+    const check = await verifyCertificate(value, { dataset, members: members(dataset), open })
     if (!check.ok) throw new NodeError('CERTIFICATE_INVALID', check.reason, { dataset })
   }
 

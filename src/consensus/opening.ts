@@ -7,7 +7,7 @@ import {
   roundWindowMinMs,
   voteWindowMinMs,
 } from '../base/limits.ts'
-import type { Voter } from './quorum.ts'
+import { isEntitled, type Voter } from './quorum.ts'
 import type { Claim, Opening } from './records.ts'
 import type { RoundId } from './round-id.ts'
 
@@ -42,15 +42,16 @@ export function openingOf({ self, members, truth, latestMs, trigger, windowMs, n
     const message = `A round stays open for ${roundWindowMinMs} to ${roundWindowMaxMs} ms, not ${windowMs}`
     throw new NodeError('INVALID_INPUT', message, { windowMs })
   }
-  if (members.length > electorateMax) {
-    const message = `${members.length} members cannot vote together, ${electorateMax} can`
-    throw new NodeError('TOO_LARGE', message, { members: members.length })
-  }
-  const cutoffMs = now + windowMs
   // The members that opened the rounds before may have clocks that are ahead of ours.
   const openedMs = Math.max(now, truth.openedMs + 1, latestMs + 1)
+  const voters = members.filter((one) => isEntitled(one, openedMs))
+  if (voters.length > electorateMax) {
+    const message = `${voters.length} members cannot vote together, ${electorateMax} can`
+    throw new NodeError('TOO_LARGE', message, { members: voters.length })
+  }
+  const cutoffMs = now + windowMs
   return {
-    electorate: members.map(({ peer }) => peer).sort(),
+    electorate: voters.map(({ peer }) => peer).sort(),
     method: 'identical',
     trigger,
     parent: truth.commit,
@@ -80,10 +81,11 @@ export function refuseOpening(
   if (cutoffMs < earliestMs || votesUntilMs - cutoffMs < voteWindowMinMs || tooLong) {
     return 'its cut-off or the end of its votes is out of bounds'
   }
-  const known = new Set(members.map(({ peer }) => peer))
+  const entitled = members.filter((one) => isEntitled(one, openedMs))
+  const known = new Set(entitled.map(({ peer }) => peer))
   const stranger = electorate.find((peer) => !known.has(peer))
-  if (stranger !== undefined) return `${stranger} is in the electorate and no member`
-  const left = members.find(({ peer, since }) => since <= openedMs && !electorate.includes(peer))
+  if (stranger !== undefined) return `${stranger} is in the electorate and has no vote`
+  const left = entitled.find(({ peer, since }) => since <= openedMs && !electorate.includes(peer))
   if (left !== undefined) return `member ${left.peer} is left out of the electorate`
   return undefined
 }

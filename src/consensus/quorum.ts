@@ -3,6 +3,13 @@ export interface Voter {
   readonly peer: string
   /** Admitted then, ms since the epoch. */
   readonly since: number
+  /** When it may vote, from the first until just before the second, ms; without them, as long as it is a member. */
+  readonly spans?: readonly (readonly [fromMs: number, untilMs: number])[]
+}
+
+/** Whether a member may vote in a round that was opened then (dataset-heads.md [A4]). */
+export function isEntitled({ spans }: Pick<Voter, 'spans'>, openedMs: number): boolean {
+  return spans === undefined || spans.some(([fromMs, untilMs]) => fromMs <= openedMs && openedMs < untilMs)
 }
 
 /**
@@ -28,8 +35,8 @@ export interface Electoral {
 
 /** The electorate together with everybody who was a member when the round was opened. */
 export function votersOf({ electorate, openedMs }: Electoral, members: readonly Voter[]): Set<string> {
-  const entitled = members.filter(({ since }) => since <= openedMs).map(({ peer }) => peer)
-  return new Set([...electorate, ...entitled])
+  const entitled = members.filter((one) => one.since <= openedMs && isEntitled(one, openedMs))
+  return new Set([...electorate, ...entitled.map(({ peer }) => peer)])
 }
 
 /**
@@ -42,7 +49,8 @@ export function isDecisive(
   opening: Electoral,
   members: readonly Voter[],
 ): boolean {
-  const known = new Set(members.map(({ peer }) => peer))
+  const entitled = members.filter((one) => isEntitled(one, opening.openedMs))
+  const known = new Set(entitled.map(({ peer }) => peer))
   const counted = new Set(signers.filter((peer) => known.has(peer) && opening.electorate.includes(peer)))
   return isQuorum(counted.size, votersOf(opening, members).size)
 }

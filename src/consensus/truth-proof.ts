@@ -1,17 +1,18 @@
-import type { Members } from '../federation/members.ts'
 import type { Proof } from '../federation/policy.ts'
 import type { Registry } from '../registry/registry.ts'
 import { compareTruths, refuseTruth } from './certificate.ts'
 import { openRecordsOf } from './open-record.ts'
+import type { Voter } from './quorum.ts'
 
 /** The ground truth moves by certificates only, whoever brings them. */
 export function truthProof(
   registry: Pick<Registry, 'federation' | 'claims'>,
-  members: Pick<Members, 'list'>,
+  /** Who votes on a dataset. */
+  voters: (dataset: string) => readonly Voter[],
 ): Proof {
   const federationId = registry.federation
   const open = openRecordsOf(federationId)
-  const refuse = refuseTruth(() => members.list())
+  const refuse = refuseTruth(voters)
   return {
     refuse: async ({ key, value, author }) => {
       if (value === null) return undefined

@@ -6,18 +6,16 @@ import {
   peerIdCharactersMax,
   replicasWantedMax,
 } from '../base/limits.ts'
-import { nameSchema } from '../base/names.ts'
+import { accessSchema } from './access.ts'
+import { datasetIdSchema, hexSchema } from './dataset-id.ts'
 import { oidSchema } from './exchange/pack-protocol.ts'
 import type { Policy } from './policies.ts'
 import { upstreamSchema } from './upstream/upstream-address.ts'
 
+export { datasetIdSchema } from './dataset-id.ts'
+
 /** Where the records of datasets are, by name. */
 export const DATASET_PREFIX = '/dataset/'
-
-const hexSchema = z.string().regex(/^[0-9a-f]{32}$/)
-
-/** What tells two datasets of one name apart; the name itself, where a record is from before there were ids. */
-export const datasetIdSchema = z.union([hexSchema, nameSchema])
 
 const shape = {
   /** See `datasetId`; absent in records from before there were ids. */
@@ -37,6 +35,8 @@ const shape = {
   createdBy: z.string().max(63),
   /** How many members, beside the one that founded it, are to keep a copy; without a word, everybody may. */
   replicas: z.number().int().min(1).max(replicasWantedMax).optional(),
+  /** Who may have it and who votes on it, where that is not every member. */
+  access: accessSchema.optional(),
   /** A git repository elsewhere that it is pulled from and pushed to. */
   upstream: upstreamSchema.optional(),
 }

@@ -11,6 +11,7 @@ import type { Streams } from '../network/network.ts'
 import type { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Copies } from './copies.ts'
+import type { DatasetAccess } from './dataset-access.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import { DATASET_PREFIX } from './dataset-record.ts'
 import type { DatasetView } from './dataset-view.ts'
@@ -50,7 +51,10 @@ export interface DatasetsParts {
     Registry,
     'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch' | 'knows' | 'envelope' | 'onEvidence'
   >
-  readonly members: Pick<Members, 'get' | 'list' | 'self' | 'isMember' | 'onChange'>
+  readonly members: Pick<Members, 'get' | 'list' | 'self' | 'isMember' | 'onChange'> &
+    Partial<Pick<Members, 'presentOf'>>
+  /** Who may have what; where nobody says so, every member may have what is shared. */
+  readonly access?: DatasetAccess
   /** Peer ids of the members that are there, as far as anybody knows; by default, those that are connected. */
   readonly live?: () => readonly string[]
   readonly streams: Streams
@@ -119,7 +123,7 @@ export async function startRooms(
   opened: (rooms: Rooms) => void,
 ): Promise<void> {
   const { directory, settings, database, registry, members, streams, onConnect, clock, log } = parts
-  const { heads, replicas, known, asked, emit } = parts
+  const { heads, replicas, known, asked, emit, access } = parts
   const [self, pace] = [streams.peerId, parts.pace ?? DEFAULT_PACE]
   await mkdir(directory, { recursive: true, mode: 0o700 })
 
@@ -167,6 +171,7 @@ export async function startRooms(
   )
   const followed = new Followed({
     ...{ self, rule: settings.follow, database, known, members, emit },
+    mayRead: (peer, name) => access?.mayRead(peer, name) !== false,
     live: parts.live ?? (() => streams.connectedPeers()),
     patienceMs: pace.takeOverMs,
     lookMs: pace.lookMs,
@@ -195,7 +200,14 @@ export async function startRooms(
   })
   running.push('replica reports', () => reports.stop())
 
-  const obtaining = new Obtaining({ members, known, heads, shelf, replicator })
+  if (access !== undefined) {
+    running.push(
+      'grants',
+      access.onChange((name) => known.lookAgain(name)),
+    )
+  }
+  const isGranted = (peer: string, name: string) => access?.mayRead(peer, name) !== false
+  const obtaining = new Obtaining({ self, mayRead: isGranted, members, known, heads, shelf, replicator })
   const showing = new Showing({
     ...{ self, members, heads, replicas, known, watch, followed, truths, shelf },
     heldUp: (name, items) => replicator.heldUp(name, items),
@@ -249,9 +261,10 @@ export async function startRooms(
       throw new NodeError('DATASET_NOT_FOUND', `This node holds nothing of the dataset ${name}`, { name })
     },
     isMember: (peer) => members.isMember(peer),
-    mayRead: (peer, name) => mayRead(known, members.isMember(peer), name),
+    mayRead: (peer, name) => mayRead(known, members.isMember(peer), name) && isGranted(peer, name),
     onChange: (changed) => {
       const unwatch = [members.onChange(changed), known.watch(changed)]
+      if (access !== undefined) unwatch.push(access.onChange(changed))
       return () => {
         for (const end of unwatch) end()
       }

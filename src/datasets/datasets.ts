@@ -62,7 +62,10 @@ export class Datasets implements Startable {
     const heads = new Collection({ registry, prefix: '/heads/', schema: headSchema, log })
     const replicas = new Collection({ registry, prefix: REPLICAS_PREFIX, schema: replicaSchema, log })
     const isOperator = (peer: string) => parts.members.get(peer)?.role === 'operator'
-    this.#known = new KnownDatasets({ self, database, registry, records, isOperator, clock: parts.clock })
+    const presentOf = (peer: string) => parts.members.presentOf?.(peer) ?? peer
+    this.#known = new KnownDatasets({
+      ...{ self, database, registry, records, isOperator, presentOf, clock: parts.clock },
+    })
     const asked = {
       show: (name: string) => this.show(name),
       truth: (name: string) => this.truth(name),
@@ -100,6 +103,11 @@ export class Datasets implements Startable {
   /** Which way git is done here. */
   get backend(): GitBackend['kind'] {
     return this.#inside.shelf.backend
+  }
+
+  /** Whether a member may have a shared dataset, by what is granted. */
+  mayRead(peer: string, name: string): boolean {
+    return this.#parts.access?.mayRead(peer, name) !== false
   }
 
   /** Disk space, and what is done to keep it. */

@@ -24,6 +24,8 @@ export interface FollowedParts {
   readonly members: Pick<Members, 'list' | 'onChange'>
   /** Peer ids of the members that are there, as far as anybody knows. */
   readonly live: () => readonly string[]
+  /** Whether a member may have a dataset, by what is granted. */
+  readonly mayRead?: (peer: string, dataset: string) => boolean
   /** How long others have to be away before this node copies in their place, ms. */
   readonly patienceMs: number
   /** How often it is looked who is there, ms. */
@@ -102,7 +104,8 @@ export class Followed implements Startable {
       policy === 'shared' && rule === 'all' && choice === undefined && wanted !== undefined && !isOwner
     const copies = inLine && this.#standing(known, wanted).copies
     const isBeyond = !isOwner && this.#owned.isBeyond(owner, known.name)
-    return decideFollow({ policy, isOwner, rule, choice, wanted, copies, isBeyond })
+    const mayRead = this.#mayRead(self, known.name)
+    return decideFollow({ policy, isOwner, rule, choice, wanted, copies, mayRead, isBeyond })
   }
 
   /** What somebody wants of this node, if anybody has said so. */
@@ -138,6 +141,7 @@ export class Followed implements Startable {
   lookAt(name: string): void {
     const before = this.#told.get(name)
     const now = this.#parts.known.get(name)
+    if (now !== undefined) this.#lines.delete(now.id)
     const moved = now === undefined ? [] : this.#owned.add(now.owner, name)
     if (before !== undefined && before.owner !== now?.owner)
       moved.push(...this.#owned.remove(before.owner, name))
@@ -164,7 +168,11 @@ export class Followed implements Startable {
     onChange(name)
   }
 
-  #standing({ id, owner }: Known, wanted: number): Standing {
+  #mayRead(peer: string, name: string): boolean {
+    return this.#parts.mayRead?.(peer, name) !== false
+  }
+
+  #standing({ id, owner, name }: Known, wanted: number): Standing {
     const { self, members, live, patienceMs } = this.#parts
     let line = this.#lines.get(id)
     if (line === undefined) {
@@ -173,7 +181,8 @@ export class Followed implements Startable {
         members
           .list()
           .map(({ peer }) => peer)
-          .filter((peer) => peer !== owner),
+          // Who may not have it keeps no copy, and others take its place in line.
+          .filter((peer) => peer !== owner && this.#mayRead(peer, name)),
       )
       this.#lines.set(id, line)
     }

@@ -32,6 +32,8 @@ export interface FollowQuestion {
   /** How many copies are asked for, where a number is. */
   readonly wanted: number | undefined
   readonly copies: boolean
+  /** Whether this node may have it, by what is granted. */
+  readonly mayRead?: boolean
   /** Its founder has so many datasets that this one is not followed unless it is chosen. */
   readonly isBeyond: boolean
 }
@@ -50,12 +52,16 @@ export function decideFollow({
   choice,
   wanted,
   copies,
+  mayRead = true,
   isBeyond,
 }: FollowQuestion): FollowDecision {
   if (policy === 'local-only') return { followed: true, why: 'local-only' }
   if (policy === 'compute-only') {
     return { followed: isOwner, why: isOwner ? 'compute-only, and at home here' : 'compute-only' }
   }
+  // [A3] Nobody would give it, so nobody is asked.
+  if (!mayRead)
+    return { followed: false, why: 'only members with a grant may have it, and this node has none' }
   if (choice !== undefined)
     return { followed: choice === 'follow', why: choice === 'follow' ? 'chosen' : 'not wanted here' }
   if (rule !== 'all') return { followed: false, why: rule === 'none' ? 'follows none' : 'not chosen' }

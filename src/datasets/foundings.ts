@@ -4,6 +4,7 @@ import { NodeError } from '../base/errors.ts'
 import { formerIdsMax } from '../base/limits.ts'
 import { parseName } from '../base/names.ts'
 import type { Members } from '../federation/members.ts'
+import type { Access } from './access.ts'
 import { branchOf } from './branches.ts'
 import type { Copies } from './copies.ts'
 import { type DatasetRecord, datasetId } from './dataset-record.ts'
@@ -28,6 +29,8 @@ export interface DatasetChange {
   readonly description?: string
   readonly replicas?: number | null
   readonly upstream?: DatasetRecord['upstream'] | null
+  /** Who may have it and who votes on it. */
+  readonly access?: Access
   /** Only for the owner, on its own node. */
   readonly policy?: Exclude<Policy, 'local-only'>
 }
@@ -88,7 +91,10 @@ export class Foundings {
   }
 
   /** Changes what is said of a dataset. @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, CONFLICT (another's claim). */
-  async edit(name: string, { description, replicas, upstream, policy }: DatasetChange): Promise<void> {
+  async edit(
+    name: string,
+    { description, replicas, upstream, policy, access }: DatasetChange,
+  ): Promise<void> {
     const { known } = this.#parts
     const { record } = known.need(name)
     const { replicas: wanted, upstream: source, ...rest } = record
@@ -99,6 +105,7 @@ export class Foundings {
     const changed = {
       ...rest,
       ...(policy === undefined ? {} : { policy }),
+      ...(access === undefined ? {} : { access }),
       ...(description === undefined ? {} : { description }),
       ...(copies == null ? {} : { replicas: copies }),
       ...(from == null ? {} : { upstream: from }),

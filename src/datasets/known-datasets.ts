@@ -65,6 +65,8 @@ export interface KnownDatasetsParts {
   readonly records: Collection<SharedRecord>
   /** Whether a peer is an operator at present. */
   readonly isOperator: (peer: string) => boolean
+  /** Which key stands for a peer now, where its node has changed it. */
+  readonly presentOf?: (peer: string) => string
   readonly clock: Clock
 }
 
@@ -120,7 +122,7 @@ export class KnownDatasets {
     const { shown, founding, counting } = decision
     const { id, record, author } = shown
     const founder = founding.founder ?? founding.author
-    const row = this.#copies.get(name)
+    const row = this.#copyOf(name)
     const { policy, owner: promisedBy } = commitmentOf({
       kept: row && belongs(row, decision) && !isShutOut(row, decision, self) ? row : undefined,
       founder: { policy: founding.policy, author: founder },
@@ -131,6 +133,13 @@ export class KnownDatasets {
     // Nobody is believed that it was founded after its record was written.
     const foundedMs = Math.min(founding.record.foundedMs ?? 0, founding.timeMs)
     return { name, id, record, author, foundedMs, policy, promisedBy, owner }
+  }
+
+  /** A promise of this node is its own still when it has changed its key. */
+  #copyOf(name: string): CopyRow | undefined {
+    const row = this.#copies.get(name)
+    const { presentOf } = this.#parts
+    return row === undefined || presentOf === undefined ? row : { ...row, owner: presentOf(row.owner) }
   }
 
   /** Sorted by name. */
@@ -161,10 +170,12 @@ export class KnownDatasets {
 
   /** What members claim of a shared name, in the registry's order; what is buried, or proves nothing, included. */
   claims(name: string): Claimed[] {
-    const { registry, isOperator } = this.#parts
+    const { registry, isOperator, presentOf } = this.#parts
     return registry.claims(DATASET_PREFIX + name).flatMap((entry) => {
       const read = this.#read(name, entry)
-      return read === undefined ? [] : [claimOf(entry, read.record, read.proof, isOperator(entry.author))]
+      if (read === undefined) return []
+      const isOperators = isOperator(presentOf?.(entry.author) ?? entry.author)
+      return [claimOf(entry, read.record, read.proof, isOperators, presentOf)]
     })
   }
 
@@ -350,6 +361,11 @@ export class KnownDatasets {
       this.#listeners.delete(changed)
       unwatch()
     }
+  }
+
+  /** What is not in its record has changed for a dataset, such as who may have it: all who look at it look again. */
+  lookAgain(name: string): void {
+    this.#tell(name)
   }
 
   #tell(name: string): void {

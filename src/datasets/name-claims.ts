@@ -49,16 +49,25 @@ export function proofOf(name: string, author: string, record: SharedRecord): Pro
   return id === datasetId(founder, name, seed) ? { id, founder, holds: true } : { id, holds: false }
 }
 
-export function claimOf(entry: Entry, record: SharedRecord, proof: Proof, isOperators: boolean): Claimed {
-  const { author, timeMs, sinceMs } = entry
-  const { id, founder } = proof
+/** @param presentOf which key stands for a peer now, where its node has changed it. */
+export function claimOf(
+  entry: Entry,
+  record: SharedRecord,
+  proof: Proof,
+  isOperators: boolean,
+  presentOf: (peer: string) => string = (peer) => peer,
+): Claimed {
+  const { timeMs, sinceMs } = entry
+  const { id } = proof
+  const author = presentOf(entry.author)
+  const founder = proof.founder === undefined ? undefined : presentOf(proof.founder)
   const isFounder = founder === author
   const isBuried = entry.buried === true || (entry.version > versionCountedMax && !isOperators)
   const has = (objection: Objection) => ({ objection })
   return {
     ...{ id, author, policy: record.policy, timeMs, sinceMs, isFounder, isOperators },
     // So that whoever writes it on in its founder's stead names the founder.
-    record: founder === undefined ? record : { ...record, founder },
+    record: proof.founder === undefined ? record : { ...record, founder: proof.founder },
     ...(founder === undefined ? {} : { founder }),
     ...(isBuried
       ? has('buried')

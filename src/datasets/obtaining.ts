@@ -7,6 +7,9 @@ import type { Replicator } from './replicator.ts'
 import type { Shelf } from './shelf.ts'
 
 export interface ObtainingParts {
+  readonly self: string
+  /** Whether a member may have a dataset, by what is granted. */
+  readonly mayRead: (peer: string, dataset: string) => boolean
   readonly members: Pick<Members, 'get'>
   readonly known: KnownDatasets
   readonly heads: Collection<HeadRecord>
@@ -74,8 +77,13 @@ export class Obtaining {
   /** @throws NodeError DATASET_NOT_FOUND, DATASET_WITHHELD with where the objects are, and what follows from it. */
   checkShared(name: string, consequence: string): void {
     const { policy, owner } = this.#parts.known.need(name)
-    if (policy === 'shared') return
     const custodian = this.#parts.members.get(owner)?.name ?? owner
+    if (policy === 'shared') {
+      if (this.#parts.mayRead(this.#parts.self, name)) return
+      // [A3] Nobody would give it, so nobody is asked.
+      const message = `Only members with a grant may have ${name}, and this node has none; ask ${custodian} or an operator for "maoctl dataset access grant ${name} ${this.#parts.members.get(this.#parts.self)?.name ?? this.#parts.self} --read"`
+      throw new NodeError('FORBIDDEN', message, { name, custodian })
+    }
     const message =
       policy === 'local-only'
         ? `The dataset ${name} is local-only and stays on this node; ${consequence}`

@@ -32,6 +32,7 @@ export class Admission implements Startable {
   readonly #parts: AdmissionParts
   readonly #streams = new Set<MemberStreams>()
   #network: Network | undefined
+  #refuses = (peer: string) => this.members.wasRemoved(peer)
   #stop: (() => void)[] = []
   #listing: NodeJS.Timeout | undefined
   #discarding: Promise<void> = Promise.resolve()
@@ -55,12 +56,17 @@ export class Admission implements Startable {
     return guarded
   }
 
+  /** Lets somebody else say when a former member is to be kept out, so that it is told first why. */
+  refuseWhen(refuses: (peer: string) => boolean): void {
+    this.#refuses = refuses
+  }
+
   /** [D5] Keeps those who were removed out, and relays for members. @returns how to stop. */
   guard(network: Network): () => void {
     const { members } = this
     this.#network = network
     network.useGate({
-      refuses: (peer) => members.wasRemoved(peer),
+      refuses: (peer) => this.#refuses(peer),
       relaysFor: (peer) => members.isMember(peer),
     })
     return () => {
@@ -96,7 +102,8 @@ export class Admission implements Startable {
 
   readonly #roster: Roster = {
     role: (peer) => this.members.role(peer),
-    admittedMs: (peer) => this.members.admittedMs(peer),
+    admittedMs: (peer) => this.members.admittedMs(this.members.presentOf(peer)),
+    rank: (peer) => this.members.role(this.members.presentOf(peer)),
     isFormer: (peer) => this.members.wasRemoved(peer),
     stays: (hash) => this.departures.stays(hash),
     isListed: (peer) => this.departures.isListed(peer, this.#place(peer)),

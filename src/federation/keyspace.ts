@@ -20,6 +20,8 @@ export interface Roster {
   role(peer: string): Role | undefined
   /** When the peer was admitted, ms; undefined for a stranger. */
   admittedMs(peer: string): number | undefined
+  /** The role of a peer, or of the key that took its place over: what was claimed with the old key is claimed still. */
+  rank?(peer: string): Role | undefined
   /** Whether the peer was a member once and is none now. */
   isFormer?(peer: string): boolean
   /** Whether an operator listed the record among those that stay when their author lost its place (departures.ts). */
@@ -65,7 +67,7 @@ const KEYSPACE: readonly Rule[] = [
   { prefix: '/tools/', segments: 1, writers: 'claims' },
   { prefix: '/pipelines/', segments: 1, writers: 'claims' },
   { prefix: '/dataset/', segments: 1, writers: 'claims' },
-  { prefix: '/grants/', segments: 2, writers: 'claims' },
+  { prefix: '/grants/', segments: 3, writers: 'own' },
   { prefix: '/schedules/', segments: 1, writers: 'claims' },
   { prefix: '/claims/', segments: 3, writers: 'own', lifeMs: claimLifeMaxMs, passing: true },
   { prefix: '/heads/', segments: 2, writers: 'own' },
@@ -165,14 +167,15 @@ export function arrange(claims: readonly SealedRecord[], roster: Roster): Sealed
   // [K9] Where nobody else may write there is nothing to choose between; of operators the last word counts.
   if (ruleOf(first.key)?.writers !== 'claims') return latestFirst
 
+  const rank = rankIn(roster)
   // [K11] An operator's tombstone buries every claim that the operator can have seen when writing it.
   const buried = Math.max(
     0,
-    ...claims.filter((c) => c.value === null && roster.role(c.author) === 'operator').map((c) => c.version),
+    ...claims.filter((c) => c.value === null && rank(c.author) === 'operator').map((c) => c.version),
   )
   // [K14] A version that nobody reached by counting would put a claim beyond any operator's reach, but not an operator's.
   const counts = ({ version, author }: SealedRecord) =>
-    version <= versionCountedMax || roster.role(author) === 'operator'
+    version <= versionCountedMax || rank(author) === 'operator'
   const counted = (claim: SealedRecord) => claim.version > buried && counts(claim)
   const live = latestFirst.filter((claim) => claim.value !== null && counted(claim))
   const dead = latestFirst.filter((claim) => !live.includes(claim))
@@ -181,10 +184,14 @@ export function arrange(claims: readonly SealedRecord[], roster: Roster): Sealed
   return [...live.sort((a, b) => preference(a, b, roster)), ...dead]
 }
 
+function rankIn(roster: Roster): (peer: string) => Role | undefined {
+  return (peer) => (roster.rank === undefined ? roster.role(peer) : roster.rank(peer))
+}
+
 /** [K13] An operator's claim first, then the earliest, then the lower author id. */
 function preference(a: SealedRecord, b: SealedRecord, roster: Roster): number {
-  const operators =
-    Number(roster.role(b.author) === 'operator') - Number(roster.role(a.author) === 'operator')
+  const rank = rankIn(roster)
+  const operators = Number(rank(b.author) === 'operator') - Number(rank(a.author) === 'operator')
   if (operators !== 0) return operators
   const earlier = claimedMs(a, roster) - claimedMs(b, roster)
   if (earlier !== 0) return earlier

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
 import { openDatabase, table } from '../../src/base/database.ts'
 import { silentLogger } from '../../src/base/logger.ts'
+import { DatasetAccess } from '../../src/datasets/dataset-access.ts'
 import type { DatasetEvent } from '../../src/datasets/dataset-events.ts'
 import type { Pace } from '../../src/datasets/dataset-rooms.ts'
 import { Datasets } from '../../src/datasets/datasets.ts'
@@ -18,6 +19,7 @@ import { temporaryDirectory } from './temporary-directory.ts'
 
 /** A member with a registry, a network and its datasets, and nothing above. */
 export interface DatasetNode extends RegistryNode {
+  readonly access: DatasetAccess
   readonly datasets: Datasets
   readonly events: DatasetEvent[]
 }
@@ -40,6 +42,9 @@ export async function startDatasetNode(
   test.after(() => stop())
   const node = await startRegistryNode(test, options)
   const { network, registry, members, database } = node
+  const self = node.identity.peerId
+  const clock = options.clock ?? systemClock
+  const access = new DatasetAccess({ registry, members, self, clock, log: silentLogger })
   const datasets = new Datasets({
     directory: join(node.directory, 'datasets'),
     backend: options.backend ?? 'native',
@@ -54,11 +59,12 @@ export async function startDatasetNode(
     database,
     registry,
     members,
+    access,
     streams: network,
     onConnect: (connected) => network.onConnect(connected),
     ...(options.pace === undefined ? {} : { pace: options.pace }),
     ...(options.usedBy === undefined ? {} : { usedBy: options.usedBy }),
-    clock: options.clock ?? systemClock,
+    clock,
     log: silentLogger,
   })
   const events: DatasetEvent[] = []
@@ -69,7 +75,7 @@ export async function startDatasetNode(
     stopped ??= datasets.stop().then(() => node.stop())
     return stopped
   }
-  return { ...node, datasets, events, stop }
+  return { ...node, access, datasets, events, stop }
 }
 
 /** Admits a new node and connects it; it knows all that the founder knows. */

@@ -19,6 +19,8 @@ export interface DatasetPolicy {
 export interface DataFacts {
   readonly dataset: (name: string) => DatasetPolicy | undefined
   readonly trusted: (dataset: string) => readonly TrustEntry[]
+  /** Whether who asks may have a shared dataset, by what is granted; everybody may without it. */
+  readonly mayRead?: (dataset: string) => boolean
 }
 
 export function judgeData(
@@ -37,7 +39,11 @@ export function judgeData(
     for (const dataset of readBy(step)) {
       const known = facts.dataset(dataset)
       if (known === undefined) return unknown(dataset)
-      if (known.policy === 'shared') continue
+      if (known.policy === 'shared') {
+        // [MUST] What may not be fetched is not read through a run either (dataset-heads.md [A2]).
+        if (facts.mayRead?.(dataset) === false) return no(`only members with a grant may have ${dataset}`)
+        continue
+      }
       const judged = judgePrivate(request, step, dataset, facts)
       if ('allow' in judged) return judged
       logs &&= judged.logs

@@ -35,7 +35,8 @@ export interface RemoteParts {
   /** Whether a member is there now. */
   readonly online: (peer: string) => boolean
   readonly network: Pick<Network, 'handle' | 'open' | 'onConnect'>
-  readonly datasets: Pick<Datasets, 'find' | 'list' | 'holds' | 'repository' | 'follows'>
+  readonly datasets: Pick<Datasets, 'find' | 'list' | 'holds' | 'repository' | 'follows'> &
+    Partial<Pick<Datasets, 'mayRead'>>
   readonly execution: HostExecution
   readonly engines: Pick<Engines, 'states' | 'of'>
   readonly database: Database

@@ -26,7 +26,7 @@ export type HostExecution = Pick<
 
 export interface RunDeskParts {
   readonly execution: HostExecution
-  readonly datasets: Pick<Datasets, 'find' | 'list' | 'repository'>
+  readonly datasets: Pick<Datasets, 'find' | 'list' | 'repository'> & Partial<Pick<Datasets, 'mayRead'>>
   readonly members: Pick<Members, 'get' | 'self'>
   readonly engines: { states(): Promise<readonly EngineState[]> }
   readonly trust: Pick<TrustBook, 'of'>
@@ -99,7 +99,8 @@ export class RunDesk {
     return this.#parts.settings.concurrency - open
   }
 
-  dataFacts(): DataFacts {
+  /** @param owner for whom, so that what is granted to it counts. */
+  dataFacts(owner?: string): DataFacts {
     const { datasets, trust, peer } = this.#parts
     return {
       dataset: (name) => {
@@ -109,6 +110,9 @@ export class RunDesk {
           : { policy: known.policy, isHome: known.policy === 'local-only' || known.owner === peer }
       },
       trusted: (dataset) => trust.of(dataset),
+      ...(owner === undefined
+        ? {}
+        : { mayRead: (name: string) => datasets.mayRead?.(owner, name) !== false }),
     }
   }
 
@@ -151,7 +155,7 @@ export class RunDesk {
       step: settings,
       imageOf: (tool) => execution.tools.get(tool)?.value.image,
       imageRefusal: (image, digest) => this.#imageRefusal(image, digest),
-      ...this.dataFacts(),
+      ...this.dataFacts(peer),
       ownsRun: (id) => execution.runs().some((run) => run.id === id && run.owner === peer),
       atWork: theirs.length - waiting,
       waiting,

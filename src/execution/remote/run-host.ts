@@ -70,10 +70,9 @@ export class RunHost implements Startable {
     for (const { peer, cut } of this.#followers) {
       if (!members.isMember(peer)) cut.abort(stranger())
     }
-    const facts = desk.dataFacts()
     for (const run of execution.runs()) {
       if (isEnded(run) || run.owner === undefined || run.owner === 'node') continue
-      if (members.isMember(run.owner) && mayStillRead(run, facts)) continue
+      if (members.isMember(run.owner) && mayStillRead(run, desk.dataFacts(run.owner))) continue
       log.info({ run: run.id, owner: run.owner }, 'a run is ended: it would not be taken any more')
       execution.cancel(run.id).catch((error: unknown) => {
         log.warn({ run: run.id, error: messageOf(error) }, 'a run of a former member was not ended')
