@@ -8,7 +8,9 @@ import { type Config, type ConfigInput, loadConfig, settings } from '../config.t
 import { TOKEN_FILE } from '../identity/access-token.ts'
 import { gather, parsePort } from './arguments.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
+import { initCommand } from './init/init.ts'
 import { installCommand } from './install/install.ts'
+import { rotateKeyCommand } from './rotate-key.ts'
 import type { Act, Session } from './session.ts'
 
 interface StartOptions {
@@ -45,6 +47,8 @@ export function instanceCommands(program: Command, act: Act): void {
     .action(act((session, options: StartOptions) => run(session, options)))
 
   installCommand(instance, act)
+  initCommand(instance, act)
+  rotateKeyCommand(instance, act)
 
   instance
     .command('settings')

@@ -80,7 +80,7 @@ async function install(session: Session, name: string, options: Installing): Pro
 }
 
 /** `collect=12D3KooW…`, several times. @throws InvalidArgumentError */
-function toolAuthor(text: string, before: Record<string, string> = {}): Record<string, string> {
+export function toolAuthor(text: string, before: Record<string, string> = {}): Record<string, string> {
   const [, tool, peer] = /^([^=]+)=([^=]+)$/.exec(text) ?? []
   if (tool === undefined || peer === undefined) {
     throw new InvalidArgumentError('a tool and its author look like collect=12D3KooW…')

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { approvalViewSchema, revokedSchema } from '../api/approval-view.ts'
 import { pipelineViewSchema } from '../api/views.ts'
 import { NodeError } from '../base/errors.ts'
-import { useText } from '../execution/secrets/consent.ts'
+import { approvalText } from './approval-text.ts'
 import { textOf } from './files.ts'
 import { renderPipeline } from './pipeline-view.ts'
 import { submitCommand } from './run-submit.ts'
@@ -101,20 +101,7 @@ export function pipelineCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const path = `/pipelines/${encodeURIComponent(name)}/approve`
         const { steps, fingerprint } = await client.post(path, approvalViewSchema, { preview: true })
-        for (const asking of steps) {
-          const { step, tool, image, digest, cmd, env, output, rights, variables, approved } = asking
-          const secrets = variables.length === 0 ? [] : [`gives ${variables.join(' ')}`]
-          const what = [...asking.datasets.map(useText), ...secrets].join(' and ')
-          const to = secrets.length === 0 ? 'with' : 'to'
-          const wants = `${step} ${what} ${to} ${tool}, ${image} (${digest})`
-          // As JSON, a command cannot pretend to be another line of this.
-          const runs = cmd === null ? 'the command of the image' : JSON.stringify(cmd)
-          const given = JSON.stringify(env)
-          const asks = Object.keys(rights).length === 0 ? '' : ` and ${JSON.stringify(rights)}`
-          const before = approved ? ' (approved already)' : ''
-          const goes = `its output goes to ${output.dataset} (${output.policy ?? 'not here'})`
-          session.out.note(`${wants}, running ${runs} with ${given}${asks}; ${goes}${before}`)
-        }
+        for (const asking of steps) session.out.note(approvalText(asking))
         if (steps.length > 0) {
           await session.confirm(
             'Let these steps have what they ask for, for as long as they stay as they are?',
