@@ -8,6 +8,7 @@ import { clusterAddress } from './etcd/cluster-address.ts'
 import { checkEtcdSettings } from './etcd/exposure.ts'
 import { InvitationBook } from './federation/invitations.ts'
 import { FederationMemory } from './federation/memory.ts'
+import { finishKeyChange } from './identity/key-change.ts'
 import { type Identity, loadIdentity } from './identity/node-key.ts'
 import { TokenBook } from './identity/token-book.ts'
 import { Marketplace } from './marketplace/marketplace.ts'
@@ -44,6 +45,7 @@ export async function startFoundation(parts: FoundationParts): Promise<Foundatio
   // First, since its lock is what keeps a second node from this directory.
   const database = await openDatabase(directory)
   running.push('database', () => database.close())
+  await finishKeyChange(directory, database)
   const identity = await loadIdentity(directory)
   const tokens = new TokenBook({ directory, database, clock, log })
   await tokens.open()
@@ -57,9 +59,11 @@ export async function startFoundation(parts: FoundationParts): Promise<Foundatio
     settings,
     agentVersion: `mao-node/${version}`,
   }
-  const network = new Network({ identity, clock, log, ...place })
-  await running.start('network', network)
   const memory = new FederationMemory(database)
+  const networkKey = (await memory.recall())?.networkKey
+  const inNetwork = networkKey === undefined ? {} : { networkKey }
+  const network = new Network({ identity, clock, log, ...place, ...inNetwork })
+  await running.start('network', network)
   const invitations = new InvitationBook({ database, clock })
   const { gossip } = network
   const marketplace = new Marketplace({ identity, gossip, database, clock, log })

@@ -22,10 +22,6 @@ export const requestsOpenMax = 200
 export const requestsPerSourceMax = 10
 export const requestsPerHourMax = 60
 export const requestPaceMs = HOUR_MS
-/** Addresses whose pace is remembered at once. */
-export const requestSourcesWatchedMax = 1_000
-/** A peer that asks how its request stands is answered so often; sooner, it is told to wait. */
-export const requestAskMinMs = 2 * SECOND_MS
 /** How often a node whose request is open asks how it stands: soon while people may be watching, later seldom. */
 export const requestAgainMinMs = 5 * SECOND_MS
 export const requestAgainMaxMs = 10 * MINUTE_MS
@@ -33,3 +29,10 @@ export const requestAgainMaxMs = 10 * MINUTE_MS
 export const joinFrameBytesMax = 64 * KIB
 /** Addresses of members that a newcomer remembers to ask at. */
 export const requestContactsMax = 32
+/** How long a former member is given to hear why its connection ends, */
+export const farewellTimeoutMs = 2 * SECOND_MS
+/** how long it may ask to come back once it is connected again, and how long it then stays away. */
+export const farewellGraceMs = 5 * SECOND_MS
+export const farewellRestMs = 30 * SECOND_MS
+/** Members that one try asks, one after another, each with the patience of a dial. */
+export const requestPeersAskedMax = 4

@@ -8,6 +8,10 @@ import type { Clock } from '../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../base/database.ts'
 import { NodeError } from '../base/errors.ts'
 import { invitationLifeDefaultMs, invitationLifeMaxMs, invitationsMax } from '../base/limits.ts'
+import { ROLES, type Role } from './keyspace.ts'
+
+/** 32 bytes as base64url. */
+const NETWORK_KEY_LENGTH = 43
 
 const tokenSchema = z.strictObject({
   federation: z.string().min(1).max(100),
@@ -16,6 +20,12 @@ const tokenSchema = z.strictObject({
   addresses: z.array(z.string().max(500)).min(1).max(32),
   expiresMs: z.number().int(),
   secret: z.string().min(20).max(100),
+  /** What the newcomer will be, for it to know; the inviting node goes by its own book. A member, without a word. */
+  role: z.enum(ROLES).optional(),
+  /** When its membership will end by itself, ms. */
+  until: z.number().int().optional(),
+  /** What a private federation's network asks for, base64url. */
+  networkKey: z.string().length(NETWORK_KEY_LENGTH).optional(),
 })
 export type Invitation = z.infer<typeof tokenSchema>
 
@@ -47,8 +57,40 @@ export function decodeInvitation(token: string, nowMs: number): Invitation {
   return invitation
 }
 
-const issuedSchema = z.object({ expiresMs: z.number(), usedBy: z.string().optional() })
-type Issued = z.infer<typeof issuedSchema>
+const issuedSchema = z.object({
+  expiresMs: z.number(),
+  usedBy: z.string().optional(),
+  role: z.enum(ROLES).default('member'),
+  until: z.number().optional(),
+  /** For whom it is, in the operator's words. */
+  note: z.string().default(''),
+})
+type Issued = z.input<typeof issuedSchema>
+
+/** What an invitation admits as. */
+export interface Grade {
+  readonly role: Role
+  /** When the membership ends by itself, ms. */
+  readonly until?: number
+}
+
+export interface IssuedInvitation extends Grade {
+  /** The first letters of the hash of its secret. */
+  readonly id: string
+  readonly expiresMs: number
+  /** Peer id of who came in with it. */
+  readonly usedBy?: string
+  readonly note: string
+}
+
+export interface WantedInvitation {
+  readonly lifeMs?: number
+  readonly role?: Role
+  readonly until?: number
+  readonly note?: string
+}
+
+const ID_LENGTH = 10
 
 export interface InvitationBookParts {
   readonly database: Database
@@ -67,39 +109,90 @@ export class InvitationBook {
     this.#clock = parts.clock
   }
 
-  /** @throws NodeError INVALID_INPUT (a life beyond the bound), QUEUE_FULL (too many open invitations). */
-  async issue(lifeMs: number = invitationLifeDefaultMs): Promise<{ secret: string; expiresMs: number }> {
+  /** @throws NodeError INVALID_INPUT (a life beyond the bound, an end that has passed), QUEUE_FULL (too many open invitations). */
+  async issue(wanted: WantedInvitation = {}): Promise<IssuedInvitation & { secret: string }> {
+    const { lifeMs = invitationLifeDefaultMs, role = 'member', until, note = '' } = wanted
+    const nowMs = this.#clock.now()
     if (!(lifeMs > 0 && lifeMs <= invitationLifeMaxMs)) {
       const days = (invitationLifeMaxMs / invitationLifeDefaultMs) * 7
       throw new NodeError('INVALID_INPUT', `An invitation lives up to ${days} days`, { lifeMs })
     }
+    if (until !== undefined && until <= nowMs) {
+      throw new NodeError('INVALID_INPUT', 'The membership would be over before it began', { until })
+    }
     await this.#dropExpired()
     if ((await this.#table.keys().all()).length >= invitationsMax) {
-      throw new NodeError(
-        'QUEUE_FULL',
-        `${invitationsMax} invitations are open; wait until some have expired`,
-      )
+      const message = `${invitationsMax} invitations are open; revoke some, or wait until some have expired`
+      throw new NodeError('QUEUE_FULL', message)
     }
     const secret = randomBytes(24).toString('base64url')
-    const expiresMs = this.#clock.now() + lifeMs
-    await this.#table.put(hashOf(secret), { expiresMs }, DURABLE)
-    return { secret, expiresMs }
+    const issued = { expiresMs: nowMs + lifeMs, role, note, ...(until === undefined ? {} : { until }) }
+    await this.#table.put(hashOf(secret), issued, DURABLE)
+    return { id: hashOf(secret).slice(0, ID_LENGTH), secret, ...issued }
+  }
+
+  /** Every invitation that is remembered, the one that expires first at the top. */
+  async list(): Promise<IssuedInvitation[]> {
+    const rows = await this.#table.iterator().all()
+    const all = rows.map(([hash, issued]) => {
+      const { until, usedBy, ...rest } = issuedSchema.parse(issued)
+      return {
+        ...{ id: hash.slice(0, ID_LENGTH), ...rest },
+        ...(until === undefined ? {} : { until }),
+        ...(usedBy === undefined ? {} : { usedBy }),
+      }
+    })
+    return all.sort((a, b) => a.expiresMs - b.expiresMs)
+  }
+
+  /**
+   * Makes an invitation void that nobody has used yet; who shows it reads that it is unknown.
+   *
+   * @throws NodeError NOT_FOUND, INVITATION_USED
+   */
+  revoke(id: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const keys = (await this.#table.keys().all()).filter(
+        (key) => id.length >= ID_LENGTH && key.startsWith(id),
+      )
+      const [key] = keys
+      if (key === undefined) {
+        throw new NodeError('NOT_FOUND', `No invitation ${id}; "maoctl federation invitations" lists them`, {
+          id,
+        })
+      }
+      const issued = await this.#table.get(key)
+      if (issued?.usedBy !== undefined) {
+        const message = `The invitation ${id} was used already; end the membership with "maoctl federation remove"`
+        throw new NodeError('INVITATION_USED', message, { id, usedBy: issued.usedBy })
+      }
+      await this.#table.del(key, DURABLE)
+    })
+  }
+
+  /** Forgets them all, on leaving: none of them is good any more. */
+  async clear(): Promise<void> {
+    await this.#table.clear()
   }
 
   /**
    * Marks the invitation as used by `peer`, durably, before anybody is admitted. The same peer may come again, since its
    * answer may have been lost on the way; one that was removed may not.
    *
-   * @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED
+   * @returns what it admits as. @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED
    */
-  redeem(secret: string, peer: string, wasRemoved: boolean): Promise<void> {
-    const redeemed = this.#redeeming.then(() => this.#redeem(secret, peer, wasRemoved))
-    // Only the order matters here; a refusal belongs to the caller.
-    this.#redeeming = redeemed.catch(() => undefined)
-    return redeemed
+  redeem(secret: string, peer: string, wasRemoved: boolean): Promise<Grade> {
+    return this.#inTurn(() => this.#redeem(secret, peer, wasRemoved))
   }
 
-  async #redeem(secret: string, peer: string, wasRemoved: boolean): Promise<void> {
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#redeeming.then(change)
+    // Only the order matters here; a refusal belongs to the caller.
+    this.#redeeming = changed.catch(() => undefined)
+    return changed
+  }
+
+  async #redeem(secret: string, peer: string, wasRemoved: boolean): Promise<Grade> {
     const key = hashOf(secret)
     const stored = await this.#table.get(key)
     if (stored === undefined) {
@@ -109,12 +202,15 @@ export class InvitationBook {
       )
     }
     const issued = issuedSchema.parse(stored)
-    if (issued.usedBy === peer && !wasRemoved) return
+    const { role, until } = issued
+    const grade = until === undefined ? { role } : { role, until }
+    if (issued.usedBy === peer && !wasRemoved) return grade
     if (issued.usedBy !== undefined) {
       throw new NodeError('INVITATION_USED', 'This invitation was used already; ask for a new one')
     }
     if (issued.expiresMs <= this.#clock.now()) throw expired(issued.expiresMs)
     await this.#table.put(key, { ...issued, usedBy: peer }, DURABLE)
+    return grade
   }
 
   async #dropExpired(): Promise<void> {

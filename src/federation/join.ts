@@ -13,7 +13,7 @@ import type { ByteStream } from '../network/byte-stream.ts'
 import { Frames } from '../network/frames.ts'
 import type { Network } from '../network/network.ts'
 import { type Genesis, openGenesis } from './genesis.ts'
-import type { Invitation, InvitationBook } from './invitations.ts'
+import type { Grade, Invitation, InvitationBook } from './invitations.ts'
 import type { Members } from './members.ts'
 
 export const JOIN_PROTOCOL = '/mao/join/1.0.0'
@@ -96,13 +96,15 @@ async function decide(
       message: 'The invitation is for another federation',
     }
   }
+  let grade: Grade
   try {
-    await invitations.redeem(request.secret, peer, members.wasRemoved(peer))
+    grade = await invitations.redeem(request.secret, peer, members.wasRemoved(peer))
   } catch (error) {
     const code = REFUSALS.find((refusal) => error instanceof NodeError && error.code === refusal)
     if (code === undefined) throw error
     return { kind: 'refused', code, message: messageOf(error) }
   }
-  const { name } = await members.admit(peer, request.name, 'member')
+  const { role, until } = grade
+  const { name } = await members.admit(peer, request.name, role, until === undefined ? {} : { until })
   return { kind: 'admitted', genesis: genesis.envelope, name }
 }

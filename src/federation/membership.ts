@@ -1,0 +1,130 @@
+/**
+ * Membership as a room: who asks to come in, who leaves, whose time is over, and by which policy. The composition root
+ * starts it once and knows no more of its parts.
+ */
+import type { Clock } from '../base/clock.ts'
+import { NodeError } from '../base/errors.ts'
+import { type Startable, StopStack } from '../base/lifecycle.ts'
+import { requestContactsMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Network } from '../network/network.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Admission } from './admission.ts'
+import { Farewell } from './farewell.ts'
+import type { Genesis } from './genesis.ts'
+import type { InvitationBook } from './invitations.ts'
+import { JOIN_PROTOCOL, serveAdmission } from './join.ts'
+import { Policies } from './policies.ts'
+import type { Presences } from './presence.ts'
+import { type Answer, ask, QUESTION_PROTOCOL, type Question, refusalOf, serveQuestion } from './questions.ts'
+import { sourceOf } from './request-pace.ts'
+import { Requests } from './requests.ts'
+
+export interface MembershipParts {
+  readonly genesis: Genesis
+  readonly registry: Registry
+  readonly admission: Pick<Admission, 'members' | 'refuseWhen'>
+  readonly invitations: InvitationBook
+  readonly network: Network
+  /** Where the other members can be reached. */
+  readonly presences: Pick<Presences, 'wanted'>
+  readonly self: string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export class Membership implements Startable {
+  readonly requests: Requests
+  readonly policies: Policies
+  readonly farewell: Farewell
+  readonly #parts: MembershipParts
+  readonly #running = new StopStack()
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts
+    const { genesis, registry, admission, network, presences, self, clock, log } = parts
+    const { members } = admission
+    const { federation } = genesis
+    this.policies = new Policies({ genesis, registry, members, self, log })
+    this.farewell = new Farewell({ federation, registry, members, network, clock, log })
+    this.requests = new Requests({
+      policy: () => this.policies.state().policy,
+      sourceOf: (peer) => sourceOf(network.connections().find((one) => one.peer === peer)?.address),
+      addresses: () => {
+        const others = presences.wanted().flatMap(({ addresses }) => addresses)
+        return [...network.addresses(), ...others].slice(0, requestContactsMax)
+      },
+      ...{ genesis, registry, members, self, clock, log },
+    })
+  }
+
+  async start(): Promise<void> {
+    const { network, genesis, invitations, admission } = this.#parts
+    const { members } = admission
+    admission.refuseWhen((peer) => this.farewell.refuses(peer))
+    await this.#running.start('policies', this.policies)
+    await this.#running.start('requests', this.requests)
+    await this.#running.start('farewell', this.farewell)
+    const admissions = { genesis, invitations, members }
+    const answer = (peer: string, question: Question) => this.#answer(peer, question)
+    this.#running.push(
+      'join',
+      await network.handle(JOIN_PROTOCOL, (stream) => serveAdmission(stream, admissions)),
+    )
+    this.#running.push(
+      'questions',
+      await network.handle(QUESTION_PROTOCOL, (stream) => serveQuestion(stream, answer)),
+    )
+  }
+
+  async stop(): Promise<void> {
+    await this.#running.unwind()
+  }
+
+  /**
+   * Has this node's own membership ended, before it leaves: an operator writes it itself, others ask one.
+   *
+   * @throws NodeError CONFLICT for the last operator among others, PEER_UNREACHABLE when no operator answers.
+   */
+  async takeLeave(reason: string): Promise<void> {
+    const { admission, network, self, genesis } = this.#parts
+    const { members } = admission
+    const own = members.get(self)
+    // Alone, or no member any more: there is nobody to be told.
+    if (own === undefined || members.list().length === 1) return
+    if (own.role === 'operator') return members.remove(self, reason)
+    const failures: string[] = []
+    for (const { peer, name } of members.operators()) {
+      try {
+        const answer = await ask(network, peer, { kind: 'leave', federation: genesis.federation, reason })
+        if (answer.kind === 'done') return
+        failures.push(`${name}: ${answer.kind === 'refused' ? answer.message : answer.kind}`)
+      } catch (error) {
+        if (!(error instanceof NodeError)) throw error
+        failures.push(`${name}: ${error.message}`)
+      }
+    }
+    const message = `No operator could be told that this node leaves (${failures.join('; ')}); try again later, or leave without a word with --force: the others will count this node as away until an operator removes it`
+    throw new NodeError('PEER_UNREACHABLE', message, { failures })
+  }
+
+  async #answer(peer: string, question: Question): Promise<Answer> {
+    const { genesis, admission, registry } = this.#parts
+    try {
+      if (question.kind === 'request') return await this.requests.answer(peer, question)
+      if (question.federation !== genesis.federation) {
+        throw new NodeError(
+          'NOT_FOUND',
+          `This node belongs to ${genesis.name}, not to the federation asked about`,
+        )
+      }
+      // [J13] Each member speaks for itself alone: the stream proves who leaves.
+      if (question.kind === 'leave') await admission.members.remove(peer, question.reason)
+      // [J14] It is believed for the operator's seal on it, whoever brings it.
+      else await registry.receive(question.record)
+      return { kind: 'done' }
+    } catch (error) {
+      return refusalOf(error)
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import { messageOf, NodeError } from '../base/errors.ts'
+import type { Startable } from '../base/lifecycle.ts'
+import { policyChangesMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
+import { Collection } from '../registry/collection.ts'
+import type { Registry } from '../registry/registry.ts'
+import {
+  endorsementSchema,
+  type FederationPolicyText,
+  type PolicyState,
+  policyInForce,
+  policySchema,
+  textOf,
+} from './federation-policy.ts'
+import type { Genesis } from './genesis.ts'
+import type { Members } from './members.ts'
+
+const CHANGES_WAITING_MAX = 32
+
+export interface PoliciesParts {
+  readonly genesis: Genesis
+  readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
+  readonly members: Pick<Members, 'get' | 'operators' | 'refuseOthers' | 'onChange' | 'beforeLoss'>
+  readonly self: string
+  readonly log: Logger
+}
+
+/** The policy that holds, and this node's hand in changing it (protocols/federation-policy.md). */
+export class Policies implements Startable {
+  readonly #parts: PoliciesParts
+  readonly #collection: Collection<{ chain: FederationPolicyText[] }>
+  readonly #changes = new SerialQueue(CHANGES_WAITING_MAX)
+  #stopWatching: (() => void)[] = []
+
+  constructor(parts: PoliciesParts) {
+    this.#parts = parts
+    const { registry, log } = parts
+    this.#collection = new Collection({ registry, prefix: '/endorsements/', schema: endorsementSchema, log })
+  }
+
+  async start(): Promise<void> {
+    if (this.#stopWatching.length > 0) return
+    const { members } = this.#parts
+    const confirm = () => void this.#confirmSoon()
+    this.#stopWatching = [
+      this.#collection.watch(confirm),
+      members.onChange(confirm),
+      // [P4] What was agreed has to stand when one of those who agreed has no say any more.
+      members.beforeLoss(() => this.#changes.run(() => this.#confirm())),
+    ]
+    confirm()
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stopWatching.splice(0)) stop()
+    await this.#changes.idle()
+  }
+
+  state(): PolicyState {
+    const { genesis, members } = this.#parts
+    const operators = members.operators().map(({ peer }) => peer)
+    const endorsements = this.#collection.list().map(({ name: peer, value }) => ({ peer, ...value }))
+    return policyInForce(genesis.policy, operators, endorsements)
+  }
+
+  /** @throws NodeError NOT_OPERATOR, INVALID_INPUT for what changes nothing or fits no policy, QUOTA_EXCEEDED after 56 changes. */
+  propose(change: Partial<FederationPolicyText>): Promise<PolicyState> {
+    return this.#changes.run(async () => {
+      this.#parts.members.refuseOthers('change the policy')
+      const { policy } = this.state()
+      const wanted = policySchema.parse({ ...policy, ...change })
+      if (textOf(wanted) === textOf(policy)) {
+        throw new NodeError('INVALID_INPUT', 'This is the policy already; say what is to be different')
+      }
+      return this.#endorse(wanted)
+    })
+  }
+
+  /**
+   * Endorses what another operator has proposed, by its number in the list of proposals, from 1.
+   *
+   * @throws NodeError NOT_OPERATOR, NOT_FOUND
+   */
+  endorse(number = 1): Promise<PolicyState> {
+    return this.#changes.run(async () => {
+      this.#parts.members.refuseOthers('change the policy')
+      const proposal = this.state().proposals[number - 1]
+      if (proposal === undefined) {
+        throw new NodeError(
+          'NOT_FOUND',
+          `There is no proposal ${number}; "maoctl federation policy show" lists them`,
+          { number },
+        )
+      }
+      return this.#endorse(proposal.policy)
+    })
+  }
+
+  async #endorse(wanted: FederationPolicyText): Promise<PolicyState> {
+    const { chain } = this.state()
+    if (chain.length >= policyChangesMax) {
+      throw new NodeError(
+        'QUOTA_EXCEEDED',
+        `A federation changes its policy ${policyChangesMax} times at most; this one has`,
+      )
+    }
+    await this.#collection.put(this.#parts.self, { chain: [...chain, wanted] })
+    return this.state()
+  }
+
+  async #confirmSoon(): Promise<void> {
+    try {
+      await this.#changes.run(() => this.#confirm())
+    } catch (error) {
+      this.#parts.log.warn({ error: messageOf(error) }, 'the policy in force was not confirmed')
+    }
+  }
+
+  /** [P4] Writes down what is in force, where this operator's record does not say so yet. */
+  async #confirm(): Promise<void> {
+    const { members, self } = this.#parts
+    if (members.get(self)?.role !== 'operator') return
+    const { chain } = this.state()
+    const own = this.#collection.get(self)?.value.chain ?? []
+    if (chain.every((policy, at) => own[at] !== undefined && textOf(own[at]) === textOf(policy))) return
+    await this.#collection.put(self, { chain: [...chain] })
+  }
+}
