@@ -54,6 +54,9 @@ missing_packages() {
     # And networks with routers between nodes, and cuts through them.
     has iptables || printf 'iptables '
     has openssl || printf 'openssl '
+    # Shells whose completion is tested as they run it.
+    has zsh || printf 'zsh '
+    has fish || printf 'fish '
     # The node as an image, three of them by the compose file.
     has docker-compose || printf 'docker-compose '
   fi
@@ -68,7 +71,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, python3, OpenStack Swift (python3-swift), ip, iptables, openssl, docker-compose, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, python3, OpenStack Swift (python3-swift), ip, iptables, openssl, docker-compose, zsh, fish, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {

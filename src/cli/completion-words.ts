@@ -94,8 +94,10 @@ export async function complete(program: Command, words: readonly string[], names
   if (current === '=') current = ''
   if (option !== undefined) return prefixed(await valuesOf(option, globals, names), before, current)
   if (current.startsWith('-') && !onlyArguments) return narrowed(optionsOf(at), current)
-  if (at.commands.length > 0) return narrowed(commandsOf(at), current)
-  return narrowed(await argumentsAt(at, given, globals, names), current)
+  const own = await argumentsAt(at, given, globals, names)
+  // A command may both have verbs and do something itself, as "image build" does.
+  const verbs = given === 0 && at.commands.length > 0 ? commandsOf(at).words : []
+  return narrowed({ files: own.files, words: [...verbs, ...own.words] }, current)
 }
 
 interface Place {

@@ -23,10 +23,10 @@ interface BuildOptions {
 
 /** Builds of images, and looking at them. */
 export function imageBuildCommands(image: Command, act: Act): void {
-  image
+  const build = image
     .command('build [directory]')
     .description(
-      'build an image on the node from a directory with a Dockerfile, a git repository or a dataset',
+      'build an image on the node from a directory with a Dockerfile (./list for one of such a name), a git repository or a dataset',
     )
     .option('--tag <name>', 'what the image is called on the node, such as lab/tool:1.0')
     .option('--file <path>', 'the Dockerfile, within the files (default: Dockerfile)')
@@ -62,30 +62,38 @@ export function imageBuildCommands(image: Command, act: Act): void {
       }),
     )
 
-  image
-    .command('builds')
-    .description('list the builds of the node, newest first')
-    .action(
-      act(async (session) => {
-        const client = await session.connect()
-        const builds = await client.get('/builds', z.array(buildViewSchema))
-        session.out.result(builds, () => {
-          if (builds.length === 0) return 'This node has built nothing yet; "maoctl image build" does.'
-          const rows = builds.map((build) => [
-            build.id,
-            session.out.state(build.state),
-            build.tag,
-            sourceText(build),
-            timeText(build.createdMs),
-            build.reason ?? '',
-          ])
-          return session.out.table(['id', 'state', 'tag', 'from', 'created', 'reason'], rows)
-        })
-      }),
-    )
+  lists(build.command('list'), act)
+  shows(build.command('show <id>'), act)
+  cancels(build.command('cancel <id>'), act)
+  // As they were called first.
+  lists(image.command('builds', { hidden: true }), act)
+  shows(image.command('build-show <id>', { hidden: true }), act)
+  cancels(image.command('build-cancel <id>', { hidden: true }), act)
+}
 
-  image
-    .command('build-show <id>')
+function lists(command: Command, act: Act): void {
+  command.description('list the builds of the node, newest first').action(
+    act(async (session) => {
+      const client = await session.connect()
+      const builds = await client.get('/builds', z.array(buildViewSchema))
+      session.out.result(builds, () => {
+        if (builds.length === 0) return 'This node has built nothing yet; "maoctl image build" does.'
+        const rows = builds.map((build) => [
+          build.id,
+          session.out.state(build.state),
+          build.tag,
+          sourceText(build),
+          timeText(build.createdMs),
+          build.reason ?? '',
+        ])
+        return session.out.table(['id', 'state', 'tag', 'from', 'created', 'reason'], rows)
+      })
+    }),
+  )
+}
+
+function shows(command: Command, act: Act): void {
+  command
     .description('show one build; with --log, what it printed')
     .option('--log', 'print its log instead')
     .option('-f, --follow', 'with --log, go on until it has ended')
@@ -104,17 +112,16 @@ export function imageBuildCommands(image: Command, act: Act): void {
         if (session.out.json) session.out.result({ id, log: text }, () => text)
       }),
     )
+}
 
-  image
-    .command('build-cancel <id>')
-    .description('stop a build, or take it out of the queue')
-    .action(
-      act(async (session, id: string) => {
-        const client = await session.connect()
-        const build = await client.post(`${pathOf(id)}/cancel`, buildViewSchema)
-        session.out.result(build, () => `The build ${id} is ${build.state}.`)
-      }),
-    )
+function cancels(command: Command, act: Act): void {
+  command.description('stop a build, or take it out of the queue').action(
+    act(async (session, id: string) => {
+      const client = await session.connect()
+      const build = await client.post(`${pathOf(id)}/cancel`, buildViewSchema)
+      session.out.result(build, () => `The build ${id} is ${build.state}.`)
+    }),
+  )
 }
 
 async function submit(

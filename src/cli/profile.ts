@@ -8,7 +8,6 @@ import { checkedProfile, needProfile, type Profile, readProfiles, writeProfiles 
 import type { Act, Session } from './session.ts'
 
 interface AddOptions {
-  url: string
   caFile?: string
   insecure?: true
   use?: boolean
@@ -21,11 +20,10 @@ export function profileCommands(program: Command, act: Act): void {
     .description('remote nodes by name, for --profile and MAO_PROFILE')
 
   profile
-    .command('add <name>')
+    .command('add <name> <url>')
     .description(
-      'keep the address and token of a node under a name; the token is asked for, or read from input',
+      'keep address and token of a node, such as https://node.example.org:8080, under a name; the token is asked for, or read from input',
     )
-    .requiredOption('--url <url>', 'address of the node, such as https://node.example.org:8080')
     .option('--ca-file <file>', 'certificates (PEM) that the node is checked with')
     .option('--insecure', 'accept an address that is not encrypted, and so that the token can be overheard')
     .option('--use', 'talk to this node from now on where nothing else is said')
@@ -41,7 +39,7 @@ export function profileCommands(program: Command, act: Act): void {
         const rows = Object.entries(file.profiles).map(([name, each]) => shown(name, each, file.default))
         session.out.result(rows, () =>
           rows.length === 0
-            ? 'There are no profiles; "maoctl profile add NAME --url URL" makes one.'
+            ? 'There are no profiles; "maoctl profile add NAME https://…" makes one.'
             : session.out.table(
                 ['name', 'address', 'default', 'encrypted'],
                 rows.map(({ name, url, isDefault, encrypted }) => {
@@ -105,8 +103,8 @@ export function profileCommands(program: Command, act: Act): void {
     )
 }
 
-async function add(session: Session, name: string, options: AddOptions): Promise<void> {
-  const { url, caFile, insecure, use, replace } = options
+async function add(session: Session, name: string, url: string, options: AddOptions): Promise<void> {
+  const { caFile, insecure, use, replace } = options
   if (!isName(name)) {
     throw new NodeError('INVALID_NAME', `"${name}" is no name`)
   }

@@ -1,13 +1,13 @@
 import type { EntryView } from '../api/registry-views.ts'
 import { printable } from '../base/strangers-words.ts'
-import { shortId } from './output.ts'
+import { shortPeer } from './member-names.ts'
 
 /** The member's name; whoever is none any more is told by id, and nobody by a dash. */
 export function authorText(
   by: { author?: string | undefined; authorName?: string | undefined },
   id = '',
 ): string {
-  const name = by.authorName ?? (by.author === undefined ? '-' : shortId(by.author))
+  const name = by.authorName ?? (by.author === undefined ? '-' : shortPeer(by.author))
   return id === '' ? name : `${name} (${id})`
 }
 

@@ -1,4 +1,5 @@
 import type { RunView } from '../api/run-views.ts'
+import { type NameOf, shortPeer } from './member-names.ts'
 import { type Output, type Pair, shortId, spanText, timeText } from './output.ts'
 import { filterRows, verdictText } from './run-filter-view.ts'
 import { renderInputsAndPublished } from './run-io-view.ts'
@@ -8,9 +9,9 @@ type StepView = RunView['steps'][number]
 const MIB = 1024 ** 2
 
 /** A run for people: what it is, what its steps did, what they were given, and how it went. */
-export function renderRun(out: Output, run: RunView): string {
+export function renderRun(out: Output, run: RunView, nameOf: NameOf = shortPeer): string {
   const { id, pipeline, trigger, state, reason, steps, slot, transitions, createdMs, endedMs } = run
-  const { queue, owner, priority, allocation } = run
+  const { queue, owner, author, priority, allocation } = run
   const pairs: Pair[] = [
     ['run', id],
     ['pipeline', pipeline],
@@ -19,7 +20,8 @@ export function renderRun(out: Output, run: RunView): string {
     ['state', state],
     ...(reason === undefined ? [] : [['reason', reason] as Pair]),
     ...(queue === undefined ? [] : [['place', `${queue.position}: ${queue.why}`] as Pair]),
-    ...(owner === undefined ? [] : [['owner', owner] as Pair]),
+    ...(owner === undefined ? [] : [['owner', nameOf(owner)] as Pair]),
+    ...(author === undefined ? [] : [['plan by', nameOf(author)] as Pair]),
     ...(priority === undefined ? [] : [['priority', String(priority)] as Pair]),
     ...(allocation === undefined ? [] : [['set apart', allocationText(allocation)] as Pair]),
     ['created', timeText(createdMs)],

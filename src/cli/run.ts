@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { runSchema } from '../api/run-views.ts'
 import { isRemoteId } from '../execution/remote/remote-run.ts'
 import { parseCount } from './arguments.ts'
+import { memberNames, peerOf } from './member-names.ts'
 import { spanText, timeText } from './output.ts'
 import { cancelRemote, demandOwn, remoteRow, remoteRunsOf, showRemote } from './remote-run.ts'
 import { runLineageCommands } from './run-lineage.ts'
@@ -28,11 +29,14 @@ export function runCommands(program: Command, act: Act): void {
     .description('list the runs, newest first')
     .option('--pipeline <name>', 'only those of a pipeline')
     .option('--state <state>', 'only those in a state, such as failed')
-    .option('--owner <owner>', 'only those of an owner: node, or the peer id of a member')
+    .option('--owner <owner>', 'only those of an owner: node, or the name or peer id of a member')
     .option('--limit <count>', 'at most so many', parseCount)
     .action(
-      act(async (session, query: ListFlags) => {
+      act(async (session, flags: ListFlags) => {
         const client = await session.connect()
+        const { owner } = flags
+        const query =
+          owner === undefined || owner === 'node' ? flags : { ...flags, owner: await peerOf(client, owner) }
         const runs = await client.get('/runs', z.array(runSchema), { ...query })
         const remote = await remoteRunsOf(client, query)
         const all = [...runs, ...remote].sort((a, b) => b.createdMs - a.createdMs).slice(0, query.limit)
@@ -57,7 +61,8 @@ export function runCommands(program: Command, act: Act): void {
         if (isRemoteId(id)) return showRemote(session, id)
         const client = await session.connect()
         const shown = await client.get(pathOf(id), runSchema)
-        session.out.result(shown, () => renderRun(session.out, shown))
+        const nameOf = await memberNames(session, client)
+        session.out.result(shown, () => renderRun(session.out, shown, nameOf))
       }),
     )
 

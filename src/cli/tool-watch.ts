@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { toolViewSchema } from '../api/views.ts'
 import { parseDuration } from './arguments.ts'
+import { spanText } from './output.ts'
 import type { Act } from './session.ts'
 
 interface WatchChoice {
   detector?: string
   set?: Record<string, number>
-  quiet?: number
+  quietFor?: number
 }
 
 export function watchCommand(tool: Command, act: Act): void {
@@ -19,9 +20,9 @@ export function watchCommand(tool: Command, act: Act): void {
       'window, threshold, lambda, limit, period or cycles; several times',
       gatherNumber,
     )
-    .option('--quiet <time>', 'how long a spike that lasts is not told again, such as 12h', parseDuration)
+    .option('--quiet-for <time>', 'how long a spike that lasts is not told again, such as 12h', parseDuration)
     .action(
-      act(async (session, name: string, { detector, set = {}, quiet: quietMs }: WatchChoice) => {
+      act(async (session, name: string, { detector, set = {}, quietFor: quietMs }: WatchChoice) => {
         const client = await session.connect()
         const path = `/tools/${encodeURIComponent(name)}`
         const { value } = await client.get(path, toolViewSchema)
@@ -33,11 +34,22 @@ export function watchCommand(tool: Command, act: Act): void {
         }
         const told = await client.post('/tools', toolViewSchema, { ...rest, name, monitoring })
         session.out.result(told, () => {
-          const by = JSON.stringify(told.value.monitoring?.detector ?? { detector: 'rolling-average' })
-          return `The control metric of ${name} is judged by ${by}.`
+          const { detector: by = { detector: 'rolling-average' }, quietMs: silentMs } =
+            told.value.monitoring ?? {}
+          return `The control metric of ${name} is judged by ${ruleText(by)}${silentText(silentMs)}.`
         })
       }),
     )
+}
+
+/** Such as `seasonal (period 7, cycles 3)`. */
+function ruleText({ detector, ...figures }: Readonly<Record<string, unknown>>): string {
+  const set = Object.entries(figures).map(([figure, value]) => `${figure} ${value}`)
+  return set.length === 0 ? String(detector) : `${detector} (${set.join(', ')})`
+}
+
+function silentText(silentMs: number | undefined): string {
+  return silentMs === undefined ? '' : `; a spike that lasts is told again after ${spanText(silentMs)}`
 }
 
 function gatherNumber(text: string, before: Record<string, number> = {}): Record<string, number> {

@@ -77,7 +77,7 @@ export const WAYS_OUT: Readonly<Record<ErrorCode, string>> = {
     'build or pull it on the machine of the engine, or give its registry\'s password with "maoctl image login"',
   IMAGE_MOVED: '"maoctl tool accept NAME" takes the new one, where that is meant',
   IMAGE_FORBIDDEN: 'the setting execution.images.allow lists what the node may run',
-  BUILD_FAILED: '"maoctl image builds" lists builds, "maoctl image build show ID" tells the log',
+  BUILD_FAILED: '"maoctl image build list" lists builds, "maoctl image build show ID" tells the log',
   SOURCE_UNAVAILABLE: 'look whether the address is right and answers, and try again',
   CHECKSUM_MISMATCH:
     'what came is not what was named: ask whoever gave the checksum, and use neither until then',

@@ -123,7 +123,7 @@ test('registries, services and builds are managed with maoctl, and no password i
   const [exit] = await once(child, 'exit')
   assert.equal(exit, 130)
   assert.equal((JSON.parse(await told) as BuildView).state, 'cancelled')
-  const builds = await say('--json', 'image', 'builds')
+  const builds = await say('--json', 'image', 'build', 'list')
   const states = builds.json<BuildView[]>().map(({ state }) => state)
   assert.deepEqual(states, ['cancelled', 'failed', 'succeeded'])
 
@@ -134,7 +134,7 @@ test('registries, services and builds are managed with maoctl, and no password i
     [2, 'build', '--git', 'file:///etc'],
     [2, 'build', directory, '--tag', 'Not A Tag'],
     [3, 'build', '--dataset', 'there-is-none'],
-    [3, 'build-show', 'there-is-none'],
+    [3, 'build', 'show', 'there-is-none'],
     [3, 'logout', 'there-is-none.example.org'],
   ] as const) {
     const mistaken = await say('image', ...words)
