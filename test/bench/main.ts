@@ -4,11 +4,12 @@ import { messageOf } from '../../src/base/errors.ts'
 import { parseArguments } from './arguments.ts'
 import { datasets } from './datasets.ts'
 import { execution } from './execution.ts'
+import { federation } from './federation.ts'
 import { table } from './figures.ts'
 import { type Bench, Workplace } from './harness.ts'
 import { registry } from './registry.ts'
 
-const BENCHES = { registry, datasets, execution } satisfies Record<string, Bench>
+const BENCHES = { registry, datasets, execution, federation } satisfies Record<string, Bench>
 const NAMES = Object.keys(BENCHES) as (keyof typeof BENCHES)[]
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--quick]

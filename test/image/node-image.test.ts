@@ -111,7 +111,7 @@ test("three nodes of the compose file form a federation, run a tool on the machi
   )
   for (const node of ['alice', 'bob']) {
     const run = JSON.parse(await maoctl(node, '--json', 'run', 'submit', 'measuring', '--wait')) as Run
-    assert.equal(run.state, 'succeeded', JSON.stringify(run.history))
+    assert.equal(run.state, 'succeeded', JSON.stringify(run))
   }
   // The tool ran as the node's own user, whose files the node can keep and clear away without being root.
   assert.equal(await maoctl('alice', 'dataset', 'cat', 'results', 'deep/user', '--at', 'alice'), '10001')
