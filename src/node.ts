@@ -159,6 +159,10 @@ export class Node implements Startable {
     return this.#base.network.connections()
   }
 
+  reachability(): ReturnType<Network['reachability']> {
+    return this.#base.network.reachability()
+  }
+
   get marketplace(): Marketplace {
     return this.#base.marketplace
   }
@@ -274,13 +278,8 @@ export class Node implements Startable {
     const told = { network, version: VERSION, reachable }
     const presences = new Presences({ registry, members, clock, log, ...told })
     await running.start('presence', presences)
-    const kept = new Contacts({
-      first: [...contacts, ...config.bootstrap],
-      members: () => presences.wanted(),
-      isOperator: (peer) => members.role(peer) === 'operator',
-      renew: () => presences.renew(),
-      ...{ network, federation, database, clock, log },
-    })
+    const first = [...contacts, ...config.bootstrap]
+    const kept = new Contacts({ network, federation, presences, members, first, database, clock, log })
     await running.start('contacts', kept)
     const membersChanged = () => {
       registry.rearrange()

@@ -14,12 +14,15 @@ export const peersFoundMax = 100
 export const membersKeptMax = 24
 /** Of these, operators: they relay, admit and decide; more would be everybody's hub. */
 export const operatorsKeptMax = 6
+/** Peers connected above which a node ends connections that it opened and does not need; and how long one may be idle. */
+export const peersConnectedMax = 48
+export const idleConnectionMs = 2 * MINUTE_MS
 /** Addresses of one member that are remembered and tried. */
 export const addressesPerPeerMax = 12
 /** Members whose addresses are remembered over restarts. */
 export const peersRememberedMax = 2_000
 /** How often the state of the own reachability is looked at: what changes it is slow. */
-export const reachLookIntervalMs = 3 * SECOND_MS
+export const reachLookIntervalMs = 1 * SECOND_MS
 /** A contact from outside is taken for proof that outsiders get in for so long: routers and addresses change. */
 export const inboundProofMs = 1 * HOUR_MS
 

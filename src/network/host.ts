@@ -7,7 +7,7 @@ import { dcutr } from '@libp2p/dcutr'
 import type { GossipSub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PeerInfo, ServiceMap } from '@libp2p/interface'
-import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht'
+import { kadDHT, passthroughMapper, removePrivateAddressesMapper, type SingleKadDHT } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
@@ -17,6 +17,7 @@ import { uPnPNAT } from '@libp2p/upnp-nat'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../base/clock.ts'
+import { messageOf, NodeError } from '../base/errors.ts'
 import {
   addressDialTimeoutMs,
   connectionsMax,
@@ -45,7 +46,7 @@ type Services = ServiceMap & {
   pubsub: GossipSub
   relay: RelayServer
   ownAddresses: OwnAddresses
-  dht: KadDHT | undefined
+  dht: SingleKadDHT | undefined
 }
 export type Host = Libp2p<Services>
 
@@ -69,6 +70,26 @@ export interface HostParts {
   readonly agentVersion: string
   /** Key of a private network, 32 bytes: peers without it cannot even begin to speak with this host. */
   readonly networkKey?: Uint8Array
+}
+
+/** What there is of connections, as the rooms above see them. */
+export function connectionsOf(host: Host): Connected[] {
+  return host.getConnections().map(({ remotePeer, remoteAddr, timeline, direction, streams }) => ({
+    peer: remotePeer.toString(),
+    address: remoteAddr.toString(),
+    sinceMs: timeline.open,
+    outbound: direction === 'outbound',
+    // Gossip and the table always have a stream open; what somebody waits for is ours.
+    busy: streams.some(({ protocol }) => protocol.startsWith('/mao/') && protocol !== TABLE_PROTOCOL),
+  }))
+}
+
+export interface Connected {
+  readonly peer: string
+  readonly address: string
+  readonly sinceMs: number
+  readonly outbound: boolean
+  readonly busy: boolean
 }
 
 /** Whether this node keeps places on relays. Pure. */
@@ -141,7 +162,7 @@ export function createHost(parts: HostParts): Promise<Host> {
       autonat: autoNAT(),
       dcutr: dcutr(),
       ...(wantsUpnp(parts) ? { upnp: uPnPNAT({ autoConfirmAddress: true }) } : undefined),
-      dht: (components) => (settings.dht ? table(parts)(components) : undefined),
+      dht: (components) => (settings.dht ? (table(parts)(components) as SingleKadDHT) : undefined),
     },
     start: false,
   })
@@ -155,4 +176,20 @@ function table({ listen, keepsPrivate }: HostParts): ReturnType<typeof kadDHT> {
     allowQueryWithZeroPeers: true,
     peerInfoMapper: (peer) => (keepsPrivate() ? passthroughMapper(peer) : removePrivateAddressesMapper(peer)),
   })
+}
+
+/** What to say when libp2p did not start. */
+export function listenFailure(listen: readonly string[], cause: unknown): NodeError {
+  const text = messageOf(cause)
+  const addresses = listen.join(', ')
+  if (text.includes('EADDRINUSE')) {
+    const message = `Another program listens on ${addresses}; stop it, or choose another --listen address`
+    return new NodeError('PORT_IN_USE', message, { listen }, { cause })
+  }
+  return new NodeError(
+    'INVALID_CONFIG',
+    `The node cannot listen on ${addresses}: ${text}`,
+    { listen },
+    { cause },
+  )
 }

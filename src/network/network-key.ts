@@ -22,3 +22,7 @@ export function serviceTag(key: Uint8Array | undefined): string {
   const hash = createHash('sha256').update('mao-mdns\0').update(key).digest('hex')
   return `_mao-${hash.slice(0, 10)}._udp.local`
 }
+
+export function sameKey(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.from(a).equals(b)
+}

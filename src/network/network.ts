@@ -20,12 +20,14 @@ import { type AddressesOf, Dialler, within } from './dialler.ts'
 import { type Gate, Gatekeeper, OPEN_GATE } from './gatekeeper.ts'
 import { type Gossip, PubsubGossip } from './gossip.ts'
 import { GossipWatch } from './gossip-watch.ts'
-import { createHost, type Host } from './host.ts'
+import { connectionsOf, createHost, type Host, listenFailure } from './host.ts'
+import { sameKey } from './network-key.ts'
 import { Reach } from './reach.ts'
 import { isOutside, type Reachability } from './reachability.ts'
 import { RelayClient } from './relay-client.ts'
+import { findProviders } from './rendezvous.ts'
 import { type NetworkSettings, networkSettingsSchema } from './settings.ts'
-import { Supervisor, wantedFrom } from './supervisor.ts'
+import { Supervisor, type Wanted, wantedFrom } from './supervisor.ts'
 
 export { isLoopback } from './addresses.ts'
 
@@ -67,6 +69,7 @@ export class Network implements Streams, Startable {
   readonly #topics = new Set<string>()
   readonly #handlers = new Map<string, Serve>()
   readonly #onConnect = new Set<(peer: string) => void>()
+  readonly #onAddresses = new Set<() => void>()
   readonly #changes = new SerialQueue(rekeysWaitingMax)
   readonly #settings: NetworkSettings
   readonly #boot: Supervisor
@@ -89,7 +92,12 @@ export class Network implements Streams, Startable {
     this.#listen = parts.listen
     this.#settings = parts.settings ?? networkSettingsSchema.parse({})
     const boot = wantedFrom(parts.bootstrap)
-    this.#boot = new Supervisor({ network: this, wanted: () => boot, log: this.#log })
+    const missing = () => {
+      const connected = this.connectedPeers()
+      return boot.filter(({ peer }) => !connected.includes(peer))
+    }
+    const wanted = () => ({ missing: missing(), most: boot.length })
+    this.#boot = new Supervisor({ network: this, wanted, log: this.#log })
   }
 
   get peerId(): string {
@@ -164,7 +172,7 @@ export class Network implements Streams, Startable {
 
   /** To be called when the gate may answer otherwise than before: who is refused now is hung up on. */
   regate(): void {
-    for (const peer of this.connectedPeers()) if (this.#gatekeeper.refuses(peer)) this.#hangUpSoon(peer)
+    for (const peer of this.connectedPeers()) if (this.#gatekeeper.refuses(peer)) this.hangUpSoon(peer)
     this.#reach?.look()
   }
 
@@ -195,17 +203,25 @@ export class Network implements Streams, Startable {
   }
 
   /** Every connection with the address of its other end and the time, ms, since when it stands. */
-  connections(): { peer: string; address: string; sinceMs: number }[] {
-    const connections = this.#host?.getConnections() ?? []
-    return connections.map(({ remotePeer, remoteAddr, timeline }) => {
-      return { peer: remotePeer.toString(), address: remoteAddr.toString(), sinceMs: timeline.open }
-    })
+  connections(): ReturnType<typeof connectionsOf> {
+    return this.#host === undefined ? [] : connectionsOf(this.#host)
   }
 
   /** Hears of each peer that becomes connected. @returns how to stop hearing. */
   onConnect(connected: (peer: string) => void): () => void {
     this.#onConnect.add(connected)
     return () => this.#onConnect.delete(connected)
+  }
+
+  /** Hears when others are told other addresses of this node than before. @returns how to stop hearing. */
+  onAddresses(changed: () => void): () => void {
+    this.#onAddresses.add(changed)
+    return () => this.#onAddresses.delete(changed)
+  }
+
+  /** Who says in the distributed table that it is of this federation. */
+  async find(federation: string, signal?: AbortSignal): Promise<Wanted[]> {
+    return findProviders(await this.#ready(), federation, signal)
   }
 
   /**
@@ -253,7 +269,8 @@ export class Network implements Streams, Startable {
     await this.#host?.hangUp(peerIdFromString(peer))
   }
 
-  #hangUpSoon(peer: string): void {
+  /** The same without waiting for it. */
+  hangUpSoon(peer: string): void {
     this.hangUp(peer).catch((error: unknown) => {
       this.#log.debug({ peer, error: messageOf(error) }, 'a connection did not end well')
     })
@@ -285,7 +302,7 @@ export class Network implements Streams, Startable {
     this.#listen = withPorts(this.#listen, listening)
     this.#host = host
     const { pubsub } = host.services
-    const hangUp = (peer: string) => this.#hangUpSoon(peer)
+    const hangUp = (peer: string) => this.hangUpSoon(peer)
     if (this.#gossip === undefined)
       this.#gossip = new PubsubGossip({ pubsub, conduct, clock, topics, hangUp, log })
     else this.#gossip.attach(pubsub)
@@ -294,6 +311,12 @@ export class Network implements Streams, Startable {
     this.#watch = watch
     await watch.start()
     for (const protocol of this.#handlers.keys()) await this.#serve(host, protocol)
+    let told = host.getMultiaddrs().map(String).join()
+    host.addEventListener('self:peer:update', () => {
+      const now = host.getMultiaddrs().map(String).join()
+      if (now !== told) for (const changed of this.#onAddresses) changed()
+      told = now
+    })
     host.addEventListener('peer:connect', (event) => this.#connected(event.detail))
     host.addEventListener('peer:disconnect', (event) => {
       watch.disconnected(event.detail.toString())
@@ -369,23 +392,4 @@ export class Network implements Streams, Startable {
     if (this.#host === undefined) throw new NodeError('INTERNAL', 'The network is not running')
     return this.#host
   }
-}
-
-function sameKey(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : Buffer.from(a).equals(b)
-}
-
-function listenFailure(listen: readonly string[], cause: unknown): NodeError {
-  const text = messageOf(cause)
-  const addresses = listen.join(', ')
-  if (text.includes('EADDRINUSE')) {
-    const message = `Another program listens on ${addresses}; stop it, or choose another --listen address`
-    return new NodeError('PORT_IN_USE', message, { listen }, { cause })
-  }
-  return new NodeError(
-    'INVALID_CONFIG',
-    `The node cannot listen on ${addresses}: ${text}`,
-    { listen },
-    { cause },
-  )
 }

@@ -2,7 +2,6 @@ import { messageOf } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import { dialsPerRoundMax, supervisorIntervalMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Network } from './network.ts'
 
 /** A peer that we want to be connected to, with every address it was last known by. */
 export interface Wanted {
@@ -21,9 +20,9 @@ export function wantedFrom(addresses: readonly string[]): Wanted[] {
 }
 
 export interface SupervisorParts {
-  readonly network: Pick<Network, 'connectedPeers' | 'reach'>
-  /** Asked anew each round. */
-  readonly wanted: () => readonly Wanted[]
+  readonly network: { reach(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<void> }
+  /** Asked anew each round: who is missing, and how many of those to dial at most. */
+  readonly wanted: () => { readonly missing: readonly Wanted[]; readonly most: number }
   readonly log: Logger
 }
 
@@ -68,11 +67,10 @@ export class Supervisor implements Startable {
     const { network, wanted, log } = this.#parts
     const { signal } = this.#stopping
     if (signal.aborted) return
-    const connected = new Set(network.connectedPeers())
-    const missing = wanted().filter((w) => !connected.has(w.peer) && w.addresses.length > 0)
+    const { missing, most } = wanted()
     // Turn by turn, so that many unreachable peers do not keep us from the reachable ones.
     if (this.#next >= missing.length) this.#next = 0
-    const chosen = missing.slice(this.#next, this.#next + dialsPerRoundMax)
+    const chosen = missing.slice(this.#next, this.#next + Math.min(most, dialsPerRoundMax))
     this.#next += chosen.length
     await Promise.all(
       chosen.map(({ peer, addresses }) =>

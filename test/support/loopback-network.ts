@@ -3,6 +3,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { generateIdentity } from '../../src/identity/node-key.ts'
 import { Network, type NetworkParts } from '../../src/network/network.ts'
+import { networkSettingsSchema } from '../../src/network/settings.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 export interface LoopbackOptions extends Partial<NetworkParts> {
@@ -24,6 +25,8 @@ export async function loopbackNetwork(
     announce: [],
     bootstrap: [],
     mdns: false,
+    // Searches of the table connect nodes that a test wants apart.
+    settings: networkSettingsSchema.parse({ dht: false }),
     agentVersion: 'test',
     ...parts,
   })

@@ -9,6 +9,7 @@ import type { Members } from '../../src/federation/members.ts'
 import { FederationPolicy } from '../../src/federation/policy.ts'
 import { type Identity, loadIdentity } from '../../src/identity/node-key.ts'
 import { Network } from '../../src/network/network.ts'
+import { networkSettingsSchema } from '../../src/network/settings.ts'
 import { GossipReplication } from '../../src/registry/gossip-replication.ts'
 import { RecordStore } from '../../src/registry/record-store.ts'
 import { Registry } from '../../src/registry/registry.ts'
@@ -57,7 +58,17 @@ export async function startRegistryNode(
   const database = await openDatabase(directory)
   running.push('database', () => database.close())
   const listen = ['/ip4/127.0.0.1/tcp/0']
-  const place = { directory, listen, announce: [], bootstrap: [], mdns: false, agentVersion: 'test' }
+  // Searches of the table connect nodes that a test wants apart.
+  const settings = networkSettingsSchema.parse({ dht: false })
+  const place = {
+    directory,
+    listen,
+    announce: [],
+    bootstrap: [],
+    mdns: false,
+    agentVersion: 'test',
+    settings,
+  }
   const network = new Network({ identity, clock, log, ...place })
   await running.start('network', network)
   const policy = new FederationPolicy()
