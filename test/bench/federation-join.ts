@@ -149,7 +149,13 @@ async function newMember(work: Workplace, address: string, name: string): Promis
   }
   await until(isComplete, 'the new etcd member never had everything')
   const tookMs = performance.now() - beginMs
-  await ask('cluster/member/remove', { ID: member?.ID })
+  // A cluster refuses changes until it has seen the last one's member for some seconds.
+  const isRemoved = () =>
+    ask('cluster/member/remove', { ID: member?.ID }).then(
+      () => true,
+      () => false,
+    )
+  await until(isRemoved, 'the new etcd member could not be removed')
   child.kill('SIGKILL')
   return tookMs
 }
