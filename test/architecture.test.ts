@@ -22,6 +22,7 @@ const PLACES: Record<string, number> = {
   etcd: 35,
   'config.ts': 40,
   'bridges.ts': 41,
+  'key-rotation.ts': 41,
   'foundation.ts': 41,
   'node.ts': 42,
   api: 50,

@@ -84,7 +84,7 @@ export function refuseOpening(
   const entitled = members.filter((one) => isEntitled(one, openedMs))
   const known = new Set(entitled.map(({ peer }) => peer))
   const stranger = electorate.find((peer) => !known.has(peer))
-  if (stranger !== undefined) return `${stranger} is in the electorate and has no vote`
+  if (stranger !== undefined) return `${stranger} is in the electorate and no member`
   const left = entitled.find(({ peer, since }) => since <= openedMs && !electorate.includes(peer))
   if (left !== undefined) return `member ${left.peer} is left out of the electorate`
   return undefined

@@ -66,8 +66,10 @@ export class Admission implements Startable {
     const { members } = this
     this.#network = network
     network.useGate({
-      refuses: (peer) => this.#refuses(peer),
+      // Who comes with a key that was replaced is nobody, and has nothing to ask for.
+      refuses: (peer) => members.former(peer)?.successor !== undefined || this.#refuses(peer),
       relaysFor: (peer) => members.isMember(peer),
+      relays: () => members.role(this.#parts.self) === 'operator',
     })
     return () => {
       this.#network = undefined
@@ -102,8 +104,8 @@ export class Admission implements Startable {
 
   readonly #roster: Roster = {
     role: (peer) => this.members.role(peer),
-    admittedMs: (peer) => this.members.admittedMs(this.members.presentOf(peer)),
-    rank: (peer) => this.members.role(this.members.presentOf(peer)),
+    admittedMs: (peer) => this.members.admittedMs(peer),
+    presentOf: (peer) => this.members.presentOf(peer),
     isFormer: (peer) => this.members.wasRemoved(peer),
     stays: (hash) => this.departures.stays(hash),
     isListed: (peer) => this.departures.isListed(peer, this.#place(peer)),

@@ -20,8 +20,8 @@ export interface Roster {
   role(peer: string): Role | undefined
   /** When the peer was admitted, ms; undefined for a stranger. */
   admittedMs(peer: string): number | undefined
-  /** The role of a peer, or of the key that took its place over: what was claimed with the old key is claimed still. */
-  rank?(peer: string): Role | undefined
+  /** The key that stands for a peer now, where its node has changed it; without it, the peer itself. */
+  presentOf?(peer: string): string
   /** Whether the peer was a member once and is none now. */
   isFormer?(peer: string): boolean
   /** Whether an operator listed the record among those that stay when their author lost its place (departures.ts). */
@@ -167,38 +167,35 @@ export function arrange(claims: readonly SealedRecord[], roster: Roster): Sealed
   // [K9] Where nobody else may write there is nothing to choose between; of operators the last word counts.
   if (ruleOf(first.key)?.writers !== 'claims') return latestFirst
 
-  const rank = rankIn(roster)
+  const present = (peer: string) => roster.presentOf?.(peer) ?? peer
+  const isOperators = ({ author }: SealedRecord) => roster.role(present(author)) === 'operator'
   // [K11] An operator's tombstone buries every claim that the operator can have seen when writing it.
   const buried = Math.max(
     0,
-    ...claims.filter((c) => c.value === null && rank(c.author) === 'operator').map((c) => c.version),
+    ...claims.filter((c) => c.value === null && isOperators(c)).map((c) => c.version),
   )
   // [K14] A version that nobody reached by counting would put a claim beyond any operator's reach, but not an operator's.
-  const counts = ({ version, author }: SealedRecord) =>
-    version <= versionCountedMax || rank(author) === 'operator'
-  const counted = (claim: SealedRecord) => claim.version > buried && counts(claim)
+  const counts = (claim: SealedRecord) => claim.version <= versionCountedMax || isOperators(claim)
+  // [U6] A node that has changed its key has one claim: what it wrote last, with either.
+  const isLast = (claim: SealedRecord) =>
+    latestFirst.find(({ author }) => present(author) === present(claim.author)) === claim
+  const counted = (claim: SealedRecord) => claim.version > buried && counts(claim) && isLast(claim)
   const live = latestFirst.filter((claim) => claim.value !== null && counted(claim))
   const dead = latestFirst.filter((claim) => !live.includes(claim))
   // [K12] A tombstone shows "nothing" and so goes before the claims that it buries.
   dead.sort((a, b) => Number(a.value !== null) - Number(b.value !== null))
-  return [...live.sort((a, b) => preference(a, b, roster)), ...dead]
-}
-
-function rankIn(roster: Roster): (peer: string) => Role | undefined {
-  return (peer) => (roster.rank === undefined ? roster.role(peer) : roster.rank(peer))
-}
-
-/** [K13] An operator's claim first, then the earliest, then the lower author id. */
-function preference(a: SealedRecord, b: SealedRecord, roster: Roster): number {
-  const rank = rankIn(roster)
-  const operators = Number(rank(b.author) === 'operator') - Number(rank(a.author) === 'operator')
-  if (operators !== 0) return operators
-  const earlier = claimedMs(a, roster) - claimedMs(b, roster)
-  if (earlier !== 0) return earlier
-  return a.author < b.author ? -1 : 1
-}
-
-/** A claim cannot be older than its author's admission, whatever the author says. */
-function claimedMs(claim: SealedRecord, roster: Roster): number {
-  return Math.max(claim.since, roster.admittedMs(claim.author) ?? Number.MAX_SAFE_INTEGER)
+  const claimedMs = (claim: SealedRecord) => {
+    const own = claims.filter(
+      ({ author, value }) => value !== null && present(author) === present(claim.author),
+    )
+    const since = Math.min(...own.map((one) => one.since))
+    // A claim cannot be older than its author's admission, whatever the author says.
+    return Math.max(since, roster.admittedMs(present(claim.author)) ?? Number.MAX_SAFE_INTEGER)
+  }
+  // [K13] An operator's claim first, then the earliest, then the lower author id.
+  live.sort((a, b) => {
+    const first = Number(isOperators(b)) - Number(isOperators(a)) || claimedMs(a) - claimedMs(b)
+    return first || (a.author < b.author ? -1 : 1)
+  })
+  return [...live, ...dead]
 }

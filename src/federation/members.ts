@@ -135,6 +135,11 @@ export class Members implements Roster {
     return this.#changes.run(async () => {
       const known = this.get(peer)
       if (known !== undefined) return known
+      const successor = this.former(peer)?.successor
+      if (successor !== undefined) {
+        const message = `${peer} was replaced by ${successor}; whoever still has the old key is not admitted with it`
+        throw new NodeError('FORBIDDEN', message, { peer, successor })
+      }
       this.refuseOthers('admit')
       const { until } = options
       this.#refusePast(until)

@@ -56,7 +56,11 @@ export class SealedValues {
     }
     const key = keyOf(namespace, name)
     if ((await this.#table.get(key)) === undefined) await this.#checkRoom(namespace)
-    await this.#table.put(key, { sealed: this.#seal(key, bytes), timeMs: systemClock.now() }, DURABLE)
+    await this.#table.put(
+      key,
+      { sealed: sealWith(this.#key, key, bytes), timeMs: systemClock.now() },
+      DURABLE,
+    )
   }
 
   /**
@@ -94,19 +98,32 @@ export class SealedValues {
     return true
   }
 
+  /**
+   * Every value as it is sealed with another key, as writes for one batch of the store.
+   *
+   * @throws NodeError STORE_FAILED for a value that this node's key does not open: none is lost unnoticed.
+   */
+  async resealed(key: Uint8Array): Promise<readonly object[]> {
+    const operations: object[] = []
+    for await (const [name, { sealed, timeMs }] of this.#table.iterator()) {
+      let value: string
+      try {
+        value = this.#open(name, Buffer.from(sealed, 'base64'))
+      } catch (cause) {
+        const message = `${name} was sealed with another key than this node's, or changed on the disk; remove it first`
+        throw new NodeError('STORE_FAILED', message, { name }, { cause })
+      }
+      const anew = { sealed: sealWith(key, name, Buffer.from(value)), timeMs }
+      operations.push({ type: 'put', sublevel: this.#table, key: name, value: anew })
+    }
+    return operations
+  }
+
   async #checkRoom(namespace: string): Promise<void> {
     const { length } = await this.list(namespace)
     if (length < sealedValuesMax) return
     const message = `${length} values of this kind are sealed already, which is the most; remove one first`
     throw new NodeError('QUOTA_EXCEEDED', message, { namespace })
-  }
-
-  #seal(name: string, value: Uint8Array): string {
-    const nonce = randomBytes(NONCE_BYTES)
-    const cipher = createCipheriv(CIPHER, this.#key, nonce, { authTagLength: TAG_BYTES })
-    cipher.setAAD(Buffer.from(name))
-    const sealed = [nonce, cipher.update(value), cipher.final(), cipher.getAuthTag()]
-    return Buffer.concat(sealed).toString('base64')
   }
 
   #open(name: string, sealed: Buffer): string {
@@ -118,6 +135,14 @@ export class SealedValues {
     const value = [decipher.update(sealed.subarray(NONCE_BYTES, tagAt)), decipher.final()]
     return Buffer.concat(value).toString('utf8')
   }
+}
+
+function sealWith(key: Uint8Array, name: string, value: Uint8Array): string {
+  const nonce = randomBytes(NONCE_BYTES)
+  const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
+  cipher.setAAD(Buffer.from(name))
+  const sealed = [nonce, cipher.update(value), cipher.final(), cipher.getAuthTag()]
+  return Buffer.concat(sealed).toString('base64')
 }
 
 /** Neither part holds a slash after this, so no two names meet. */
