@@ -12,7 +12,6 @@ import type { Node } from '../node.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Sync } from '../registry/sync.ts'
 import type { Meters } from './meters.ts'
-import type { ReachabilityView } from './status-views.ts'
 
 /** What the API asks of the node and its rooms. */
 export type ApiNode = Pick<
@@ -25,14 +24,13 @@ export type ApiNode = Pick<
   | 'addresses'
   | 'connectedPeers'
   | 'connections'
+  | 'reachability'
   | 'createFederation'
   | 'invite'
   | 'join'
   | 'onEvent'
 > & {
   readonly federation: ApiRooms
-  /** How others can reach this node, as far as it knows by now. */
-  readonly reachability?: () => ReachabilityView | undefined
   readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw' | 'standingOf'>
 }
 

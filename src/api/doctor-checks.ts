@@ -130,8 +130,6 @@ export interface NodeFacts {
   }[]
   readonly etcd: 'never' | 'served' | 'not-served'
   readonly etcdPort: number
-  /** Addresses on which peers can dial the node. */
-  readonly addresses: readonly string[]
 }
 
 export function nodeChecks(facts: NodeFacts): Check[] {
@@ -167,18 +165,12 @@ function membershipCheck({ federation }: Overview): Check {
   )
 }
 
-function reachabilityCheck({ overview, addresses }: NodeFacts): Check {
-  const { reachability } = overview.node
-  if (reachability === undefined) {
-    if (addresses.some((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address)))
-      return ok('reachability', `Peers can dial ${addresses.join(', ')}, as far as this node knows`)
-    const wayOut = 'start it with --listen /ip4/0.0.0.0/tcp/4001 where others are to dial it'
-    return warning('reachability', 'The node listens on this machine alone', wayOut)
-  }
-  const { status, words, advice } = reachability
-  if (status === 'public' || status === 'forwarded') return ok('reachability', words)
-  const wayOut = advice.length === 0 ? 'nothing has to be done where that is meant' : advice.join('; ')
-  return warning('reachability', words, wayOut)
+function reachabilityCheck({ overview: { node } }: NodeFacts): Check {
+  const { status, words, advice } = node.reachability
+  const sentence = words.replace(/\.$/, '')
+  if (status === 'public' || status === 'forwarded' || advice.length === 0)
+    return ok('reachability', sentence)
+  return warning('reachability', sentence, advice.map((each) => each.replace(/\.$/, '')).join('; '))
 }
 
 function peersCheck({ peers }: NodeFacts): Check {

@@ -25,7 +25,6 @@ export function doctorRoutes(node: ApiNode): OpenAPIHono {
     const facts: NodeFacts = {
       overview,
       nowMs: Date.now(),
-      addresses: node.addresses(),
       ...(rooms === undefined ? LONELY : factsOf(node, rooms)),
     }
     return c.json({ version: VERSION, checks: [...nodeChecks(facts), ...machine] }, 200)

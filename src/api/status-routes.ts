@@ -28,7 +28,6 @@ export function statusRoutes(node: ApiNode): OpenAPIHono {
 
 /** The whole node in one look. */
 export async function overviewOf(node: ApiNode, startedMs: number): Promise<Overview> {
-  const reachability = node.reachability?.()
   const rooms = node.hasFederation ? node.federation : undefined
   return overviewSchema.parse({
     node: {
@@ -38,7 +37,7 @@ export async function overviewOf(node: ApiNode, startedMs: number): Promise<Over
       startedMs,
       nowMs: Date.now(),
       connectedPeers: node.connectedPeers().length,
-      ...(reachability === undefined ? {} : { reachability }),
+      reachability: node.reachability(),
     },
     federation: rooms === undefined ? null : federationOf(node, rooms),
     disk: await diskOf(node),

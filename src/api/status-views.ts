@@ -28,7 +28,7 @@ export const overviewSchema = z
       startedMs: timeMs.describe('since when its API answers'),
       nowMs: timeMs.describe('by its clock'),
       connectedPeers: count,
-      reachability: reachabilitySchema.optional().describe('absent while nothing is known of it'),
+      reachability: reachabilitySchema,
     }),
     federation: z
       .object({

@@ -51,7 +51,8 @@ function render(out: Output, overview: Overview): string {
   const worries = worriesOf(overview)
   const pairs: Pair[] = [
     ['node', `${node.name}, version ${node.version}, up ${spanText(node.nowMs - node.startedMs)}`],
-    ['reachable', node.reachability?.words ?? `connected to ${countText(node.connectedPeers, 'peer')}`],
+    ['reachable', node.reachability.words],
+    ['connected', countText(node.connectedPeers, 'peer')],
     ['federation', federation === null ? 'none yet' : federationText(federation)],
     ...(work === null ? [] : workPairs(out, work, node.nowMs)),
     ['disk', `${bytesText(disk.freeBytes)} of ${bytesText(disk.totalBytes)} free`],
