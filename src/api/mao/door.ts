@@ -2,6 +2,8 @@
 import { isIP } from 'node:net'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Config } from '../../config.ts'
+import type { Principal } from '../../identity/scopes.ts'
+import type { RateLimits } from '../rate-limits.ts'
 
 const ROUTES = [
   /^\/$/,
@@ -47,10 +49,21 @@ function remoteAddress(c: Context): string | undefined {
   return incoming?.socket?.remoteAddress
 }
 
-/** What else stands in front of the routes, for all but those who need not pass it. */
-export function besidesOpen(mode: Config['maoApi'], guard: MiddlewareHandler): MiddlewareHandler {
+/** Who comes without a token where none is asked for: somebody on this machine, for the work of every day and more. */
+const SOMEBODY_HERE: Principal = { id: 'loopback', name: 'somebody on this machine', scope: 'operator' }
+
+/** What asks for the token, for all but those who need none, who share the pace of one token. */
+export function besidesOpen(
+  mode: Config['maoApi'],
+  { guard, limits }: { guard: MiddlewareHandler; limits: Pick<RateLimits, 'request'> },
+): MiddlewareHandler {
   const isOpen = maoOpen(mode)
-  return (c, next) => (isOpen(c) ? next() : guard(c, next))
+  return async (c, next) => {
+    if (!isOpen(c)) return guard(c, next)
+    await limits.request(SOMEBODY_HERE.id)
+    c.set('principal', SOMEBODY_HERE)
+    return next()
+  }
 }
 
 const TEMPORARY_REDIRECT = 307
