@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
+import { docsPage } from '../web/docs-page.ts'
 import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
 import { type AuthParts, requireToken } from './auth.ts'
@@ -17,6 +18,9 @@ import { doctorRoutes } from './doctor-routes.ts'
 import { engineRoutes } from './engine-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import type { EventHub, Happening } from './events.ts'
+import { invitationRoutes } from './federation-invitation-routes.ts'
+import { federationPolicyRoutes } from './federation-policy-routes.ts'
+import { membershipRequestRoutes } from './federation-request-routes.ts'
 import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
 import { grantRoutes } from './grant-routes.ts'
@@ -122,17 +126,20 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   })
   // Before the token is asked for: the page is how a browser comes to send one.
   app.route('/', page())
+  app.route('/', docsPage())
   const { hub } = node.config.marketplace
   if (hub === 'open') app.route('/', hubRoutes(node))
   app.use(withoutLastSlash(node.config.maoApi))
-  const doors = { guard: requireToken(parts), limit: parts.limits.middleware() }
-  app.use(besidesOpen(node.config.maoApi, doors))
+  app.use(besidesOpen(node.config.maoApi, { guard: requireToken(parts), limits: parts.limits }))
   if (hub === 'token') app.route('/', hubRoutes(node))
   app.use(limitBody((path) => STREAMED.some((streamed) => streamed.test(path))))
   const api = newRoutes()
   for (const routes of [
     tokenRoutes(node),
     federationRoutes(node),
+    invitationRoutes(node),
+    membershipRequestRoutes(node),
+    federationPolicyRoutes(node),
     datasetRoutes(node),
     datasetImportRoutes(node),
     datasetLocalRoutes(node),

@@ -18,14 +18,14 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-const HEADERS = {
+export const PAGE_HEADERS = {
   'content-security-policy': POLICY,
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-cache',
 } as const
 
-const SCRIPT_TYPE = 'text/javascript; charset=utf-8'
+export const SCRIPT_TYPE = 'text/javascript; charset=utf-8'
 
 export const PAGE = `<!doctype html>
 <html lang="en">
@@ -41,6 +41,7 @@ export const PAGE = `<!doctype html>
 <header>
 <h1>MAO node <span id="node"></span></h1>
 <p id="status" role="status"></p>
+<p><a href="/docs">API</a></p>
 <button id="sign-out" type="button" hidden>Sign out</button>
 </header>
 <noscript><p>This page needs JavaScript; maoctl shows the same without it.</p></noscript>
@@ -67,11 +68,11 @@ export function page(): Hono {
   const routes = new Hono()
   routes.get('/', async (c: Context, next: Next) => {
     if (!(c.req.header('accept') ?? '').includes('text/html')) return next()
-    return c.body(PAGE, 200, { ...HEADERS, 'content-type': 'text/html; charset=utf-8', vary: 'Accept' })
+    return c.body(PAGE, 200, { ...PAGE_HEADERS, 'content-type': 'text/html; charset=utf-8', vary: 'Accept' })
   })
   routes.get('/web/style.css', (c) => {
-    return c.body(STYLE, 200, { ...HEADERS, 'content-type': 'text/css; charset=utf-8' })
+    return c.body(STYLE, 200, { ...PAGE_HEADERS, 'content-type': 'text/css; charset=utf-8' })
   })
-  routes.get('/web/app.js', (c) => c.body(SCRIPT, 200, { ...HEADERS, 'content-type': SCRIPT_TYPE }))
+  routes.get('/web/app.js', (c) => c.body(SCRIPT, 200, { ...PAGE_HEADERS, 'content-type': SCRIPT_TYPE }))
   return routes
 }

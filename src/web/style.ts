@@ -40,6 +40,10 @@ table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; padding: 0.35rem 0.6rem; font-size: 0.9rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.6rem; border-top: 1px solid var(--line); overflow-wrap: normal; }
 th { background: var(--panel); font-weight: 600; white-space: nowrap; }
+pre { overflow-x: auto; margin: 0.25rem 0 0.75rem; padding: 0.5rem; background: var(--panel); border-radius: 0.4rem; }
+details { padding: 0.3rem 0; }
+summary { cursor: pointer; }
+a { color: var(--link); }
 .steps { margin: 0; padding: 0; list-style: none; }
 .mark { white-space: nowrap; }
 .good { color: var(--good); }

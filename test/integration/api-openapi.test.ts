@@ -23,7 +23,7 @@ interface Document {
 }
 
 /** The page is for browsers and no part of the API. */
-const PAGE = ['GET /web/app.js', 'GET /web/style.css']
+const PAGE = ['GET /web/app.js', 'GET /web/style.css', 'GET /docs', 'GET /web/docs.js']
 const METHODS = ['get', 'post', 'put', 'patch', 'delete']
 
 test('the OpenAPI document describes every route, and says nothing that is not there', async (t) => {
