@@ -84,6 +84,7 @@ test('where the door is open all the same, no stream is: whatever is served to m
     heard.push(stream.peer)
     await stream.write(new Uint8Array([1]))
     await stream.read()
+    await stream.closeWrite()
   })
   const open = (node: RegistryNode) => node.network.open(alice.identity.peerId, '/mao/test/1.0.0')
   const [ofBob, ofCarol] = [await open(bob), await open(carol)]
