@@ -26,7 +26,7 @@ export class FetchProgress {
   constructor(session: Session, client: ApiClient, dataset: string) {
     this.#session = session
     const { stderr } = session.terminal
-    const isTerminal = 'isTTY' in stderr && stderr.isTTY === true
+    const isTerminal = 'isTTY' in stderr && stderr.isTTY === true && !session.out.quiet
     // Without it the fetching is the same; so is what it ends with.
     this.#drawing = isTerminal ? this.#draw(client, dataset).catch(() => undefined) : Promise.resolve()
   }

@@ -4,7 +4,7 @@ import { isNodeError, NodeError } from '../base/errors.ts'
 import { StopStack } from '../base/lifecycle.ts'
 import { instanceStopTimeoutMs } from '../base/limits.ts'
 import { withDeadline } from '../base/wait.ts'
-import { type Config, type ConfigInput, loadConfig, settings } from '../config.ts'
+import { type Config, type ConfigInput, loadConfig, settings, unknownVariables } from '../config.ts'
 import { TOKEN_FILE } from '../identity/access-token.ts'
 import { gather, parsePort } from './arguments.ts'
 import { EXIT, EXIT_OF } from './exit-codes.ts'
@@ -101,6 +101,8 @@ async function compose(session: Session, config: Config, running: StopStack): Pr
   const { Node } = await import('../node.ts')
   const { ApiServer } = await import('../api/server.ts')
   const log = createLogger(config.log.level)
+  const variables = unknownVariables(session.terminal.environment)
+  if (variables.length > 0) log.warn({ variables }, 'these variables are named as settings are, and are none')
   const node = new Node({ config, log })
   await running.start('node', node)
   const api = new ApiServer({ node, log })

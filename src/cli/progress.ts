@@ -21,7 +21,7 @@ export class Progress {
     const { stderr } = session.terminal
     this.#session = session
     this.#verb = verb
-    this.#isTerminal = 'isTTY' in stderr && stderr.isTTY === true
+    this.#isTerminal = 'isTTY' in stderr && stderr.isTTY === true && !session.out.quiet
   }
 
   add(bytes: number): void {

@@ -14,6 +14,7 @@ import { checkedProfile, readProfiles } from '../../src/cli/profiles.ts'
 import { fitted, widthOf } from '../../src/cli/table.ts'
 import { WAYS_OUT, withWayOut } from '../../src/cli/ways-out.ts'
 import { maoctlHere } from '../support/maoctl.ts'
+import { startSourceServer } from '../support/source-server.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const ESCAPE = '\u001b'
@@ -155,4 +156,26 @@ test('a profile keeps its token where nobody else reads it, and sends it nowhere
   await writeFile(file, 'profiles: [1]')
   assert.equal((await type(['profile', 'list'])).exit, EXIT_OF.INVALID_CONFIG)
   assert.equal(checkedProfile({ url: 'http://127.0.0.1:8080', token: 'x' }).url, 'http://127.0.0.1:8080')
+})
+
+test('a node behind TLS of its own is reached with the certificate of its profile, and not without', async (t) => {
+  const front = await startSourceServer(t, true)
+  front.at.set('/api/v1/tools', (response, { headers }) => {
+    response.writeHead(headers.authorization === 'Bearer s3cret' ? 200 : 401, {
+      'content-type': 'application/json',
+    })
+    response.end(
+      JSON.stringify([{ name: 'count', value: { image: 'x' }, author: 'a', timeMs: 1, contested: false }]),
+    )
+  })
+  const environment = { XDG_CONFIG_HOME: await temporaryDirectory(t) }
+  const type = (...words: string[]) => maoctlHere(words, { environment, input: 's3cret' })
+  await type('profile', 'add', 'lab', front.url, '--ca-file', front.caFile)
+  await type('profile', 'add', 'bare', front.url)
+  const listed = await type('--profile', 'lab', '-q', 'tool', 'list')
+  assert.deepEqual([listed.exit, listed.stdout, listed.stderr], [0, 'count\n', ''])
+  const refused = await type('--profile', 'bare', 'tool', 'list')
+  assert.equal(refused.exit, EXIT.UNAVAILABLE)
+  assert.match(refused.stderr, /certificate/)
+  assert.equal(front.heard.length, 1, 'nothing was said to a node that proved nothing')
 })
