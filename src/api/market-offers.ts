@@ -1,8 +1,7 @@
 /** What a federation has under a name, as an offer: so that nobody has to write down again what stands in the registry. */
-import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { listingGenesisCharactersMax } from '../base/limits.ts'
-import { JOIN_WAYS, type ListingKind } from '../marketplace/listing.ts'
+import type { ListingKind } from '../marketplace/listing.ts'
 import type { ApiNode } from './api-node.ts'
 
 export interface FoundOffer {
@@ -44,14 +43,8 @@ async function datasetOffer(node: ApiNode, name: string): Promise<FoundOffer> {
   return { description, body: { federation, dataset, policy, ...source, ...size } }
 }
 
-/** Fields of the genesis that say how strangers come in; one without them takes invitations alone. */
-const entrySchema = z.object({
-  contacts: z.array(z.string()).catch([]),
-  policy: z.object({ join: z.enum(JOIN_WAYS) }).catch({ join: 'invitation' }),
-})
-
 function federationOffer(node: ApiNode, name: string): FoundOffer {
-  const { genesis, members } = node.federation
+  const { genesis, members, membership } = node.federation
   const { federation, description, envelope } = genesis
   if (name !== genesis.name) {
     const message = `This federation is named ${genesis.name}, and is listed under that name`
@@ -61,10 +54,11 @@ function federationOffer(node: ApiNode, name: string): FoundOffer {
     const message = `Operators say whether strangers may come to ${name}, and this node is none; ask one of them to list it`
     throw new NodeError('NOT_OPERATOR', message)
   }
-  const { contacts, policy } = entrySchema.parse(genesis)
+  // As the rules are now, whatever they were in the beginning.
+  const { contacts, join } = membership.policies.state().policy
   const sealed = Buffer.from(envelope).toString('base64')
   // Without it the listing is a claim like any other; who joins checks the genesis all the same.
   const proof = sealed.length > listingGenesisCharactersMax ? {} : { genesis: sealed }
   const addresses = node.addresses().filter((address) => address.includes('/p2p/'))
-  return { description, body: { federation, contacts, addresses, join: policy.join, ...proof } }
+  return { description, body: { federation, contacts, addresses, join, ...proof } }
 }

@@ -10,6 +10,7 @@ import { listingContactsMax, listingGenesisCharactersMax, listingLifeMs } from '
 import { nameSchema } from '../base/names.ts'
 import { pipelineSchema } from '../execution/catalogue/pipeline.ts'
 import { toolSchema } from '../execution/catalogue/tool.ts'
+import { JOINING } from '../federation/federation-policy.ts'
 
 export const LISTING_KINDS = ['federation', 'tool', 'pipeline', 'dataset'] as const
 export type ListingKind = (typeof LISTING_KINDS)[number]
@@ -22,15 +23,12 @@ const address = line.regex(
   'an address is written like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW…',
 )
 
-/** How strangers become members: whether requests are taken, by rule of the federation. */
-export const JOIN_WAYS = ['invitation', 'request', 'open'] as const
-
 /** How to get in touch with a federation: its id, people, and the addresses of nodes that answer requests. */
 const federationBody = z.looseObject({
   federation: line.optional(),
   contacts: z.array(line).max(listingContactsMax).default([]),
   addresses: z.array(address).max(listingContactsMax).default([]),
-  join: z.enum(JOIN_WAYS).default('invitation'),
+  join: z.enum(JOINING).default('invitation'),
   /** The sealed genesis in base64, which proves that the id and the name are the founder's. */
   genesis: z.base64().max(listingGenesisCharactersMax).optional(),
 })
