@@ -20,7 +20,7 @@ export interface GatekeeperParts {
   readonly clock: Clock
 }
 
-/** Who may be connected with, by the federation's word and by the peer's own conduct (network.md §2). */
+/** Who may be connected with, by the federation's word and by the peer's own conduct (network.md W1). */
 export class Gatekeeper {
   readonly #parts: GatekeeperParts
   #gate: Gate = OPEN_GATE

@@ -37,6 +37,7 @@ import { OwnAddresses } from './own-addresses.ts'
 import type { RelayClient } from './relay-client.ts'
 import { RelayServer } from './relay-server.ts'
 import type { NetworkSettings } from './settings.ts'
+import { withoutWalks } from './without-walks.ts'
 
 /** The one distributed table of all nodes; a private network has one of its own, by its key. */
 export const TABLE_PROTOCOL = '/mao/kad/1.0.0'
@@ -159,7 +160,7 @@ export function createHost(parts: HostParts): Promise<Host> {
         relay = new RelayServer(components, gatekeeper)
         return relay
       },
-      autonat: autoNAT(),
+      autonat: (components) => autoNAT()(withoutWalks(components)),
       dcutr: dcutr(),
       ...(wantsUpnp(parts) ? { upnp: uPnPNAT({ autoConfirmAddress: true }) } : undefined),
       dht: (components) => (settings.dht ? (table(parts)(components) as SingleKadDHT) : undefined),

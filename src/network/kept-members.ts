@@ -13,7 +13,7 @@ export interface MembersToKeep {
 }
 
 /**
- * Which members to dial now (network.md §7). In a small federation everybody is connected with everybody; in a large one
+ * Which members to dial now (network.md N1). In a small federation everybody is connected with everybody; in a large one
  * each node keeps a bounded number of connections: a few operators, and others chosen at random but the same each time,
  * by the hash of both ids, so that both ends choose alike and nothing is dropped and dialled anew. Pure.
  *

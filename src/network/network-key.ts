@@ -15,7 +15,7 @@ export function pskFile(key: Uint8Array): Uint8Array {
 
 /**
  * What nodes call themselves on the local network (mDNS). Those of a private network have a name of their own, so that
- * others neither find nor dial them; it is a hash of the key, from which nobody learns the key (network.md §6).
+ * others neither find nor dial them; it is a hash of the key, from which nobody learns the key (network.md P3).
  */
 export function serviceTag(key: Uint8Array | undefined): string {
   if (key === undefined) return '_mao-node._udp.local'

@@ -3,6 +3,7 @@ import type { Libp2p, PeerId, Transport } from '@libp2p/interface'
 import { messageOf } from '../base/errors.ts'
 import { relaysKeptMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { withoutWalks } from './without-walks.ts'
 
 type Components = Parameters<ReturnType<typeof circuitRelayTransport>>[0]
 
@@ -13,7 +14,7 @@ interface Places {
 }
 
 /**
- * Keeps places on relays, so that a node that nobody can dial is reached through them (network.md §3). The transport
+ * Keeps places on relays, so that a node that nobody can dial is reached through them (network.md W4). The transport
  * asks each relay once per connection; one that refused, because it had not heard yet that we are a member, or that was
  * down has to be asked again, which is done here.
  */
@@ -29,7 +30,7 @@ export class RelayClient {
   /** The transport of relayed connections, as libp2p is to be given it. */
   transport(): (components: Components) => Transport {
     return (components) => {
-      const transport = circuitRelayTransport()(components)
+      const transport = circuitRelayTransport()(withoutWalks(components))
       this.#places = (transport as Transport & { reservationStore: Places }).reservationStore
       return transport
     }

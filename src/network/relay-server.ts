@@ -1,5 +1,5 @@
 /**
- * The part of a relay (network.md §4): members keep a place here and are reached through it. A relayed connection has no
+ * The part of a relay (network.md R1–R6): members keep a place here and are reached through it. A relayed connection has no
  * limits of its own, since members copy datasets over it; what is bounded is who may have one and how many there are.
  * A stranger may reach a member that has a place, since that is how a newcomer with an invitation gets to an operator
  * behind a router, but only a few at once, briefly, and with little to say.
@@ -101,7 +101,7 @@ export class RelayServer {
     )
   }
 
-  /** [§4 R6] Cuts a stranger's connection when it lasts too long or says too much; one who was admitted stays. */
+  /** [R6] Cuts a stranger's connection when it lasts too long or says too much; one who was admitted stays. */
   #watch(stream: Stream, peer: string): void {
     if (this.#watched.has(stream)) return
     this.#watched.add(stream)

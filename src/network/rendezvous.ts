@@ -1,5 +1,5 @@
 /**
- * Finding a federation by its id alone (network.md §5): its members say in the distributed table that they are there,
+ * Finding a federation by its id alone (network.md F4): its members say in the distributed table that they are there,
  * under a key made of the id, and whoever knows the id finds them.
  */
 import { CID } from 'multiformats/cid'
