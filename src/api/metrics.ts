@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { datasetsMeasuredMax, SECOND_MS } from '../base/limits.ts'
 import { ALLOWED } from '../execution/runs/run.ts'
+import { ROLES } from '../federation/keyspace.ts'
 import { VERSION } from '../node.ts'
 import { EVERY_KEY } from '../registry/key-range.ts'
 import { EVERYTHING } from '../registry/record-index.ts'
@@ -116,6 +117,26 @@ export class NodeMetrics {
   #ofMembers(): void {
     this.#gauge('mao_members', 'Members of the federation', () =>
       this.#rooms(({ members }) => members.list().length),
+    )
+    this.#labelled('mao_members_by_role', 'Members of the federation by role', 'role', () =>
+      this.#rooms(({ members }) =>
+        ROLES.map((role) => [role, countOf(members.list(), (one) => one.role === role)]),
+      ),
+    )
+    this.#gauge('mao_members_online', 'Members that are connected or said lately that they are there', () =>
+      this.#rooms(({ members, presences }) =>
+        countOf(members.list(), ({ peer }) => presences.seen(peer).online),
+      ),
+    )
+    this.#gauge(
+      'mao_market_listings',
+      'Listings that this node knows',
+      () => this.#node.marketplace.list({}).length,
+    )
+    this.#gauge(
+      'mao_tokens',
+      "Tokens of the API beside the owner's, expired ones included",
+      () => this.#node.tokens.list().length,
     )
     const help = 'Other members by how their registry compares with this one'
     this.#labelled('mao_registry_members', help, 'registry', () =>
@@ -249,4 +270,8 @@ export class NodeMetrics {
       },
     })
   }
+}
+
+function countOf<T>(all: readonly T[], counts: (one: T) => boolean): number {
+  return all.filter(counts).length
 }

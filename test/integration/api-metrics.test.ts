@@ -109,6 +109,9 @@ test('the figures of a node are what Prometheus reads, and count what happens', 
   const bytes = [...registry.index.within(EVERYTHING)].reduce((sum, { envelope }) => sum + envelope.length, 0)
   assert.equal(value(families, 'mao_registry_record_bytes'), bytes)
   assert.equal(value(families, 'mao_members'), members.list().length)
+  assert.equal(value(families, 'mao_members_online'), 1)
+  assert.equal(value(families, 'mao_market_listings'), 0)
+  assert.equal(value(families, 'mao_tokens'), 0)
   assert.equal(value(families, 'mao_registry_members', { registry: 'differs' }), 0)
   assert.equal(value(families, 'mao_runs', { state: 'oom-killed' }), 0)
   const { bytes: airBytes } = await api.node.federation.datasets.upkeep.usage('air')
@@ -178,9 +181,9 @@ test('what the rooms count of their work is told where they count it', async (t)
       return () => heard.delete(hear)
     },
   }
-  const { peerId } = node
+  const { peerId, marketplace, tokens } = node
   const counting: Partial<ApiNode> = {
-    peerId,
+    ...{ peerId, marketplace, tokens },
     hasFederation: true,
     federation: { ...node.federation, meters },
     connectedPeers: () => [],
