@@ -6,21 +6,26 @@ import { readProfiles } from './profiles.ts'
 import type { Session } from './session.ts'
 
 /** Where the names of a kind stand, and in which field. Only what is asked for here is looked at in an answer. */
-const SOURCES: Readonly<Record<Exclude<Kind, 'profile'>, { readonly path: string; readonly field: string }>> =
-  {
-    dataset: { path: '/datasets', field: 'name' },
-    pipeline: { path: '/pipelines', field: 'name' },
-    tool: { path: '/tools', field: 'name' },
-    run: { path: '/runs', field: 'id' },
-    member: { path: '/federation/members', field: 'name' },
-    listing: { path: '/market', field: 'name' },
-    schedule: { path: '/schedules', field: 'pipeline' },
-    round: { path: '/rounds', field: 'id' },
-    engine: { path: '/engines', field: 'id' },
-    build: { path: '/builds', field: 'id' },
-    publication: { path: '/publications', field: 'id' },
-    secret: { path: '/secrets', field: 'variable' },
-  }
+export const SOURCES: Readonly<
+  Record<Exclude<Kind, 'profile'>, { readonly path: string; readonly field: string }>
+> = {
+  dataset: { path: '/datasets', field: 'name' },
+  pipeline: { path: '/pipelines', field: 'name' },
+  tool: { path: '/tools', field: 'name' },
+  run: { path: '/runs', field: 'id' },
+  member: { path: '/federation/members', field: 'name' },
+  listing: { path: '/market', field: 'name' },
+  schedule: { path: '/schedules', field: 'pipeline' },
+  round: { path: '/rounds', field: 'id' },
+  engine: { path: '/engines', field: 'id' },
+  build: { path: '/builds', field: 'id' },
+  publication: { path: '/publications', field: 'id' },
+  secret: { path: '/secrets', field: 'variable' },
+  request: { path: '/federation/requests', field: 'name' },
+  invitation: { path: '/federation/invitations', field: 'id' },
+  token: { path: '/tokens', field: 'name' },
+  delivery: { path: '/notifications/deliveries', field: 'id' },
+}
 
 const listSchema = z.array(z.record(z.string(), z.unknown()))
 

@@ -16,6 +16,10 @@ export const KINDS = [
   'build',
   'publication',
   'secret',
+  'request',
+  'invitation',
+  'token',
+  'delivery',
 ] as const
 export type Kind = (typeof KINDS)[number]
 
@@ -49,6 +53,9 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   engine: 'engine',
   build: 'build',
   variable: 'secret',
+  request: 'request',
+  delivery: 'delivery',
+  into: 'dataset',
 }
 
 const BY_NOUN: Readonly<Record<string, Kind>> = {
@@ -66,6 +73,7 @@ const BY_NOUN: Readonly<Record<string, Kind>> = {
   image: 'build',
   build: 'build',
   publication: 'publication',
+  federation: 'invitation',
 }
 
 /** Verbs whose name is one that is to be made. */
@@ -189,6 +197,8 @@ export function kindOfArgument(argument: Argument, command: Command): Kind | und
   const known = BY_NAME[name]
   if (known !== undefined) return known
   const noun = command.parent?.name() ?? ''
+  // Of tokens there are those of the API, which have names, and those of invitations, which nobody lists.
+  if (name === 'token') return noun === 'token' ? 'token' : undefined
   if ((name !== 'name' && name !== 'id') || MAKES.has(command.name())) return undefined
   return BY_NOUN[noun]
 }

@@ -6,12 +6,21 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { before, describe, type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import { SOURCES } from '../../src/cli/completion-names.ts'
 import { startTestApi } from '../support/api.ts'
 import { maoctlHere } from '../support/maoctl.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const run = promisify(execFile)
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
+
+/** What names are asked from answers with a list, else a kind of them would be offered by nobody, and nobody would say so. */
+async function everyListIsThere(url: string, token: string): Promise<void> {
+  for (const [kind, { path }] of Object.entries(SOURCES)) {
+    const response = await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } })
+    assert.ok(Array.isArray(await response.json()), `${kind}: ${path}`)
+  }
+}
 
 /** The words that maoctl offers for what was typed; the last may be unfinished. */
 async function offered(words: string[], environment: Record<string, string> = {}): Promise<string[]> {
@@ -44,6 +53,7 @@ describe('names that the node knows', () => {
     assert.deepEqual(await offered(['tool', 'show', ''], environment), ['count'])
     assert.deepEqual(await offered(['round', 'open', 'a'], environment), ['apples'])
     assert.deepEqual(await offered(['run', 'submit', 'x', '--on', ''], environment), ['alice'])
+    await everyListIsThere(url, token)
     assert.deepEqual(await offered(['image', 'build', '--dataset=p'], environment), ['--dataset=pears'])
     assert.deepEqual(await offered(['image', 'build', '--dataset', '=', 'p'], environment), ['pears'])
     await maoctlHere(['profile', 'add', 'far', url], { environment, input: token })

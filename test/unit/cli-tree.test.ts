@@ -96,12 +96,7 @@ test('an argument that names a thing is completed with such names', () => {
 })
 
 /** Names of things that only their own list knows, or that are given once. */
-const UNLISTED: ReadonlySet<string> = new Set([
-  'image build-show',
-  'image build-cancel',
-  'repo add',
-  'token revoke',
-])
+const UNLISTED: ReadonlySet<string> = new Set(['image build-show', 'image build-cancel', 'repo add'])
 
 /** Routes that no verb asks for, and why. */
 const WITHOUT_VERB: Readonly<Record<string, string>> = {
