@@ -202,10 +202,6 @@ export class Node implements Startable {
     return invite({ genesis, members, invitations, networkKey, addresses: this.addresses() }, wanted)
   }
 
-  get invitations(): InvitationBook {
-    return this.#base.invitations
-  }
-
   /** @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, INVITATION_USED, PEER_UNREACHABLE, ALREADY_FEDERATED */
   join(token: string): Promise<Genesis> {
     return this.entrance.join(token)

@@ -6,6 +6,7 @@ import type { Execution } from '../execution/execution.ts'
 import type { Remote } from '../execution/remote/remote.ts'
 import type { Genesis } from '../federation/genesis.ts'
 import type { Members } from '../federation/members.ts'
+import type { Membership } from '../federation/membership.ts'
 import type { Presences } from '../federation/presence.ts'
 import type { Marketplace } from '../marketplace/marketplace.ts'
 import type { Node } from '../node.ts'
@@ -26,6 +27,7 @@ export type ApiNode = Pick<
   | 'connections'
   | 'reachability'
   | 'createFederation'
+  | 'entrance'
   | 'invite'
   | 'join'
   | 'onEvent'
@@ -40,7 +42,8 @@ export interface ApiRooms {
     Registry,
     'get' | 'list' | 'claims' | 'digest' | 'revision' | 'index' | 'keyValues' | 'put'
   >
-  readonly members: Pick<Members, 'list' | 'get'>
+  readonly members: Pick<Members, 'list' | 'get' | 'former' | 'formerList' | 'setRole' | 'remove'>
+  readonly membership: Pick<Membership, 'requests' | 'policies' | 'invitations'>
   /** Who may have which dataset; absent where nobody asks. */
   readonly access?: DatasetAccess | undefined
   readonly presences: Pick<Presences, 'seen'>

@@ -1,18 +1,19 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
-import { DAY_MS, invitationLifeMaxMs, MINUTE_MS } from '../base/limits.ts'
-import { nameSchema } from '../base/names.ts'
-import type { Genesis } from '../federation/genesis.ts'
+import { NodeError } from '../base/errors.ts'
+import { reasonLengthMax } from '../base/limits.ts'
+import { ROLES } from '../federation/keyspace.ts'
+import type { Member } from '../federation/members.ts'
 import type { ApiNode } from './api-node.ts'
-import { body, makes, newRoutes, tells, withoutUndefined } from './routing.ts'
 import {
-  type FederationView,
   federationSchema,
-  invitationSchema,
+  federationView,
+  formerMemberSchema,
   memberSchema,
-  type Status,
-  statusSchema,
-} from './views.ts'
+  newFederationSchema,
+} from './federation-views.ts'
+import { body, makes, newRoutes, tells, withoutUndefined } from './routing.ts'
+import { type Status, statusSchema } from './views.ts'
 
 const showStatus = createRoute({
   method: 'get',
@@ -25,31 +26,8 @@ const create = createRoute({
   method: 'post',
   path: '/federation',
   summary: 'Found a federation with this node as its first operator',
-  request: {
-    body: body(z.strictObject({ name: nameSchema, description: z.string().max(2_000).default('') })),
-  },
+  request: { body: body(newFederationSchema) },
   responses: makes(federationSchema, 'The new federation'),
-})
-
-const LIFE_RULE = `an invitation is good for a minute to ${invitationLifeMaxMs / DAY_MS} days`
-
-const invite = createRoute({
-  method: 'post',
-  path: '/federation/invitations',
-  summary: 'Make a token with which one node may join once',
-  request: {
-    body: body(
-      z.strictObject({
-        lifeMs: z
-          .int()
-          .min(MINUTE_MS, LIFE_RULE)
-          .max(invitationLifeMaxMs, LIFE_RULE)
-          .optional()
-          .describe('until it expires'),
-      }),
-    ),
-  },
-  responses: makes(invitationSchema, 'The invitation; its token is told only here'),
 })
 
 const join = createRoute({
@@ -60,6 +38,21 @@ const join = createRoute({
   responses: makes(federationSchema, 'The federation joined'),
 })
 
+const leave = createRoute({
+  method: 'post',
+  path: '/federation/leave',
+  summary: 'Leave the federation; what this node holds stays on it',
+  request: {
+    body: body(
+      z.strictObject({
+        reason: z.string().max(400).default(''),
+        force: z.boolean().default(false).describe('leave also when no operator can be told'),
+      }),
+    ),
+  },
+  responses: tells(federationSchema, 'The federation left'),
+})
+
 const listMembers = createRoute({
   method: 'get',
   path: '/federation/members',
@@ -67,30 +60,92 @@ const listMembers = createRoute({
   responses: tells(z.array(memberSchema), 'Sorted by name'),
 })
 
+const listFormer = createRoute({
+  method: 'get',
+  path: '/federation/former-members',
+  summary: 'Memberships that are over',
+  responses: tells(z.array(formerMemberSchema), 'The latest first'),
+})
+
+const memberParam = z.object({ member: z.string().min(1).max(100).describe('name or peer id') })
+
+const setRole = createRoute({
+  method: 'put',
+  path: '/federation/members/{member}/role',
+  summary: 'Change what a member may do, or when its membership ends, as an operator',
+  request: {
+    params: memberParam,
+    body: body(
+      z.strictObject({
+        role: z.enum(ROLES),
+        until: z.int().nullable().optional().describe('ms since 1970; null: no end'),
+      }),
+    ),
+  },
+  responses: tells(memberSchema, 'The member'),
+})
+
+const remove = createRoute({
+  method: 'post',
+  path: '/federation/members/{member}/remove',
+  summary: 'End a membership everywhere, as an operator',
+  request: {
+    params: memberParam,
+    body: body(z.strictObject({ reason: z.string().max(reasonLengthMax).default('') })),
+  },
+  responses: tells(formerMemberSchema, 'The former member'),
+})
+
 export function federationRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   routes.openapi(showStatus, (c) => c.json(statusOf(node), 200))
-  routes.openapi(create, async (c) =>
-    c.json(federationView(await node.createFederation(c.req.valid('json'))), 201),
-  )
-  routes.openapi(invite, async (c) => {
-    return c.json(await node.invite(withoutUndefined(c.req.valid('json'))), 201)
+  routes.openapi(create, async (c) => {
+    const { join: joining, newcomers, operatorsNeeded, private: isPrivate, ...wanted } = c.req.valid('json')
+    const policy = { join: joining, newcomers, operatorsNeeded, private: isPrivate }
+    return c.json(federationView(await node.createFederation({ ...wanted, policy })), 201)
   })
   routes.openapi(join, async (c) => c.json(federationView(await node.join(c.req.valid('json').token)), 201))
+  routes.openapi(leave, async (c) => {
+    return c.json(federationView(await node.entrance.leave(c.req.valid('json'))), 200)
+  })
   routes.openapi(listMembers, (c) => {
-    const { members } = node.federation
-    const connected = new Set(node.connectedPeers())
-    const views = members.list().map((member) => {
-      const { peer, name, role, since } = member
-      const self = peer === node.peerId
-      return { peer, name, role, since, self, connected: self || connected.has(peer) }
-    })
     return c.json(
-      views.sort((a, b) => (a.name < b.name ? -1 : 1)),
+      node.federation.members.list().map((member) => memberView(node, member)),
       200,
     )
   })
+  routes.openapi(listFormer, (c) => c.json(node.federation.members.formerList(), 200))
+  routes.openapi(setRole, async (c) => {
+    const { members } = node.federation
+    const { role, ...options } = c.req.valid('json')
+    const { peer } = memberCalled(node, c.req.valid('param').member)
+    return c.json(memberView(node, await members.setRole(peer, role, withoutUndefined(options))), 200)
+  })
+  routes.openapi(remove, async (c) => {
+    const { members } = node.federation
+    const member = memberCalled(node, c.req.valid('param').member)
+    const { reason } = c.req.valid('json')
+    await members.remove(member.peer, reason)
+    const { peer, name, role } = member
+    return c.json(members.former(peer) ?? { peer, name, role, reason, endedMs: Date.now() }, 200)
+  })
   return routes
+}
+
+/** @throws NodeError MEMBER_NOT_FOUND */
+function memberCalled(node: ApiNode, wanted: string): Member {
+  const list = node.federation.members.list()
+  const member = list.find(({ name, peer }) => name === wanted || peer === wanted)
+  if (member !== undefined) return member
+  const names = list.map(({ name }) => name).join(', ')
+  throw new NodeError('MEMBER_NOT_FOUND', `No member is called ${wanted}; there are ${names}`, { wanted })
+}
+
+function memberView(node: ApiNode, member: Member): z.output<typeof memberSchema> {
+  const { peer, name, role, since, until } = member
+  const self = peer === node.peerId
+  const connected = self || node.connectedPeers().includes(peer)
+  return { peer, name, role, since, ...(until === undefined ? {} : { until }), self, connected }
 }
 
 function statusOf(node: ApiNode): Status {
@@ -101,13 +156,12 @@ function statusOf(node: ApiNode): Status {
     connectedPeers: node.connectedPeers().length,
   }
   if (!node.hasFederation) return { node: self, federation: null }
-  const { genesis, members } = node.federation
+  const { genesis, members, membership } = node.federation
   // Between joining and the first catch-up our own admission may still be on its way.
   const role = members.get(node.peerId)?.role ?? null
-  const federation = { ...federationView(genesis), members: members.list().length, role }
+  const former = members.former(node.peerId)
+  const ended = former === undefined ? {} : { ended: { reason: former.reason, endedMs: former.endedMs } }
+  const { policy } = membership.policies.state()
+  const federation = { ...federationView(genesis), members: members.list().length, role, policy, ...ended }
   return { node: self, federation }
-}
-
-function federationView({ federation: id, name, description, createdMs, founder }: Genesis): FederationView {
-  return { id, name, description, createdMs, founder }
 }

@@ -54,6 +54,9 @@ const TABLE: readonly Line[] = [
   line('GET', `${API}/registry/digest`, 'observer'),
   line('GET', `${API}/registry`, 'member'),
   line('GET', `${API}/events`, 'member'),
+  // Words and addresses of people, and tokens that are still good.
+  line('GET', `${API}/federation/requests`, 'operator'),
+  line('GET', `${API}/federation/invitations`, 'operator'),
   line('ANY', '/git', 'member'),
 
   // How things are.

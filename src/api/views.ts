@@ -1,8 +1,12 @@
 import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
 import { toolSchema } from '../execution/catalogue/tool.ts'
+import { policySchema } from '../federation/federation-policy.ts'
 import { ROLES } from '../federation/keyspace.ts'
 import { notificationSchema } from '../monitoring/monitor.ts'
+import { endedSchema, federationSchema } from './federation-views.ts'
+
+export { federationSchema, invitationSchema, type MemberView, memberSchema } from './federation-views.ts'
 
 /**
  * What the API says, as schemas: OpenAPI is generated from them, and the client of the command line reads answers
@@ -10,27 +14,6 @@ import { notificationSchema } from '../monitoring/monitor.ts'
  */
 const timeMs = z.int().describe('milliseconds since 1970')
 const peer = z.string().describe('peer id')
-
-export const memberSchema = z
-  .object({
-    peer,
-    name: nameSchema,
-    role: z.enum(ROLES),
-    since: timeMs,
-    connected: z.boolean().describe('whether this node has a connection to it now'),
-    self: z.boolean(),
-  })
-  .meta({ id: 'Member' })
-
-export const federationSchema = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    description: z.string(),
-    createdMs: timeMs,
-    founder: z.object({ peer, name: z.string() }),
-  })
-  .meta({ id: 'Federation' })
 
 export const statusSchema = z
   .object({
@@ -40,17 +23,16 @@ export const statusSchema = z
       addresses: z.array(z.string()),
       connectedPeers: z.int(),
     }),
-    federation: federationSchema.extend({ members: z.int(), role: z.enum(ROLES).nullable() }).nullable(),
+    federation: federationSchema
+      .extend({
+        members: z.int(),
+        role: z.enum(ROLES).nullable(),
+        policy: policySchema.optional(),
+        ended: endedSchema.optional().describe('how the membership of this node ended'),
+      })
+      .nullable(),
   })
   .meta({ id: 'Status', description: 'this node, and its federation where it has one' })
-
-export const invitationSchema = z
-  .object({
-    token: z.string(),
-    expiresMs: timeMs,
-    warning: z.string().optional().describe('why the invitation may not be of use everywhere'),
-  })
-  .meta({ id: 'Invitation' })
 
 /** An entry of the registry that carries a name: what it is, who wrote it, and whether others claim the name. */
 function named<T extends z.ZodType>(id: string, value: T) {
@@ -99,6 +81,4 @@ export const pipelineViewSchema = named(
 
 export const notificationViewSchema = named('Notification', notificationSchema)
 
-export type FederationView = z.output<typeof federationSchema>
 export type Status = z.output<typeof statusSchema>
-export type MemberView = z.output<typeof memberSchema>

@@ -36,3 +36,5 @@ export const farewellGraceMs = 5 * SECOND_MS
 export const farewellRestMs = 30 * SECOND_MS
 /** Members that one try asks, one after another, each with the patience of a dial. */
 export const requestPeersAskedMax = 4
+/** For whom an invitation is, in the operator's own words. */
+export const invitationNoteLengthMax = 200

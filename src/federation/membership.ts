@@ -34,6 +34,7 @@ export interface MembershipParts {
 }
 
 export class Membership implements Startable {
+  readonly invitations: InvitationBook
   readonly requests: Requests
   readonly policies: Policies
   readonly farewell: Farewell
@@ -45,6 +46,7 @@ export class Membership implements Startable {
     const { genesis, registry, admission, network, presences, self, clock, log } = parts
     const { members } = admission
     const { federation } = genesis
+    this.invitations = parts.invitations
     this.policies = new Policies({ genesis, registry, members, self, log })
     this.farewell = new Farewell({ federation, registry, members, network, clock, log })
     this.requests = new Requests({

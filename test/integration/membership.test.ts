@@ -55,7 +55,7 @@ test('a member that was removed does not come back with its old invitation', asy
   const network = await startLoopbackNetwork(t, { identity })
   // It is not even let in for a while; when it is, its invitation is used.
   await assert.rejects(requestAdmission(network, invitation, 'bob'), { code: 'PEER_UNREACHABLE' })
-  const redeemed = alice.invitations.redeem(invitation.secret, peerId, true)
+  const redeemed = alice.federation.membership.invitations.redeem(invitation.secret, peerId, true)
   await assert.rejects(redeemed, { code: 'INVITATION_USED' })
   assert.equal(alice.federation.members.isMember(peerId), false)
 })
