@@ -28,7 +28,7 @@ import { SEALING_PURPOSE, SealedValues } from './execution/secrets/sealed-values
 import { Admission } from './federation/admission.ts'
 import { Entrance, type NewFederationWish } from './federation/entrance.ts'
 import type { Genesis } from './federation/genesis.ts'
-import type { InvitationBook, WantedInvitation } from './federation/invitations.ts'
+import type { WantedInvitation } from './federation/invitations.ts'
 import { type Invited, invite } from './federation/invite.ts'
 import type { Members } from './federation/members.ts'
 import { Membership } from './federation/membership.ts'
