@@ -5,7 +5,7 @@ import { encodeRecord, hashOf, type RegistryRecord, type SealedRecord } from '..
 
 export const membersSchema = z.record(
   z.string(),
-  z.strictObject({ role: z.enum(['operator', 'member']), since: z.number() }),
+  z.strictObject({ role: z.enum(['operator', 'member', 'observer']), since: z.number() }),
 )
 
 export const recordSchema = z
