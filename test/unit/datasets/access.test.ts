@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isDecisive } from '../../../src/consensus/quorum.ts'
+import {
+  type AccessFacts,
+  type Grant,
+  latestGrants,
+  mayHave,
+  nextChangeMs,
+  votersOn,
+} from '../../../src/datasets/access.ts'
+
+const grant = (peer: string, fields: Partial<Grant> = {}): Grant => ({
+  ...{ dataset: 'd', read: true, vote: true, since: 100, peer, author: 'op', timeMs: 100 },
+  ...fields,
+})
+const facts = (grants: readonly Grant[], access?: AccessFacts['access']): AccessFacts => ({
+  ...{ id: 'd', founder: 'amy', access, grants: latestGrants(grants) },
+})
+const GRANTED = { read: 'granted', vote: 'granted', voteSince: 50 } as const
+const MEMBERS = (['amy', 'ben', 'cal', 'dot'] as const).map(
+  (peer) => ({ peer, role: 'member', since: 0 }) as const,
+)
+
+test('what was written last of a peer counts, and of two at once that of the lower author', () => {
+  const [one, two] = [grant('ben', { vote: false }), grant('ben', { timeMs: 200, author: 'ox' })]
+  assert.equal(latestGrants([one, two]).get('ben'), two)
+  assert.equal(latestGrants([two, one]).get('ben'), two)
+  const other = grant('ben', { timeMs: 200, author: 'oz' })
+  for (const order of [
+    [two, other],
+    [other, two],
+  ])
+    assert.equal(latestGrants(order).get('ben'), two)
+})
+
+test('a grant holds from its beginning until just before its end; the founder needs none', () => {
+  const known = facts([grant('ben', { until: 300 })], GRANTED)
+  const may = (peer: string, nowMs: number) => mayHave(known, peer, nowMs)
+  assert.deepEqual(
+    [may('ben', 99), may('ben', 100), may('ben', 299), may('ben', 300)],
+    [false, true, true, false],
+  )
+  assert.deepEqual([may('amy', 0), may('cal', 200)], [true, false])
+  assert.equal(mayHave(facts([]), 'cal', 200), true)
+  assert.deepEqual(
+    [nextChangeMs(known.grants.values(), 0), nextChangeMs(known.grants.values(), 300)],
+    [100, Infinity],
+  )
+})
+
+test('who voted rightly is not taken back when grants change, and who has no grant decides nothing', () => {
+  const opened = (openedMs: number, electorate: readonly string[]) => ({ openedMs, electorate })
+  const voters = votersOn(facts([grant('ben'), grant('cal', { until: 400 })], GRANTED), MEMBERS)
+  const three = ['amy', 'ben', 'cal']
+  assert.equal(isDecisive(three, opened(200, three), voters), true)
+  assert.equal(isDecisive(['ben', 'cal', 'dot'], opened(200, ['ben', 'cal', 'dot']), voters), false)
+  // Before the vote was restricted everybody had one, and after cal's grant cal has none.
+  assert.equal(isDecisive(three, opened(20, three), voters), true, 'three of four')
+  assert.equal(isDecisive(['amy', 'ben'], opened(500, ['amy', 'ben']), voters), true)
+  assert.equal(isDecisive(['cal', 'ben'], opened(500, ['cal', 'ben']), voters), false)
+  const observer = { peer: 'eve', role: 'observer', since: 0 } as const
+  assert.deepEqual(
+    votersOn(undefined, [...MEMBERS, observer]).map(({ peer }) => peer),
+    ['amy', 'ben', 'cal', 'dot'],
+  )
+})
