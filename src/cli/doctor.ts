@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import type { Command } from 'commander'
 import { type Check, diagnosisSchema, machineChecks } from '../api/doctor-checks.ts'
-import { isNodeError, NodeError } from '../base/errors.ts'
+import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import { type Config, loadConfig, unknownVariables } from '../config.ts'
 import { engineAnswers } from './engine-ping.ts'
 import { EXIT } from './exit-codes.ts'
@@ -113,7 +115,31 @@ async function localChecks(session: Session, isHere: boolean): Promise<Check[]> 
   // Loaded here alone, so that every other command stays quick.
   const { machineFacts } = await import('../api/doctor-facts.ts')
   const machine = machineChecks(await machineFacts(config, environment), config)
-  return [await engineCheck(config.docker.socketPath), ...machine]
+  const { api, etcd } = config
+  const ports = await Promise.all([
+    portCheck('api', 'api.port', api),
+    ...(etcd.serve === 'never' ? [] : [portCheck('etcd', 'etcd.port', etcd)]),
+  ])
+  return [await engineCheck(config.docker.socketPath), ...ports, ...machine]
+}
+
+/** Whether the node would get a port if it were started now. */
+async function portCheck(
+  id: string,
+  setting: string,
+  { host, port }: { host: string; port: number },
+): Promise<Check> {
+  const server = createServer()
+  try {
+    server.listen(port, host)
+    await once(server, 'listening')
+    return { id, verdict: 'ok', words: `Port ${port} of ${host} is free for the node (${setting})` }
+  } catch (error) {
+    const words = `Port ${port} of ${host} cannot be had (${messageOf(error)})`
+    return { id, verdict: 'warning', words, wayOut: `end what has it, or set ${setting} to another` }
+  } finally {
+    server.close()
+  }
 }
 
 async function engineCheck(socketPath: string): Promise<Check> {

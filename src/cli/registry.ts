@@ -64,7 +64,11 @@ export function registryCommands(program: Command, act: Act): void {
       act(async (session, key: string, { revision }: { revision?: number }) => {
         const client = await session.connect()
         const entry = await client.get('/registry/entry', entryDetailSchema, { key, revision })
-        session.out.result(entry, () => detail(session.out, entry))
+        session.out.result(
+          entry,
+          () => detail(session.out, entry),
+          () => wholeValue(entry),
+        )
       }),
     )
 

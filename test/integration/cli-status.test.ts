@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { chmod } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Check } from '../../src/api/doctor-checks.ts'
@@ -72,4 +73,12 @@ test('status is one screen, doctor says what is wrong and what to do, with or wi
       id,
     )
   assert.ok(seen.checks.some(({ words }) => words.startsWith('MAO_BOGUS is set')))
+  const taken = createServer()
+  t.after(() => taken.close())
+  await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done))
+  const { port } = taken.address() as AddressInfo
+  const busy = await maoctlHere(['doctor'], {
+    environment: { ...here.environment, MAO_API_PORT: String(port) },
+  })
+  assert.match(busy.stdout, new RegExp(`^! Port ${port} of 127\\.0\\.0\\.1 cannot be had`, 'm'))
 })
