@@ -184,7 +184,7 @@ export class DatasetAccess {
     const grants = this.#grants.list(`${name}/`).flatMap(({ name: place, value, entry }) => {
       const peer = place.split('/')[1] ?? ''
       if (value.dataset !== shown.id || !counts(entry.author)) return []
-      return [{ ...value, peer: presentOf(peer), author: entry.author, timeMs: entry.timeMs }]
+      return [{ ...value, peer: presentOf(peer), author: presentOf(entry.author), timeMs: entry.timeMs }]
     })
     return { id: shown.id, founder, access: shown.record.access, grants: latestGrants(grants) }
   }
