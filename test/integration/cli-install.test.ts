@@ -209,7 +209,7 @@ test('with --start the node is waited for, and comes into the federation of an i
     input: `${token}\n`,
     // The very command that is told.
     onStderr: (said) => {
-      if (said.includes('maoctl instance start')) started = startInstance(t, data, [], { HOME: home })
+      if (said.includes('maoctl instance start')) started = startInstance(t, data, ['--listen', '/ip4/127.0.0.1/tcp/0'], { HOME: home })
     },
   })
   await started
