@@ -109,8 +109,8 @@ export class RelayServer {
     const cutUnlessMember = (words: string) => {
       if (!this.#rules.relaysFor(peer)) stream.abort(new NodeError('STREAM_CLOSED', words))
     }
-    stream.addEventListener('message', ({ data }) => {
-      bytes += data.byteLength
+    countReceived(stream, (count) => {
+      bytes += count
       if (bytes > relayedStrangerBytesMax) cutUnlessMember('A stranger may not send so much through a relay')
     })
     const end = setTimeout(
@@ -119,5 +119,18 @@ export class RelayServer {
     )
     end.unref()
     stream.addEventListener('close', () => clearTimeout(end))
+  }
+}
+
+/**
+ * Hears how many bytes come in. Not by the event of a message: while anybody listens to that, what comes before the two
+ * ends are joined counts as heard and is lost. The method is the one that every muxer of libp2p hands its data to.
+ */
+function countReceived(stream: Stream, received: (bytes: number) => void): void {
+  const muxed = stream as Stream & { onData(data: { byteLength: number }): void }
+  const onData = muxed.onData.bind(stream)
+  muxed.onData = (data) => {
+    received(data.byteLength)
+    onData(data)
   }
 }
