@@ -115,6 +115,28 @@ suite('compute to data', () => {
   })
 })
 
+suite('joining', () => {
+  test('every way into a federation: alone, invited, approved, through an open door, with a key, from a listing', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'mao-example-'))
+    try {
+      const script = join(import.meta.dirname, '..', 'examples', 'joining', 'all.sh')
+      const env = { ...process.env, TMPDIR: directory }
+      const { stdout } = await run('sh', [script], { env, timeout: demoTimeoutMs })
+      assert.match(stdout, /^our role: +operator$/m)
+      assert.match(stdout, /^\w{10} +bob +member +used by bob /m)
+      assert.match(stdout, /^bob +open +\S+ \S+ +bob@lab\.example +we collect too /m)
+      assert.match(stdout, /^bob is an observer now\.$/m)
+      assert.match(stdout, /^This node is a member of market-square\.$/m)
+      assert.match(stdout, /^federation: ward \(private\)$/m)
+      assert.match(stdout, /--listing observatory --wait\nThis node is a member of observatory\.$/m)
+      assert.deepEqual(await readdir(directory), [], 'files are left behind')
+      assert.deepEqual(await processesNaming(directory), [], 'processes are left behind')
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
+})
+
 /** Command lines of running processes in which `text` occurs. */
 async function processesNaming(text: string): Promise<string[]> {
   const found: string[] = []

@@ -23,7 +23,7 @@ export const requestsPerSourceMax = 10
 export const requestsPerHourMax = 60
 export const requestPaceMs = HOUR_MS
 /** How often a node whose request is open asks how it stands: soon while people may be watching, later seldom. */
-export const requestAgainMinMs = 5 * SECOND_MS
+export const requestAgainMinMs = 2 * SECOND_MS
 export const requestAgainMaxMs = 10 * MINUTE_MS
 /** One message of the join protocol: a page of text, or a genesis. */
 export const joinFrameBytesMax = 64 * KIB
