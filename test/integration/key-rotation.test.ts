@@ -111,7 +111,7 @@ test('killed at any moment, the node is the old one or the new one, and whole', 
   const { federation } = bob.federation.genesis
   await bob.stop()
   let before = first
-  for (let round = 0; round < 5; round += 1) {
+  for (let round = 0; round < 4; round += 1) {
     const child = spawn(process.execPath, [
       join(import.meta.dirname, '../support/rotation-process.ts'),
       directory,

@@ -15,7 +15,7 @@ const RENEWALS = 3
 
 export interface OffersParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
-  readonly members: Pick<Members, 'isMember' | 'onChange'>
+  readonly members: Pick<Members, 'isMember' | 'onChange'> & Partial<Pick<Members, 'role'>>
   readonly engines: { states(): Promise<readonly EngineState[]> }
   readonly settings: ExecutionSettings
   /** This node's peer id. */
@@ -71,7 +71,8 @@ export class Offers implements Startable {
 
   async #tell(): Promise<void> {
     const { members, engines, settings, peer, clock, log } = this.#parts
-    if (!members.isMember(peer)) return
+    // Observers take nothing on, and may not say that they do.
+    if (!members.isMember(peer) || members.role?.(peer) === 'observer') return
     try {
       const timeMs = clock.now()
       const said = this.of(peer)
