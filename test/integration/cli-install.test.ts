@@ -7,6 +7,8 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config.ts'
+import { startTestApi } from '../support/api.ts'
+import { eventually } from '../support/eventually.ts'
 import { freePorts } from '../support/free-port.ts'
 import { maoctl, maoctlHere, startInstance, tellJson } from '../support/maoctl.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -209,7 +211,8 @@ test('with --start the node is waited for, and comes into the federation of an i
     input: `${token}\n`,
     // The very command that is told.
     onStderr: (said) => {
-      if (said.includes('maoctl instance start')) started = startInstance(t, data, ['--listen', '/ip4/127.0.0.1/tcp/0'], { HOME: home })
+      if (said.includes('maoctl instance start'))
+        started = startInstance(t, data, ['--listen', '/ip4/127.0.0.1/tcp/0'], { HOME: home })
     },
   })
   await started
@@ -221,4 +224,46 @@ test('with --start the node is waited for, and comes into the federation of an i
   for (const file of await filesBelow(home)) {
     assert.ok(!(await readFile(file)).includes(token), `the invitation stands in ${file}`)
   }
+})
+
+test('a request is sent on by the node that runs, and what came of it is told', async (t) => {
+  const alice = await startTestApi(t, 'alice')
+  await alice.ask('POST', '/api/v1/federation', {
+    name: 'lab',
+    join: 'request',
+    contacts: ['lab@example.org'],
+  })
+  const bob = await startTestApi(t, 'bob')
+  const { environment, ports } = await newHome(t)
+  const address = alice.node.addresses()[0] ?? ''
+  const asking = [
+    '--request',
+    'lab',
+    '--address',
+    address,
+    '--message',
+    'Group B',
+    '--contact',
+    'b@example.org',
+  ]
+  const words = [
+    '--json',
+    '--data',
+    bob.node.config.dataDirectory,
+    'instance',
+    'install',
+    '--start',
+    '--no-ssh-key',
+  ]
+  const install = (wait: string) =>
+    maoctlHere([...words, ...ports, ...asking, '--wait', wait], { environment })
+  const asked = await install('10ms')
+  assert.equal(asked.exit, 0, asked.stderr)
+  assert.equal(asked.json<{ state: string }>().state, 'asked')
+  const approved = await alice.ask('POST', `/api/v1/federation/requests/${bob.node.peerId}/approve`, {})
+  assert.equal(approved.status, 201, approved.body)
+  await eventually(() => bob.node.hasFederation, 'bob was never let in', 30_000)
+  const again = await install('30s')
+  const { state, federation } = again.json<{ state: string; federation: string }>()
+  assert.deepEqual([state, federation], ['member', 'lab'], again.stderr)
 })

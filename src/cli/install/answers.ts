@@ -8,7 +8,14 @@ import type { ConfigInput } from '../../config.ts'
 export type Way =
   /** A federation of its own on this machine, which nobody else is to reach. */
   | { readonly kind: 'alone' }
-  | { readonly kind: 'create'; readonly name: string; readonly description: string }
+  | {
+      readonly kind: 'create'
+      readonly name: string
+      readonly description: string
+      readonly contacts: readonly string[]
+      /** Strangers see nothing of it. */
+      readonly isPrivate: boolean
+    }
   | { readonly kind: 'join'; readonly token: string }
   | {
       readonly kind: 'request'

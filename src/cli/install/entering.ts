@@ -1,7 +1,8 @@
 /** Brings a node that runs into a federation, in the way that was chosen, and waits for the outcome. */
 import { z } from 'zod'
+import { federationSchema, petitionSchema } from '../../api/federation-views.ts'
 import { type ListingView, listingSchema } from '../../api/market-views.ts'
-import { federationSchema, type Status, statusSchema } from '../../api/views.ts'
+import { type Status, statusSchema } from '../../api/views.ts'
 import { NodeError } from '../../base/errors.ts'
 import { clientPollMs, installMarketWaitMs, installPollMs } from '../../base/limits.ts'
 import { delay } from '../../base/wait.ts'
@@ -27,7 +28,6 @@ export interface Entered {
   readonly words: string
 }
 
-const requestSchema = z.looseObject({ state: z.string(), reason: z.string().optional() })
 const contactsSchema = z.object({
   federation: z.string().optional(),
   contacts: z.array(z.string()).catch([]).default([]),
@@ -47,9 +47,13 @@ export async function enter(entering: Entering): Promise<Entered> {
     case 'later':
       return { state: 'none', words: 'This node is in no federation yet.' }
     case 'alone':
-      return create(client, name, 'One node for itself')
+      return create(client, name, { description: 'One node for itself' })
     case 'create':
-      return create(client, way.name, way.description)
+      return create(client, way.name, {
+        description: way.description,
+        contacts: way.contacts,
+        private: way.isPrivate,
+      })
     case 'join': {
       const joined = await client.post('/federation/join', federationSchema, { token: way.token })
       return member(client, joined.name)
@@ -59,8 +63,8 @@ export async function enter(entering: Entering): Promise<Entered> {
   }
 }
 
-async function create(client: ApiClient, name: string, description: string): Promise<Entered> {
-  const created = await client.post('/federation', federationSchema, { name, description })
+async function create(client: ApiClient, name: string, more: object): Promise<Entered> {
+  const created = await client.post('/federation', federationSchema, { name, ...more })
   const words = `The federation ${created.name} exists, and this node is its operator.`
   return { state: 'member', federation: created.name, words }
 }
@@ -81,8 +85,12 @@ async function member(client: ApiClient, federation: string): Promise<Entered> {
 async function request(entering: Entering, way: Extract<Way, { kind: 'request' }>): Promise<Entered> {
   const { client, session, waitMs } = entering
   const { message, contact } = way
-  const to = way.addresses.length > 0 ? { addresses: way.addresses } : await chosenListing(entering, way)
-  await client.post('/federation/request', requestSchema, { ...to, message, contact })
+  const { state: before } = await client.get('/federation/request', petitionSchema)
+  // Who has asked already goes on asking by itself.
+  if (before !== 'asking' && before !== 'pending') {
+    const to = way.addresses.length > 0 ? { addresses: way.addresses } : await chosenListing(entering, way)
+    await client.post('/federation/request', petitionSchema, { ...to, message, contact })
+  }
   const name = way.federation === '' ? 'the federation' : way.federation
   session.out.note(
     `${name} has been asked; waiting ${spanText(waitMs)} for a decision. Ctrl-C takes nothing back.`,
@@ -91,18 +99,16 @@ async function request(entering: Entering, way: Extract<Way, { kind: 'request' }
   for (;;) {
     const { federation } = await client.get('/federation', statusSchema)
     if (federation !== null) return member(client, federation.name)
-    const asked = await client.get('/federation/request', requestSchema)
-    if (asked.state === 'denied') {
-      const why = asked.reason === undefined ? '' : `: ${asked.reason}`
-      throw new NodeError(
-        'REQUEST_DENIED',
-        `The request was denied${why}; the contacts of the federation may tell more`,
-      )
+    const asked = await client.get('/federation/request', petitionSchema)
+    if (asked.state === 'denied' || asked.state === 'refused') {
+      const { reason = 'no reason was given', contacts } = asked
+      const people = contacts.length === 0 ? '' : `; ${contacts.join(', ')} may tell more`
+      throw new NodeError('REQUEST_DENIED', `The request was ${asked.state}: ${reason}${people}`)
     }
     if (Date.now() >= deadline) break
     await delay(Math.min(installPollMs, waitMs))
   }
-  const words = `${name} has been asked, and nobody has decided yet. This node goes on asking by itself; "maoctl federation request" tells how it stands.`
+  const words = `${name} has been asked, and nobody has decided yet. This node goes on asking by itself; "maoctl federation request --status" tells how it stands.`
   return { state: 'asked', words }
 }
 

@@ -32,6 +32,7 @@ export interface InstallFlags {
   join?: string
   request?: string | boolean
   later?: boolean
+  private?: boolean
   address?: string[]
   message?: string
   contact?: string
@@ -104,7 +105,8 @@ async function askWay(session: Session, questions: Questions, flags: InstallFlag
   const { alone, create, description = '', join: token, request, later, address: addresses = [] } = flags
   if (alone === true) return { kind: 'alone' }
   if (later === true) return { kind: 'later' }
-  if (create !== undefined) return { kind: 'create', name: checked(create, '--create'), description }
+  if (create !== undefined)
+    return { kind: 'create', name: checked(create, '--create'), description, ...foundingOf(flags) }
   if (token !== undefined) return { kind: 'join', token: await tokenIn(session, questions, token) }
   if (request === undefined || request === false) return undefined
   if (request === true && addresses.length === 0 && !questions.areHeard) {
@@ -156,7 +158,11 @@ async function askWayAnew(
   const description =
     flags.description ??
     (await questions.text({ flag: '--description', message: 'What it is for, in a sentence', default: '' }))
-  return { kind: 'create', name, description }
+  return { kind: 'create', name, description, ...foundingOf(flags) }
+}
+
+function foundingOf({ contact, private: isPrivate = false }: InstallFlags) {
+  return { contacts: contact === undefined ? [] : [contact], isPrivate }
 }
 
 async function askData(session: Session, questions: Questions): Promise<string> {

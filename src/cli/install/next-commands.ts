@@ -42,16 +42,20 @@ function wayOf({ way, name }: Answers, maoctl: string): string[] {
       return [`${maoctl} federation create --name ${name}`]
     case 'create': {
       const about = way.description === '' ? '' : ` --description ${shellWord(way.description)}`
-      return [`${maoctl} federation create --name ${way.name}${about}`, `${maoctl} federation invite`]
+      const contacts = way.contacts.map((each) => ` --contact ${shellWord(each)}`).join('')
+      const founding = `${maoctl} federation create --name ${way.name}${about}${contacts}${way.isPrivate ? ' --private' : ''}`
+      return [founding, `${maoctl} federation invite`]
     }
     case 'join':
       // The token is good for whoever has it, and is not shown again.
       return [`${maoctl} federation join TOKEN`]
-    case 'request':
-      return [
-        `${maoctl} market list --kind federation`,
-        `${maoctl} federation request ${way.federation === '' ? 'NAME' : shellWord(way.federation)}`,
-      ]
+    case 'request': {
+      const to = way.addresses.map((each) => ` --address ${shellWord(each)}`).join('')
+      const named = way.federation === '' ? 'NAME' : shellWord(way.federation)
+      const words = [way.message, way.contact].map(shellWord)
+      const asking = `${maoctl} federation request${to === '' ? ` --listing ${named}` : to} --message ${words[0]} --contact ${words[1]}`
+      return [...(to === '' ? [`${maoctl} market list --kind federation`] : []), asking]
+    }
     case 'later':
       return []
   }
