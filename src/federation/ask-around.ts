@@ -1,5 +1,6 @@
 import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
-import { requestContactsMax, requestPeersAskedMax } from '../base/limits.ts'
+import { dialTimeoutMs, requestContactsMax, requestPeersAskedMax } from '../base/limits.ts'
+import { withPeer } from '../network/addresses.ts'
 import type { Network } from '../network/network.ts'
 import { wantedFrom } from '../network/supervisor.ts'
 import { type Genesis, openGenesis } from './genesis.ts'
@@ -20,17 +21,24 @@ export interface Wish {
 
 export type Outcome = { readonly petition: Petition } | { readonly genesis: Genesis; readonly peer: string }
 
+/** Where to ask: at the addresses that were named, else of whoever claims to be of the federation, else of who is near. */
+export async function whereToAsk(
+  network: Pick<Network, 'find' | 'connections'>,
+  { federation, addresses }: Wish,
+): Promise<string[]> {
+  if (addresses !== undefined && addresses.length > 0) return [...addresses]
+  // Only the genesis that comes with an admission proves that they are [J5].
+  const signal = AbortSignal.timeout(dialTimeoutMs)
+  // A table that does not answer in time leaves those who are near.
+  const found = federation === undefined ? [] : await network.find(federation, signal).catch(() => [])
+  const near = network.connections().map(({ peer, address }) => ({ peer, addresses: [address] }))
+  return [...found, ...near].flatMap(({ peer, addresses: known }) => known.map((one) => withPeer(one, peer)))
+}
+
 /** @throws NodeError INVALID_INPUT when nobody could be asked. */
-export function wishToPetition(
-  wish: Wish,
-  connections: readonly { peer: string; address: string }[],
-  nowMs: number,
-): Petition {
+export function wishToPetition(wish: Wish, where: readonly string[], nowMs: number): Petition {
   const { federation, message = '', contact = '' } = wish
-  const near = connections.map(({ peer, address }) =>
-    address.includes('/p2p/') ? address : `${address}/p2p/${peer}`,
-  )
-  const addresses = [...(wish.addresses?.length ? wish.addresses : near)].slice(0, requestContactsMax)
+  const addresses = where.slice(0, requestContactsMax)
   if (wantedFrom(addresses).length === 0) {
     const help =
       'Nobody is known who could be asked: name a member with --address /ip4/…/tcp/…/p2p/12D3Koo…, or a listing with --listing NAME'

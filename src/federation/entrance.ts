@@ -10,7 +10,7 @@ import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import type { Identity } from '../identity/node-key.ts'
 import type { Network } from '../network/network.ts'
-import { askAround, type Wish, wishToPetition } from './ask-around.ts'
+import { askAround, type Wish, whereToAsk, wishToPetition } from './ask-around.ts'
 import { createGenesis, type Genesis, type NewFederation } from './genesis.ts'
 import { decodeInvitation, type InvitationBook } from './invitations.ts'
 import { requestAdmission } from './join.ts'
@@ -122,7 +122,7 @@ export class Entrance {
         throw new NodeError('REQUEST_PENDING', message)
       }
       const { network, clock } = this.#parts
-      await this.#remember(wishToPetition(wish, network.connections(), clock.now()))
+      await this.#remember(wishToPetition(wish, await whereToAsk(network, wish), clock.now()))
       await this.#ask()
       return this.#petition
     })

@@ -9,6 +9,13 @@ async function nodes(t: TestContext, ...names: string[]): Promise<Node[]> {
   return Promise.all(names.map((name) => startTestNode(t, name)))
 }
 
+/** Two nodes of different federations may meet anywhere; here one asks for what the other is not. */
+async function meet(one: Node, other: Node): Promise<void> {
+  const asked = await one.entrance.request({ federation: 'another', addresses: other.addresses() })
+  assert.match(String(asked?.reason), /not to the federation asked for/)
+  await one.entrance.withdraw()
+}
+
 test('a stranger asks a member, an operator approves, and the stranger comes in by itself', async (t) => {
   const [alice, bob, carol] = await nodes(t, 'alice', 'bob', 'carol')
   assert(alice && bob && carol)
@@ -83,8 +90,14 @@ test('a denial is heard with its reason, also from another member, and not asked
 test('an open federation admits whoever asks, also by way of a member that is no operator', async (t) => {
   const [alice, bob, carol, dora] = await nodes(t, 'alice', 'bob', 'carol', 'dora')
   assert(alice && bob && carol && dora)
-  await alice.createFederation({ name: 'market-square', policy: { join: 'open', newcomers: 'observer' } })
-  assert.equal(await bob.entrance.request({ addresses: alice.addresses() }), undefined)
+  const genesis = await alice.createFederation({
+    name: 'market-square',
+    policy: { join: 'open', newcomers: 'observer' },
+  })
+  // Whoever is near is asked when no address is named; whoever knows nobody is told what to say.
+  await assert.rejects(bob.entrance.request({}), { code: 'INVALID_INPUT', message: /--address/ })
+  await meet(bob, alice)
+  assert.equal(await bob.entrance.request({ federation: genesis.federation }), undefined)
   assert.equal(bob.federation.members.self().role, 'observer')
   // An observer takes no requests, and says whom to ask; then it is made a member and takes one.
   const refused = await carol.entrance.request({ addresses: bob.addresses() })
