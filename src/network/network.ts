@@ -27,7 +27,7 @@ import { isOutside, type Reachability } from './reachability.ts'
 import { RelayClient } from './relay-client.ts'
 import { findProviders } from './rendezvous.ts'
 import { type NetworkSettings, networkSettingsSchema } from './settings.ts'
-import { Supervisor, type Wanted, wantedFrom } from './supervisor.ts'
+import { missingOf, Supervisor, type Wanted, wantedFrom } from './supervisor.ts'
 
 export { isLoopback } from './addresses.ts'
 
@@ -81,6 +81,8 @@ export class Network implements Streams, Startable {
   #watch: GossipWatch | undefined
   #reach: Reach | undefined
   #gossip: PubsubGossip | undefined
+  /** Peers found before the host had started. */
+  #early: PeerInfo[] = []
   /** While the host is exchanged: others see the same addresses as before. */
   #addresses: readonly string[] = []
 
@@ -92,11 +94,7 @@ export class Network implements Streams, Startable {
     this.#listen = parts.listen
     this.#settings = parts.settings ?? networkSettingsSchema.parse({})
     const boot = wantedFrom(parts.bootstrap)
-    const missing = () => {
-      const connected = this.connectedPeers()
-      return boot.filter(({ peer }) => !connected.includes(peer))
-    }
-    const wanted = () => ({ missing: missing(), most: boot.length })
+    const wanted = () => missingOf(boot, this.connectedPeers())
     this.#boot = new Supervisor({ network: this, wanted, log: this.#log })
   }
 
@@ -322,6 +320,7 @@ export class Network implements Streams, Startable {
       watch.disconnected(event.detail.toString())
       conduct.forget(event.detail.toString(), clock.now())
     })
+    for (const early of this.#early.splice(0)) this.#found(early)
     // Who connected before we listened is told of as well.
     for (const peer of host.getPeers()) this.#connected(peer)
     this.#reach = new Reach({
@@ -374,6 +373,11 @@ export class Network implements Streams, Startable {
   /** libp2p 3 does not dial what it discovers. The local network tells of a peer again and again, so that this retries. */
   #found({ id, multiaddrs }: PeerInfo): void {
     const peer = id.toString()
+    if (this.#host === undefined) {
+      // The first answer comes while the host still starts, and the next one only with the next question.
+      if (this.#early.length < peersFoundMax) this.#early.push({ id, multiaddrs })
+      return
+    }
     const connected = this.connectedPeers()
     if (connected.includes(peer) || connected.length >= peersFoundMax || peer === this.peerId) return
     const at = multiaddrs.map((address) => withPeer(address.toString(), peer))

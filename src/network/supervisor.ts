@@ -19,10 +19,22 @@ export function wantedFrom(addresses: readonly string[]): Wanted[] {
   return [...peers].map(([peer, known]) => ({ peer, addresses: known }))
 }
 
+/** Those of `wanted` that are not connected, all of whom are to be dialled. Pure. */
+export function missingOf(wanted: readonly Wanted[], connected: readonly string[]): Missing {
+  const missing = wanted.filter(({ peer }) => !connected.includes(peer))
+  return { missing, most: missing.length }
+}
+
+/** Who is missing, and how many of those to dial at most. */
+export interface Missing {
+  readonly missing: readonly Wanted[]
+  readonly most: number
+}
+
 export interface SupervisorParts {
   readonly network: { reach(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<void> }
-  /** Asked anew each round: who is missing, and how many of those to dial at most. */
-  readonly wanted: () => { readonly missing: readonly Wanted[]; readonly most: number }
+  /** Asked anew each round. */
+  readonly wanted: () => Missing
   readonly log: Logger
 }
 
