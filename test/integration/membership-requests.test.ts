@@ -21,6 +21,7 @@ test('a stranger asks a member, an operator approves, and the stranger comes in 
   assert(alice && bob && carol)
   const { federation } = await alice.createFederation({ name: 'observatory', policy: { join: 'request' } })
   await bob.join((await alice.invite()).token)
+  await eventually(() => bob.federation.members.isMember(bob.peerId), 'bob never heard of its admission')
 
   // Carol asks bob, who is no operator; alice sees it all the same.
   const wish = {
@@ -71,6 +72,7 @@ test('a denial is heard with its reason, also from another member, and not asked
     policy: { join: 'request' },
   })
   await bob.join((await alice.invite()).token)
+  await eventually(() => bob.federation.members.isMember(bob.peerId), 'bob never heard of its admission')
   assert.equal((await carol.entrance.request({ addresses: bob.addresses() }))?.state, 'pending')
   const { requests } = alice.federation.membership
   await eventually(() => requests.list().length === 1, 'the operator never saw the request')
