@@ -226,7 +226,7 @@ test('with --start the node is waited for, and comes into the federation of an i
   }
 })
 
-test('a request is sent on by the node that runs, and what came of it is told', async (t) => {
+test('a person chooses a federation of the marketplace, asks to be let in, and sees what comes of it', async (t) => {
   const alice = await startTestApi(t, 'alice')
   await alice.ask('POST', '/api/v1/federation', {
     name: 'lab',
@@ -234,36 +234,30 @@ test('a request is sent on by the node that runs, and what came of it is told', 
     contacts: ['lab@example.org'],
   })
   const bob = await startTestApi(t, 'bob')
+  const { federation } = alice.node.federation.genesis
+  const addresses = alice.node.addresses()
+  for (const [name, body] of [
+    ['lab', { federation, addresses, contacts: ['lab@example.org'] }],
+    ['other', { contacts: ['other@example.org'] }],
+  ] as const) {
+    const listed = await bob.ask('POST', '/api/v1/market', { kind: 'federation', name, body })
+    assert.equal(listed.status, 201, listed.body)
+  }
   const { environment, ports } = await newHome(t)
-  const address = alice.node.addresses()[0] ?? ''
-  const asking = [
-    '--request',
-    'lab',
-    '--address',
-    address,
-    '--message',
-    'Group B',
-    '--contact',
-    'b@example.org',
-  ]
-  const words = [
-    '--json',
-    '--data',
-    bob.node.config.dataDirectory,
-    'instance',
-    'install',
-    '--start',
-    '--no-ssh-key',
-  ]
-  const install = (wait: string) =>
-    maoctlHere([...words, ...ports, ...asking, '--wait', wait], { environment })
-  const asked = await install('10ms')
-  assert.equal(asked.exit, 0, asked.stderr)
-  assert.equal(asked.json<{ state: string }>().state, 'asked')
-  const approved = await alice.ask('POST', `/api/v1/federation/requests/${bob.node.peerId}/approve`, {})
-  assert.equal(approved.status, 201, approved.body)
-  await eventually(() => bob.node.hasFederation, 'bob was never let in', 30_000)
-  const again = await install('30s')
-  const { state, federation } = again.json<{ state: string; federation: string }>()
-  assert.deepEqual([state, federation], ['member', 'lab'], again.stderr)
+  const words = ['--data', bob.node.config.dataDirectory, 'instance', 'install', '--start', ...ports]
+  const asking = ['--message', 'Group B', '--contact', 'b@example.org', '--wait', '60s', '--no-ssh-key']
+  const typed = typedSession(t, ['--yes', ...words, ...asking, '--request'], environment)
+  const list = await typed.shows('Which federation?').then(() => typed.shows('navigate'))
+  assert.match(list, /lab[\s\S]*other[\s\S]*lab@example\.org/)
+  typed.press(KEY.enter)
+  await typed.shows('has been asked')
+  const path = `/api/v1/federation/requests/${bob.node.peerId}/approve`
+  await eventually(async () => (await alice.ask('POST', path, {})).status === 201, 'alice was never asked')
+  await typed.shows('This node is a member of lab, with 1 other.')
+  assert.equal(await typed.ends(), 0)
+
+  const again = await maoctlHere(['--json', '--yes', ...words, '--request', 'lab', ...asking], {
+    environment,
+  })
+  assert.equal(again.json<{ state: string }>().state, 'member', again.stderr)
 })
