@@ -135,6 +135,22 @@ suite('joining', () => {
       await rm(directory, { recursive: true, force: true })
     }
   })
+
+  test('two nodes are set up wholly by flags, and one comes in by an invitation', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'mao-example-'))
+    try {
+      const script = join(import.meta.dirname, '..', 'examples', 'joining', 'install-by-flags.sh')
+      const env = { ...process.env, TMPDIR: directory, NO_COLOR: '1' }
+      const { stdout } = await run('sh', [script], { env, timeout: demoTimeoutMs })
+      assert.match(stdout, /^The federation lab exists, and this node is its operator\.$/m)
+      assert.match(stdout, /^This node is a member of lab, with 1 other\.$/m)
+      assert.match(stdout, /^bob +member /m)
+      assert.deepEqual(await readdir(directory), [], 'files are left behind')
+      assert.deepEqual(await processesNaming(directory), [], 'processes are left behind')
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
 })
 
 /** Command lines of running processes in which `text` occurs. */
