@@ -10,7 +10,7 @@ import { loadConfig } from '../../src/config.ts'
 import { startTestApi } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePorts } from '../support/free-port.ts'
-import { maoctl, maoctlHere, startInstance, tellJson } from '../support/maoctl.ts'
+import { maoctl, maoctlHere, startInstance } from '../support/maoctl.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { KEY, typedSession } from '../support/terminal.ts'
 
@@ -188,10 +188,9 @@ test('a port that is taken, or a place that cannot be, is told before anything i
 })
 
 test('with --start the node is waited for, and comes into the federation of an invitation', async (t) => {
-  const alice = await temporaryDirectory(t)
-  await startInstance(t, alice, ['--name', 'alice'])
-  await tellJson(alice, 'federation', 'create', '--name', 'lab')
-  const { token } = await tellJson<{ token: string }>(alice, 'federation', 'invite')
+  const { node: alice } = await startTestApi(t, 'alice')
+  await alice.createFederation({ name: 'lab' })
+  const { token } = await alice.invite()
   const { data, home, ports, environment } = await newHome(t)
   const words = [
     '--json',
