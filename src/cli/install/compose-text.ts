@@ -60,7 +60,7 @@ export function composeText(parts: ComposeParts): string {
   return `${HEAD}${stringify({ services: { node } }, { lineWidth: 0, version: '1.1' })}`
 }
 
-/** The long form, in which a path may hold a colon, and a missing one is no directory that the engine makes as root. */
+/** The long form, in which a path may hold a colon. */
 function bind(path: string) {
-  return { type: 'bind', source: path, target: path, bind: { create_host_path: false } }
+  return { type: 'bind', source: path, target: path }
 }
