@@ -30,6 +30,7 @@ import type { Identity } from '../identity/node-key.ts'
 import { isLoopback } from './addresses.ts'
 import type { BoundedDatastore } from './bounded-datastore.ts'
 import type { Conduct } from './conduct.ts'
+import { dialsBack } from './dial-back.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
 import { gossipService } from './gossip.ts'
 import { pskFile, serviceTag } from './network-key.ts'
@@ -160,7 +161,7 @@ export function createHost(parts: HostParts): Promise<Host> {
         relay = new RelayServer(components, gatekeeper)
         return relay
       },
-      autonat: (components) => autoNAT()(withoutWalks(components)),
+      autonat: (components) => autoNAT()(dialsBack(withoutWalks(components))),
       dcutr: dcutr(),
       ...(wantsUpnp(parts) ? { upnp: uPnPNAT({ autoConfirmAddress: true }) } : undefined),
       dht: (components) => (settings.dht ? (table(parts)(components) as SingleKadDHT) : undefined),
