@@ -151,7 +151,9 @@ export const configSchema = z.strictObject({
   maoApi: z
     .enum(['token', 'open', 'off'])
     .default('token')
-    .describe("the predecessor's HTTP routes: with the token, open on loopback, or off"),
+    .describe(
+      "the predecessor's HTTP routes: with the token, open to whatever comes from this machine (also through a port forward or proxy on it), or off",
+    ),
 })
 
 export type Config = z.output<typeof configSchema>

@@ -99,8 +99,14 @@ export function settingsChecks({ api, maoApi, git, execution }: Config): Check[]
     }
   } else if (maoApi === 'open') {
     const words =
-      "maoApi is open: every user of this machine may use the predecessor's routes without a token"
-    found.push(warning('settings', words, 'set maoApi to token where the machine is not yours alone'))
+      "maoApi is open: every user of this machine may use the predecessor's routes without a token, and so may whoever comes through a port forward or proxy on it"
+    found.push(
+      warning(
+        'settings',
+        words,
+        'set maoApi to token where the machine is not yours alone, or where something on it passes requests on',
+      ),
+    )
   }
   if (git.allowHttp) {
     const words = 'git.allowHttp is on: upstreams may be reached without encryption'

@@ -36,10 +36,10 @@ export class RateLimits {
     return consume(this.#addresses, addressOf(c), 'This address asks too often without a token that is right')
   }
 
-  /** For routes that ask for no token. */
+  /** For routes that ask for no token. @throws NodeError RATE_LIMITED */
   middleware(): MiddlewareHandler {
     return async (c, next) => {
-      await this.failure(c)
+      await consume(this.#addresses, addressOf(c), 'This address asks more often than the node answers')
       await next()
     }
   }
@@ -56,10 +56,28 @@ async function consume(limiter: RateLimiterMemory, key: string, sentence: string
   }
 }
 
-/** One address of IPv4, or the network of 64 bits that one household of IPv6 has; one for all where none is known. */
 function addressOf(c: Context): string {
-  const address = 'incoming' in (c.env ?? {}) ? getConnInfo(c).remote.address : undefined
+  return networkOf('incoming' in (c.env ?? {}) ? getConnInfo(c).remote.address : undefined)
+}
+
+const GROUPS = 8
+/** The groups of 16 bits that name the network which one household of IPv6 has (RFC 6177). */
+const NETWORK_GROUPS = 4
+
+/**
+ * What is counted as one: an address of IPv4, a network of 64 bits of IPv6, written out in full, since who has one can
+ * write its addresses in many ways; and all that is not known. Pure.
+ */
+export function networkOf(address: string | undefined): string {
   if (address === undefined) return 'unknown'
-  const plain = address.replace(/^::ffff:/, '')
-  return isIPv6(plain) ? plain.split(':').slice(0, 4).join(':') : plain
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+  if (!isIPv6(plain)) return plain
+  // As the standard of URLs writes it: lower case, no zeros in front, an IPv4 end as two groups.
+  const [before = '', after] = new URL(`http://[${plain}]`).hostname.slice(1, -1).split('::')
+  const [head, tail] = [before, after ?? ''].map((groups) => groups.split(':').filter(Boolean)) as [
+    string[],
+    string[],
+  ]
+  const zeros = new Array<string>(GROUPS - head.length - tail.length).fill('0')
+  return [...head, ...zeros, ...tail].slice(0, NETWORK_GROUPS).join(':')
 }

@@ -18,6 +18,7 @@ import { createApp } from './app.ts'
 import { eventView } from './event-view.ts'
 import { EventHub } from './events.ts'
 import { allowedHosts } from './host-allow-list.ts'
+import { openRefusal } from './mao/door.ts'
 import { RateLimits } from './rate-limits.ts'
 import { TEMPORARY_DIRECTORY } from './temporary-directory.ts'
 import { WHEREABOUTS_FILE } from './whereabouts.ts'
@@ -49,10 +50,15 @@ export class ApiServer implements Startable {
     return this.#url
   }
 
-  /** @throws NodeError PORT_IN_USE, or INVALID_CONFIG when the address cannot be listened on. */
+  /**
+   * @throws NodeError PORT_IN_USE, or INVALID_CONFIG when the address cannot be listened on, or when routes that are for
+   * this machine alone are open where others are meant to come.
+   */
   async start(): Promise<void> {
     if (this.#server !== undefined) return
     const { api, dataDirectory } = this.#node.config
+    const refusal = openRefusal(this.#node.config)
+    if (refusal !== undefined) throw new NodeError('INVALID_CONFIG', refusal)
     const server = createServer({
       headersTimeout: requestHeadersTimeoutMs,
       requestTimeout: requestTimeoutMs,

@@ -31,6 +31,34 @@ export function isLoopback(address: string | undefined): boolean {
   return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'))
 }
 
+/** What a browser says of a request that nobody else's page made it send. */
+const OWN_PAGES = [undefined, 'none', 'same-origin']
+
+/**
+ * Why the routes cannot be open: an API that is meant for others is reached through something that stands between, a
+ * port forward or a proxy, and what comes through that looks as if it came from this machine. Pure.
+ */
+export function openRefusal({
+  maoApi,
+  api,
+}: {
+  readonly maoApi: Config['maoApi']
+  readonly api: Pick<Config['api'], 'host' | 'allowedHosts'>
+}): string | undefined {
+  if (maoApi !== 'open') return undefined
+  const wayOut = 'set maoApi to token'
+  if (!isHere(api.host)) {
+    return `maoApi is open, which is for this machine alone, and the API listens on ${api.host}; ${wayOut}, or api.host to 127.0.0.1`
+  }
+  const further = api.allowedHosts.find((host) => !isHere(host.replace(/:\d+$/, '')))
+  if (further === undefined) return undefined
+  return `maoApi is open, which is for this machine alone, and api.allowedHosts names ${further}: whoever comes by that name would need no token; ${wayOut}, or take the name out`
+}
+
+function isHere(host: string): boolean {
+  return host.toLowerCase() === 'localhost' || isLoopback(host.replace(/^\[|\]$/g, ''))
+}
+
 /** Lets a request go without the token: only where the settings say `open`, and only from this very machine. */
 export function maoOpen(mode: Config['maoApi']): (c: Context) => boolean {
   if (mode !== 'open') return () => false
@@ -38,6 +66,8 @@ export function maoOpen(mode: Config['maoApi']): (c: Context) => boolean {
     if (!isMaoPath(c.req.path)) return false
     // Who brings a token is to be told when it is wrong.
     if (c.req.header('authorization') !== undefined) return false
+    // A page elsewhere may make a browser of this machine ask, though it does not get to read the answer.
+    if (!OWN_PAGES.includes(c.req.header('sec-fetch-site'))) return false
     if (FORWARDED.some((header) => c.req.header(header) !== undefined)) return false
     return isLoopback(remoteAddress(c))
   }
@@ -49,8 +79,11 @@ function remoteAddress(c: Context): string | undefined {
   return incoming?.socket?.remoteAddress
 }
 
-/** Who comes without a token where none is asked for: somebody on this machine, for the work of every day and more. */
-const SOMEBODY_HERE: Principal = { id: 'loopback', name: 'somebody on this machine', scope: 'operator' }
+/**
+ * Who comes without a token where none is asked for. Some of the predecessor's routes do what takes an operator's token
+ * elsewhere, and are open all the same; whatever else is decided by scope is decided as for a member.
+ */
+const SOMEBODY_HERE: Principal = { id: 'loopback', name: 'somebody on this machine', scope: 'member' }
 
 /** What asks for the token, for all but those who need none, who share the pace of one token. */
 export function besidesOpen(
