@@ -8,6 +8,13 @@ export function printable(text: string, kept = '\n', instead = '\ufffd'): string
   return text.replace(STEERING, (character) => (kept.includes(character) ? character : instead))
 }
 
+/** JSON whose strings steer no terminal: escaped as JSON has it, so that it still says the same. Its line breaks stay. */
+export function escapeSteering(json: string): string {
+  return json.replace(STEERING, (character) => {
+    return character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
 /** What a peer says, fit for a log or a terminal: bounded, on one line, steering nothing. */
 export function strangersWords(text: string): string {
   return printable(text, '', ' ').slice(0, reasonCharactersMax)

@@ -162,7 +162,7 @@ async function follow(session: Session, client: ApiClient, { id }: BuildView): P
   process.once('SIGTERM', cancel)
   try {
     for await (const part of client.stream(`${pathOf(id)}/log`, { query: { follow: true } })) {
-      if (!session.out.quiet) session.terminal.stderr.write(part)
+      if (!session.out.quiet) session.out.rawNote(part)
     }
   } finally {
     process.off('SIGINT', cancel)

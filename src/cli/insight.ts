@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { insightSchema } from '../api/insight-routes.ts'
-import { bytesText } from './output.ts'
+import { bytesText, jsonText } from './output.ts'
 import type { Act } from './session.ts'
 
 export function insightCommands(program: Command, act: Act): void {
@@ -34,7 +34,7 @@ export function insightCommands(program: Command, act: Act): void {
         const insights = await client.get(path, z.array(insightSchema))
         session.out.result(insights, () => {
           const told = insights.map(({ node, timeMs, value }) => {
-            return `${node}, ${new Date(timeMs).toISOString()}\n${JSON.stringify(value, null, 2)}`
+            return `${node}, ${new Date(timeMs).toISOString()}\n${jsonText(value, 2)}`
           })
           return told.join('\n\n')
         })

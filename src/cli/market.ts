@@ -8,7 +8,7 @@ import { gather } from './arguments.ts'
 import { textOf } from './files.ts'
 import { importCommand } from './market-import.ts'
 import { installCommand } from './market-install.ts'
-import { type Output, type Pair, timeText } from './output.ts'
+import { jsonText, type Output, type Pair, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
 interface Looking {
@@ -144,7 +144,7 @@ function render(out: Output, listing: ListingView): string {
     ...(kind === 'federation' ? [['proof', proofText(founder, author)] as Pair] : []),
   ]
   // Escaped as JSON, so that a stranger's words reach the terminal as words.
-  return `${out.pairs(facts)}\n\n${JSON.stringify(body, null, 2)}`
+  return `${out.pairs(facts)}\n\n${jsonText(body, 2)}`
 }
 
 /** Who lists it: people know members by name. */

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 import { problemOf, STATUS_OF } from '../api/problems.ts'
 import type { NodeError } from '../base/errors.ts'
-import { printable } from '../base/strangers-words.ts'
+import { escapeSteering, printable } from '../base/strangers-words.ts'
 import { briefOf } from './brief.ts'
 import { drawTable, fitted } from './table.ts'
 import { withWayOut } from './ways-out.ts'
@@ -22,7 +22,10 @@ export type Pair = readonly [name: string, value: string]
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
-/** What a command says: its result on stdout, everything else on stderr. */
+/**
+ * What a command says: its result on stdout, everything else on stderr. All of it may hold what strangers wrote, so that
+ * nothing but what was styled here reaches a terminal as a control sequence, whichever command it comes from.
+ */
 export class Output {
   readonly json: boolean
   readonly quiet: boolean
@@ -49,14 +52,14 @@ export class Output {
    */
   result(value: unknown, render: () => string, brief: () => string | undefined = () => briefOf(value)): void {
     const text = this.json
-      ? JSON.stringify(value, null, 2)
-      : ((this.quiet ? printableBrief(brief()) : undefined) ?? render())
+      ? jsonText(value, 2)
+      : this.#clean((this.quiet ? brief() : undefined) ?? render(), LAYOUT)
     if (text !== '') this.#stdout.write(`${text}\n`)
   }
 
   /** One of many results that come one by one: a line of JSON each for programs. */
   item(value: unknown, render: () => string): void {
-    this.#stdout.write(`${this.json ? JSON.stringify(value) : render()}\n`)
+    this.#stdout.write(`${this.json ? jsonText(value) : this.#clean(render(), LAYOUT)}\n`)
   }
 
   /** A result that takes the place of the one before: on a terminal the screen is cleared for it. */
@@ -67,8 +70,12 @@ export class Output {
 
   /** Bytes of something else, such as a log; beside JSON they go to stderr. A terminal gets no control sequences. */
   raw(text: string): void {
-    const stream = this.json ? this.#stderr : this.#stdout
-    stream.write(isTerminal(stream) ? printable(text, '\n\t\r') : text)
+    writeRaw(this.json ? this.#stderr : this.#stdout, text)
+  }
+
+  /** The same of another program's progress, which is no result. */
+  rawNote(text: string): void {
+    writeRaw(this.#stderr, text)
   }
 
   /** Progress and advice, for people only. */
@@ -78,14 +85,14 @@ export class Output {
 
   /** What is said whatever was asked for, such as the stack of a defect. */
   stderr(text: string): void {
-    this.#stderr.write(`${printable(text, '\n')}\n`)
+    this.#stderr.write(`${this.#clean(text, LAYOUT)}\n`)
   }
 
   /** Says what went wrong: a sentence, and beside `--json` the whole problem. */
   failure(error: NodeError): void {
     const { code, message, data } = error
     const text = this.json
-      ? JSON.stringify(problemOf(code, STATUS_OF[code], message, data))
+      ? jsonText(problemOf(code, STATUS_OF[code], message, data))
       : `maoctl: ${printable(withWayOut(code, message))} (${code})`
     this.#stderr.write(`${text}\n`)
   }
@@ -154,8 +161,16 @@ const STYLED = /(\u001b\[\d+m[^\u001b]*\u001b\[\d+m)/
 /** Styled texts that are remembered; a command that is watched for days says the same few over and over. */
 const STYLED_MAX = 10_000
 
-function printableBrief(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : printable(text)
+/** What lays text out in lines and columns. */
+const LAYOUT = '\n\t'
+
+/** JSON that a terminal shows as it is: what would steer it stands as `\\uXXXX`, which programs read as the same. */
+export function jsonText(value: unknown, indent?: number): string {
+  return escapeSteering(JSON.stringify(value, null, indent))
+}
+
+function writeRaw(stream: Writable, text: string): void {
+  stream.write(isTerminal(stream) ? printable(text, '\n\t\r') : text)
 }
 
 /** How many letters a line of it takes, where it is a terminal that says so. */

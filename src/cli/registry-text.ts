@@ -1,6 +1,7 @@
 import type { EntryView } from '../api/registry-views.ts'
 import { printable } from '../base/strangers-words.ts'
 import { shortPeer } from './member-names.ts'
+import { jsonText } from './output.ts'
 
 /** The member's name; whoever is none any more is told by id, and nobody by a dash. */
 export function authorText(
@@ -15,7 +16,7 @@ type Told = Pick<EntryView, 'value' | 'encoding'>
 
 /** A value as it is, over as many lines as it takes. */
 export function wholeValue({ value, encoding }: Told): string {
-  if (encoding === 'json') return JSON.stringify(value, null, 2)
+  if (encoding === 'json') return jsonText(value, 2)
   return encoding === 'text' ? printable(String(value), '\n\t') : `base64: ${value}`
 }
 
@@ -25,7 +26,7 @@ const VALUE_CHARACTERS_SHOWN = 60
 export function shortValue({ value, encoding }: Told): string {
   if (encoding === undefined) return ''
   const text =
-    encoding === 'json' ? JSON.stringify(value) : encoding === 'text' ? String(value) : `base64: ${value}`
+    encoding === 'json' ? jsonText(value) : encoding === 'text' ? String(value) : `base64: ${value}`
   const line = printable(text.replaceAll(/\s+/g, ' '), '')
   return line.length > VALUE_CHARACTERS_SHOWN ? `${line.slice(0, VALUE_CHARACTERS_SHOWN)}…` : line
 }

@@ -9,7 +9,7 @@ import { WORKFLOW_FILE } from '../provenance/workflow-crate.ts'
 import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
 import { reasonOf } from './files.ts'
-import { type Output, shortId } from './output.ts'
+import { jsonText, type Output, shortId } from './output.ts'
 import { demandOwn } from './remote-run.ts'
 import { untilEnded } from './run-wait.ts'
 import type { Act, Session } from './session.ts'
@@ -42,7 +42,7 @@ export function runLineageCommands(run: Command, act: Act): void {
         demandOwn(id)
         const client = await session.connect()
         const { document, file, beside } = await exported(client, id, choice)
-        const text = JSON.stringify(document, null, 2)
+        const text = jsonText(document, 2)
         if (choice.output === undefined) return session.out.result(document, () => text)
         const written = await save(session, choice.output, { file, text: `${text}\n`, beside })
         session.out.result({ id, file: written }, () => `The run ${id} is described in ${written}.`)

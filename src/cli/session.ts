@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import type { Readable, Writable } from 'node:stream'
 import { NodeError } from '../base/errors.ts'
+import { printable } from '../base/strangers-words.ts'
 import { ApiClient, findNode } from './client.ts'
 import { dataDirectoryOf, destinationOf, profilesFileOf } from './destination.ts'
 import { EXIT } from './exit-codes.ts'
@@ -74,7 +75,7 @@ export class Session {
     }
     const asking = createInterface({ input: stdin, output: stderr })
     try {
-      const answer = await asking.question(`${question} [y/N] `)
+      const answer = await asking.question(`${printable(question)} [y/N] `)
       if (!/^y(es)?$/i.test(answer.trim())) throw new NodeError('CANCELLED', 'Nothing was changed')
     } finally {
       asking.close()

@@ -58,14 +58,15 @@ export function runGit(
     readonly environment?: Environment
   } = {},
 ): Promise<void> {
-  const { environment, stderr } = session.terminal
+  const { environment } = session.terminal
   const env = { ...gitSurroundings(environment, client), ...options.environment }
   const at = options.directory === undefined ? {} : { cwd: options.directory }
   return new Promise((done, fail) => {
     const child = spawn('git', [...words], { env, stdio: ['ignore', 'pipe', 'pipe'], ...at })
-    const onStdout = options.onStdout ?? ((text: string) => stderr.write(text))
-    child.stdout.setEncoding('utf8').on('data', onStdout)
-    child.stderr.on('data', (bytes: Buffer) => stderr.write(bytes))
+    // Its words may be those of whoever made the repository or runs the server.
+    const told = (text: string) => session.out.rawNote(text)
+    child.stdout.setEncoding('utf8').on('data', options.onStdout ?? told)
+    child.stderr.setEncoding('utf8').on('data', told)
     child.once('error', (cause) => {
       const message = `git does not start (${messageOf(cause)}); install git to work with clones of datasets`
       fail(new NodeError('UNSUPPORTED', message, {}, { cause }))

@@ -32,11 +32,11 @@ function start(
   words: readonly string[],
   { isSilent, env: more }: GitOptions,
 ): ChildProcess {
-  const { environment, stderr } = session.terminal
+  const { environment } = session.terminal
   const own = Object.fromEntries(Object.entries(environment).filter(([name]) => !ELSEWHERE.has(name)))
   const env = { ...own, ...more }
   const child = spawn('git', [...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  child.stderr?.on('data', (bytes: Buffer) => isSilent || stderr.write(bytes))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => isSilent || session.out.rawNote(text))
   return child
 }
 

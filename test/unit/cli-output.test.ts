@@ -116,3 +116,30 @@ test('arguments are read strictly', () => {
   for (const wrong of ['65536', '-1', '', '80x', '1e3'])
     assert.throws(() => parsePort(wrong), InvalidArgumentError)
 })
+
+test('whatever a command renders, JSON included, steers no terminal and still says the same', () => {
+  const evil = `${ESCAPE}]0;title\u0007${ESCAPE}[2Jgone\u009b31m\u202eturned\u007f`
+  const people = output({ terminal: true })
+  people.out.result({}, () => `${people.out.style('bold', 'ours')}\t${evil}\nnext`)
+  people.out.item({}, () => evil)
+  people.out.note(`${people.out.style('bold', 'ours')} ${evil}`)
+  people.out.rawNote(evil)
+  const { stdout, stderr } = people.said()
+  const styled = `${ESCAPE}[1mours${ESCAPE}[22m`
+  assert.ok(stdout.startsWith(`${styled}\t`), 'what was styled here stays')
+  assert.ok(stderr.startsWith(styled))
+  // Its stderr is no terminal, so that another program's bytes went there as they are: after the line of the note.
+  const [note = ''] = stderr.split('\n')
+  assert.doesNotMatch((stdout + note).replaceAll(styled, '').replace(/[\n\t]/g, ''), /[\p{Cc}\u202e]/u)
+
+  const programs = output({ json: true, terminal: true })
+  programs.out.result({ evil }, () => '')
+  const whole = programs.said().stdout
+  assert.doesNotMatch(whole.replaceAll('\n', ''), /[\p{Cc}\u202e]/u)
+  assert.deepEqual(JSON.parse(whole), { evil })
+  programs.out.item({ evil }, () => '')
+  const line = programs.said().stdout
+  assert.match(line, /\\u009b31m\\u202eturned\\u007f"\}\n$/)
+  programs.out.failure(new NodeError('TOOL_NOT_FOUND', evil))
+  assert.doesNotMatch(programs.said().stderr.trimEnd(), /[\p{Cc}\u202e]/u)
+})
