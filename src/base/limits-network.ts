@@ -42,6 +42,13 @@ export const relayedPerStrangerMax = 2
 export const relayedStrangerMs = 2 * MINUTE_MS
 export const relayedStrangerBytesMax = 4 * MIB
 
+/** How often each connection is looked at for signs of life, and looks in vain until it is ended: 6 to 8 s after a cut. */
+export const vigilanceIntervalMs = 2 * SECOND_MS
+export const silentLooksMax = 3
+/** How long what libp2p notes of peers is kept in memory before it is written: it notes something with every stream. */
+export const peersWriteDelayMs = 10 * SECOND_MS
+/** Peers of whom notes are kept in memory, some KiB each: more than are ever connected. */
+export const peersUnwrittenMax = 1_000
 /** Entries of the distributed table that this node keeps for all others together, some 200 bytes each. */
 export const tableEntriesMax = 20_000
 /** One search of the distributed table; and how often a member says anew that it is there. */

@@ -1,17 +1,38 @@
 import { LevelDatastore } from 'datastore-level'
-import { tableEntriesMax } from '../base/limits.ts'
+import { messageOf } from '../base/errors.ts'
+import { peersUnwrittenMax, peersWriteDelayMs, tableEntriesMax } from '../base/limits.ts'
+import type { Logger } from '../base/logger.ts'
 
 type Key = Parameters<LevelDatastore['put']>[0]
+type Query = Parameters<LevelDatastore['query']>[0]
+type Pair = { key: Key; value: Uint8Array }
 
 /** Where the distributed table keeps what others have it keep. */
 const TABLE = '/dht/'
+/** Where libp2p keeps what it knows of peers. */
+const PEERS = '/peers/'
 
 /**
  * The peer store and this node's part of the distributed table. Anybody may have entries kept in the table, so they are
  * counted; beyond the bound a new one is dropped, which its owner overcomes on the other nodes near to its key.
+ *
+ * libp2p reads and writes what it knows of a peer with each stream, each ping among them, and waits for both before the
+ * stream goes on. So that is kept in memory and written some seconds later, all changes of one peer at once; what a crash
+ * takes with it is heard again with the next connection.
  */
 export class BoundedDatastore extends LevelDatastore {
+  readonly #log: Logger
   #entries = 0
+  /** What was read or written lately; what was used last stands last. */
+  readonly #recent = new Map<string, Uint8Array>()
+  #unwritten = new Map<string, Pair>()
+  #timer: NodeJS.Timeout | undefined
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(path: string, log: Logger) {
+    super(path)
+    this.#log = log
+  }
 
   override async open(): Promise<void> {
     await super.open()
@@ -19,8 +40,36 @@ export class BoundedDatastore extends LevelDatastore {
     for await (const _ of this.queryKeys({ prefix: TABLE })) this.#entries += 1
   }
 
+  override async close(): Promise<void> {
+    await this.#write()
+    this.#recent.clear()
+    await super.close()
+  }
+
+  override async get(key: Key): Promise<Uint8Array> {
+    const name = key.toString()
+    const known = this.#recent.get(name)
+    if (known !== undefined) return known
+    const value = await super.get(key)
+    // Another call may have written it meanwhile.
+    if (name.startsWith(PEERS) && !this.#recent.has(name)) this.#recall(name, value)
+    return value
+  }
+
+  override async has(key: Key): Promise<boolean> {
+    return this.#recent.has(key.toString()) || super.has(key)
+  }
+
   override async put(key: Key, value: Uint8Array): Promise<Key> {
-    if (isTable(key) && !(await this.has(key))) {
+    const name = key.toString()
+    if (name.startsWith(PEERS)) {
+      this.#recall(name, value)
+      this.#unwritten.set(name, { key, value })
+      if (this.#unwritten.size >= peersUnwrittenMax) await this.#write()
+      else this.#timer ??= setTimeout(() => void this.#write(), peersWriteDelayMs).unref()
+      return key
+    }
+    if (name.startsWith(TABLE) && !(await this.has(key))) {
       if (this.#entries >= tableEntriesMax) return key
       this.#entries += 1
     }
@@ -28,11 +77,54 @@ export class BoundedDatastore extends LevelDatastore {
   }
 
   override async delete(key: Key): Promise<void> {
-    if (isTable(key) && (await this.has(key))) this.#entries -= 1
+    const name = key.toString()
+    this.#recent.delete(name)
+    this.#unwritten.delete(name)
+    // What is being written would else come after it.
+    await this.#writing
+    if (name.startsWith(TABLE) && (await this.has(key))) this.#entries -= 1
     await super.delete(key)
   }
-}
 
-function isTable(key: Key): boolean {
-  return key.toString().startsWith(TABLE)
+  override async *query(query: Query): AsyncGenerator<Pair> {
+    await this.#write()
+    yield* super.query(query)
+  }
+
+  override async *queryKeys(query: Parameters<LevelDatastore['queryKeys']>[0]): AsyncGenerator<Key> {
+    await this.#write()
+    yield* super.queryKeys(query)
+  }
+
+  #recall(name: string, value: Uint8Array): void {
+    this.#recent.delete(name)
+    this.#recent.set(name, value)
+    if (this.#recent.size <= peersUnwrittenMax) return
+    // What is not written yet must not be read from the disk.
+    for (const oldest of this.#recent.keys()) {
+      if (this.#unwritten.has(oldest)) continue
+      this.#recent.delete(oldest)
+      return
+    }
+  }
+
+  /** Writes what has changed; what cannot be written is tried again with the next change. */
+  #write(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#writing = this.#writing.then(async () => {
+      const pairs = this.#unwritten
+      if (pairs.size === 0) return
+      this.#unwritten = new Map()
+      try {
+        const batch = this.batch()
+        for (const { key, value } of pairs.values()) batch.put(key, value)
+        await batch.commit()
+      } catch (error) {
+        this.#unwritten = new Map([...pairs, ...this.#unwritten])
+        this.#log.warn({ error: messageOf(error) }, 'what is known of peers could not be written')
+      }
+    })
+    return this.#writing
+  }
 }

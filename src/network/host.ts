@@ -38,6 +38,7 @@ import { OwnAddresses } from './own-addresses.ts'
 import type { RelayClient } from './relay-client.ts'
 import { RelayServer } from './relay-server.ts'
 import type { NetworkSettings } from './settings.ts'
+import { vigilant } from './vigilance.ts'
 import { withoutWalks } from './without-walks.ts'
 
 /** The one distributed table of all nodes; a private network has one of its own, by its key. */
@@ -125,12 +126,14 @@ export function createHost(parts: HostParts): Promise<Host> {
     connectionEncrypters: [noise()],
     // From the first byte on: a fast peer can fill the default bound before a stream's reader is attached.
     streamMuxers: [
-      yamux({
-        streamOptions: {
-          maxReadBufferLength: streamReadBufferBytesMax,
-          maxStreamWindowSize: streamWindowBytesMax,
-        },
-      }),
+      vigilant(
+        yamux({
+          streamOptions: {
+            maxReadBufferLength: streamReadBufferBytesMax,
+            maxStreamWindowSize: streamWindowBytesMax,
+          },
+        }),
+      ),
     ],
     peerDiscovery: multicast
       ? [
@@ -151,7 +154,8 @@ export function createHost(parts: HostParts): Promise<Host> {
       maxIncomingPendingConnections: 50,
     },
     connectionGater: gatekeeper.gater(connects),
-    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 2_000, maxTimeout: 5_000 } },
+    // The muxers watch over their connections.
+    connectionMonitor: { enabled: false },
     services: {
       identify: identify(),
       ping: ping(),

@@ -110,7 +110,7 @@ export class Network implements Streams, Startable {
   /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (an address that cannot be listened on). */
   async start(): Promise<void> {
     if (this.#datastore !== undefined) return
-    const datastore = new BoundedDatastore(join(this.#parts.directory, 'peers'))
+    const datastore = new BoundedDatastore(join(this.#parts.directory, 'peers'), this.#log)
     await datastore.open()
     this.#datastore = datastore
     try {

@@ -35,6 +35,11 @@ export class CuttableLine {
     for (const socket of this.#sockets) socket.destroy()
   }
 
+  /** Carries nothing any more, and nobody is told. */
+  hold(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause()
+  }
+
   mend(): void {
     this.#isCut = false
   }
