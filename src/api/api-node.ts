@@ -33,7 +33,7 @@ export type ApiNode = Pick<
   | 'onEvent'
 > & {
   readonly federation: ApiRooms
-  readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw' | 'standingOf'>
+  readonly marketplace: Pick<Marketplace, 'list' | 'show' | 'publish' | 'withdraw' | 'standingOf' | 'changes'>
 }
 
 export interface ApiRooms {

@@ -1,8 +1,14 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
-import { MARKET_FILES, type MarketFile, writeMarketFile } from '../marketplace/predecessor.ts'
+import { systemClock } from '../base/clock.ts'
+import { HubFiles } from '../marketplace/hub-files.ts'
+import { MARKET_FILES, type MarketFile } from '../marketplace/predecessor.ts'
 import type { ApiNode } from './api-node.ts'
 import { newRoutes, tells } from './routing.ts'
+
+const told = tells(z.array(z.record(z.string(), z.unknown())), 'Each name once')
+/** Answers are texts that were written before, which is why their type is not told to the framework. */
+type Content = Record<string, { schema: z.ZodType }>
 
 const hubFile = (file: MarketFile, open: boolean) =>
   createRoute({
@@ -18,7 +24,7 @@ const hubFile = (file: MarketFile, open: boolean) =>
           .describe('true: with fields that the predecessor did not have, such as ids and addresses'),
       }),
     },
-    responses: tells(z.array(z.record(z.string(), z.unknown())), 'Each name once'),
+    responses: { ...told, 200: { ...told[200], content: told[200].content as Content } },
   })
 
 /**
@@ -27,14 +33,14 @@ const hubFile = (file: MarketFile, open: boolean) =>
  */
 export function hubRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
-  const { hub } = node.config.marketplace
+  const { hub, hubStrangers } = node.config.marketplace
   if (hub === 'off') return routes
+  const { marketplace: market } = node
+  const files = new HubFiles({ market, clock: systemClock, strangers: hubStrangers === 'all' })
   for (const [file, kind] of Object.entries(MARKET_FILES)) {
     routes.openapi(hubFile(file as MarketFile, hub === 'open'), (c) => {
-      const more = c.req.valid('query').more === 'true'
-      const { marketplace } = node
-      const entries = writeMarketFile(kind, marketplace.list({ kind }), marketplace.standingOf, more)
-      return c.json(entries, 200)
+      const text = files.text(kind, c.req.valid('query').more === 'true')
+      return c.body(text, 200, { 'content-type': 'application/json' })
     })
   }
   return routes

@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { nameSchema } from '../base/names.ts'
+import { withinBounds } from '../marketplace/choosing.ts'
 import { descriptionOfOffer, type HeldListing, offerSchema } from '../marketplace/listing.ts'
 import type { ApiNode } from './api-node.ts'
 import { offerOfFederation } from './market-offers.ts'
@@ -27,7 +28,10 @@ const list = createRoute({
       limit: z.coerce.number().int().min(1).max(LISTINGS_TOLD_MAX).default(LISTINGS_TOLD_DEFAULT),
     }),
   },
-  responses: tells(z.array(listingSchema), 'Sorted by kind, name and author'),
+  responses: tells(
+    z.array(listingSchema),
+    'Sorted by kind, name and author; beyond the limit those that this node knows least are left out',
+  ),
 })
 
 const show = createRoute({
@@ -73,7 +77,9 @@ export function marketRoutes(node: ApiNode): OpenAPIHono {
   const view = (listing: HeldListing) => listingView(node, listing)
   routes.openapi(list, (c) => {
     const { limit, ...wanted } = c.req.valid('query')
-    return c.json(node.marketplace.list(wanted).slice(0, limit).map(view), 200)
+    const { marketplace } = node
+    const told = withinBounds(marketplace.list(wanted), marketplace.standingOf, limit)
+    return c.json(told.map(view), 200)
   })
   routes.openapi(show, (c) => {
     const { kind, name } = c.req.valid('param')

@@ -1,4 +1,4 @@
-import { DAY_MS, KIB, MIB, MINUTE_MS } from './units.ts'
+import { DAY_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /**
  * Authors of which nothing was known that one connection may bring at once, and then a minute. A node with one neighbour
@@ -16,6 +16,10 @@ export const listingGenesisCharactersMax = 10 * KIB
 /** Listings of one kind that the predecessor's installers are given, and what they take together. */
 export const hubEntriesMax = 2_000
 export const hubBytesMax = 4 * MIB
+/** How long such a file is kept as it is while others change what is in it: writing one takes tens of milliseconds. */
+export const hubKeptMs = 5 * SECOND_MS
+/** The same while nothing changes: listings end, and members come and go, without a word to the catalogue. */
+export const hubUnchangedMs = 1 * MINUTE_MS
 /** Entries of one file that is imported: as many as one author may list, many times over. */
 export const importEntriesOfMarketMax = 2_000
 /** One of the predecessor's files, which goes to the node as a text within JSON, in one request of at most a MiB. */

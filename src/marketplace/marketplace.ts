@@ -63,6 +63,7 @@ export class Marketplace implements Startable {
   #announceAgain = false
   #announcedMs = 0
   #isMember: (peer: string) => boolean = () => false
+  readonly #changed = { own: 0, all: 0 }
 
   constructor(parts: MarketplaceParts) {
     this.#parts = parts
@@ -76,6 +77,11 @@ export class Marketplace implements Startable {
     return () => {
       if (this.#isMember === isMember) this.#isMember = () => false
     }
+  }
+
+  /** Counts what came, was said anew or was withdrawn: by this node, and by anybody. */
+  get changes(): { readonly own: number; readonly all: number } {
+    return this.#changed
   }
 
   /** Who an author is to this node. */
@@ -242,6 +248,8 @@ export class Marketplace implements Startable {
     const kept = known === undefined ? listing : { ...listing, heardMs: known.heardMs }
     await this.#store.commit([kept], dropped === undefined ? [] : [dropped], durable)
     this.#catalogue.apply(kept, dropped)
+    this.#changed.all += 1
+    if (listing.author === this.#author) this.#changed.own += 1
   }
 
   #newCatalogue(): Catalogue {

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { messageOf, NodeError } from '../base/errors.ts'
 import { hubBytesMax, hubEntriesMax, importEntriesOfMarketMax } from '../base/limits.ts'
 import { type PipelineStep, parsePipeline, pipelineSchema } from '../execution/catalogue/pipeline.ts'
-import { oneOfEachName, type StandingOf } from './choosing.ts'
+import { oneOfEachName, type StandingOf, uncontested } from './choosing.ts'
 import { type HeldListing, type Listing, type ListingBody, parseOffer } from './listing.ts'
 
 /** What each file is called, and what is in it. */
@@ -108,29 +108,45 @@ function placeOf(index: number, entry: unknown): string {
   return name === undefined ? `entry ${index + 1}` : `entry ${index + 1} (${name.slice(0, 80)})`
 }
 
+export interface WritingHow {
+  /** With the listing's other fields, who lists it and what that author is to this node: so everybody's are there. */
+  readonly more?: boolean
+  /** Now, where strangers' tools and pipelines are given to those who cannot ask for more; ms. */
+  readonly strangersAtMs?: number | undefined
+}
+
 /**
- * One file as an old installer reads it: each name once (`oneOfEachName`), the predecessor's fields and no other, unless
- * `more` asks for those of the listing as well. What such an installer would do otherwise than it is meant is left out, and
- * so is what goes beyond the bounds of a file.
+ * One file as an old installer reads it: each name once, the predecessor's fields and no other. Such an installer cannot
+ * say whose tool it means, so that it is given none of a stranger's without this node's owner having said so
+ * (`uncontested`). What it would do otherwise than it is meant is left out, and so is what goes beyond the bounds of a
+ * file: those whom this node knows least, whatever the names.
  */
 export function writeMarketFile(
   kind: MarketKind,
   listings: readonly HeldListing[],
   standingOf: StandingOf,
-  more = false,
+  { more = false, strangersAtMs }: WritingHow = {},
 ): Record<string, unknown>[] {
   const entries: Record<string, unknown>[] = []
   let bytes = 0
-  for (const listing of oneOfEachName(listings, standingOf)) {
+  for (const listing of oneOfEachName(given(), standingOf)) {
     const old = entryOf(kind, listing)
     if (old === undefined) continue
+    const { author } = listing
     // The predecessor's words stand where it looks for them, whatever else a listing says.
-    const entry = more ? { ...listing.body, ...old, listed_by: listing.author } : old
+    const entry = more ? { ...listing.body, ...old, listed_by: author, standing: standingOf(author) } : old
     bytes += JSON.stringify(entry).length
     if (entries.length >= hubEntriesMax || bytes > hubBytesMax) break
     entries.push(entry)
   }
-  return entries
+  return entries.sort((a, b) => (String(a.name) < String(b.name) ? -1 : 1))
+
+  function given(): readonly HeldListing[] {
+    // A federation is only read of, and joined by a person who writes to its contacts.
+    if (more || kind === 'federation') return listings
+    if (strangersAtMs !== undefined) return uncontested(listings, standingOf, strangersAtMs)
+    return listings.filter(({ author }) => standingOf(author) !== 'stranger')
+  }
 }
 
 function entryOf(

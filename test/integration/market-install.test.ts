@@ -96,7 +96,8 @@ test('a pipeline of a stranger is shown, asked for, and installed whole or not a
 })
 
 test("the predecessor's files are taken over from a directory, and a node serves them to another", async (t) => {
-  const amy = await startTestApi(t, 'amy', { marketplace: { hub: 'open' } })
+  const api = { port: 0, rateLimit: { perToken: 200, perAddress: 3 } }
+  const amy = await startTestApi(t, 'amy', { marketplace: { hub: 'open' }, api })
   const bob = await startTestApi(t, 'bob')
   const [there, here] = [amy.node.config.dataDirectory, bob.node.config.dataDirectory]
   const directory = join(there, 'files')
@@ -134,4 +135,9 @@ test("the predecessor's files are taken over from a directory, and a node serves
   assert.deepEqual(bob.node.federation.execution.pipelines.get('survey')?.value.steps[0]?.cmd, ['wc'])
   const nothing = await maoctlHere(['--data', here, 'market', 'import', `${amy.url}/nowhere`])
   assert.equal(nothing.exit === 0, false)
+
+  // Who needs no token has a share of its own, and nobody with one is kept out by it.
+  const asked = Array.from({ length: 31 }, () => askRaw(`${amy.url}/hub/api/tools.json`))
+  assert((await Promise.all(asked)).some(({ status }) => status === 429), 'the open files are given without end')
+  assert.equal((await amy.ask('GET', '/api/v1/market')).status, 200)
 })

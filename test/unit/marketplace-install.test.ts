@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Pipeline } from '../../src/execution/catalogue/pipeline.ts'
 import type { Tool } from '../../src/execution/catalogue/tool.ts'
-import { choose, oneOfEachName, type StandingOf } from '../../src/marketplace/choosing.ts'
+import { choose, oneOfEachName, type StandingOf, withinBounds } from '../../src/marketplace/choosing.ts'
 import { type InstallWish, type InstallWorld, planInstall } from '../../src/marketplace/install-plan.ts'
 import type { HeldListing, Listing } from '../../src/marketplace/listing.ts'
 import { plainListing } from '../support/listings.ts'
@@ -173,6 +173,11 @@ test('each name once: own, then members, then who is known longest', () => {
     at('zoe', 'c', 4),
   ]
   const once = oneOfEachName(heard, standingOf).map(({ name, author }) => `${name} ${author}`)
-  assert.deepEqual(once, ['a amy', 'b me', 'c zoe'])
+  assert.deepEqual(once, ['b me', 'a amy', 'c zoe'])
   assert.equal(choose(heard.slice(4), standingOf, undefined).listing, undefined)
+  // Where not all of them are told, those go that are known least, and the order stays.
+  const told = (max: number) =>
+    withinBounds(heard, standingOf, max).map(({ name, author }) => `${name} ${author}`)
+  assert.deepEqual(told(4), ['a eve', 'a amy', 'b me', 'b amy'])
+  assert.deepEqual(told(6).length, 6)
 })

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hubBytesMax, hubEntriesMax, importEntriesOfMarketMax } from '../../src/base/limits.ts'
+import {
+  DAY_MS,
+  hubBytesMax,
+  hubEntriesMax,
+  hubKeptMs,
+  hubUnchangedMs,
+  importEntriesOfMarketMax,
+} from '../../src/base/limits.ts'
+import { HubFiles } from '../../src/marketplace/hub-files.ts'
 import { type MarketKind, readMarketFile, writeMarketFile } from '../../src/marketplace/predecessor.ts'
 import { plainListing } from '../support/listings.ts'
 
@@ -78,7 +86,7 @@ test('an old installer is given nothing that it would run otherwise than it is m
     plainListing({ kind: 'pipeline', name: 'filtered', body: { steps } }),
     plainListing({ kind: 'pipeline', name: 'larger', body: { steps: [{ ...step, timeoutMs: 5_000 }] } }),
   ]
-  const written = writeMarketFile('pipeline', listed, () => 'stranger')
+  const written = writeMarketFile('pipeline', listed, () => 'member')
   assert.deepEqual(
     written.map(({ name }) => name),
     ['larger'],
@@ -94,10 +102,79 @@ test('more is told to who asks for it, and a file has its bounds', () => {
     ...{ kind: 'federation', name: 'x', author: 'amy' },
     body: { federation: 'maox', contacts: [], addresses: ['/ip4/1.2.3.4/tcp/1/p2p/a'], name: 'y' },
   })
-  const [more] = writeMarketFile('federation', [listing], () => 'own', true)
-  assert.partialDeepStrictEqual(more, { name: 'x', federation: 'maox', listed_by: 'amy' })
+  const [more] = writeMarketFile('federation', [listing], () => 'own', { more: true })
+  assert.partialDeepStrictEqual(more, { name: 'x', federation: 'maox', listed_by: 'amy', standing: 'own' })
   const many = Array.from({ length: hubEntriesMax + 5 }, (_, n) => plainListing({ name: `t${n}` }))
-  assert.equal(writeMarketFile('tool', many, () => 'stranger').length, hubEntriesMax)
+  assert.equal(writeMarketFile('tool', many, () => 'member').length, hubEntriesMax)
   const large = many.map((each) => ({ ...each, description: 'x'.repeat(8_000) }))
-  assert(JSON.stringify(writeMarketFile('tool', large, () => 'stranger')).length <= hubBytesMax * 1.01)
+  assert(JSON.stringify(writeMarketFile('tool', large, () => 'member')).length <= hubBytesMax * 1.01)
+})
+
+/** Of `own`, of the member `bob`, and of whoever else comes. */
+const standingOf = (author: string) => (author === 'own' || author === 'bob' ? KNOWN[author] : 'stranger')
+const KNOWN = { own: 'own', bob: 'member' } as const
+
+test('neither a flood of names nor a squatter comes before whom a node knows', () => {
+  const flood = Array.from({ length: 2_000 }, (_, n) => {
+    return plainListing({ name: `0${String(n).padStart(4, '0')}`, author: `eve${n % 20}`, heardMs: 1 })
+  })
+  const tool = (name: string, author: string, heardMs: number) =>
+    plainListing({ name, author, heardMs, body: { image: `${author}/${name}:1` } })
+  const heard = [...flood, tool('skan', 'eve0', 0), tool('skan', 'own', 9), tool('clean', 'bob', 9)]
+  const imagesIn = (entries: readonly Record<string, unknown>[]) =>
+    entries.map(({ image }) => image).filter((image) => image !== 'collect:1')
+
+  // Old installers have no word for whose tool they mean, so a stranger's is none that they are given.
+  const plain = writeMarketFile('tool', heard, standingOf)
+  assert.deepEqual([plain.length, imagesIn(plain)], [2, ['bob/clean:1', 'own/skan:1']])
+  for (const how of [{ more: true }, { strangersAtMs: 2 * DAY_MS }]) {
+    const all = writeMarketFile('tool', heard, standingOf, how)
+    assert.deepEqual([all.length, imagesIn(all)], [hubEntriesMax, ['bob/clean:1', 'own/skan:1']])
+    const names = all.map(({ name }) => name)
+    assert.deepEqual(names, [...names].sort())
+  }
+  const federations = heard.map((each) => ({ ...each, kind: 'federation' as const }))
+  assert.equal(writeMarketFile('federation', federations, standingOf).length, hubEntriesMax)
+})
+
+test("where strangers' tools are given out, it is those that are known and that nobody contests", () => {
+  const tool = (name: string, author: string, heardMs: number) => plainListing({ name, author, heardMs })
+  const heard = [
+    ...[tool('new', 'amy', DAY_MS + 2), tool('known', 'amy', DAY_MS)],
+    // Heard together, nobody can tell who was there first.
+    ...[tool('contested', 'amy', 1), tool('contested', 'eve', 2)],
+    ...[tool('squatted', 'amy', 1), tool('squatted', 'eve', DAY_MS + 1)],
+  ]
+  const names = (strangersAtMs?: number) =>
+    writeMarketFile('tool', heard, standingOf, { strangersAtMs }).map(({ name }) => name)
+  assert.deepEqual(names(2 * DAY_MS), ['known', 'squatted'])
+  assert.deepEqual(names(), [])
+})
+
+test('a file is written anew when its listings are others, and not for everybody who asks', () => {
+  const changes = { own: 0, all: 0 }
+  const clock = { nowMs: 0, now: () => clock.nowMs }
+  let written = 0
+  const list = () => {
+    written += 1
+    return [plainListing({ name: `t${written}` })]
+  }
+  const files = new HubFiles({ market: { list, standingOf: () => 'own', changes }, clock, strangers: false })
+  const asked = (afterMs: number) => {
+    clock.nowMs += afterMs
+    return JSON.parse(files.text('tool', false))[0].name
+  }
+  assert.deepEqual([asked(0), asked(0), asked(hubKeptMs)], ['t1', 't1', 't1'])
+  changes.all += 1
+  assert.deepEqual([asked(0), asked(0)], ['t2', 't2'])
+  // A flood of changes by others is looked at now and then; one's own word counts at once.
+  changes.all += 1
+  assert.equal(asked(hubKeptMs - 1), 't2')
+  changes.own += 1
+  assert.equal(asked(0), 't3')
+  changes.all += 1
+  assert.deepEqual([asked(0), asked(hubKeptMs)], ['t3', 't4'])
+  // Listings end without a word.
+  assert.deepEqual([asked(hubUnchangedMs - 1), asked(1)], ['t4', 't5'])
+  assert.equal(files.text('tool', true) === files.text('tool', false), false)
 })
