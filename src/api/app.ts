@@ -2,6 +2,8 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
+import { CHALLENGE } from '../identity/access-token.ts'
+import type { TokenBook } from '../identity/token-book.ts'
 import { docsPage } from '../web/docs-page.ts'
 import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
@@ -24,6 +26,7 @@ import { membershipRequestRoutes } from './federation-request-routes.ts'
 import { federationRoutes } from './federation-routes.ts'
 import { gitRoutes } from './git-routes.ts'
 import { grantRoutes } from './grant-routes.ts'
+import { healthSchema } from './health-view.ts'
 import { hostAllowList } from './host-allow-list.ts'
 import { HttpMeter } from './http-meter.ts'
 import { hubRoutes } from './hub-routes.ts'
@@ -66,7 +69,7 @@ import { upstreamRoutes } from './upstream-routes.ts'
 
 export interface AppParts<E extends Happening> {
   node: ApiNode
-  tokens: AuthParts['tokens']
+  tokens: AuthParts['tokens'] & Pick<TokenBook, 'prove'>
   limits: RateLimits
   events: Pick<EventHub<E>, 'read' | 'checkRoom'>
   /** Values of the Host header that are answered; see host-allow-list.ts. */
@@ -86,9 +89,10 @@ const STREAMED = [
 const alive = createRoute({
   method: 'get',
   path: '/healthz',
-  summary: 'Whether the process answers',
+  summary: 'Whether the process answers, and whether it is the node that a client means',
   security: [],
-  responses: tells(z.object({ status: z.literal('ok') }), 'It does'),
+  request: { query: z.object({ challenge: z.string().regex(CHALLENGE).optional() }) },
+  responses: tells(healthSchema, 'It does'),
 })
 
 const ready = createRoute({
@@ -119,7 +123,12 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   })
   app.use(new HttpMeter(metrics.registry).middleware())
   app.use(hostAllowList(parts.hosts))
-  app.openapi(alive, (c) => c.json({ status: 'ok' as const }, 200))
+  app.openapi(alive, (c) => {
+    const { challenge } = c.req.valid('query')
+    const proof =
+      challenge === undefined ? undefined : parts.tokens.prove(challenge, c.req.header('host') ?? '')
+    return c.json({ status: 'ok' as const, ...(proof === undefined ? {} : { proof }) }, 200)
+  })
   app.openapi(ready, (c) => {
     if (parts.stopping.aborted) throw new NodeError('CANCELLED', 'The node is stopping')
     return c.json({ status: 'ready' as const, federated: node.hasFederation }, 200)
@@ -128,7 +137,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
   app.route('/', page())
   app.route('/', docsPage())
   const { hub } = node.config.marketplace
-  if (hub === 'open') app.route('/', hubRoutes(node))
+  if (hub === 'open') app.use('/hub/*', parts.limits.middleware()).route('/', hubRoutes(node))
   app.use(withoutLastSlash(node.config.maoApi))
   app.use(besidesOpen(node.config.maoApi, { guard: requireToken(parts), limits: parts.limits }))
   if (hub === 'token') app.route('/', hubRoutes(node))

@@ -28,12 +28,17 @@ declare module 'hono' {
 /**
  * [MUST] Lets through only who brings a token that opens the route (scopes.ts), and no more often than its share.
  *
- * @throws NodeError UNAUTHORIZED, TOKEN_EXPIRED, FORBIDDEN, RATE_LIMITED
+ * @throws NodeError UNAUTHORIZED, TOKEN_EXPIRED, NOT_FOUND, FORBIDDEN, RATE_LIMITED
  */
 export function requireToken(parts: AuthParts): MiddlewareHandler {
   return async (c, next) => {
     const principal = await authenticate(c, parts)
-    const template = matchedRoutes(c).at(-1)?.path ?? c.req.path
+    const routes = matchedRoutes(c)
+    // Nothing but what stands before all routes: a slip of the path asks for no stronger token.
+    if (routes.every(({ method }) => method === 'ALL')) {
+      throw new NodeError('NOT_FOUND', `There is nothing at ${c.req.path} for ${c.req.method}`)
+    }
+    const template = routes.at(-1)?.path ?? c.req.path
     const needed = scopeOf(c.req.method, template)
     if (!includes(principal.scope, needed)) {
       const message = `The token ${principal.name} is for ${principal.scope}s; this needs one for ${needed}s (maoctl token create --scope ${needed})`

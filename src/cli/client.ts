@@ -7,6 +7,7 @@ import { messageOf, NodeError } from '../base/errors.ts'
 import { clientTimeoutMs, clientWorkTimeoutMs } from '../base/limits.ts'
 import { TOKEN_FILE } from '../identity/access-token.ts'
 import { knownCode } from './exit-codes.ts'
+import { proveNode } from './node-proof.ts'
 import { patientFetch } from './patient-fetch.ts'
 
 /** Where a node is, and what opens it. */
@@ -26,17 +27,20 @@ export interface Wanted {
   caFile?: string | undefined
   /** How whoever reads an error names another node. */
   naming?: string
+  /** Ends the waiting for the node. */
+  signal?: AbortSignal | undefined
 }
 
 const whereaboutsSchema = z.object({ url: z.url({ protocol: /^https?$/ }) })
 
 /**
- * Finds the node: the one named, else the one that runs on the data directory.
+ * Finds the node: the one named, else the one that runs on the data directory. [MUST] Nobody is sent the token of a data
+ * directory, nor any token for the node of one, who has not shown to know it.
  *
  * @throws NodeError NODE_UNREACHABLE when none is to be found, UNAUTHORIZED when its token is not.
  */
 export async function findNode(wanted: Wanted): Promise<Address> {
-  const { data, url, token, caFile, naming = 'with --data or --url' } = wanted
+  const { data, url, token, caFile, naming = 'with --data or --url', signal } = wanted
   const wayOut = `start one with "maoctl instance start --data ${data}", or name a running one ${naming}`
   const at = url === undefined ? await urlOf(data, wayOut) : url.replace(/\/+$/, '')
   if (!/^https?:\/\//.test(at) || !URL.canParse(at)) {
@@ -48,6 +52,8 @@ export async function findNode(wanted: Wanted): Promise<Address> {
   // The token of this machine's node is not sent to another machine because somebody wrote its address.
   const own = isLoopback(at) ? (await readIfThere(join(data, TOKEN_FILE)))?.trim() : undefined
   const opening = token ?? own
+  const isOurs = own !== undefined && own !== '' && (url === undefined || token === undefined)
+  if (isOurs) await proveNode({ url: at, token: own, caFile, wayOut, signal })
   if (opening !== undefined && opening !== '') return { url: at, token: opening, wayOut, caFile }
   const message = `No token for ${at}: give it with MAO_TOKEN, or name the data directory that holds ${TOKEN_FILE}`
   throw new NodeError('UNAUTHORIZED', message, { url: at })

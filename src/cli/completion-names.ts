@@ -27,6 +27,9 @@ export const SOURCES: Readonly<
   delivery: { path: '/notifications/deliveries', field: 'id' },
 }
 
+/** What no shell reads as anything but a word: bash puts names on the line as they are, and a node may say anything. */
+const HARMLESS = /^[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,199}$/
+
 const listSchema = z.array(z.record(z.string(), z.unknown()))
 
 /**
@@ -37,11 +40,11 @@ const listSchema = z.array(z.record(z.string(), z.unknown()))
 export async function namesOf(session: Session, kind: Kind, signal: AbortSignal): Promise<string[]> {
   if (kind === 'profile') {
     const { profiles } = await readProfiles(profilesFileOf(session.terminal.environment))
-    return Object.keys(profiles)
+    return Object.keys(profiles).filter((name) => HARMLESS.test(name))
   }
   const { path, field } = SOURCES[kind]
-  const client = await session.connect()
+  const client = await session.connect(signal)
   const list = await client.get(path, listSchema, {}, { signal })
   const names = list.map((each) => each[field]).filter((name) => typeof name === 'string')
-  return [...new Set(names)].slice(0, completionNamesMax)
+  return [...new Set(names.filter((name) => HARMLESS.test(name)))].slice(0, completionNamesMax)
 }

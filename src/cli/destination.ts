@@ -15,8 +15,9 @@ export type Destination =
  * Whatever is nearer to the command weighs more: `--url` or `--data`, then `--profile`, then the environment (`MAO_URL`,
  * `MAO_PROFILE`, `MAO_DATA`), then the default profile, then the usual data directory.
  *
- * A token goes only where it was meant for: `MAO_TOKEN` to the node of `MAO_URL` or of a data directory that the
- * environment or nobody names, and never to a profile, which has its own.
+ * A token goes only where it was meant for: `MAO_TOKEN` to the node of `MAO_URL`, to that of `--url` where there is no
+ * other `MAO_URL` that it belongs to, or of a data directory that the environment or nobody names, and never to a
+ * profile, which has its own.
  *
  * @throws NodeError INVALID_INPUT when the line names two nodes.
  */
@@ -32,7 +33,8 @@ export function destinationOf(
     throw new NodeError('INVALID_INPUT', `--profile and ${other} both name a node; give one of them`)
   }
   const tokenOfLine = token ?? (data === undefined ? MAO_TOKEN : undefined)
-  if (url !== undefined) return { kind: 'url', url, token: tokenOfLine }
+  const isElsewhere = url !== undefined && MAO_URL !== undefined && !isSamePlace(url, MAO_URL)
+  if (url !== undefined) return { kind: 'url', url, token: isElsewhere ? token : tokenOfLine }
   if (data !== undefined) return { kind: 'data', token }
   if (profile !== undefined) return { kind: 'profile', name: profile, token }
   if (MAO_URL !== undefined) return { kind: 'url', url: MAO_URL, token: tokenOfLine }
@@ -40,6 +42,11 @@ export function destinationOf(
   if (MAO_DATA !== undefined) return { kind: 'data', token: tokenOfLine }
   if (defaultProfile !== undefined) return { kind: 'profile', name: defaultProfile, token }
   return { kind: 'data', token: tokenOfLine }
+}
+
+function isSamePlace(a: string, b: string): boolean {
+  const [one, other] = [URL.parse(a), URL.parse(b)]
+  return one !== null && other !== null && one.origin === other.origin
 }
 
 /** The data directory that a command line is about, where it is about one. */

@@ -7,7 +7,8 @@ import type { Act, Session } from './session.ts'
 export const VARIABLES = {
   MAO_DATA: 'data directory of the node, where --data does not say it; default ~/.mao',
   MAO_URL: 'address of the node, where neither --url, --data nor --profile says which',
-  MAO_TOKEN: 'token for MAO_URL, --url or the data directory; never sent to the node of a profile',
+  MAO_TOKEN:
+    'token for MAO_URL, without it for --url or the data directory; never sent to the node of a profile',
   MAO_PROFILE: 'name of a profile, where neither the line nor MAO_URL says which node',
   MAO_CA_FILE: 'certificates (PEM) that an https:// node is checked with',
   MAO_CONFIG: 'settings file of "maoctl instance start"',

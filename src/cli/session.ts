@@ -50,15 +50,15 @@ export class Session {
   }
 
   /** @throws NodeError NODE_UNREACHABLE, UNAUTHORIZED, INVALID_INPUT, and NOT_FOUND for a profile that is not there. */
-  async connect(): Promise<ApiClient> {
+  async connect(signal?: AbortSignal): Promise<ApiClient> {
     const { environment } = this.terminal
     const { globals, data } = this
     const profiles = await readProfiles(profilesFileOf(environment))
     const to = destinationOf(globals, environment, profiles.default)
     const caFile = environment.MAO_CA_FILE
-    if (to.kind === 'data') return new ApiClient(await findNode({ data, token: to.token }))
+    if (to.kind === 'data') return new ApiClient(await findNode({ data, token: to.token, signal }))
     if (to.kind === 'url')
-      return new ApiClient(await findNode({ data, url: to.url, token: to.token, caFile }))
+      return new ApiClient(await findNode({ data, url: to.url, token: to.token, caFile, signal }))
     const profile = needProfile(profiles, to.name)
     const { url, token } = profile
     return new ApiClient(

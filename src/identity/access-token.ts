@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, NodeError } from '../base/errors.ts'
@@ -65,6 +65,31 @@ export function tokenCheck(token: string): (presented: string) => boolean {
   const expected = digest(token)
   // Digests have one length, so the comparison tells neither the length nor how much of the token was right.
   return (presented) => timingSafeEqual(digest(presented), expected)
+}
+
+/** What a client asks a node to prove itself with: as many bits as nobody has seen before, in base64url. */
+export const CHALLENGE = /^[A-Za-z0-9_-]{43}$/
+
+export function newChallenge(): string {
+  return randomBytes(TOKEN_BYTES).toString('base64url')
+}
+
+/**
+ * Shows that somebody has the owner's token without showing the token: HMAC-SHA-256 (RFC 2104) over a challenge and the
+ * name under which it was asked, base64url. The name is in it so that nobody who took a port of this machine can hand
+ * the challenge on to the node itself, which answers to its own names alone (host-allow-list.ts).
+ *
+ * @param host as in the Host header.
+ */
+export function nodeProof(token: string, challenge: string, host: string): string {
+  return createHmac('sha256', token)
+    .update(`mao-node-proof/1\n${host.toLowerCase()}\n${challenge}`)
+    .digest('base64url')
+}
+
+/** Compares two texts in a time that tells nothing about them. */
+export function isSameText(one: string, other: string): boolean {
+  return timingSafeEqual(digest(one), digest(other))
 }
 
 function digest(text: string): Buffer {

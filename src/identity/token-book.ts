@@ -18,7 +18,7 @@ import {
   tokenUseMarkMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { openToken, renewToken, tokenCheck } from './access-token.ts'
+import { nodeProof, openToken, renewToken, tokenCheck } from './access-token.ts'
 import { type Principal, SCOPES, type Scope } from './scopes.ts'
 
 const OWNER: Principal = { id: 'owner', name: 'owner', scope: 'admin' }
@@ -54,6 +54,7 @@ export class TokenBook {
   readonly #table: Table<Stored>
   readonly #tokens = new Map<string, Stored>()
   #isOwners: (presented: string) => boolean = () => false
+  #owners: string | undefined
   #opened = false
 
   constructor(parts: TokenBookParts) {
@@ -63,7 +64,7 @@ export class TokenBook {
 
   /** Reads what is known and makes the owner's token at the first start. @throws NodeError INVALID_CONFIG, STORE_FAILED */
   async open(): Promise<void> {
-    this.#isOwners = tokenCheck(await openToken(this.#parts.directory))
+    this.#takeOwners(await openToken(this.#parts.directory))
     this.#tokens.clear()
     for await (const [id, stored] of this.#table.iterator()) this.#tokens.set(id, storedSchema.parse(stored))
     this.#opened = true
@@ -138,7 +139,17 @@ export class TokenBook {
 
   /** Replaces the owner's token; the one before opens nothing any more. @throws NodeError STORE_FAILED */
   async renewOwners(): Promise<void> {
-    this.#isOwners = tokenCheck(await renewToken(this.#parts.directory))
+    this.#takeOwners(await renewToken(this.#parts.directory))
+  }
+
+  /** What only this node can say to a challenge (nodeProof); undefined before it is open. */
+  prove(challenge: string, host: string): string | undefined {
+    return this.#owners === undefined ? undefined : nodeProof(this.#owners, challenge, host)
+  }
+
+  #takeOwners(token: string): void {
+    this.#isOwners = tokenCheck(token)
+    this.#owners = token
   }
 
   #markUse(id: string, stored: Stored, now: number): void {

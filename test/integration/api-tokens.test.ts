@@ -39,7 +39,9 @@ test('a token opens what its scope says and nothing more, from the moment it is 
     ['GET', '/api/v1/tokens', 'admin'],
     // A second spelling of a path does not pass by the table.
     ['GET', '/api/v1/%74okens', 'admin'],
-    ['GET', '/api/v1/nowhere', 'admin'],
+    // A slip of the path is told as one, and asks nobody to make a stronger token.
+    ['GET', '/api/v1/nowhere', 'observer'],
+    ['PATCH', '/api/v1/tokens', 'observer'],
   ]
   for (const [method, path, least] of asked) {
     for (const scope of SCOPES) {
@@ -52,6 +54,9 @@ test('a token opens what its scope says and nothing more, from the moment it is 
       )
     }
   }
+
+  const slip = await askRaw(`${url}/api/v1/nowhere`, bearer(tokens.get('observer') as string))
+  assert.equal(problemIn(slip).code, 'NOT_FOUND')
 
   // What is kept opens nothing: the token itself stands nowhere on the disk.
   const secret = (tokens.get('observer') as string).slice(-43)

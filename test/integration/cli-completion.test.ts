@@ -79,6 +79,19 @@ describe('names that the node knows', () => {
   })
 })
 
+test('a node cannot put a command on the line of whoever presses the key', async (t) => {
+  const evil = ['$(id)', '`id`', 'a;id', "it's", 'a\\b', '-rf', 'a b', 'x'.repeat(201)]
+  const names = [...evil, 'mao:2-lab_x@12D3.y/z+1'].map((name) => ({ name }))
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(names))
+  })
+  t.after(() => server.close())
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as AddressInfo
+  const environment = { MAO_URL: `http://127.0.0.1:${port}`, MAO_TOKEN: 'x' }
+  assert.deepEqual(await offered(['dataset', 'show', ''], environment), ['mao:2-lab_x@12D3.y/z+1'])
+})
+
 describe('in a real shell', () => {
   let scripts: Record<string, string> = {}
   before(async () => {

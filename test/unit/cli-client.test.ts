@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { z } from 'zod'
 import { NodeError } from '../../src/base/errors.ts'
 import { ApiClient, findNode } from '../../src/cli/client.ts'
+import { nodeProof } from '../../src/identity/access-token.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 async function serve(t: TestContext, answer: RequestListener): Promise<string> {
@@ -14,6 +15,19 @@ async function serve(t: TestContext, answer: RequestListener): Promise<string> {
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   t.after(() => server.close())
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Listens where a node of this token would, and answers only what proves it; `heard` is all that it was ever sent. */
+async function serveProof(t: TestContext, token: string | undefined) {
+  const heard: string[] = []
+  const url = await serve(t, (request, response) => {
+    heard.push(JSON.stringify([request.url, request.headers]))
+    const challenge = new URL(request.url ?? '', 'http://x').searchParams.get('challenge') ?? ''
+    const proof =
+      token === undefined ? {} : { proof: nodeProof(token, challenge, request.headers.host ?? '') }
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ status: 'ok', ...proof }))
+  })
+  return { url, heard }
 }
 
 const clientOf = (url: string) => new ApiClient({ url, token: 'the-token', wayOut: 'start one' })
@@ -25,11 +39,12 @@ test('the node that runs on a data directory is found by it', async (t) => {
     assert.match(error.message, /maoctl instance start --data/)
     return true
   })
-  await writeFile(join(data, 'api.json'), '{"url":"http://127.0.0.1:4321","pid":1}')
+  const node = await serveProof(t, 'secret')
+  await writeFile(join(data, 'api.json'), JSON.stringify({ url: node.url, pid: 1 }))
   await assert.rejects(findNode({ data }), { code: 'UNAUTHORIZED' })
   await writeFile(join(data, 'api-token'), 'secret\n')
   const { url, token } = await findNode({ data })
-  assert.deepEqual({ url, token }, { url: 'http://127.0.0.1:4321', token: 'secret' })
+  assert.deepEqual({ url, token }, { url: node.url, token: 'secret' })
   await writeFile(join(data, 'api.json'), 'torn')
   await assert.rejects(findNode({ data }), { code: 'NODE_UNREACHABLE' })
 })
@@ -37,7 +52,8 @@ test('the node that runs on a data directory is found by it', async (t) => {
 test("the token of this machine's node never goes to another machine", async (t) => {
   const data = await temporaryDirectory(t)
   await writeFile(join(data, 'api-token'), 'secret\n')
-  assert.equal((await findNode({ data, url: 'http://localhost:1/' })).token, 'secret')
+  const own = await serveProof(t, 'secret')
+  assert.equal((await findNode({ data, url: `${own.url}/` })).token, 'secret')
   for (const url of [
     'http://node.example.org:8080',
     'http://127.0.0.1.evil.com',
@@ -50,6 +66,29 @@ test("the token of this machine's node never goes to another machine", async (t)
   for (const url of ['node.example.org', 'file:///etc/passwd', 'http://']) {
     await assert.rejects(findNode({ data, url, token: 'x' }), { code: 'INVALID_INPUT' }, url)
   }
+})
+
+test('who listens where a killed node did is sent no token', async (t) => {
+  const data = await temporaryDirectory(t)
+  await writeFile(join(data, 'api-token'), 'secret\n')
+  const node = await serveProof(t, 'secret')
+  for (const known of [undefined, 'another']) {
+    const taker = await serveProof(t, known)
+    await writeFile(join(data, 'api.json'), JSON.stringify({ url: taker.url, pid: 999_999 }))
+    for (const wanted of [{ data }, { data, token: 'theirs' }, { data, url: taker.url }]) {
+      await assert.rejects(findNode(wanted), { code: 'NODE_UNREACHABLE', message: /does not prove/ })
+    }
+    assert.equal(taker.heard.length, 3)
+    assert.doesNotMatch(taker.heard.join(), /secret|theirs|authorization/i)
+  }
+  // Nor one who hands the challenge on: the node proves what it is under its own name alone.
+  const relay = await serve(t, async (request, response) => {
+    response.end(await (await fetch(node.url + (request.url ?? ''))).text())
+  })
+  await assert.rejects(findNode({ data, url: relay }), {
+    code: 'NODE_UNREACHABLE',
+    message: /does not prove/,
+  })
 })
 
 test('a problem of the node is the same error here', async (t) => {

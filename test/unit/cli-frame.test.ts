@@ -111,7 +111,11 @@ test('what is nearer to the command says which node is meant', () => {
   const url = 'http://127.0.0.1:1'
   const all = { MAO_URL: url, MAO_TOKEN: 't', MAO_PROFILE: 'far', MAO_DATA: '/d' }
   const cases: [Parameters<typeof destinationOf>, object][] = [
-    [[{ url: 'http://x' }, all, 'usual'], { kind: 'url', url: 'http://x', token: 't' }],
+    [[{ url: 'http://x' }, { MAO_TOKEN: 't' }, 'usual'], { kind: 'url', url: 'http://x', token: 't' }],
+    // The token belongs to the node of MAO_URL.
+    [[{ url: 'http://x' }, all, 'usual'], { kind: 'url', url: 'http://x', token: undefined }],
+    [[{ url: 'http://x', token: 'u' }, all, undefined], { kind: 'url', url: 'http://x', token: 'u' }],
+    [[{ url: `${url}/` }, all, 'usual'], { kind: 'url', url: `${url}/`, token: 't' }],
     [[{ data: '/e' }, all, 'usual'], { kind: 'data', token: undefined }],
     [[{ profile: 'lab' }, all, 'usual'], { kind: 'profile', name: 'lab', token: undefined }],
     [[{}, all, 'usual'], { kind: 'url', url, token: 't' }],
