@@ -5,13 +5,9 @@
 import { createHash } from 'node:crypto'
 import { messageOf } from '../base/errors.ts'
 import { parseUpstreamUrl } from '../datasets/upstream/upstream-address.ts'
-import {
-  type Pipeline,
-  type PipelineStep,
-  parsePipeline,
-  SECRET_PLACEHOLDER,
-} from '../execution/catalogue/pipeline.ts'
+import { type Pipeline, type PipelineStep, parsePipeline } from '../execution/catalogue/pipeline.ts'
 import { type Tool, toolSchema } from '../execution/catalogue/tool.ts'
+import { asksOf } from './asks.ts'
 import { type Choice, choose, type Standing, type StandingOf } from './choosing.ts'
 import type { HeldListing } from './listing.ts'
 
@@ -261,20 +257,6 @@ function whichOf(
 
 function sourceOf({ author, heardMs }: HeldListing, world: InstallWorld): Source {
   return { author, standing: world.standingOf(author), heardMs }
-}
-
-function asksOf(steps: readonly PipelineStep[]): string[] {
-  return steps.flatMap((step) => {
-    const secrets = [...Object.entries(step.env ?? {}), ...Object.entries(step.filter?.env ?? {})]
-      .filter(([, value]) => SECRET_PLACEHOLDER.test(value))
-      .map(([variable]) => `the secret ${variable}`)
-    const rights = [
-      ...(step.docker_socket ? ['the Docker socket, and with it this machine'] : []),
-      ...(step.network === undefined || step.network === 'none' ? [] : [`the network (${step.network})`]),
-      ...secrets,
-    ]
-    return rights.map((right) => `step ${step.name}: ${right}`)
-  })
 }
 
 function toolsOf({ tool, filter }: PipelineStep): string[] {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Pipeline } from '../../src/execution/catalogue/pipeline.ts'
+import { type Pipeline, parsePipeline } from '../../src/execution/catalogue/pipeline.ts'
 import type { Tool } from '../../src/execution/catalogue/tool.ts'
+import { asksOf } from '../../src/marketplace/asks.ts'
 import { choose, oneOfEachName, type StandingOf, withinBounds } from '../../src/marketplace/choosing.ts'
 import { type InstallWish, type InstallWorld, planInstall } from '../../src/marketplace/install-plan.ts'
 import type { HeldListing, Listing } from '../../src/marketplace/listing.ts'
@@ -180,4 +181,29 @@ test('each name once: own, then members, then who is known longest', () => {
     withinBounds(heard, standingOf, max).map(({ name, author }) => `${name} ${author}`)
   assert.deepEqual(told(4), ['a eve', 'a amy', 'b me', 'b amy'])
   assert.deepEqual(told(6).length, 6)
+})
+
+test('all that a step asks for beyond a box without rights is named', () => {
+  const { pipeline } = parsePipeline({
+    steps: [
+      {
+        ...{
+          name: 'a',
+          tool: 'a',
+          cmd: null,
+          env: { K: '{{ MAO_PRIVATE_VARIABLE }}', L: 'x' },
+          docker_socket: true,
+        },
+        ...{ output_dataset: 'out', network: 'bridge', root: 'writable', publish: ['zenodo', 'osf'] },
+      },
+      { name: 'b', tool: 'b', output_dataset: 'out', network: 'none', root: 'read-only' },
+    ],
+  })
+  assert.deepEqual(asksOf(pipeline.steps), [
+    'step a: the Docker socket, and with it this machine',
+    'step a: the network (bridge)',
+    'step a: to change all files of its container (root: writable)',
+    'step a: to publish its results through zenodo, osf',
+    'step a: the secret K',
+  ])
 })
