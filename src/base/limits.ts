@@ -64,6 +64,8 @@ export const dialsPerRoundMax = 16
 export const gossipPendingPerPeerMax = 512
 /** Records that one peer may have us judge a second, after a burst of twice as many. */
 export const gossipRecordsPerSecondMax = 400
+/** Ids of messages that were not passed on, in case this node comes to say them itself: some minutes of a busy federation. */
+export const gossipIgnoredMax = 4_096
 /** One message of gossip's own protocol, which may carry several records and the ids of very many. */
 export const gossipFrameBytesMax = 1 * MIB
 /** What is kept for a peer that does not read its gossip: its connection is then ended, and catch-up brings the rest. */

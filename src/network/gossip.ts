@@ -22,6 +22,7 @@ import {
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conduct } from './conduct.ts'
+import { Unspread } from './unspread.ts'
 
 /** What a topic's judge may say of a message. Reject costs the sender. */
 export type TopicVerdict = 'accept' | 'ignore' | 'reject'
@@ -73,7 +74,8 @@ export function gossipService({ conduct, clock, topics }: GossipServiceParts): R
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     globalSignaturePolicy: StrictNoSign,
-    msgIdFn: (message) => createHash('sha256').update(message.topic).update(message.data).digest(),
+    msgIdFn: ({ topic, data }) => messageId(topic, data),
+    msgIdToStrFn: idText,
     maxInboundDataLength: gossipFrameBytesMax,
     maxOutboundBufferSize: gossipUnsentBytesMax,
     maxTopicBytesPerPeer: topicBytesPerPeerMax,
@@ -97,6 +99,13 @@ export interface PubsubGossipParts {
   readonly log: Logger
 }
 
+/** What is used of gossipsub beyond its published interface. */
+interface Spreading {
+  /** The messages that it takes for said. */
+  readonly seenCache: { readonly entries: Map<string, unknown> }
+  publish(topic: string, bytes: Uint8Array, options: { floodPublish: boolean }): Promise<unknown>
+}
+
 /** What was joined, for the next pubsub. */
 type Validator = Parameters<GossipSub['topicValidators']['set']>[1]
 type OnSubscriptions = (change: SubscriptionChangeData) => void
@@ -106,6 +115,7 @@ export class PubsubGossip implements Gossip {
   readonly #pending = new Map<string, number>()
   readonly #counts: Record<TopicVerdict, number> = { accept: 0, ignore: 0, reject: 0 }
   readonly #joined = new Map<string, Validator>()
+  readonly #unspread = new Unspread()
   readonly #subscriptionListeners = new Set<OnSubscriptions>()
   #pubsub: GossipSub | undefined
 
@@ -134,9 +144,11 @@ export class PubsubGossip implements Gossip {
     const { topics } = this.#parts
     const validator: Validator = async (peer, message) => {
       const from = peer.toString()
+      const id = idText(messageId(topic, message.data))
+      this.#unspread.came(id)
       const verdict = await this.#verdict(message.data, from, judge)
       if (verdict === 'overlooked') overlooked(from)
-      const result = verdict === 'overlooked' ? 'ignore' : verdict
+      const result = this.#unspread.judged(id, verdict === 'overlooked' ? 'ignore' : verdict)
       this.#counts[result] += 1
       return RESULTS[result]
     }
@@ -172,7 +184,13 @@ export class PubsubGossip implements Gossip {
         `A message has at most ${recordBytesMax} bytes, this one ${bytes.length}`,
       )
     }
-    await this.#pubsub?.publish(topic, bytes)
+    const id = idText(messageId(topic, bytes))
+    const before = this.#unspread.said(id)
+    if (before === 'judging') return
+    const pubsub = this.#pubsub as unknown as Spreading | undefined
+    if (before === 'ignored') pubsub?.seenCache.entries.delete(id)
+    // Of what was ignored at first, others have told many already.
+    await pubsub?.publish(topic, bytes, { floodPublish: before === 'new' })
   }
 
   /** Hangs up on a peer that names topics without end; what it may make us remember until then is bounded too. */
@@ -204,6 +222,13 @@ export class PubsubGossip implements Gossip {
     }
   }
 }
+
+/** [G3] The same bytes from two publishers are one message. */
+function messageId(topic: string, data: Uint8Array): Uint8Array {
+  return createHash('sha256').update(topic).update(data).digest()
+}
+
+const idText = (id: Uint8Array) => Buffer.from(id).toString('base64')
 
 function subscribe(pubsub: GossipSub, topic: string, validator: Validator): void {
   pubsub.topicValidators.set(topic, validator)
