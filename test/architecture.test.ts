@@ -102,6 +102,22 @@ test(`no file outgrows ${LINES_MAX} lines`, async () => {
   }
 })
 
+/** Where the policy alone is meant: what stays where it is, and whether there is something to vote on. */
+const POLICY_ALONE = ['data-policy.ts', 'told.ts', 'trust.ts', 'timetable.ts']
+
+test('whoever tells members what was made of a dataset asks who may have it, not for its policy alone', async () => {
+  const asking: string[] = []
+  for (const file of await sourceFiles()) {
+    if (
+      !['execution', 'monitoring'].includes(roomOf(file)) ||
+      POLICY_ALONE.some((name) => file.endsWith(name))
+    )
+      continue
+    if (/[!=]== 'shared'/.test(await readFile(join(source, file), 'utf8'))) asking.push(file)
+  }
+  assert.deepEqual(asking, [], 'withheldAs (datasets/policies.ts) decides this')
+})
+
 test('the top level holds what the design names and nothing else', async () => {
   const allowed = new Set([
     'package.json',

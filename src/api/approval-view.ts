@@ -23,7 +23,7 @@ export const approvalViewSchema = z
         output: z
           .object({
             dataset: z.string(),
-            policy: z.enum(['shared', 'local-only', 'compute-only']).optional(),
+            policy: z.enum(['shared', 'local-only', 'compute-only', 'granted']).optional(),
           })
           .describe('where what comes out goes, and who gets it there'),
         rights: z
@@ -35,11 +35,13 @@ export const approvalViewSchema = z
             z.object({
               dataset: z.string(),
               id: z.string(),
-              policy: z.enum(['local-only', 'compute-only']),
+              policy: z.enum(['local-only', 'compute-only', 'granted']),
               use: z.enum(['reads', 'writes']),
             }),
           )
-          .describe('what it works on that is not shared, where another member had a hand in the pipeline'),
+          .describe(
+            'what it works on that not all members may have (granted: those with a grant alone), where another member had a hand in the pipeline',
+          ),
         approved: z.boolean(),
       }),
     ),

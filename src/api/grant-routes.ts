@@ -144,7 +144,7 @@ function viewOf(node: ApiNode, name: string): AccessView {
   const { read = 'members', vote = 'members' } = facts.access ?? {}
   return {
     ...{ dataset: name, founder: nameOf(facts.founder), read, vote },
-    mayRead: access.mayRead(node.peerId, name),
+    mayRead: access.mayRead(node.peerId, name, node.federation.datasets.find(name)),
     grants: grants.sort((a, b) => (a.member < b.member ? -1 : 1)),
   }
 }

@@ -19,9 +19,13 @@ import {
   votersOn,
 } from './access.ts'
 import { DATASET_PREFIX, datasetSchema } from './dataset-record.ts'
+import type { Known } from './known-datasets.ts'
 import { claimOf, decideClaim, proofOf } from './name-claims.ts'
 
 const PREFIX = '/grants/'
+
+/** A dataset as a node knows it. */
+export type Held = Pick<Known, 'id' | 'owner' | 'record'>
 
 export interface DatasetAccessParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch'>
@@ -54,10 +58,19 @@ export class DatasetAccess {
     this.#grants = new Collection({ registry, prefix: PREFIX, schema: grantSchema, log })
   }
 
-  /** [A2] Whether a member may have a shared dataset's objects, by what is granted. */
-  mayRead(peer: string, name: string): boolean {
+  /**
+   * [A2] Whether a member may have a shared dataset's objects, by what is granted.
+   *
+   * @param held what this node holds under the name. All others may show another dataset there by now (H26): a rival
+   * claim that restricts nothing opens no copy of the one that is restricted.
+   */
+  mayRead(peer: string, name: string, held: Held | undefined): boolean {
+    const nowMs = this.#parts.clock.now()
     const facts = this.facts(name)
-    return facts === undefined || mayHave(facts, peer, this.#parts.clock.now())
+    if (held === undefined || held.id === facts?.id) return facts === undefined || mayHave(facts, peer, nowMs)
+    const { id, owner: founder, record } = held
+    const grants = record.access === undefined ? new Map() : this.#grantsOf(name, { id, founder })
+    return mayHave({ id, founder, access: record.access, grants }, peer, nowMs)
   }
 
   /** [A4] Who votes on a dataset. */
@@ -180,13 +193,18 @@ export class DatasetAccess {
     if (decision === undefined) return undefined
     const { shown, founding } = decision
     const founder = founding.founder ?? founding.author
-    const counts = (author: string) => presentOf(author) === founder || isOperator(presentOf(author))
+    const grants = this.#grantsOf(name, { id: shown.id, founder })
+    return { id: shown.id, founder, access: shown.record.access, grants }
+  }
+
+  #grantsOf(name: string, { id, founder }: Pick<AccessFacts, 'id' | 'founder'>): Map<string, Grant> {
+    const { members } = this.#parts
     const grants = this.#grants.list(`${name}/`).flatMap(({ name: place, value, entry }) => {
-      const peer = place.split('/')[1] ?? ''
-      if (value.dataset !== shown.id || !counts(entry.author)) return []
-      return [{ ...value, peer: presentOf(peer), author: presentOf(entry.author), timeMs: entry.timeMs }]
+      const [peer, author] = [place.split('/')[1] ?? '', members.presentOf(entry.author)]
+      if (value.dataset !== id || (author !== founder && members.role(author) !== 'operator')) return []
+      return [{ ...value, peer: members.presentOf(peer), author, timeMs: entry.timeMs }]
     })
-    return { id: shown.id, founder, access: shown.record.access, grants: latestGrants(grants) }
+    return latestGrants(grants)
   }
 
   #changed(name: string | undefined): void {

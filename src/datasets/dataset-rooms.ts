@@ -169,9 +169,10 @@ export async function startRooms(
         watch.gone(name).catch((error: unknown) => log.error({ error }, 'a head was not forgotten'))
     }),
   )
+  const isGranted = (peer: string, name: string) => access?.mayRead(peer, name, known.get(name)) !== false
   const followed = new Followed({
     ...{ self, rule: settings.follow, database, known, members, emit },
-    mayRead: (peer, name) => access?.mayRead(peer, name) !== false,
+    mayRead: isGranted,
     live: parts.live ?? (() => streams.connectedPeers()),
     patienceMs: pace.takeOverMs,
     lookMs: pace.lookMs,
@@ -206,7 +207,6 @@ export async function startRooms(
       access.onChange((name) => known.lookAgain(name)),
     )
   }
-  const isGranted = (peer: string, name: string) => access?.mayRead(peer, name) !== false
   const obtaining = new Obtaining({ self, mayRead: isGranted, members, known, heads, shelf, replicator })
   const showing = new Showing({
     ...{ self, members, heads, replicas, known, watch, followed, truths, shelf },

@@ -56,16 +56,14 @@ export class Datasets implements Startable {
   constructor(parts: DatasetsParts) {
     this.#parts = parts
     this.#log = parts.log.child({ room: 'datasets' })
-    const { registry, database, streams } = parts
+    const { registry, database, streams, clock } = parts
     const [log, self] = [this.#log, streams.peerId]
     const records = new Collection({ registry, prefix: DATASET_PREFIX, schema: datasetSchema, log })
     const heads = new Collection({ registry, prefix: '/heads/', schema: headSchema, log })
     const replicas = new Collection({ registry, prefix: REPLICAS_PREFIX, schema: replicaSchema, log })
     const isOperator = (peer: string) => parts.members.get(peer)?.role === 'operator'
     const presentOf = (peer: string) => parts.members.presentOf?.(peer) ?? peer
-    this.#known = new KnownDatasets({
-      ...{ self, database, registry, records, isOperator, presentOf, clock: parts.clock },
-    })
+    this.#known = new KnownDatasets({ self, database, registry, records, isOperator, presentOf, clock })
     const asked = {
       show: (name: string) => this.show(name),
       truth: (name: string) => this.truth(name),
@@ -107,7 +105,12 @@ export class Datasets implements Startable {
 
   /** Whether a member may have a shared dataset, by what is granted. */
   mayRead(peer: string, name: string): boolean {
-    return this.#parts.access?.mayRead(peer, name) !== false
+    return this.#parts.access?.mayRead(peer, name, this.find(name)) !== false
+  }
+
+  /** Hears of each dataset that may be had by others than before. @returns how to stop hearing. */
+  onAccess(heard: (name: string) => void): () => void {
+    return this.#parts.access?.onChange(heard) ?? (() => undefined)
   }
 
   /** Disk space, and what is done to keep it. */

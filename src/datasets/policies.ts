@@ -1,9 +1,40 @@
+import type { Access } from './access.ts'
+
 /**
  * Who may have what of a dataset (protocols/dataset-heads.md, H12 to H16). `shared`: every member may have it.
  * `compute-only`: members know of it, its objects stay where they are. `local-only`: nobody else learns of it.
  */
 export const POLICIES = ['shared', 'compute-only', 'local-only'] as const
 export type Policy = (typeof POLICIES)[number]
+
+/** Why what is made of a dataset does not go to all members: its policy, or that it is for those with a grant alone. */
+export type Withheld = Exclude<Policy, 'shared'> | 'granted'
+
+/** As much of a dataset as decides who may have what is made of it. */
+export interface Described {
+  readonly policy: Policy
+  readonly record: { readonly access?: Pick<Access, 'read'> | undefined }
+}
+
+/**
+ * [H27] Who may have what is made of a dataset: undefined where all members may, else why not. Whoever tells the members
+ * of a result, a word or a number asks this, and never for the policy alone. Pure.
+ */
+export function withheldAs({ policy, record }: Described): Withheld | undefined {
+  if (policy !== 'shared') return policy
+  return record.access?.read === 'granted' ? 'granted' : undefined
+}
+
+const WORDS: Record<Withheld, string> = {
+  'local-only': 'local-only',
+  'compute-only': 'compute-only',
+  granted: 'for members with a grant alone',
+}
+
+/** For people. */
+export function withheldText(why: Withheld): string {
+  return WORDS[why]
+}
 
 /** A promise about a dataset's objects, and the peer whose it is to take back. */
 export interface Commitment {

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Database } from '../base/database.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
+import { withheldAs } from '../datasets/policies.ts'
 import type { Members } from '../federation/members.ts'
 import { Insights } from '../monitoring/insights.ts'
 import { Monitor, notificationSchema } from '../monitoring/monitor.ts'
@@ -124,7 +125,10 @@ export function executionRooms(parts: ExecutionParts) {
 
   // Running it, and looking at what came out.
   const { repeatLost } = settings
-  const mayTell = (dataset: string) => datasets.find(dataset)?.policy === 'shared'
+  const mayTell = (dataset: string) => {
+    const known = datasets.find(dataset)
+    return known !== undefined && withheldAs(known) === undefined
+  }
   const { keyFor, notifications: telling } = parts
   const onRun = (heard: OnRun) => store.onRun(heard)
   const notifications = new Notifications({

@@ -239,6 +239,15 @@ export class Execution implements Startable {
     return this.#rooms.approvals.approve(name, pipeline, options.fingerprint)
   }
 
+  /**
+   * Another member that had a hand in what a pipeline would run now; undefined where none had.
+   *
+   * @throws NodeError PIPELINE_NOT_FOUND
+   */
+  handIn(pipeline: string): string | undefined {
+    return this.#rooms.catalogue.plan(pipeline).author
+  }
+
   /** See `Secrets.sealFile`. @throws NodeError FORBIDDEN, INVALID_NAME */
   sealSecretsFile(): Promise<{ path: string; sealed: SecretName[] }> {
     return this.#rooms.secrets.sealFile()

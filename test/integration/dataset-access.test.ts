@@ -49,12 +49,12 @@ test('only who has a grant gets a dataset, from anybody, and the others do not a
   const forged = encodeJson({ dataset: id, read: true, vote: true, since: 0 })
   await carol.registry.put(`/grants/${name}/${self}/${self}`, forged)
   await eventually(() => alice.registry.get(`/grants/${name}/${self}/${self}`) !== undefined, 'it never came')
-  assert.equal(alice.access.mayRead(self, name), false)
+  assert.equal(alice.datasets.mayRead(self, name), false)
   await assert.rejects(carol.access.grant(name, self, { read: true, vote: false }), coded('FORBIDDEN'))
 
   await alice.access.grant(name, self, { read: true, vote: false, until: Date.now() + 1_500 })
   await eventually(async () => (await carol.datasets.truth('private')) === truth, 'carol got nothing')
-  await eventually(() => !bob.access.mayRead(self, name), 'the grant did not end')
+  await eventually(() => !bob.datasets.mayRead(self, name), 'the grant did not end')
   await eventually(() => view()?.followed === false, 'carol still follows what she may have no more')
 })
 
@@ -76,5 +76,5 @@ test('a grant that is revoked cuts what is on its way, at whoever sends it', asy
     for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read());
   }
   await assert.rejects(rest(), coded('STREAM_CLOSED'))
-  await eventually(() => !bob.access.mayRead(peer, 'private'), 'bob did not hear of it')
+  await eventually(() => !bob.datasets.mayRead(peer, 'private'), 'bob did not hear of it')
 })

@@ -58,6 +58,11 @@ test('what a tool elsewhere writes can be read for a minute, and becomes a file 
   assert.equal((await ask('POST', '/inspect', { key: 'local' })).status, 404)
   // All members read what is raw, and so learn the name.
   assert.equal((await ask('POST', '/write', { key: 'private/x', value: '1' })).status, 403)
+  await node.federation.datasets.add('circle')
+  const restricted = { read: 'granted', vote: 'members', voteSince: 0 } as const
+  await node.federation.datasets.edit('circle', { access: restricted })
+  assert.equal((await ask('POST', '/write', { key: 'circle/john', value: '1' })).status, 403)
+  assert.equal(node.federation.registry.get('/raw/circle/john'), undefined)
   assert.equal((await ask('POST', '/write', { key: 'packages/x', value: 'x'.repeat(61 * 1024) })).status, 413)
 
   await gateway.save()

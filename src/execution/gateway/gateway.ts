@@ -7,6 +7,7 @@ import { NodeError } from '../../base/errors.ts'
 import type { Startable } from '../../base/lifecycle.ts'
 import { inspectedBytesMax, inspectedMax, rawLifeMs, rawValueBytesMax } from '../../base/limits.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
+import { withheldAs, withheldText } from '../../datasets/policies.ts'
 import type { Insights } from '../../monitoring/insights.ts'
 import { isKey } from '../../registry/record.ts'
 import type { Registry } from '../../registry/registry.ts'
@@ -97,9 +98,10 @@ export class Gateway implements Startable {
   /** [G3] [MUST] All members read a raw entry, so none is written about data that they are not to know of. */
   #checkTold(place: string): void {
     const [dataset = ''] = place.slice(RAW_PREFIX.length).split('/')
-    const policy = this.#parts.datasets.find(dataset)?.policy
-    if (policy === undefined || policy === 'shared') return
-    const message = `${place} would tell all members of ${dataset}, which is ${policy}; write under the name of a shared dataset`
+    const known = this.#parts.datasets.find(dataset)
+    const policy = known && withheldAs(known)
+    if (policy === undefined) return
+    const message = `${place} would tell all members of ${dataset}, which is ${withheldText(policy)}; write under the name of a dataset that all may have`
     throw new NodeError('DATASET_WITHHELD', message, { dataset, policy })
   }
 }

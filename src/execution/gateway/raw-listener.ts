@@ -15,6 +15,7 @@ import { SerialQueue } from '../../base/serial-queue.ts'
 import { branchOf } from '../../datasets/branches.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
 import type { Repository } from '../../datasets/git/repository.ts'
+import { withheldAs } from '../../datasets/policies.ts'
 import type { Registry } from '../../registry/registry.ts'
 import type { Entry } from '../../registry/watchers.ts'
 import { fileText, laidOver, placeOf, RAW_PREFIX, RAW_STEP, type RawPlace } from './raw-entry.ts'
@@ -92,7 +93,7 @@ export class RawListener implements Startable {
     throw new NodeError('QUEUE_FULL', message)
   }
 
-  /** Takes up this node's own claim to a raw key, if it has one that names a file of a dataset that is shared. */
+  /** Takes up this node's own claim to a raw key, if it has one that names a file of a dataset for all members. */
   note(key: string): Promise<void> {
     return this.#work.run(() => this.#note(key))
   }
@@ -119,7 +120,8 @@ export class RawListener implements Startable {
   async #note(key: string): Promise<void> {
     const { registry, datasets, self } = this.#parts
     const place = placeOf(key)
-    if (place === undefined || datasets.find(place.dataset)?.policy !== 'shared') return
+    const dataset = place && datasets.find(place.dataset)
+    if (place === undefined || dataset === undefined || withheldAs(dataset) !== undefined) return
     const { peer } = self()
     const own = registry.claims(key).find(({ author }) => author === peer)
     if (own === undefined) return

@@ -5,6 +5,7 @@ import type { Database } from '../../base/database.ts'
 import { NodeError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Datasets } from '../../datasets/datasets.ts'
+import { withheldAs } from '../../datasets/policies.ts'
 import type { RunStore } from '../runs/run-store.ts'
 import type { SealedValues } from '../secrets/sealed-values.ts'
 import type { ExecutionSettings } from '../settings.ts'
@@ -52,7 +53,10 @@ export function publishRooms(parts: PublishRoomsParts): Publishers {
     })
     store.note({ ...run, steps })
   }
-  const isWithheld = (name: string) => (datasets.find(name)?.policy ?? 'shared') !== 'shared'
+  const isWithheld = (name: string) => {
+    const known = datasets.find(name)
+    return known !== undefined && withheldAs(known) !== undefined
+  }
   const findRun = (id: string) => store.find(id)
   const { publishers: settings } = parts.settings
   const sealKey = (variable: string, value: string) => sealed.put(PUBLISHER_KEYS, variable, value)

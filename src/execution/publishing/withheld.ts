@@ -3,8 +3,8 @@ import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { Run } from '../runs/run.ts'
 
 /**
- * The datasets that a step has to do with whose data stay where they are: local-only and compute-only ones. A publisher
- * gets what was made of them only where its operator has said so.
+ * The datasets that a step has to do with which not all members may have: local-only and compute-only ones, and those
+ * for members with a grant. A publisher gets what was made of them only where its operator has said so.
  */
 export function withheldOf(
   step: PipelineStep,

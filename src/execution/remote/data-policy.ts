@@ -36,12 +36,14 @@ export function judgeData(
       const reason = `the output of ${step.name} would go to ${step.output_dataset}, which is not shared, and so would never come back to you`
       return no(reason)
     }
+    // It would never come back, and what its branch held before would be read (dataset-heads.md [A2]).
+    if (facts.mayRead?.(step.output_dataset) === false) return ungranted(step.output_dataset)
     for (const dataset of readBy(step)) {
       const known = facts.dataset(dataset)
       if (known === undefined) return unknown(dataset)
       if (known.policy === 'shared') {
         // [MUST] What may not be fetched is not read through a run either (dataset-heads.md [A2]).
-        if (facts.mayRead?.(dataset) === false) return no(`only members with a grant may have ${dataset}`)
+        if (facts.mayRead?.(dataset) === false) return ungranted(dataset)
         continue
       }
       const judged = judgePrivate(request, step, dataset, facts)
@@ -122,6 +124,10 @@ function judgeFilter(
   return no(
     `${dataset} asks for the filter ${filter.tool} at ${filter.digest}, as its image starts, and the step ${step.name} has another`,
   )
+}
+
+function ungranted(dataset: string): Refused {
+  return no(`only members with a grant may have ${dataset}`)
 }
 
 function no(reason: string): Refused {

@@ -19,6 +19,7 @@ import { arrivalOf, type ShownRemoteRun } from './arrival.ts'
 import { candidatesOf } from './candidates.ts'
 import { Offers } from './offers.ts'
 import type { Candidate } from './placement.ts'
+import { checkHand } from './plan-hand.ts'
 import { PolicyHook } from './policy-hook.ts'
 import { RemoteLogs } from './remote-logs.ts'
 import type { RemoteRun } from './remote-run.ts'
@@ -35,8 +36,10 @@ export interface RemoteParts {
   /** Whether a member is there now. */
   readonly online: (peer: string) => boolean
   readonly network: Pick<Network, 'handle' | 'open' | 'onConnect'>
-  readonly datasets: Pick<Datasets, 'find' | 'list' | 'holds' | 'repository' | 'follows'> &
-    Partial<Pick<Datasets, 'mayRead'>>
+  readonly datasets: Pick<
+    Datasets,
+    'find' | 'list' | 'holds' | 'repository' | 'follows' | 'mayRead' | 'onAccess'
+  >
   readonly execution: HostExecution
   readonly engines: Pick<Engines, 'states' | 'of'>
   readonly database: Database
@@ -89,7 +92,10 @@ export class Remote implements Startable {
       logs: new RemoteLogs(join(directory, 'remote-runs')),
       planOf: (pipeline) => {
         const item = execution.pipelines.get(pipeline)
-        if (item !== undefined) return item.value.steps
+        if (item !== undefined) {
+          checkHand(pipeline, item.value.steps, execution.handIn(pipeline), (name) => datasets.find(name))
+          return item.value.steps
+        }
         throw new NodeError('PIPELINE_NOT_FOUND', `No pipeline is named ${pipeline}`, { name: pipeline })
       },
       toolOf: (tool) => this.#toolOf(tool),

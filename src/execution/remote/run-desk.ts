@@ -21,12 +21,21 @@ import type { TrustBook } from './trust.ts'
 /** What this room asks of execution. */
 export type HostExecution = Pick<
   Execution,
-  'runs' | 'run' | 'cancel' | 'submitPlan' | 'onRun' | 'reading' | 'tools' | 'pipelines' | 'position'
+  | 'runs'
+  | 'run'
+  | 'cancel'
+  | 'submitPlan'
+  | 'onRun'
+  | 'reading'
+  | 'tools'
+  | 'pipelines'
+  | 'position'
+  | 'handIn'
 >
 
 export interface RunDeskParts {
   readonly execution: HostExecution
-  readonly datasets: Pick<Datasets, 'find' | 'list' | 'repository'> & Partial<Pick<Datasets, 'mayRead'>>
+  readonly datasets: Pick<Datasets, 'find' | 'list' | 'repository' | 'mayRead'>
   readonly members: Pick<Members, 'get' | 'self'>
   readonly engines: { states(): Promise<readonly EngineState[]> }
   readonly trust: Pick<TrustBook, 'of'>
@@ -99,8 +108,8 @@ export class RunDesk {
     return this.#parts.settings.concurrency - open
   }
 
-  /** @param owner for whom, so that what is granted to it counts. */
-  dataFacts(owner?: string): DataFacts {
+  /** @param owner for whom: what is granted to it counts. */
+  dataFacts(owner: string): DataFacts {
     const { datasets, trust, peer } = this.#parts
     return {
       dataset: (name) => {
@@ -110,9 +119,7 @@ export class RunDesk {
           : { policy: known.policy, isHome: known.policy === 'local-only' || known.owner === peer }
       },
       trusted: (dataset) => trust.of(dataset),
-      ...(owner === undefined
-        ? {}
-        : { mayRead: (name: string) => datasets.mayRead?.(owner, name) !== false }),
+      mayRead: (name) => datasets.mayRead(owner, name),
     }
   }
 

@@ -24,7 +24,7 @@ export interface RunHostParts {
   readonly streams: Pick<Streams, 'handle'>
   readonly desk: RunDesk
   readonly execution: HostExecution
-  readonly datasets: Pick<Datasets, 'repository'>
+  readonly datasets: Pick<Datasets, 'repository' | 'onAccess'>
   readonly members: Pick<Members, 'isMember' | 'onChange'>
   readonly log: Logger
 }
@@ -42,7 +42,7 @@ export class RunHost implements Startable {
   #streams = 0
   #stopping = new AbortController()
   #unhandle: (() => Promise<void>) | undefined
-  #unwatch: (() => void) | undefined
+  #unwatch: (() => void)[] = []
 
   constructor(parts: RunHostParts) {
     this.#parts = parts
@@ -52,14 +52,15 @@ export class RunHost implements Startable {
     if (this.#unhandle !== undefined) return
     this.#stopping = new AbortController()
     this.#unhandle = await this.#parts.streams.handle(RUN_PROTOCOL, (stream) => this.#serve(stream))
-    this.#unwatch = this.#parts.members.onChange(() => this.judgeAgain())
+    const again = () => this.judgeAgain()
+    this.#unwatch = [this.#parts.members.onChange(again), this.#parts.datasets.onAccess(again)]
     this.judgeAgain()
   }
 
   async stop(): Promise<void> {
     const unhandle = this.#unhandle
     this.#unhandle = undefined
-    this.#unwatch?.()
+    for (const unwatch of this.#unwatch.splice(0)) unwatch()
     await unhandle?.()
     this.#stopping.abort(new NodeError('CANCELLED', 'The node stops'))
   }
@@ -115,7 +116,7 @@ export class RunHost implements Startable {
       this.#count(peer)
       const { request, decision } = await desk.judge(peer, question.request, true)
       const { granted, logs, steps, imageDigests } = decision
-      const open = opennessOf({ plan: steps, imageDigests: { ...imageDigests } }, desk.dataFacts())
+      const open = opennessOf({ plan: steps, imageDigests: { ...imageDigests } }, desk.dataFacts(peer))
       this.#parts.log.debug({ peer, request: request.request }, 'a run would be taken')
       await talk.say({ kind: 'offer', granted, free: desk.free(), logs: logs && open.logs })
     }
@@ -147,7 +148,7 @@ export class RunHost implements Startable {
         {
           ...{ talk, question, execution, datasets },
           chain: () => desk.chain(peer, question.request),
-          openness: (run) => opennessOf(run, desk.dataFacts()),
+          openness: (run) => opennessOf(run, desk.dataFacts(peer)),
         },
         signal,
       )

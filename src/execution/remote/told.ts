@@ -44,9 +44,14 @@ export interface Openness {
   readonly logs: boolean
 }
 
-/** As things are now: what was trusted when the run came may be no more. */
+/**
+ * As things are now, for whom `facts` are: what was trusted when the run came may be no more, nor what was granted. What
+ * not all members may have is open to who may, which could have it in other ways too.
+ */
 export function opennessOf(run: Pick<Run, 'plan' | 'imageDigests'>, facts: DataFacts): Openness {
-  const isPrivate = run.plan.flatMap(readBy).some((name) => facts.dataset(name)?.policy !== 'shared')
+  const mayHave = (name: string) =>
+    facts.dataset(name)?.policy === 'shared' && facts.mayRead?.(name) !== false
+  const isPrivate = !run.plan.flatMap(readBy).every(mayHave)
   const judged = judgeAgain(run, facts)
   return { isPrivate, logs: judged?.logs ?? !isPrivate }
 }

@@ -105,7 +105,7 @@ export class TrustBook {
       throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}`, { name })
     }
     if (known.policy === 'shared') {
-      const message = `The dataset ${name} is shared: every member may read it with any tool, so there is none to trust`
+      const message = `The dataset ${name} is shared: whoever may have it reads it with any tool, so there is none to trust`
       throw new NodeError('INVALID_INPUT', message, { name })
     }
     if (known.owner !== peer) {

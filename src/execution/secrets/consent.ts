@@ -1,20 +1,21 @@
 /**
  * What a step asks of this node's owner, whom nobody else can answer for: secrets, and, where another member had a hand
- * in the plan, data that stay on this node. Pipelines and schedules are records that any member writes, and they run
+ * in the plan, data that do not go to all. Pipelines and schedules are records that any member writes, and they run
  * here by themselves: a step of theirs that reads such data could copy them into a dataset that goes to all. Pure.
  */
+import { type Described, type Withheld, withheldAs, withheldText } from '../../datasets/policies.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import { readsOf } from '../publishing/withheld.ts'
 import type { Run } from '../runs/run.ts'
 import { isForeign } from '../steps/refusals.ts'
 import { privateVariables } from './secrets.ts'
 
-/** A dataset that is not shared, and what a step does with it. */
+/** A dataset that not all members may have, and what a step does with it. */
 export interface WithheldUse {
   readonly dataset: string
   /** Tells datasets of one name apart. */
   readonly id: string
-  readonly policy: 'local-only' | 'compute-only'
+  readonly policy: Withheld
   /** Whoever writes reads as well, what its own branch held before. */
   readonly use: 'reads' | 'writes'
 }
@@ -27,9 +28,7 @@ export interface Asked {
 
 /** What is known of the data here. */
 export interface ConsentFacts {
-  readonly find: (
-    dataset: string,
-  ) => { readonly id: string; readonly policy: 'shared' | WithheldUse['policy'] } | undefined
+  readonly find: (dataset: string) => ({ readonly id: string } & Described) | undefined
   readonly findRun: (id: string) => Pick<Run, 'steps'> | undefined
 }
 
@@ -77,15 +76,16 @@ export function askedText({ variables, datasets }: Asked): string {
 
 /** `reads patients (compute-only)`. */
 export function useText({ use, dataset, policy }: Pick<WithheldUse, 'use' | 'dataset' | 'policy'>): string {
-  return `${use === 'reads' ? 'reads' : 'writes into'} ${dataset} (${policy})`
+  return `${use === 'reads' ? 'reads' : 'writes into'} ${dataset} (${withheldText(policy)})`
 }
 
 function withheldUses(step: PipelineStep, { find, findRun }: ConsentFacts): WithheldUse[] {
   const reads = readsOf(step, findRun)
   return [...new Set([...reads, step.output_dataset])].flatMap((dataset) => {
     const known = find(dataset)
-    if (known === undefined || known.policy === 'shared') return []
-    const { id, policy } = known
+    const policy = known && withheldAs(known)
+    if (known === undefined || policy === undefined) return []
+    const { id } = known
     return [{ dataset, id, policy, use: reads.includes(dataset) ? 'reads' : 'writes' }]
   })
 }

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../../base/database.ts'
 import { NodeError } from '../../base/errors.ts'
+import { withheldAs } from '../../datasets/policies.ts'
 import { filterStepOf } from '../catalogue/filter-step.ts'
 import type { PipelineStep } from '../catalogue/pipeline.ts'
 import type { EngineImage } from '../engines/engine.ts'
@@ -29,7 +30,7 @@ interface Approval {
   plan: string
   /** The image itself, by the engine's id, which is a hash of it. */
   imageId: string
-  /** The datasets that are not shared: name → id. */
+  /** The datasets that not all members may have: name → id. */
   datasets?: Record<string, string>
   timeMs: number
 }
@@ -172,8 +173,9 @@ export class SecretApprovals {
         env,
         rights: rightsOf(step, serviceOf(tool)),
       }
-      const goes = { dataset: whole.output_dataset, policy: this.#parts.find(whole.output_dataset)?.policy }
-      const output = goes.policy === undefined ? { dataset: goes.dataset } : { ...goes, policy: goes.policy }
+      const dataset = whole.output_dataset
+      const known = this.#parts.find(dataset)
+      const output = { dataset, ...(known && { policy: withheldAs(known) ?? ('shared' as const) }) }
       const said = { step: step.name, ...runs, output, ...asked, approved }
       const datasets = Object.fromEntries(asked.datasets.map(({ dataset, id }) => [dataset, id]))
       found.push({ key, approval: { plan, imageId: image.id, datasets, timeMs: clock.now() }, said })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { silentLogger } from '../../../src/base/logger.ts'
 import { isDecisive } from '../../../src/consensus/quorum.ts'
 import {
   type AccessFacts,
@@ -9,6 +10,10 @@ import {
   nextChangeMs,
   votersOn,
 } from '../../../src/datasets/access.ts'
+import { DatasetAccess } from '../../../src/datasets/dataset-access.ts'
+import { datasetId } from '../../../src/datasets/dataset-record.ts'
+import { type Policy, withheldAs } from '../../../src/datasets/policies.ts'
+import { encodeJson } from '../../../src/registry/collection.ts'
 
 const grant = (peer: string, fields: Partial<Grant> = {}): Grant => ({
   ...{ dataset: 'd', read: true, vote: true, since: 100, peer, author: 'op', timeMs: 100 },
@@ -21,6 +26,16 @@ const GRANTED = { read: 'granted', vote: 'granted', voteSince: 50 } as const
 const MEMBERS = (['amy', 'ben', 'cal', 'dot'] as const).map(
   (peer) => ({ peer, role: 'member', since: 0 }) as const,
 )
+
+test('what is made of a dataset goes to all members where all may have it, and only there', () => {
+  const ask = (policy: Policy, read?: 'members' | 'granted') =>
+    withheldAs({ policy, record: read === undefined ? {} : { access: { read } } })
+  assert.deepEqual([ask('shared'), ask('shared', 'members')], [undefined, undefined])
+  assert.equal(ask('shared', 'granted'), 'granted')
+  // Whatever is granted, what stays stays.
+  for (const policy of ['compute-only', 'local-only'] as const)
+    for (const read of [undefined, 'members', 'granted'] as const) assert.equal(ask(policy, read), policy)
+})
 
 test('what was written last of a peer counts, and of two at once that of the lower author', () => {
   const [one, two] = [grant('ben', { vote: false }), grant('ben', { timeMs: 200, author: 'ox' })]
@@ -47,6 +62,44 @@ test('a grant holds from its beginning until just before its end; the founder ne
     [nextChangeMs(known.grants.values(), 0), nextChangeMs(known.grants.values(), 300)],
     [100, Infinity],
   )
+})
+
+test('a rival claim to the name, which restricts nothing, opens no copy of what is restricted', () => {
+  const record = (founder: string, seed: string, access?: AccessFacts['access']) => ({
+    ...{ id: datasetId(founder, 'private', seed), seed, founder, description: '', createdBy: founder },
+    ...{ policy: 'shared' as const, ...(access === undefined ? {} : { access }) },
+  })
+  const ours = record('amy', '11'.repeat(16), GRANTED)
+  const entry = (key: string, author: string, value: object) => ({
+    ...{
+      key,
+      author,
+      value: encodeJson(value),
+      version: 1,
+      timeMs: 1,
+      sinceMs: 1,
+      revision: 1,
+      contested: true,
+    },
+  })
+  const grant = { dataset: ours.id, read: true, vote: false, since: 0 }
+  const entries = [
+    entry('/dataset/private', 'cal', record('cal', '22'.repeat(16))),
+    entry('/dataset/private', 'amy', ours),
+    entry('/grants/private/ben/amy', 'amy', grant),
+    entry('/grants/private/cal/cal', 'cal', grant),
+  ]
+  const below = (prefix: string) => entries.filter(({ key }) => key.startsWith(prefix))
+  const access = new DatasetAccess({
+    registry: { claims: below, list: below } as never,
+    members: { role: () => 'member', presentOf: (peer: string) => peer } as never,
+    ...{ self: 'amy', clock: { now: () => 1_000 }, log: silentLogger },
+  })
+  const held = { id: ours.id, owner: 'amy', record: ours }
+  const may = (peer: string) => access.mayRead(peer, 'private', held)
+  assert.deepEqual([may('amy'), may('ben'), may('cal'), may('dot')], [true, true, false, false])
+  // Who holds the rival's gives that to everybody.
+  assert.equal(access.mayRead('dot', 'private', undefined), true)
 })
 
 test('who voted rightly is not taken back when grants change, and who has no grant decides nothing', () => {

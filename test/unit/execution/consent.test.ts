@@ -1,17 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isNodeError } from '../../../src/base/errors.ts'
 import { filterStepOf } from '../../../src/execution/catalogue/filter-step.ts'
 import { type PipelineStep, parsePipeline } from '../../../src/execution/catalogue/pipeline.ts'
+import { checkHand } from '../../../src/execution/remote/plan-hand.ts'
 import { repetitionOf } from '../../../src/execution/runs/recovery.ts'
 import { endRun, newRun } from '../../../src/execution/runs/run-machine.ts'
 import { lastProblemOf } from '../../../src/execution/schedules/timetable.ts'
 import { askedOf, askedText, type ConsentFacts, covers } from '../../../src/execution/secrets/consent.ts'
 
-const policies = { patients: 'compute-only', salaries: 'local-only', results: 'shared' } as const
+const datasets = {
+  patients: { policy: 'compute-only', record: {} },
+  salaries: { policy: 'local-only', record: {} },
+  results: { policy: 'shared', record: {} },
+  votes: { policy: 'shared', record: { access: { read: 'members' } } },
+  circle: { policy: 'shared', record: { access: { read: 'granted' } } },
+} as const
 const facts: ConsentFacts = {
   find: (dataset) => {
-    const policy = policies[dataset as keyof typeof policies]
-    return policy === undefined ? undefined : { id: `id of ${dataset}`, policy }
+    const known = datasets[dataset as keyof typeof datasets]
+    return known === undefined ? undefined : { id: `id of ${dataset}`, ...known }
   },
   findRun: (id) => (id === 'run-1' ? { steps: [{ outputDataset: 'salaries' } as never] } : undefined),
 }
@@ -24,7 +32,7 @@ function stepOf(more: object): PipelineStep {
 const asked = (step: PipelineStep, hand = { author: 'mallory' } as object) =>
   askedText(askedOf({ step, hand }, facts))
 
-test('a step that another member wrote asks for every dataset that is not shared, by whatever way it comes to it', () => {
+test('a step that another member wrote asks for every dataset that not all may have, by whatever way it comes to it', () => {
   const ways: [object, string][] = [
     [{}, ''],
     [{ input_dataset: 'results', inputs: [{ dataset: 'results' }, { text: 'a' }] }, ''],
@@ -40,6 +48,9 @@ test('a step that another member wrote asks for every dataset that is not shared
     ],
     [{ input_dataset: 'salaries', output_dataset: 'salaries' }, 'reads salaries (local-only)'],
     [{ input_dataset: 'nowhere' }, ''],
+    [{ input_dataset: 'votes' }, ''],
+    [{ input_dataset: 'circle' }, 'reads circle (for members with a grant alone)'],
+    [{ output_dataset: 'circle' }, 'writes into circle (for members with a grant alone)'],
     [
       { input_dataset: 'patients', env: { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}' } },
       'asks for secrets of this node (TOKEN) and reads patients (compute-only)',
@@ -88,6 +99,17 @@ test('an approval covers the datasets that it named, and no other that has come 
   assert(!covers(both, { datasets: datasets.slice(0, 1) }))
   assert(!covers({ patients: 'id of patients' }, { datasets }))
   assert(!covers({ ...both, patients: 'id of an earlier one' }, { datasets }))
+})
+
+test('what was granted to this node goes into no run elsewhere that another member wrote', () => {
+  const check = (step: object, author?: string) => () =>
+    checkHand('nightly', [stepOf({}), stepOf(step)], author, facts.find)
+  const refused = (error: unknown) => isNodeError(error, 'FORBIDDEN') && /mallory.*circle/.test(error.message)
+  assert.throws(check({ input_dataset: 'circle' }, 'mallory'), refused)
+  assert.throws(check({ output_dataset: 'circle' }, 'mallory'), refused)
+  check({ input_dataset: 'circle' })()
+  // Of data that do not leave, their holder judges the tool.
+  check({ input_dataset: 'patients' }, 'mallory')()
 })
 
 test('a repetition is by the same hand as its run', () => {

@@ -228,6 +228,16 @@ suite('whether a host takes a run', () => {
     assert.deepEqual(opennessOf({ plan: [step()] }, facts()), open)
   })
 
+  test('what is granted is read and written by who has a grant, and told as long as the grant holds', () => {
+    const without = facts({ mayRead: (dataset) => dataset !== 'data' })
+    assert.match(refused(request({ input_dataset: 'data' }), without), /with a grant may have data/)
+    assert.match(refused(request({ output_dataset: 'data' }), without), /with a grant may have data/)
+    const run = { plan: [step({ input_dataset: 'data' })], imageDigests: { wc: GOOD } }
+    assert.deepEqual(opennessOf(run, facts({ mayRead: () => true })), { isPrivate: false, logs: true })
+    assert.deepEqual(opennessOf(run, without), { isPrivate: true, logs: false })
+    assert.equal(mayStillRead(run, without), false)
+  })
+
   test('of a run that reads what does not leave, no exit code is told unless its words are', () => {
     const steps = [
       { name: 'count', tool: 'wc', state: 'failed' as const, exitCode: 110, outputDataset: 'results' },
