@@ -10,6 +10,7 @@ import { includes, type Principal } from '../identity/scopes.ts'
 import type { TokenBook } from '../identity/token-book.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { scopeOf } from './scopes.ts'
+import type { MayStay } from './token-watch.ts'
 
 const GIT = '/git/'
 
@@ -22,6 +23,8 @@ declare module 'hono' {
   interface ContextVariableMap {
     /** Who asks, behind `requireToken`. */
     principal: Principal
+    /** Whether the token that was brought still opens anything; absent where none was asked for. */
+    mayStay: MayStay | undefined
   }
 }
 
@@ -45,15 +48,29 @@ export function requireToken(parts: AuthParts): MiddlewareHandler {
       throw new NodeError('FORBIDDEN', message, { scope: principal.scope, needed })
     }
     c.set('principal', principal)
+    c.set('mayStay', () => isStillGood(parts.tokens, presentedIn(c)))
     await next()
   }
+}
+
+function isStillGood(tokens: AuthParts['tokens'], presented: string | undefined): boolean {
+  try {
+    return presented !== undefined && tokens.check(presented) !== undefined
+  } catch (error) {
+    if (error instanceof NodeError && error.code === 'TOKEN_EXPIRED') return false
+    throw error
+  }
+}
+
+function presentedIn(c: Context): string | undefined {
+  return tokenIn(c.req.header('authorization'), c.req.path.startsWith(GIT))
 }
 
 /** Who asks. @throws NodeError UNAUTHORIZED, TOKEN_EXPIRED, RATE_LIMITED */
 export async function authenticate(c: Context, parts: AuthParts): Promise<Principal> {
   const { tokens, limits } = parts
   const isGit = c.req.path.startsWith(GIT)
-  const presented = tokenIn(c.req.header('authorization'), isGit)
+  const presented = presentedIn(c)
   try {
     if (presented === undefined) throw missing(isGit)
     const principal = tokens.check(presented)

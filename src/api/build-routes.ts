@@ -142,7 +142,7 @@ export function buildRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: 
     builds().get(id)
     const gone = new AbortController()
     const content = builds().log(id, { from, follow: follow === 'true', signal: gone.signal })
-    return c.body(liveBytes({ content, gone, ...parts }), 200, {
+    return c.body(liveBytes({ content, gone, mayStay: c.get('mayStay'), ...parts }), 200, {
       'content-type': 'text/plain; charset=utf-8',
     })
   })

@@ -67,7 +67,7 @@ export async function sendFile(
   const gone = new AbortController()
   const part = range === 'whole' ? undefined : range
   const { content } = await repository.openBlob(oid, part, gone.signal)
-  const body = liveBytes({ content, gone, ...parts })
+  const body = liveBytes({ content, gone, mayStay: c.get('mayStay'), ...parts })
   if (part === undefined) return c.body(body, 200, { ...headers, 'content-length': String(size) })
   return c.body(body, 206, {
     ...headers,
@@ -115,7 +115,7 @@ export async function sendArchive(
     await ended
   })
   held.catch(reject)
-  return c.body(liveBytes({ content: await started, gone, ...parts }), 200, told)
+  return c.body(liveBytes({ content: await started, gone, mayStay: c.get('mayStay'), ...parts }), 200, told)
 }
 
 async function* whileRead(

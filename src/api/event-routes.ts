@@ -48,7 +48,8 @@ export function eventRoutes<E extends Happening>(
     const options = withoutUndefined({ after, types })
     // Asked for here, so that one stream too many is a problem and not a stream that breaks.
     events.checkRoom()
-    const stream = liveText({ iterate: (signal) => events.read({ ...options, signal }), ...parts })
+    const iterate = (signal: AbortSignal) => events.read({ ...options, signal })
+    const stream = liveText({ iterate, mayStay: c.get('mayStay'), ...parts })
     const headers = {
       'content-type': 'text/event-stream',
       'cache-control': 'no-cache',

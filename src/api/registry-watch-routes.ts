@@ -77,7 +77,7 @@ export function registryWatchRoutes(
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no',
     }
-    return c.body(liveText({ iterate, ...rest }), 200, headers)
+    return c.body(liveText({ iterate, mayStay: c.get('mayStay'), ...rest }), 200, headers)
   })
   return routes
 }

@@ -124,7 +124,11 @@ export function remoteRunRoutes(node: ApiNode, parts: { stopping: AbortSignal; l
     const { bytes, complete } = await runs.logState(id)
     const gone = new AbortController()
     const content = runs.logs(id, { from, follow, signal: gone.signal })
-    return c.body(liveBytes({ content, gone, ...parts }), 200, logHeaders({ from, bytes, complete }))
+    return c.body(
+      liveBytes({ content, gone, mayStay: c.get('mayStay'), ...parts }),
+      200,
+      logHeaders({ from, bytes, complete }),
+    )
   })
   return routes
 }

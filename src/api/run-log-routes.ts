@@ -45,7 +45,11 @@ export function runLogRoutes(node: ApiNode, parts: { stopping: AbortSignal; log:
     const { bytes, complete } = await reading.state(id, { step, stage })
     const gone = new AbortController()
     const content = reading.bytes(id, { step, stage, from, follow, signal: gone.signal })
-    return c.body(liveBytes({ content, gone, ...parts }), 200, logHeaders({ from, bytes, complete }))
+    return c.body(
+      liveBytes({ content, gone, mayStay: c.get('mayStay'), ...parts }),
+      200,
+      logHeaders({ from, bytes, complete }),
+    )
   })
   return routes
 }

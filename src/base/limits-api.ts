@@ -13,3 +13,5 @@ export const tokenKeptMs = 30 * DAY_MS
 export const tokenUseMarkMs = 1 * MINUTE_MS
 /** Requests are counted over this time, so that a burst of a page or a script is none. */
 export const rateWindowMs = 10 * SECOND_MS
+/** How often an open stream asks whether its token still opens anything: so it ends within a second. */
+export const streamTokenCheckMs = SECOND_MS / 2

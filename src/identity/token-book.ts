@@ -124,7 +124,7 @@ export class TokenBook {
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
-  /** By id or name; it opens nothing from the next request on. @throws NodeError NOT_FOUND */
+  /** By id or name; it opens nothing from the next request on, and what it opened ends within a second. @throws NodeError NOT_FOUND */
   async revoke(idOrName: string): Promise<KnownToken> {
     const [id, stored] =
       [...this.#tokens].find(([one, { name }]) => one === idOrName || name === idOrName) ?? []

@@ -80,3 +80,31 @@ test('changes of datasets are told as they happen', async (t) => {
   assert.equal(change.value.description, 'numbers')
   reader.leave()
 })
+
+test('a stream ends with the token that opened it', async (t) => {
+  const api = await startTestApi(t, 'alice')
+  await api.node.createFederation({ name: 'lab' })
+  const { token } = await api.node.tokens.create({ name: 'guest', scope: 'member' })
+  const streams = ['/events', '/registry/watch'].map(async (path) => {
+    const headers = { authorization: `Bearer ${token}` }
+    const { body } = await fetch(`${api.url}/api/v1${path}`, { headers })
+    const reader = body?.pipeThrough(new TextDecoderStream()).getReader()
+    assert.match((await reader?.read())?.value ?? '', /^event: open/m)
+    return reader
+  })
+  const [guests, owners] = await Promise.all([Promise.all(streams), follow(api)])
+  await owners.until('open')
+  await api.node.tokens.revoke('guest')
+  const ends = guests.map(async (reader) => {
+    while ((await reader?.read())?.done === false);
+  })
+  await withDeadline(Promise.all(ends), 1_500, 'The end of the streams of a token that was revoked')
+  // Others go on, until theirs is replaced.
+  await api.ask('POST', '/api/v1/tools', { name: 'shell', image: 'busybox:1' })
+  await owners.until('registry')
+  await api.node.tokens.renewOwners()
+  const end = async () => {
+    while ((await owners.next()) !== undefined);
+  }
+  await withDeadline(end(), 1_500, "The end of the stream of the owner's former token")
+})
