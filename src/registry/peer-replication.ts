@@ -48,6 +48,6 @@ export class PeerReplication implements Startable {
 
   /** Records that were refused for their authors' sake may be good now. */
   membersChanged(): void {
-    this.sync.pullAll()
+    this.sync.pullSome()
   }
 }

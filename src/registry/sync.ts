@@ -56,6 +56,8 @@ export class Sync implements Startable {
   #stopping = new AbortController()
   #stopped = true
   #turn = 0
+  #resting: NodeJS.Timeout | undefined
+  #callAgain = false
 
   constructor(parts: SyncParts) {
     this.#parts = parts
@@ -85,6 +87,9 @@ export class Sync implements Startable {
     this.#stopping.abort(new NodeError('CANCELLED', 'The node stops'))
     for (const timer of this.#soon.values()) clearTimeout(timer)
     this.#soon.clear()
+    clearTimeout(this.#resting)
+    this.#resting = undefined
+    this.#callAgain = false
     for (const stop of this.#stop.splice(0)) await stop()
     await Promise.allSettled(this.#running.values())
   }
@@ -104,9 +109,29 @@ export class Sync implements Startable {
     return this.#ledger.digests()
   }
 
-  /** Pulls from every connected peer; as at the interval, and after a change among the members. */
+  /** Pulls from every connected peer, as at the interval. */
   pullAll(): void {
     for (const peer of this.#parts.network.connectedPeers()) this.pull(peer)
+  }
+
+  /**
+   * [S17] Pulls from some members, at once and once more for all calls of the next moment. When hundreds join, everybody
+   * hears of each of them: pulling from all each time costs the cube of their number, and leaves no time for anything.
+   */
+  pullSome(): void {
+    if (this.#stopped) return
+    if (this.#resting !== undefined) {
+      this.#callAgain = true
+      return
+    }
+    for (const peer of this.#someBeside()) this.pull(peer)
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined
+      if (!this.#callAgain) return
+      this.#callAgain = false
+      this.pullSome()
+    }, syncSettleMs)
+    this.#resting.unref()
   }
 
   /**
@@ -124,7 +149,7 @@ export class Sync implements Startable {
   }
 
   /** Others every time, so that it does not stay with those that have nothing. */
-  #someBeside(peer: string): readonly string[] {
+  #someBeside(peer?: string): readonly string[] {
     const { network, mayRead } = this.#parts
     const members = network.connectedPeers().filter((other) => other !== peer && mayRead(other))
     this.#turn += syncBesideMax
