@@ -22,9 +22,11 @@ if [ -n "$machine" ]; then
   [ -x "$node" ] || { echo "There is no $node; run npm ci first" >&2 && exit 1; }
   PATH=$(dirname -- "$node"):$PATH sh "$docker_directory/image/base-of-this-machine.sh" mao-machine/base:1
   sh "$docker_directory/image/base-of-this-machine.sh" mao-machine/build:1 "$node"
+  # Arguments stay in the history of the stage that is built, which whoever may use this engine can read.
+  registry=$(sh "$docker_directory/image/plain-registry.sh" "$(npm config get registry 2>/dev/null)")
   # Packages come from where this machine's npm has them from, by this machine's network.
   set -- "$@" --network host --build-arg NODE_IMAGE=mao-machine/build:1 --build-arg BASE_IMAGE=mao-machine/base:1 \
-    --build-arg "NPM_CONFIG_REGISTRY=$(npm config get registry 2>/dev/null)" \
+    --build-arg "NPM_CONFIG_REGISTRY=$registry" \
     --build-arg NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 fi
 
