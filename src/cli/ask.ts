@@ -46,6 +46,11 @@ export class Questions {
     return this.#session.isAttended
   }
 
+  /** Whether a person is there who has not said yes to everything beforehand. */
+  get arePut(): boolean {
+    return this.areHeard && this.#session.globals.yes !== true
+  }
+
   /** @throws NodeError INVALID_INPUT naming the flag, CANCELLED */
   async text(question: TextQuestion): Promise<string> {
     const { message, default: fallback, check } = question
@@ -93,7 +98,7 @@ export class Questions {
   }
 
   #asks(fallback: unknown): boolean {
-    return this.areHeard && (this.#session.globals.yes !== true || fallback === undefined)
+    return this.arePut || (this.areHeard && fallback === undefined)
   }
 
   #missing({ flag, message }: Question): never {

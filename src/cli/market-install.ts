@@ -55,7 +55,9 @@ async function install(session: Session, name: string, options: Installing): Pro
   if (!plan.done) out.note(planText(out, plan))
   const known = plan.source
   let named: { author?: string } = {}
-  if (author === undefined && known?.standing === 'stranger' && session.isAttended) {
+  // To name somebody is more than to say yes to everything.
+  const isAsked = session.isAttended && session.globals.yes !== true
+  if (author === undefined && known?.standing === 'stranger' && isAsked) {
     const since = timeText(known.heardMs)
     await session.confirm(
       `${name} is listed by ${known.author}, no member of this federation, known here since ${since}. Is that whom you mean?`,

@@ -126,7 +126,8 @@ test('the same by flags alone, with the secret on standard input', async (t) => 
   await refused(2, /add --pipeline NAME/, [])
   await refused(3, /No pipeline is named wether/, ['--pipeline', 'wether', '--yes'])
   await refused(2, /add --yes/, ['--pipeline', 'counting', '--cron', '@daily'])
-  await refused(2, /add --secret API_KEY/, ['--pipeline', 'weather', '--cron', '@daily', '--yes'])
+  const asks = ['--pipeline', 'weather', '--cron', '@daily', '--share-names', '--yes']
+  await refused(2, /add --secret API_KEY/, asks)
   await refused(2, /--cron RULE or --no-schedule/, ['--pipeline', 'counting', '--yes'])
   await refused(2, /is no time to run at.*\(INVALID_CRON\)/, [
     '--pipeline',
@@ -148,6 +149,13 @@ test('the same by flags alone, with the secret on standard input', async (t) => 
     ['--pipeline', 'weather', '--secret', 'APIKEY', '--no-schedule', '--yes'],
     SECRET,
   )
+  // Other members are told no names of data that stay here because somebody said yes to everything.
+  await refused(
+    4,
+    /tell them of fetch-data, .* add --share-names/,
+    ['--pipeline', 'weather', '--secret', 'API_KEY', '--no-schedule', '--yes'],
+    SECRET,
+  )
   assert.equal(
     node.federation.execution.pipelines.get('weather'),
     undefined,
@@ -163,6 +171,7 @@ test('the same by flags alone, with the secret on standard input', async (t) => 
     'API_KEY',
     '--cron',
     '0 3 * * *',
+    '--share-names',
     '--yes',
   ]
   const done = await init(words, `${SECRET}\n`)

@@ -6,6 +6,7 @@ import type { InstallPlanView } from '../../src/api/market-install-views.ts'
 import { askRaw, startTestApi } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { maoctlHere, tellJson } from '../support/maoctl.ts'
+import { BUSYBOX, testImage } from '../support/test-images.ts'
 
 const steps = [
   {
@@ -52,6 +53,12 @@ test('a pipeline of a stranger is shown, asked for, and installed whole or not a
   assert.equal(unasked.exit, 4, unasked.stderr)
   assert.match(unasked.stderr, /who is no member .* --author 12D3.* add --share-names/)
 
+  const init = (...words: string[]) =>
+    maoctlHere(['--data', here, '--yes', 'instance', 'init', '--no-schedule', '--share-names', ...words])
+  const unnamed = await init('--pipeline', 'survey')
+  assert.equal(unnamed.exit, 4, unnamed.stderr)
+  assert.match(unnamed.stderr, /survey is listed by 12D3\w+, no member .* --pipeline survey@12D3/)
+
   const named = ['install', 'survey', '--author', amy.node.peerId, '--share-names', '--yes']
   const failed = await market(...named)
   assert.match(failed.stderr, /survey was not installed: .*not encrypted.*; nothing of it was left behind/)
@@ -93,6 +100,43 @@ test('a pipeline of a stranger is shown, asked for, and installed whole or not a
   assert.partialDeepStrictEqual(dataset.body, { federation, dataset: id, policy: 'shared' })
   assert.match((await market('publish', 'dataset', 'names')).stderr, /local-only.*\(DATASET_WITHHELD\)/)
   assert.equal((await maoctlHere(['--data', there, 'market', 'install', 'survey'])).exit, 4)
+
+  // A pipeline of the federation that lacks its tool: what a stranger lists takes no place without having been named,
+  // and once it has been, the word that agrees to everything gives it no secret.
+  await testImage()
+  const ours = {
+    name: 'ours',
+    steps: [
+      {
+        ...{ name: 'fade', tool: 'fade', cmd: ['true'], output_dataset: 'open-names' },
+        env: { TOKEN: '{{ MAO_PRIVATE_VARIABLE }}' },
+      },
+    ],
+  }
+  for (const [path, value] of [
+    ['tools', { name: 'fade', image: BUSYBOX }],
+    ['pipelines', ours],
+  ] as const) {
+    const made = await bob.ask('POST', `/api/v1/${path}`, value)
+    assert.equal(made.status, 201, made.body)
+  }
+  await bob.ask('DELETE', '/api/v1/tools/fade')
+  await eventually(async () => {
+    await list('tool', 'fade', { image: BUSYBOX })
+    return bob.node.marketplace.list({ name: 'fade' }).length === 1
+  }, 'bob never heard of the tool')
+  const key = join(here, 'key')
+  await writeFile(key, 'correct-horse', { mode: 0o600 })
+  const wanted = ['--pipeline', 'ours', '--secret', `TOKEN@${key}`]
+  const taken = await init(...wanted)
+  assert.equal(taken.exit, 4, taken.stderr)
+  assert.match(taken.stderr, /fade.* is listed by 12D3\w+, no member .* --tool-author fade=12D3/)
+  assert.deepEqual(await left(), [1, 3, 2])
+  const agreed = await init(...wanted, '--tool-author', `fade=${amy.node.peerId}`)
+  assert.equal(agreed.exit, 0, agreed.stderr)
+  assert.match(agreed.stdout, /gets nothing by --yes; .*maoctl pipeline approve ours/)
+  const { body } = await bob.ask('POST', '/api/v1/pipelines/ours/approve', { preview: true })
+  assert.equal(JSON.parse(body).steps[0].approved, false, body)
 })
 
 test("the predecessor's files are taken over from a directory, and a node serves them to another", async (t) => {

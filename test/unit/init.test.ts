@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
+import { Questions } from '../../src/cli/ask.ts'
 import { choiceLine, missingText, namedBy, overview, type World } from '../../src/cli/init/overview.ts'
 import { parseToldSecrets, valuesOf } from '../../src/cli/init/told-secrets.ts'
+import { meant } from '../../src/cli/init/whose.ts'
+import { Session } from '../../src/cli/session.ts'
 
 const SECRET = '{{ MAO_PRIVATE_VARIABLE }}'
 const step = (name: string, more: object = {}) => ({
@@ -12,7 +16,14 @@ const pipeline = (name: string, ...steps: ReturnType<typeof step>[]) => ({
   ...{ name, value: { steps }, author: 'p', timeMs: 0, contested: false },
 })
 const listed = (name: string, author: string, ...steps: ReturnType<typeof step>[]) => ({
-  ...{ name, author, description: 'words', standing: 'stranger' as const, steps },
+  ...{
+    name,
+    author,
+    description: 'words',
+    standing: 'stranger' as 'stranger' | 'member' | 'own',
+    heardMs: 0,
+    steps,
+  },
 })
 const world: World = {
   pipelines: [
@@ -46,7 +57,7 @@ test('what is complete here, what in the federation alone, and what is missing',
   assert.equal(missingText(bare as never, []), 'secret KEY, schedule')
   assert.equal(
     choiceLine(far as never, 5, ['fetch']),
-    'far    ✗ this instance  ✗ this federation  missing: tool fetch (on the marketplace), tool sift, dataset in, secret S, schedule',
+    'far    ✗ this instance  ✗ this federation  from q, no member of this federation, known here since 1970-01-01 00:00:00Z  missing: tool fetch (on the marketplace), tool sift, dataset in, secret S, schedule',
   )
   assert.deepEqual([other?.author, other?.inFederation], ['r', false], 'listed is not yet registered')
   assert.equal(overview(world).length, 4, 'a name of the federation is not offered again')
@@ -80,6 +91,34 @@ test('a name that several list is told apart by its author', () => {
       ['none', 0],
     ],
   )
+})
+
+test('of several that list a name the nearest is meant, and a stranger never by chance', async () => {
+  const by = (...who: [author: string, standing: 'own' | 'member' | 'stranger'][]) => {
+    const pipelines = who.map(([author, standing]) => ({ ...listed('far', author, step('a')), standing }))
+    const all = overview({ ...world, listed: { ...world.listed, pipelines } })
+    return namedBy(['far'], all)
+      .get('far')
+      ?.map(({ author }) => author)
+  }
+  assert.deepEqual(by(['s', 'stranger'], ['m', 'member'], ['o', 'own']), ['o'])
+  assert.deepEqual(by(['s', 'stranger'], ['m', 'member']), ['m'])
+  assert.deepEqual(by(['s', 'stranger'], ['m', 'member'], ['n', 'member']), ['m', 'n'])
+
+  const lister = { author: 's', standing: 'stranger' as const, heardMs: 0 }
+  const wanted = { what: 'The tool count', flag: '--tool-author count=s', lister }
+  const unattended = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() }
+  for (const globals of [{}, { yes: true }]) {
+    const questions = new Questions(new Session({ ...unattended, environment: {} }, globals))
+    await assert.rejects(meant(questions, wanted), {
+      code: 'CONFLICT',
+      message: /listed by s, no member .* --tool-author count=s/,
+    })
+    await meant(questions, { ...wanted, lister: { ...lister, standing: 'member' } })
+  }
+  const agreeing = { ...unattended, stdin: Object.assign(new PassThrough(), { isTTY: true }) }
+  const yes = new Questions(new Session({ ...agreeing, environment: {} }, { yes: true }))
+  await assert.rejects(meant(yes, wanted), { code: 'CONFLICT' }, '--yes names nobody, on a terminal either')
 })
 
 test('secrets come by lines or files, and a value on the command line is refused without being repeated', () => {

@@ -41,7 +41,7 @@ export async function carryOut(parts: CarryingOut, decision: Decision): Promise<
   try {
     await bring(parts.client, decision, did)
     await seal(parts.client, decision, did)
-    const { steps, left } = await approve(parts, name, did)
+    const { steps, left } = await approve(parts, decision, did)
     const nextMs = await schedule(parts.client, decision, did)
     const idle = nextMs === undefined && decision.candidate.missing.schedule
     const byHand = idle ? [`${name} runs when you say so: maoctl run submit ${name}`] : []
@@ -89,7 +89,7 @@ async function seal(client: ApiClient, decision: Decision, did: (what: string) =
 /** A step that cannot be approved yet, for want of its image or an engine, leaves the rest as it is. */
 async function approve(
   { session, questions, client }: CarryingOut,
-  name: string,
+  { candidate: { name }, isStrange }: Decision,
   did: (what: string) => void,
 ): Promise<{ steps: string[]; left: string[] }> {
   const path = `/pipelines/${encodeURIComponent(name)}/approve`
@@ -98,8 +98,15 @@ async function approve(
     const { steps, fingerprint } = await client.post(path, approvalViewSchema, { preview: true })
     if (steps.every(({ approved }) => approved)) return { steps: steps.map(({ step }) => step), left: [] }
     session.out.note(steps.map(approvalText).join('\n'))
+    // The word that agrees to everything else does not hand secrets and data to what a stranger wrote.
+    if (isStrange && !questions.arePut) {
+      return {
+        steps: [],
+        left: [`what a stranger wrote in ${name} gets nothing by --yes; when you trust it: ${later}`],
+      }
+    }
     const message = 'Let these steps have what they ask for, for as long as they stay as they are?'
-    if (!(await questions.yes({ flag: '--yes', message, default: true }))) {
+    if (!(await questions.yes({ flag: '--yes', message, default: !isStrange }))) {
       return { steps: [], left: [`steps of ${name} wait for your word: ${later}`] }
     }
     await client.post(path, approvalViewSchema, { fingerprint })

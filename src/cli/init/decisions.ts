@@ -10,7 +10,8 @@ import { planText } from '../market-install.ts'
 import { timeText } from '../output.ts'
 import type { Session } from '../session.ts'
 import type { Candidate } from './overview.ts'
-import type { Seen } from './world.ts'
+import { listerText, meant, nearest } from './whose.ts'
+import { listed, type Seen } from './world.ts'
 
 export interface InitFlags {
   list?: boolean
@@ -20,6 +21,7 @@ export interface InitFlags {
   schedule: boolean
   timezone?: string
   shared?: boolean
+  shareNames?: boolean
   toolAuthor?: Record<string, string>
 }
 
@@ -34,6 +36,8 @@ export interface Decision {
   readonly policy: 'local-only' | 'shared'
   readonly secrets: ReadonlyMap<string, string>
   readonly schedule: { readonly cron: string; readonly timezone: string | undefined } | undefined
+  /** Its tools or itself come from somebody who is no member: what they ask for is agreed to by a person, and apart. */
+  readonly isStrange: boolean
 }
 
 export interface Deciding {
@@ -64,17 +68,28 @@ export async function decide(deciding: Deciding, candidate: Candidate): Promise<
   }
   const secrets = await decideSecrets(deciding, candidate)
   const schedule = await decideSchedule(deciding, candidate)
-  return { candidate, install, tools, datasets, policy, secrets, schedule }
+  const isStrange =
+    tools.some(({ standing }) => standing === 'stranger') ||
+    (install !== undefined && strangersIn(install.plan).length > 0)
+  return { candidate, install, tools, datasets, policy, secrets, schedule, isStrange }
 }
 
-/** The marketplace's own plan, shown and agreed to; whoever chose a listing has named its author. */
+/** Who is no member, of those that something comes from which the federation does not have yet. */
+function strangersIn({ source, tools }: InstallPlanView): string[] {
+  const added = tools.filter(({ state }) => state === 'add').map((tool) => tool.source)
+  return [source, ...added].flatMap((from) => (from?.standing === 'stranger' ? [from.author] : []))
+}
+
+/** The marketplace's own plan, shown and agreed to; who lists the pipeline was named, or is no stranger (init.ts). */
 async function decideInstall(
   deciding: Deciding,
   { name, author, from }: Candidate,
   policy: Decision['policy'],
 ): Promise<Decision['install']> {
-  const { client, session, flags } = deciding
-  const wish = { name, author, toolAuthors: flags.toolAuthor, datasets: policy, shareNames: true }
+  const { client, session, flags, questions } = deciding
+  // A person is told the names in the question, and may say no.
+  const shareNames = flags.shareNames === true || questions.arePut
+  const wish = { name, author, toolAuthors: flags.toolAuthor, datasets: policy, shareNames }
   const plan = await client.post('/market/install', installPlanSchema, { ...wish, dry: true })
   session.out.note(planText(session.out, plan))
   if (plan.blocked.length > 0) {
@@ -89,32 +104,39 @@ async function decideInstall(
 
 /** Listings for tools that a pipeline of the federation names and nobody has registered. */
 async function decideTools(deciding: Deciding, { name, missing }: Candidate): Promise<ListingView[]> {
-  const { questions, seen, flags } = deciding
+  const { questions, client, flags } = deciding
   const chosen: ListingView[] = []
   for (const tool of missing.tools) {
-    const listings = seen.toolListings.filter((each) => each.name === tool)
+    const listings = await listed(client, 'tool', tool)
     const author = flags.toolAuthor?.[tool]
-    const meant = author === undefined ? listings : listings.filter((each) => each.author === author)
-    const [only] = meant
+    const near = author === undefined ? nearest(listings) : listings.filter((each) => each.author === author)
+    const [only] = near
     if (only === undefined) {
-      const message = `${name} wants the tool ${tool}, which the federation has not and nobody lists; "maoctl tool add ${tool} --image IMAGE" registers one`
+      const message =
+        author === undefined
+          ? `${name} wants the tool ${tool}, which the federation has not and nobody lists; "maoctl tool add ${tool} --image IMAGE" registers one`
+          : `${author} lists no tool ${tool}; "maoctl market list --kind tool --name ${tool}" tells who does`
       throw new NodeError('TOOL_NOT_FOUND', message, { tool })
     }
     const listing =
-      meant.length === 1
+      near.length === 1
         ? only
         : await questions.choice({
             flag: `--tool-author ${tool}=PEER`,
             message: `Several list a tool named ${tool}; whose?`,
-            choices: meant.map((each) => ({
+            choices: near.map((each) => ({
               value: each,
-              name: `${imageOf(each)}  ${each.author}`,
+              name: `${imageOf(each)}  ${listerText(each)}`,
               description: each.description,
             })),
           })
+    if (author === undefined && near.length === 1) {
+      const flag = `--tool-author ${tool}=${only.author}`
+      await meant(questions, { what: `The tool ${tool}, image ${imageOf(only)},`, flag, lister: only })
+    }
     await agreed(
       deciding,
-      `Register the tool ${tool}, image ${imageOf(listing)}, as ${listing.author} lists it?`,
+      `Register the tool ${tool}, image ${imageOf(listing)}, as it is listed by ${listerText(listing)}?`,
     )
     chosen.push(listing)
   }

@@ -13,15 +13,17 @@ import { carryOut, type SetUp } from './carrying-out.ts'
 import { type Decision, decide, type InitFlags } from './decisions.ts'
 import { type Candidate, choiceLine, mark, missingText, namedBy, overview } from './overview.ts'
 import { parseToldSecrets, valuesOf } from './told-secrets.ts'
+import { meant } from './whose.ts'
 import { lookAround } from './world.ts'
 
 const AFTER_HELP = `
 "this federation": the pipeline is registered, with all tools and datasets that it names; "this instance": it runs here by
-itself, its secrets sealed. Everything is asked before anything is done. Where nobody is there to answer:
+itself, its secrets sealed. Everything is asked before anything is done. What a stranger lists is taken only from whom you
+name, and --yes does not let it have what it asks for: "maoctl pipeline approve" does. Where nobody is there to answer:
 
   maoctl instance init --list
   maoctl instance init --pipeline observatory --cron '0 3 * * *' --yes
-  maoctl --yes instance init --pipeline weather@12D3KooW… --secret API_KEY --no-schedule < key
+  maoctl --yes instance init --pipeline weather@12D3KooW… --secret API_KEY --no-schedule --share-names < key
   maoctl --yes instance init --pipeline a --pipeline b --secret TOKEN@/run/keys/token --cron '@daily'`
 
 export function initCommand(instance: Command, act: Act): void {
@@ -29,16 +31,22 @@ export function initCommand(instance: Command, act: Act): void {
     .command('init')
     .description('choose pipelines of the federation and the marketplace, and make them run here')
     .option('--list', 'only list them')
-    .option('--pipeline <name>', 'one to set up, or name@author where several list it (repeatable)', gather)
+    .option(
+      '--pipeline <name>',
+      'one to set up; name@author where several list it, or a stranger (repeatable)',
+      gather,
+    )
     .option('--secret <variable>', 'its value is a line of standard input; or NAME@FILE (repeatable)', gather)
     .option('--cron <rule>', 'when they run, such as "0 3 * * *"')
     .option('--no-schedule', 'they run only when told to')
     .option('--timezone <zone>', 'of the rule, an IANA name; default: UTC')
     .option('--shared', 'make missing datasets for all members, rather than for this node alone')
+    .option('--share-names', 'let all members read the names of datasets that stay on this node')
     .addOption(
-      new Option('--tool-author <tool=peer>', 'whose tool, where several list it (repeatable)').argParser(
-        toolAuthor,
-      ),
+      new Option(
+        '--tool-author <tool=peer>',
+        'whose tool, where several list it, and always for a stranger (repeatable)',
+      ).argParser(toolAuthor),
     )
     .addHelpText('after', AFTER_HELP)
     .action(act(init))
@@ -47,7 +55,7 @@ export function initCommand(instance: Command, act: Act): void {
 async function init(session: Session, flags: InitFlags): Promise<void> {
   const client = await session.connect()
   const questions = new Questions(session)
-  const seen = await lookAround(client)
+  const seen = await lookAround(client, (flags.pipeline ?? []).map(nameIn))
   const candidates = overview(seen)
   if (flags.list === true) return list(session, candidates, seen.listed.tools)
   const chosen = await choose(session, questions, flags, candidates, seen.listed.tools)
@@ -101,19 +109,34 @@ async function choose(
       })),
     })
   }
-  return [...namedBy(words, candidates)].map(([word, found]) => {
+  const chosen: Candidate[] = []
+  for (const [word, found] of namedBy(words, candidates)) {
     const [only] = found
     if (only === undefined) {
       const message = `No pipeline is named ${word}, here or on the marketplace; "maoctl instance init --list" lists them`
       throw new NodeError('PIPELINE_NOT_FOUND', message, { name: word })
     }
-    if (found.length === 1) return only
-    const authors = found.map(({ name, author }) => `--pipeline ${name}@${author}`)
-    throw new NodeError(
-      'CONFLICT',
-      `${countText(found.length, 'author')} list ${word}; say whose: ${authors.join(', ')}`,
-    )
-  })
+    if (found.length > 1) {
+      const authors = found.map(({ name, author }) => `--pipeline ${name}@${author}`)
+      throw new NodeError(
+        'CONFLICT',
+        `${countText(found.length, 'author')} list ${word}; say whose: ${authors.join(', ')}`,
+      )
+    }
+    const { name, lister } = only
+    // [MUST] Whoever lists a name first is not who is meant by it.
+    if (lister !== undefined && nameIn(word) === word) {
+      const flag = `--pipeline ${name}@${lister.author}`
+      await meant(questions, { what: `The pipeline ${name}`, flag, lister })
+    }
+    chosen.push(only)
+  }
+  return chosen
+}
+
+/** Of `name` or `name@author`. */
+function nameIn(word: string): string {
+  return word.split('@')[0] ?? word
 }
 
 async function toldSecrets(session: Session, words: readonly string[]): Promise<Map<string, string>> {

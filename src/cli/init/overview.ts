@@ -6,6 +6,7 @@ import type { ListingView } from '../../api/market-views.ts'
 import type { secretSchema } from '../../api/secret-views.ts'
 import type { pipelineViewSchema, stepViewSchema } from '../../api/views.ts'
 import { SECRET_PLACEHOLDER } from '../../execution/catalogue/pipeline.ts'
+import { type Lister, listerText, nearest } from './whose.ts'
 
 export type PipelineView = z.output<typeof pipelineViewSchema>
 type Secret = z.output<typeof secretSchema>
@@ -26,8 +27,7 @@ export interface World {
   readonly listed: { readonly pipelines: readonly ListedPipeline[]; readonly tools: readonly string[] }
 }
 
-export interface ListedPipeline
-  extends Pick<ListingView, 'name' | 'description' | 'author' | 'standing' | 'member'> {
+export interface ListedPipeline extends Lister, Pick<ListingView, 'name' | 'description'> {
   readonly steps: readonly Step[]
 }
 
@@ -42,6 +42,8 @@ export interface Candidate {
   readonly description: string
   /** The peer id of who lists it; undefined for one of the federation. */
   readonly author: string | undefined
+  /** Who that is; undefined for one of the federation. */
+  readonly lister: Lister | undefined
   /** For people: `federation`, or who lists it. */
   readonly from: string
   /** Whether it is registered, with all that it names. */
@@ -62,20 +64,24 @@ export interface Candidate {
 export function overview(world: World): Candidate[] {
   const ours = world.pipelines.map(({ name, value }) => {
     const { description = '', steps } = value
-    return candidateOf({ name, description, steps, author: undefined, from: 'federation' }, world)
+    const nobody = { author: undefined, lister: undefined }
+    return candidateOf({ name, description, steps, ...nobody, from: 'federation' }, world)
   })
   const known = new Set(ours.map(({ name }) => name))
   const listed = world.listed.pipelines
     .filter(({ name }) => !known.has(name))
     .map((each) => {
-      const { name, description, steps, author } = each
-      return candidateOf({ name, description, steps, author, from: sourceOf(each) }, world)
+      const { name, description, steps, author, standing, member, heardMs } = each
+      const lister = { author, standing, heardMs, ...(member === undefined ? {} : { member }) }
+      return candidateOf({ name, description, steps, author, lister, from: sourceOf(each) }, world)
     })
   return [...ours, ...listed]
 }
 
 function candidateOf(
-  pipeline: Pick<Candidate, 'name' | 'description' | 'author' | 'from'> & { steps: readonly Step[] },
+  pipeline: Pick<Candidate, 'name' | 'description' | 'author' | 'lister' | 'from'> & {
+    steps: readonly Step[]
+  },
   world: World,
 ): Candidate {
   const { steps, ...shown } = pipeline
@@ -118,12 +124,13 @@ export function missingText({ missing }: Pick<Candidate, 'missing'>, listedTools
   return words.join(', ')
 }
 
-/** One line for choosing from, aligned with the others. */
+/** One line for choosing from, aligned with the others. Who chooses a stranger's has read whose it is. */
 export function choiceLine(candidate: Candidate, width: number, listedTools: readonly string[]): string {
-  const { name, inInstance, inFederation } = candidate
+  const { name, inInstance, inFederation, lister } = candidate
   const missing = missingText(candidate, listedTools)
   const marks = `${mark(inInstance)} this instance  ${mark(inFederation)} this federation`
-  return `${name.padEnd(width)}  ${marks}${missing === '' ? '' : `  missing: ${missing}`}`
+  const stranger = lister?.standing === 'stranger' ? `  from ${listerText(lister)}` : ''
+  return `${name.padEnd(width)}  ${marks}${stranger}${missing === '' ? '' : `  missing: ${missing}`}`
 }
 
 export function mark(isThere: boolean): string {
@@ -133,7 +140,7 @@ export function mark(isThere: boolean): string {
 /**
  * The candidates that words name, each `name` or `name@author`.
  *
- * @returns for each word its candidates: none, or several where several authors list the name.
+ * @returns for each word its candidates: none, or several where nobody of those that list the name is nearer than others.
  */
 export function namedBy(
   words: readonly string[],
@@ -143,7 +150,10 @@ export function namedBy(
     words.map((word) => {
       const [name, author] = word.split('@')
       const found = candidates.filter((each) => each.name === name)
-      return [word, author === undefined ? found : found.filter((each) => each.author === author)]
+      if (author !== undefined) return [word, found.filter((each) => each.author === author)]
+      const ours = found.filter(({ lister }) => lister === undefined)
+      const listed = found.flatMap((each) => (each.lister === undefined ? [] : [{ each, ...each.lister }]))
+      return [word, ours.length > 0 ? ours : nearest(listed).map(({ each }) => each)]
     }),
   )
 }

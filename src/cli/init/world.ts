@@ -11,37 +11,45 @@ import type { ListedPipeline, World } from './overview.ts'
 
 export interface Seen extends World {
   readonly schedules: readonly ScheduleView[]
-  readonly toolListings: readonly ListingView[]
 }
 
-/** @throws NodeError NO_FEDERATION */
-export async function lookAround(client: ApiClient): Promise<Seen> {
-  const [pipelines, tools, datasets, secrets, schedules, listedPipelines, toolListings] = await Promise.all([
+/**
+ * @param named pipelines that are wanted by name; each is asked for by itself, since of all listings only so many are told.
+ * @throws NodeError NO_FEDERATION
+ */
+export async function lookAround(client: ApiClient, named: readonly string[]): Promise<Seen> {
+  const [pipelines, tools, datasets, secrets, schedules, toolListings, ...listings] = await Promise.all([
     client.get('/pipelines', z.array(pipelineViewSchema)),
     client.get('/tools', z.array(toolViewSchema)),
     client.get('/datasets', z.array(datasetSchema)),
     client.get('/secrets', z.array(secretSchema)),
     client.get('/schedules', z.array(scheduleViewSchema)),
-    client.get('/market', z.array(listingSchema), { kind: 'pipeline' }),
-    client.get('/market', z.array(listingSchema), { kind: 'tool' }),
+    listed(client, 'tool'),
+    ...(named.length === 0 ? [listed(client, 'pipeline')] : []),
+    ...[...new Set(named)].map((name) => listed(client, 'pipeline', name)),
   ])
   return {
-    ...{ pipelines, secrets, schedules, toolListings },
+    ...{ pipelines, secrets, schedules },
     tools: tools.map(({ name }) => name),
     datasets: datasets.map(({ name }) => name),
     scheduled: schedules.filter(({ paused }) => !paused).map(({ pipeline }) => pipeline),
     listed: {
-      pipelines: listedPipelines.flatMap(listedPipeline),
+      pipelines: listings.flat().flatMap(listedPipeline),
       tools: [...new Set(toolListings.map(({ name }) => name))],
     },
   }
 }
 
+/** What is listed, of one name or of as many as the node tells at once. */
+export function listed(client: ApiClient, kind: ListingView['kind'], name?: string): Promise<ListingView[]> {
+  return client.get('/market', z.array(listingSchema), { kind, name })
+}
+
 /** A stranger's body may be anything; one that is no pipeline is none. */
 function listedPipeline(listing: ListingView): ListedPipeline[] {
-  const { name, description, author, standing, member, body } = listing
+  const { name, description, author, standing, member, heardMs, body } = listing
   const parsed = pipelineSchema.shape.steps.safeParse(body.steps)
   if (!parsed.success) return []
   const who = member === undefined ? {} : { member }
-  return [{ name, description, author, standing, ...who, steps: parsed.data }]
+  return [{ name, description, author, standing, heardMs, ...who, steps: parsed.data }]
 }
