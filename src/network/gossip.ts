@@ -22,10 +22,10 @@ import {
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conduct } from './conduct.ts'
-import { Unspread } from './unspread.ts'
+import { type TopicVerdict, Unspread } from './unspread.ts'
 
-/** What a topic's judge may say of a message. Reject costs the sender. */
-export type TopicVerdict = 'accept' | 'ignore' | 'reject'
+export type { TopicVerdict } from './unspread.ts'
+
 export type JudgeMessage = (bytes: Uint8Array, from: string) => Promise<TopicVerdict>
 
 /** What rooms ask of gossip. */

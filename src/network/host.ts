@@ -17,7 +17,6 @@ import { uPnPNAT } from '@libp2p/upnp-nat'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../base/clock.ts'
-import { messageOf, NodeError } from '../base/errors.ts'
 import {
   addressDialTimeoutMs,
   connectionsMax,
@@ -182,20 +181,4 @@ function table({ listen, keepsPrivate }: HostParts): ReturnType<typeof kadDHT> {
     allowQueryWithZeroPeers: true,
     peerInfoMapper: (peer) => (keepsPrivate() ? passthroughMapper(peer) : removePrivateAddressesMapper(peer)),
   })
-}
-
-/** What to say when libp2p did not start. */
-export function listenFailure(listen: readonly string[], cause: unknown): NodeError {
-  const text = messageOf(cause)
-  const addresses = listen.join(', ')
-  if (text.includes('EADDRINUSE')) {
-    const message = `Another program listens on ${addresses}; stop it, or choose another --listen address`
-    return new NodeError('PORT_IN_USE', message, { listen }, { cause })
-  }
-  return new NodeError(
-    'INVALID_CONFIG',
-    `The node cannot listen on ${addresses}: ${text}`,
-    { listen },
-    { cause },
-  )
 }

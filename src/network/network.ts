@@ -3,29 +3,31 @@
  * to know. Underneath the host may be exchanged for another one (`rekey`); what others hold of this object stays good.
  */
 import { join } from 'node:path'
-import type { Connection, Libp2p, PeerId, PeerInfo } from '@libp2p/interface'
+import type { PeerId, PeerInfo } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { peersFoundMax, rekeysWaitingMax, streamsPerPeerMax } from '../base/limits.ts'
+import { rekeysWaitingMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import type { Identity } from '../identity/node-key.ts'
-import { withPeer, withPorts } from './addresses.ts'
 import { BoundedDatastore } from './bounded-datastore.ts'
 import { type ByteStream, Libp2pByteStream } from './byte-stream.ts'
 import { Conduct } from './conduct.ts'
 import { type AddressesOf, Dialler, within } from './dialler.ts'
+import { FoundPeers } from './found-peers.ts'
 import { type Gate, Gatekeeper, OPEN_GATE } from './gatekeeper.ts'
 import { type Gossip, PubsubGossip } from './gossip.ts'
 import { GossipWatch } from './gossip-watch.ts'
-import { connectionsOf, createHost, type Host, listenFailure } from './host.ts'
+import { connectionsOf, type Host } from './host.ts'
+import { hearAddresses, startHost } from './host-start.ts'
 import { sameKey } from './network-key.ts'
 import { Reach } from './reach.ts'
 import { isOutside, type Reachability } from './reachability.ts'
 import { RelayClient } from './relay-client.ts'
 import { findProviders } from './rendezvous.ts'
+import { type Serve, Served } from './served.ts'
 import { type NetworkSettings, networkSettingsSchema } from './settings.ts'
 import { missingOf, Supervisor, type Wanted, wantedFrom } from './supervisor.ts'
 
@@ -59,20 +61,19 @@ export interface NetworkParts {
   readonly settings?: NetworkSettings
 }
 
-type Serve = (stream: ByteStream) => Promise<void>
-
 export class Network implements Streams, Startable {
   readonly #parts: NetworkParts
   readonly #log: Logger
   readonly #conduct = new Conduct()
   readonly #gatekeeper: Gatekeeper
   readonly #topics = new Set<string>()
-  readonly #handlers = new Map<string, Serve>()
   readonly #onConnect = new Set<(peer: string) => void>()
   readonly #onAddresses = new Set<() => void>()
   readonly #changes = new SerialQueue(rekeysWaitingMax)
   readonly #settings: NetworkSettings
   readonly #boot: Supervisor
+  readonly #served: Served
+  readonly #found: FoundPeers
   readonly #dialler = new Dialler(() => this.#ready())
   #networkKey: Uint8Array | undefined
   #listen: readonly string[]
@@ -81,8 +82,6 @@ export class Network implements Streams, Startable {
   #watch: GossipWatch | undefined
   #reach: Reach | undefined
   #gossip: PubsubGossip | undefined
-  /** Peers found before the host had started. */
-  #early: PeerInfo[] = []
   /** While the host is exchanged: others see the same addresses as before. */
   #addresses: readonly string[] = []
 
@@ -93,6 +92,8 @@ export class Network implements Streams, Startable {
     this.#networkKey = parts.networkKey
     this.#listen = parts.listen
     this.#settings = parts.settings ?? networkSettingsSchema.parse({})
+    this.#served = new Served(this.#log)
+    this.#found = new FoundPeers({ network: this, log: this.#log })
     const boot = wantedFrom(parts.bootstrap)
     const wanted = () => missingOf(boot, this.connectedPeers())
     this.#boot = new Supervisor({ network: this, wanted, log: this.#log })
@@ -238,13 +239,8 @@ export class Network implements Streams, Startable {
 
   async handle(protocol: string, serve: Serve): Promise<() => Promise<void>> {
     await this.#ready()
-    this.#handlers.set(protocol, serve)
-    await this.#serve(this.#running(), protocol)
-    return async () => {
-      if (this.#handlers.get(protocol) !== serve) return
-      this.#handlers.delete(protocol)
-      await this.#host?.unhandle(protocol)
-    }
+    await this.#served.add(this.#running(), protocol, serve)
+    return () => this.#served.remove(this.#host, protocol, serve)
   }
 
   async open(peer: string, protocol: string, signal?: AbortSignal): Promise<ByteStream> {
@@ -282,22 +278,12 @@ export class Network implements Streams, Startable {
     const networkKey = this.#networkKey === undefined ? {} : { networkKey: this.#networkKey }
     const settings = this.#settings
     const asked = { listen: this.#listen, announce, mdns, agentVersion, settings, relayClient, ...networkKey }
-    const found = (peer: PeerInfo) => this.#found(peer)
+    const found = (peer: PeerInfo) => this.#found.found(peer)
     const keepsPrivate = () => !isOutside(this.#reach?.now())
-    const listening: string[] = []
-    let host: Host | undefined
-    try {
-      const standing = { conduct, gatekeeper, topics, found, keepsPrivate }
-      host = await createHost({ identity, clock, datastore, ...standing, ...asked })
-      host.addEventListener('transport:listening', ({ detail }) =>
-        listening.push(...detail.getAddrs().map(String)),
-      )
-      await host.start()
-    } catch (cause) {
-      await host?.stop()
-      throw cause instanceof NodeError ? cause : listenFailure(this.#listen, cause)
-    }
-    this.#listen = withPorts(this.#listen, listening)
+    const standing = { conduct, gatekeeper, topics, found, keepsPrivate }
+    this.#found.wait()
+    const { host, listen } = await startHost({ identity, clock, datastore, ...standing, ...asked })
+    this.#listen = listen
     this.#host = host
     const { pubsub } = host.services
     const hangUp = (peer: string) => this.hangUpSoon(peer)
@@ -308,19 +294,16 @@ export class Network implements Streams, Startable {
     const watch = new GossipWatch({ libp2p: host, gossiping, hangUp, log })
     this.#watch = watch
     await watch.start()
-    for (const protocol of this.#handlers.keys()) await this.#serve(host, protocol)
-    let told = host.getMultiaddrs().map(String).join()
-    host.addEventListener('self:peer:update', () => {
-      const now = host.getMultiaddrs().map(String).join()
-      if (now !== told) for (const changed of this.#onAddresses) changed()
-      told = now
+    await this.#served.attach(host)
+    hearAddresses(host, () => {
+      for (const changed of this.#onAddresses) changed()
     })
     host.addEventListener('peer:connect', (event) => this.#connected(event.detail))
     host.addEventListener('peer:disconnect', (event) => {
       watch.disconnected(event.detail.toString())
       conduct.forget(event.detail.toString(), clock.now())
     })
-    for (const early of this.#early.splice(0)) this.#found(early)
+    this.#found.dialEarly()
     // Who connected before we listened is told of as well.
     for (const peer of host.getPeers()) this.#connected(peer)
     this.#reach = new Reach({
@@ -347,43 +330,8 @@ export class Network implements Streams, Startable {
     await host?.stop()
   }
 
-  async #serve(host: Host, protocol: string): Promise<void> {
-    const handler = async (
-      stream: Parameters<Parameters<Libp2p['handle']>[1]>[0],
-      connection: Connection,
-    ) => {
-      const bytes = new Libp2pByteStream(stream, connection.remotePeer.toString())
-      try {
-        await this.#handlers.get(protocol)?.(bytes)
-      } catch (error) {
-        this.#log.debug({ protocol, peer: bytes.peer, error: messageOf(error) }, 'a stream was cut')
-        bytes.abort(error instanceof Error ? error : new Error(String(error)))
-      }
-    }
-    await host.handle(protocol, handler, {
-      maxInboundStreams: streamsPerPeerMax,
-      runOnLimitedConnection: true,
-    })
-  }
-
   #connected(peer: PeerId): void {
     for (const connected of this.#onConnect) connected(peer.toString())
-  }
-
-  /** libp2p 3 does not dial what it discovers. The local network tells of a peer again and again, so that this retries. */
-  #found({ id, multiaddrs }: PeerInfo): void {
-    const peer = id.toString()
-    if (this.#host === undefined) {
-      // The first answer comes while the host still starts, and the next one only with the next question.
-      if (this.#early.length < peersFoundMax) this.#early.push({ id, multiaddrs })
-      return
-    }
-    const connected = this.connectedPeers()
-    if (connected.includes(peer) || connected.length >= peersFoundMax || peer === this.peerId) return
-    const at = multiaddrs.map((address) => withPeer(address.toString(), peer))
-    this.reach(peer, at).catch((error: unknown) => {
-      this.#log.debug({ peer, error: messageOf(error) }, 'a peer found is not reachable yet')
-    })
   }
 
   /** The host, once a change of it that is under way has ended. */

@@ -1,5 +1,7 @@
 import { gossipIgnoredMax } from '../base/limits.ts'
-import type { TopicVerdict } from './gossip.ts'
+
+/** What a topic's judge may say of a message. Reject costs the sender. */
+export type TopicVerdict = 'accept' | 'ignore' | 'reject'
 
 /**
  * The messages that came by gossip and went on to nobody. gossipsub holds them for seen, and says nothing twice: when
