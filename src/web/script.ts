@@ -2,6 +2,7 @@ import { createApi } from './browser/api.ts'
 import { startPage } from './browser/app.ts'
 import { createDom } from './browser/dom.ts'
 import { createViews } from './browser/views.ts'
+import { createFederationViews } from './browser/views-federation.ts'
 
 /**
  * The page's script, made of the functions in browser/ as the engine has them: without types, whether this program was
@@ -10,7 +11,7 @@ import { createViews } from './browser/views.ts'
  */
 export const SCRIPT = `'use strict'
 const dom = (${createDom})(document)
-const views = (${createViews})(dom)
+const views = { ...(${createViews})(dom), ...(${createFederationViews})(dom) }
 const createApi = ${createApi}
 const startPage = ${startPage}
 startPage({ dom, views, createApi, session: sessionStorage })

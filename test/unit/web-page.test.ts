@@ -134,6 +134,35 @@ class FakeNode {
         ],
       },
     ],
+    '/presence': [
+      {
+        ...{ peer: '12D3KooWAlice', name: 'alice', role: 'operator', self: true, online: true },
+        ...{ startedMs: 1, version: '1.2.0', reachable: 'relayed', accepts: 'members' },
+      },
+      { peer: '12D3KooWBob', name: HOSTILE, role: 'member', self: false, online: false, version: HOSTILE },
+    ],
+    '/federation/requests': [
+      { peer: '12D3KooWPete', name: 'pete', message: HOSTILE, contact: '', askedMs: 1, by: 'alice' },
+      {
+        ...{ peer: '12D3KooWMall', name: 'mall', message: '', contact: 'm@example.org', askedMs: 2 },
+        ...{ by: 'alice', formerly: HOSTILE },
+      },
+      {
+        ...{ peer: '12D3KooWGone', name: 'gone', message: '', contact: '', askedMs: 2, by: 'alice' },
+        denied: { reason: 'no', atMs: 3 },
+      },
+    ],
+    '/market?limit=50': [
+      { kind: 'tool', name: 'skan', description: '', author: '12D3KooWAlice', standing: 'own', heardMs: 1 },
+      {
+        ...{ kind: 'tool', name: 'skan', description: HOSTILE, author: '12D3KooWEveEveEve' },
+        ...{ standing: 'stranger', heardMs: 1 },
+      },
+      {
+        ...{ kind: 'pipeline', name: 'clean', description: '', author: '12D3KooWBob', standing: 'member' },
+        ...{ member: 'bob', heardMs: 1 },
+      },
+    ],
     '/rounds': [
       {
         id: 'observations/assess/7',
@@ -150,6 +179,8 @@ class FakeNode {
     ],
   }
   readonly calls: Record<string, number> = {}
+  /** Paths that the token does not open. */
+  readonly forbidden = new Set<string>()
   token = 'right'
   tell: (text: string) => void = () => undefined
 
@@ -158,6 +189,9 @@ class FakeNode {
     this.calls[path] = (this.calls[path] ?? 0) + 1
     if (options.headers.authorization !== `Bearer ${this.token}`) {
       return Response.json({ code: 'UNAUTHORIZED', detail: 'The token is not right' }, { status: 401 })
+    }
+    if (this.forbidden.has(path)) {
+      return Response.json({ code: 'FORBIDDEN', detail: 'for operators' }, { status: 403 })
     }
     if (path !== '/events') return Response.json(this.answers[path])
     const stream = new ReadableStream<Uint8Array>({
@@ -194,7 +228,8 @@ test('with the token the page shows the node, all of it as text', async (t) => {
   assert.equal(document.at('rooms').hidden, true)
   document.at('token').value = ' right '
   document.at('sign-in').fire('submit')
-  await eventually(() => text('rounds') !== '' && text('datasets') !== '', 'the page stayed empty')
+  const rooms = ['rounds', 'datasets', 'presence', 'requests', 'market']
+  await eventually(() => rooms.every((room) => text(room) !== ''), 'the page stayed empty')
   assert.deepEqual([...store], [['mao-token', 'right']])
   assert.equal(document.at('token').value, '', 'the token stays in no field')
   assert.match(
@@ -217,7 +252,12 @@ test('with the token the page shows the node, all of it as text', async (t) => {
   assert.match(text('datasets'), /other-bobd{10}○ not compared yet✓ here/)
   assert.match(text('runs'), /weekly.*✗ failed.*collect: ✓ succeeded, ✗ spikeassess: ✗ failed/)
   assert.match(text('rounds'), /✗ undecided.*2 of 30 \(3 needed\)/)
-  for (const room of ['federation', 'datasets', 'runs', 'rounds']) {
+  assert.match(text('presence'), /alice \(this node\)✓ there.*1\.2\.0through a relaymembers/)
+  assert.match(text('presence'), /○ not seen yet–/)
+  assert.match(text('requests'), /pete.*✗ a former member: .*m@example\.org.*maoctl federation approve/)
+  assert.doesNotMatch(text('requests'), /gone/)
+  assert.match(text('market'), /toolskan✓ this node.*toolskan○ no member: 12D3KooWEve.*pipelineclean✓ bob/)
+  for (const room of ['federation', 'presence', 'requests', 'datasets', 'runs', 'rounds', 'market']) {
     assert(text(room).includes(HOSTILE), `${room} shows the hostile text as it is`)
     assert([...document.at(room).all()].every(({ tag }) => tag !== 'img'))
   }
@@ -253,6 +293,16 @@ test('a node in no federation says how to be in one', async (t) => {
   const { text } = openPage(t, node, 'right')
   await eventually(() => text('federation').includes('maoctl federation create'), 'the way was never shown')
   assert.equal(node.calls['/datasets'], undefined)
+  // What others offer is heard all the same.
+  await eventually(() => text('market').includes('skan'), 'the market was never shown')
+})
+
+test('a token that does not open the requests sees the rest', async (t) => {
+  const node = new FakeNode()
+  node.forbidden.add('/federation/requests')
+  const { text } = openPage(t, node, 'right')
+  await eventually(() => text('requests') === 'An operator sees them here.', 'the words never came')
+  await eventually(() => text('presence').includes('alice'), 'the presences were never shown')
 })
 
 test('signing out takes everything from the screen', async (t) => {

@@ -1,11 +1,13 @@
 import type { Api, CreateApi } from './api.ts'
 import type { Dom, PageElement } from './dom.ts'
 import type { Dataset, Member, Peers, Round, Run, Status, Truth } from './shapes.ts'
+import type { Listing, MembershipRequest, Presence } from './shapes-federation.ts'
 import type { Views } from './views.ts'
+import type { FederationViews } from './views-federation.ts'
 
 export interface PageParts {
   readonly dom: Dom
-  readonly views: Views
+  readonly views: Views & FederationViews
   readonly createApi: CreateApi
   /** The tab's own store: the token stays in it and goes nowhere but to the node. */
   readonly session: {
@@ -17,23 +19,27 @@ export interface PageParts {
 
 /** Asks for the token, shows the node's state, and shows it anew when the node says that something happened. */
 export function startPage({ dom, views, createApi, session }: PageParts): void {
-  type Room = 'federation' | 'datasets' | 'runs' | 'rounds'
-  const ROOMS: readonly Room[] = ['federation', 'datasets', 'runs', 'rounds']
+  const ROOMS = ['federation', 'presence', 'requests', 'datasets', 'runs', 'rounds', 'market'] as const
+  type Room = (typeof ROOMS)[number]
   /** Which rooms an event may have changed; any other event, all of them. */
   const ROOMS_OF: Readonly<Record<string, readonly Room[]>> = {
     run: ['runs'],
     dataset: ['datasets'],
     round: ['rounds', 'datasets'],
-    registry: ['federation', 'datasets', 'rounds'],
+    registry: ['federation', 'presence', 'requests', 'datasets', 'rounds'],
   }
   const TOKEN_KEY = 'mao-token'
   /** Bursts of events, as in a catch-up, are shown once. */
   const REFRESH_DELAY_MS = 250
   /** Connections come and go without an event; a look now and then keeps "online" true. */
   const LOOK_INTERVAL_MS = 15_000
+  /** Of what is heard on the marketplace no event tells. */
+  const MARKET_INTERVAL_MS = 60_000
   const RECONNECT_DELAY_MS = 2_000
   const SHOWN = 20
+  const LISTINGS_SHOWN = 50
   const UNAUTHORIZED = 401
+  const FORBIDDEN = 403
   const { byId } = dom
 
   /** One sign-in: fills the rooms until it is stopped or the token is refused. */
@@ -49,7 +55,10 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
 
     async run(): Promise<void> {
       const { signal } = this.#stopping
-      const timer = setInterval(() => this.#changed(['federation']), LOOK_INTERVAL_MS)
+      const timers = [
+        setInterval(() => this.#changed(['federation', 'presence']), LOOK_INTERVAL_MS),
+        setInterval(() => this.#changed(['market']), MARKET_INTERVAL_MS),
+      ]
       while (!signal.aborted) {
         this.#changed(ROOMS)
         await this.#follow()
@@ -57,7 +66,7 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
         say('The node does not answer; trying again.')
         await new Promise((resolve) => setTimeout(resolve, RECONNECT_DELAY_MS))
       }
-      clearInterval(timer)
+      for (const timer of timers) clearInterval(timer)
     }
 
     stop(): void {
@@ -105,6 +114,9 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
 
     async #content(room: Room): Promise<PageElement[]> {
       const api = this.#api
+      if (room === 'market') {
+        return [views.marketView(await api.get<Listing[]>(`/market?limit=${LISTINGS_SHOWN}`))]
+      }
       const status = await api.get<Status>('/federation')
       byId('node').textContent = status.node.name
       const inFederation = status.federation !== null
@@ -117,6 +129,8 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
         return [views.federationView(status), views.membersView(members, peers)]
       }
       if (!inFederation) return []
+      if (room === 'presence') return [views.presenceView(await api.get<Presence[]>('/presence'))]
+      if (room === 'requests') return [await this.#requests()]
       if (room === 'runs') return [views.runsView(await api.get<Run[]>(`/runs?limit=${SHOWN}`))]
       if (room === 'rounds') return [views.roundsView((await api.get<Round[]>('/rounds')).slice(0, SHOWN))]
       const datasets = await api.get<Dataset[]>('/datasets')
@@ -124,6 +138,17 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
         datasets.map(({ name }) => api.get<Truth>(`/datasets/${encodeURIComponent(name)}/truth`)),
       )
       return [views.datasetsView(datasets, new Map(truths.map((truth) => [truth.dataset, truth])))]
+    }
+
+    /** Words and addresses of people, which not every token opens. */
+    async #requests(): Promise<PageElement> {
+      try {
+        return views.requestsView(await this.#api.get<MembershipRequest[]>('/federation/requests'))
+      } catch (error) {
+        const isWithheld = error instanceof Error && 'status' in error && error.status === FORBIDDEN
+        if (!isWithheld) throw error
+        return views.withheldView('An operator sees them here.')
+      }
     }
 
     /** What went wrong, in words; a token that is not accepted ends the sign-in. */
