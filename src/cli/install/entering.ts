@@ -8,9 +8,16 @@ import { clientPollMs, installMarketWaitMs, installPollMs } from '../../base/lim
 import { delay } from '../../base/wait.ts'
 import type { Questions } from '../ask.ts'
 import type { ApiClient } from '../client.ts'
-import { shortId, spanText } from '../output.ts'
+import { spanText } from '../output.ts'
 import type { Session } from '../session.ts'
 import type { Answers, Way } from './answers.ts'
+import {
+  federationsIn,
+  identityText,
+  isFederationId,
+  type ListedFederation,
+  unmistakable,
+} from './which-federation.ts'
 
 export interface Entering {
   readonly session: Session
@@ -27,12 +34,6 @@ export interface Entered {
   readonly federation?: string
   readonly words: string
 }
-
-const contactsSchema = z.object({
-  federation: z.string().optional(),
-  contacts: z.array(z.string()).catch([]).default([]),
-  addresses: z.array(z.string()).catch([]).default([]),
-})
 
 /** @throws NodeError of the API: INVITATION_*, PEER_UNREACHABLE, REQUEST_DENIED …; LISTING_NOT_FOUND, CANCELLED */
 export async function enter(entering: Entering): Promise<Entered> {
@@ -112,56 +113,70 @@ async function request(entering: Entering, way: Extract<Way, { kind: 'request' }
   return { state: 'asked', words }
 }
 
-/** A federation of the marketplace, by its name or chosen, once anybody was heard of. */
+/**
+ * A federation of the marketplace, by its id, its name or chosen, once anybody was heard of.
+ *
+ * @throws NodeError LISTING_NOT_FOUND; CONFLICT naming the ids, where nobody is there to say which is meant; CANCELLED
+ */
 async function chosenListing(
-  entering: Entering,
-  way: Extract<Way, { kind: 'request' }>,
-): Promise<{ federation?: string; addresses: string[] }> {
-  const { client, session, questions } = entering
-  session.out.note('Listening for federations on the marketplace …')
-  const listings = await heard(client, (all) => named(all, way.federation).length > 0)
-  const found = named(listings, way.federation)
-  if (found.length === 0) {
+  { client, session, questions }: Entering,
+  { federation: wanted }: Extract<Way, { kind: 'request' }>,
+): Promise<{ federation?: string; addresses: readonly string[] }> {
+  const isNamed = wanted !== '' && !isFederationId(wanted)
+  session.out.note(
+    isNamed
+      ? `Listening for ${spanText(installMarketWaitMs)} for all that list a federation ${wanted}; by its id it goes at once …`
+      : 'Listening for federations on the marketplace …',
+  )
+  // Who is heard first is not who is meant: of a name all are waited for.
+  const found = federationsIn(await heard(client, wanted, (all) => !isNamed && all.length > 0))
+  const [first] = found
+  if (first === undefined) {
     // Who knows its id may find its members without a listing.
-    if (/^mao[a-z2-7]{20,}$/.test(way.federation)) return { federation: way.federation, addresses: [] }
-    const what = way.federation === '' ? 'any federation' : `a federation named ${way.federation}`
+    if (isFederationId(wanted)) return { federation: wanted, addresses: [] }
+    const what = wanted === '' ? 'any federation' : `a federation named ${wanted}`
     const message = `Nobody was heard to list ${what}; name a node to hear of others through with --bootstrap ADDRESS, or nodes of the federation with --address ADDRESS`
     throw new NodeError('LISTING_NOT_FOUND', message)
   }
-  const [only] = found
-  const chosen =
-    way.federation !== '' && found.length === 1 && only !== undefined
-      ? only
-      : await questions.choice({
-          flag: '--request ID',
-          message: 'Which federation?',
-          choices: found.map((listing) => ({ value: listing, ...wordsOf(listing) })),
-        })
-  const { federation, contacts, addresses } = contactsSchema.parse(chosen.body)
+  const chosen = unmistakable(found, wanted) ?? (await choose(questions, found, wanted))
+  const { name, description, federation, addresses, contacts } = chosen
   session.out.note(
-    `${chosen.name}: ${chosen.description}\n  contacts: ${contacts.join(', ') || 'none named'}`,
+    `${name}: ${description}\n  ${identityText(chosen)}\n  contacts: ${contacts.join(', ') || 'none named'}`,
   )
   return { ...(federation === undefined ? {} : { federation }), addresses }
 }
 
-function wordsOf(listing: ListingView): { name: string; description: string } {
-  const { contacts } = contactsSchema.parse(listing.body)
-  const people = contacts.length === 0 ? `listed by ${shortId(listing.author)}` : contacts.join(', ')
-  return { name: `${listing.name}  ${listing.description.slice(0, 80)}`, description: people }
-}
-
-function named(listings: readonly ListingView[], wanted: string): ListingView[] {
-  if (wanted === '') return [...listings]
-  return listings.filter(({ name, body }) => name === wanted || body.federation === wanted)
+function choose(
+  questions: Questions,
+  found: readonly ListedFederation[],
+  wanted: string,
+): Promise<ListedFederation> {
+  if (wanted !== '' && !questions.areHeard) {
+    const which = found.map(identityText).join('; ')
+    const message = `It is not clear which federation ${wanted} is: ${which}. Ask its people for the id, and say --request ID`
+    throw new NodeError('CONFLICT', message, { federations: found.map(({ federation }) => federation) })
+  }
+  return questions.choice({
+    flag: '--request ID',
+    message: wanted === '' ? 'Which federation?' : `Which federation ${wanted}? Its people can tell its id`,
+    choices: found.map((each) => ({
+      value: each,
+      name: `${each.name}  ${each.federation?.slice(0, 16) ?? 'no id'}  ${each.description.slice(0, 60)}`,
+      description: `${identityText(each)}; contacts: ${each.contacts.join(', ') || 'none named'}`,
+    })),
+  })
 }
 
 async function heard(
   client: ApiClient,
+  wanted: string,
   isEnough: (listings: readonly ListingView[]) => boolean,
 ): Promise<ListingView[]> {
   const deadline = Date.now() + installMarketWaitMs
+  const query = wanted === '' ? {} : isFederationId(wanted) ? { text: wanted } : { name: wanted }
   for (;;) {
-    const listings = await client.get('/market', z.array(listingSchema), { kind: 'federation' })
+    const all = await client.get('/market', z.array(listingSchema), { kind: 'federation', ...query })
+    const listings = isFederationId(wanted) ? all.filter(({ body }) => body.federation === wanted) : all
     if (isEnough(listings) || Date.now() > deadline) return listings
     await delay(installPollMs)
   }
