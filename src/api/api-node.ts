@@ -42,7 +42,10 @@ export interface ApiRooms {
     Registry,
     'get' | 'list' | 'claims' | 'digest' | 'revision' | 'index' | 'keyValues' | 'put'
   >
-  readonly members: Pick<Members, 'list' | 'get' | 'former' | 'formerList' | 'setRole' | 'remove'>
+  readonly members: Pick<
+    Members,
+    'list' | 'get' | 'presentOf' | 'former' | 'formerList' | 'setRole' | 'remove'
+  >
   readonly membership: Pick<Membership, 'requests' | 'policies' | 'invitations'>
   /** Who may have which dataset; absent where nobody asks. */
   readonly access?: DatasetAccess | undefined

@@ -2,8 +2,10 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
 import { nameSchema } from '../base/names.ts'
+import { parsePipeline } from '../execution/catalogue/pipeline.ts'
 import type { ApiNode } from './api-node.ts'
 import { approvalViewSchema, revokedSchema } from './approval-view.ts'
+import { demandSay } from './claim-rights.ts'
 import { namedView } from './named-view.ts'
 import { body, isDone, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
 import { pipelineViewSchema } from './views.ts'
@@ -93,7 +95,10 @@ export function pipelineRoutes(node: ApiNode): OpenAPIHono {
   routes.openapi(add, async (c) => {
     const { name, shareNames } = c.req.valid('query')
     const options = { shareNames: shareNames === 'true' }
-    const added = await node.federation.execution.addPipeline(name, await c.req.text(), options)
+    const text = await c.req.text()
+    const chosen = name ?? parsePipeline(text).name
+    if (chosen !== undefined) demandSay(c, node, `/pipelines/${chosen}`)
+    const added = await node.federation.execution.addPipeline(chosen, text, options)
     return c.json(namedView(added), 201)
   })
   routes.openapi(list, (c) => c.json(node.federation.execution.pipelines.list().map(namedView), 200))
@@ -109,6 +114,7 @@ export function pipelineRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(remove, async (c) => {
     const { name } = found(c.req.valid('param').name)
+    demandSay(c, node, `/pipelines/${name}`)
     await node.federation.execution.pipelines.remove(name)
     return c.body(null, 204)
   })

@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.ts'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
 import { liveBytes } from './live-bytes.ts'
+import { seenBy } from './observed.ts'
 import { askedPlacesSchema, type RemoteRunView, remoteRunSchema, remoteRunView } from './remote-run-views.ts'
 import { body, makes, newRoutes, streams, tells, withoutUndefined } from './routing.ts'
 import { logHeaders } from './run-log-headers.ts'
@@ -108,9 +109,9 @@ export function remoteRunRoutes(node: ApiNode, parts: { stopping: AbortSignal; l
   })
   routes.openapi(list, async (c) => {
     const runs = node.federation.remote.runs.list().slice(-c.req.valid('query').limit).reverse()
-    return c.json(await Promise.all(runs.map(({ id }) => view(id))), 200)
+    return c.json(seenBy(c, await Promise.all(runs.map(({ id }) => view(id)))), 200)
   })
-  routes.openapi(show, async (c) => c.json(await view(c.req.valid('param').id), 200))
+  routes.openapi(show, async (c) => c.json(seenBy(c, await view(c.req.valid('param').id)), 200))
   routes.openapi(cancel, async (c) => {
     const { id } = c.req.valid('param')
     await node.federation.remote.runs.cancel(id)

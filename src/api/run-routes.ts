@@ -5,6 +5,7 @@ import { nameSchema } from '../base/names.ts'
 import { ownerOf } from '../execution/queue/turns.ts'
 import { ALLOWED, type Run, type RunState } from '../execution/runs/run.ts'
 import type { ApiNode } from './api-node.ts'
+import { seenBy } from './observed.ts'
 import { makes, newRoutes, tells } from './routing.ts'
 import { runLogRoutes } from './run-log-routes.ts'
 import { runView } from './run-view.ts'
@@ -66,14 +67,17 @@ export function runRoutes(node: ApiNode, parts: { stopping: AbortSignal; log: Lo
     const line = told.some(({ state }) => state === 'queued') ? execution.queue.line() : []
     const places = new Map(line.map((place) => [place.run.id, place]))
     return c.json(
-      told.map((run) => runView(run, places.get(run.id))),
+      seenBy(
+        c,
+        told.map((run) => runView(run, places.get(run.id))),
+      ),
       200,
     )
   })
   routes.openapi(show, (c) => {
     const { execution } = node.federation
     const { id } = c.req.valid('param')
-    return c.json(runView(execution.run(id), execution.position(id)), 200)
+    return c.json(seenBy(c, runView(execution.run(id), execution.position(id))), 200)
   })
   routes.openapi(cancel, async (c) => {
     const { id } = c.req.valid('param')

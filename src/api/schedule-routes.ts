@@ -1,7 +1,10 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
 import type { ApiNode } from './api-node.ts'
+import { demandSay } from './claim-rights.ts'
+import { seenBy } from './observed.ts'
 import { body, isDone, makes, newRoutes, tells, withoutUndefined } from './routing.ts'
 import { newScheduleSchema, scheduleDetailsSchema, scheduleViewSchema } from './schedule-views.ts'
 
@@ -57,22 +60,31 @@ const remove = createRoute({
 export function scheduleRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   const timetable = () => node.federation.execution.timetable
-  routes.openapi(add, async (c) =>
-    c.json(told(await timetable().add(withoutUndefined(c.req.valid('json')))), 201),
-  )
-  routes.openapi(list, (c) => c.json(timetable().list().map(told), 200))
+  const demand = (c: Context, pipeline: string) => demandSay(c, node, `/schedules/${pipeline}`)
+  routes.openapi(add, async (c) => {
+    const wanted = withoutUndefined(c.req.valid('json'))
+    demand(c, wanted.pipeline)
+    return c.json(told(await timetable().add(wanted)), 201)
+  })
+  routes.openapi(list, (c) => c.json(seenBy(c, timetable().list().map(told)), 200))
   routes.openapi(show, (c) => {
     const { pipeline } = c.req.valid('param')
-    return c.json(scheduleDetailsSchema.parse(timetable().show(pipeline)), 200)
+    return c.json(seenBy(c, scheduleDetailsSchema.parse(timetable().show(pipeline))), 200)
   })
-  routes.openapi(pause, async (c) =>
-    c.json(told(await timetable().pause(c.req.valid('param').pipeline, true)), 200),
-  )
-  routes.openapi(resume, async (c) =>
-    c.json(told(await timetable().pause(c.req.valid('param').pipeline, false)), 200),
-  )
+  routes.openapi(pause, async (c) => {
+    const { pipeline } = c.req.valid('param')
+    demand(c, pipeline)
+    return c.json(told(await timetable().pause(pipeline, true)), 200)
+  })
+  routes.openapi(resume, async (c) => {
+    const { pipeline } = c.req.valid('param')
+    demand(c, pipeline)
+    return c.json(told(await timetable().pause(pipeline, false)), 200)
+  })
   routes.openapi(remove, async (c) => {
-    await timetable().remove(c.req.valid('param').pipeline)
+    const { pipeline } = c.req.valid('param')
+    demand(c, pipeline)
+    await timetable().remove(pipeline)
     return c.body(null, 204)
   })
   return routes

@@ -44,6 +44,12 @@ const TABLE: readonly Line[] = [
   line('GET', `${API}/datasets/:name/files`, 'member'),
   line('GET', `${API}/datasets/:name/archive`, 'member'),
   line('GET', `${API}/datasets/:name/diff`, 'member'),
+  // Names of files, words of commits, places on the disk.
+  line('GET', `${API}/datasets/:name/tree`, 'member'),
+  line('GET', `${API}/datasets/:name/log`, 'member'),
+  line('GET', `${API}/datasets/:name/truth`, 'member'),
+  line('GET', `${API}/local-datasets`, 'member'),
+  line('GET', `${API}/runs/:id/comparison`, 'member'),
   line('GET', `${API}/runs/:id/files`, 'member'),
   line('GET', `${API}/runs/:id/archive`, 'member'),
   line('GET', `${API}/runs/:id/logs`, 'member'),
@@ -68,7 +74,6 @@ const TABLE: readonly Line[] = [
     'federation',
     'images',
     'insights',
-    'local-datasets',
     'market',
     'notifications',
     'offers',
@@ -90,13 +95,13 @@ const TABLE: readonly Line[] = [
   line('GET', '/hub/api', 'observer'),
   line('GET', `${API}/docs`, 'observer'),
 
-  // The everyday work.
+  // The everyday work. Of names that other members claim, see claim-rights.ts.
   line('ANY', `${API}/images/inspect`, 'member'),
   ...['builds', 'pipelines', 'remote-runs', 'rounds', 'runs', 'schedules', 'tools'].map((noun) =>
     line('ANY', `${API}/${noun}`, 'member'),
   ),
-  ...['import', ':name/commits', ':name/fetch', ':name/follow', ':name/unfollow', ':name/verify'].map(
-    (work) => line('ANY', `${API}/datasets/${work}`, 'member'),
+  ...[':name/commits', ':name/fetch', ':name/follow', ':name/unfollow', ':name/verify'].map((work) =>
+    line('ANY', `${API}/datasets/${work}`, 'member'),
   ),
 
   // What changes the node or speaks for it to others.

@@ -4,6 +4,7 @@ import { NodeError } from '../base/errors.ts'
 import { nameSchema } from '../base/names.ts'
 import { toolSchema, withoutNulls } from '../execution/catalogue/tool.ts'
 import type { ApiNode } from './api-node.ts'
+import { demandSay } from './claim-rights.ts'
 import { namedView } from './named-view.ts'
 import { body, isDone, makes, namedParam, newRoutes, tells } from './routing.ts'
 import { toolViewSchema } from './views.ts'
@@ -63,6 +64,7 @@ export function toolRoutes(node: ApiNode): OpenAPIHono {
   }
   routes.openapi(add, async (c) => {
     const { name, ...tool } = c.req.valid('json')
+    demandSay(c, node, `/tools/${name}`)
     return c.json(namedView(await node.federation.execution.addTool(name, tool)), 201)
   })
   routes.openapi(list, (c) => c.json(node.federation.execution.tools.list().map(namedView), 200))
@@ -74,6 +76,7 @@ export function toolRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(remove, async (c) => {
     const { name } = found(c.req.valid('param').name)
+    demandSay(c, node, `/tools/${name}`)
     await node.federation.execution.tools.remove(name)
     return c.body(null, 204)
   })

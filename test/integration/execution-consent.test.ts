@@ -5,6 +5,7 @@ import { ApiServer } from '../../src/api/server.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import type { Run } from '../../src/execution/runs/run.ts'
+import { askRaw } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { maoctlHere } from '../support/maoctl.ts'
 import { RemoteMembers } from '../support/remote-pair.ts'
@@ -159,4 +160,54 @@ test('what another member writes reads no data that stay here, unless this owner
   await eventually(() => byHer()?.endedMs !== undefined, 'the schedule never fired')
   await alice.execution.unschedule('own')
   refused(byHer(), /step own, in which another member had a hand, reads patients/)
+})
+
+test('at the node of an operator, whose word goes before others’, their names take a token for operators', async (t) => {
+  const lab = await RemoteMembers.start({ alice: {}, bob: {} })
+  t.after(() => lab.stop())
+  const [alice, bob] = [lab.node('alice').federation, lab.node('bob').federation]
+  await alice.datasets.add('results')
+  await eventually(() => bob.datasets.find('results') !== undefined, 'bob never heard of the dataset')
+  const tool = { name: 'mine', image: BUSYBOX }
+  const step = { name: 'own', tool: 'mine', output_dataset: 'results', cmd: null, env: null }
+  const steps = [{ ...step, docker_socket: false, input_dataset: null }]
+  await bob.execution.addTool('mine', { image: BUSYBOX })
+  await bob.execution.addPipeline('own', { steps })
+  await bob.execution.schedule({ pipeline: 'own', cron: '0 0 1 1 *' })
+  const his = () => ['tools/mine', 'pipelines/own', 'schedules/own'].map((of) => alice.registry.get(`/${of}`))
+  await eventually(() => his().every((entry) => entry?.author === lab.node('bob').peerId), 'his names')
+  const desk = new ApiServer({ node: lab.node('alice'), log: silentLogger })
+  t.after(() => desk.stop())
+  await desk.start()
+  const asked = async (scope: 'member' | 'operator') => {
+    const { token } = await lab.node('alice').tokens.create({ name: scope, scope, lifeMs: 60_000 })
+    return async (method: string, path: string, value?: object) => {
+      const headers = { authorization: `Bearer ${token}` }
+      if (value === undefined) return (await askRaw(desk.url + path, { method, headers })).status
+      const json = { ...headers, 'content-type': 'application/json' }
+      return (await askRaw(desk.url + path, { method, headers: json, body: JSON.stringify(value) })).status
+    }
+  }
+  const asMember = await asked('member')
+  for (const [method, path, value] of [
+    ['POST', '/api/v1/tools', tool],
+    ['DELETE', '/api/v1/tools/mine'],
+    ['POST', '/registry/tools', { ...tool, author: '', data_repo: '', code_repo: '', artefact: '' }],
+    ['DELETE', '/registry/tools/mine'],
+    ['POST', '/api/v1/pipelines?name=own', steps],
+    ['POST', '/api/v1/pipelines', { name: 'own', steps }],
+    ['DELETE', '/api/v1/pipelines/own'],
+    ['POST', '/pipeline/init', { name: 'own', steps }],
+    ['POST', '/api/v1/schedules', { pipeline: 'own', cron: '* * * * *' }],
+    ['POST', '/api/v1/schedules/own/pause'],
+    ['POST', '/api/v1/schedules/own/resume'],
+    ['DELETE', '/api/v1/schedules/own'],
+    ['POST', '/pipeline/run', { name: 'own', cron: '* * * * *' }],
+    ['DELETE', '/jobs/own'],
+  ] as const)
+    assert.equal(await asMember(method, path, value), 403, `${method} ${path}`)
+  assert(his().every((entry) => entry?.author === lab.node('bob').peerId))
+  assert.equal(await asMember('POST', '/api/v1/tools', { ...tool, name: 'hers' }), 201)
+  assert.equal(await asMember('DELETE', '/api/v1/tools/hers'), 204)
+  assert.equal(await (await asked('operator'))('DELETE', '/registry/tools/mine'), 200)
 })

@@ -7,6 +7,7 @@ import { nameSchema } from '../../base/names.ts'
 import type { DatasetView } from '../../datasets/dataset-view.ts'
 import type { LocalCopy } from '../../datasets/removals.ts'
 import { parseUpstreamUrl } from '../../datasets/upstream/upstream-address.ts'
+import { includes } from '../../identity/scopes.ts'
 import type { ApiNode } from '../api-node.ts'
 import { body } from '../routing.ts'
 import { asJson, maoRoutesApart, says, told } from './answers.ts'
@@ -159,5 +160,7 @@ async function datasetText(node: ApiNode, view: DatasetView, c: Context): Promis
 async function masterOf(node: ApiNode, { name, policy, upstream }: DatasetView, c: Context): Promise<string> {
   if (upstream !== undefined) return upstream.url
   if (policy !== 'local-only') return `http://${c.req.header('host')}/git/${name}.git`
+  // Where things lie on this machine is no business of who only looks on.
+  if (!includes(c.get('principal').scope, 'member')) return ''
   return (await node.federation.datasets.repository(name)).path
 }

@@ -6,6 +6,7 @@ import { branchOf } from '../../datasets/branches.ts'
 import { TRUTH_BRANCH } from '../../datasets/git/git-directory.ts'
 import type { PipelineStep } from '../../execution/catalogue/pipeline.ts'
 import type { ApiNode } from '../api-node.ts'
+import { demandSay } from '../claim-rights.ts'
 import { body } from '../routing.ts'
 import { answer, asJson, maoRoutesApart, says, told } from './answers.ts'
 
@@ -109,6 +110,7 @@ export function maoPipelineRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(init, async (c) => {
     const wanted = c.req.valid('json')
+    demandSay(c, node, `/pipelines/${wanted.name}`)
     try {
       // [W7] The predecessor's clients know no other registry than the one that all members read.
       const added = await node.federation.execution.addPipeline(wanted.name, wanted, { shareNames: true })

@@ -5,6 +5,7 @@ import { runAwaitedMs, runOutputBytesMax, runsAwaitedMax } from '../../base/limi
 import { nameSchema } from '../../base/names.ts'
 import type { Run } from '../../execution/runs/run.ts'
 import type { ApiNode } from '../api-node.ts'
+import { demandSay } from '../claim-rights.ts'
 import { body } from '../routing.ts'
 import { asJson, maoRoutesApart, says, told } from './answers.ts'
 import { PIPELINE_NOT_FOUND } from './pipelines.ts'
@@ -58,6 +59,7 @@ export function maoRunRoutes(node: ApiNode, stopping: AbortSignal): OpenAPIHono 
     if (execution.pipelines.get(pipeline) === undefined) return told(c, PIPELINE_NOT_FOUND, 404)
     // Its first versions said 'none' where there is no rule.
     if (cron !== null && cron !== undefined && cron !== '' && cron !== 'none') {
+      demandSay(c, node, `/schedules/${pipeline}`)
       // [W9] One schedule a pipeline, so that its name is the job's.
       const scheduled = await execution.timetable.add({ pipeline, cron })
       return told(c, { pipeline, job_id: scheduled.pipeline })
@@ -109,6 +111,7 @@ export function maoRunRoutes(node: ApiNode, stopping: AbortSignal): OpenAPIHono 
   })
   routes.openapi(remove, async (c) => {
     const { id } = c.req.valid('param')
+    demandSay(c, node, `/schedules/${id}`)
     await node.federation.execution.timetable.remove(id)
     return told(c, `Unscheduled ${id}`)
   })

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { nameSchema } from '../../base/names.ts'
 import type { Tool } from '../../execution/catalogue/tool.ts'
 import type { ApiNode } from '../api-node.ts'
+import { demandSay } from '../claim-rights.ts'
 import { body } from '../routing.ts'
 import { asJson, maoRoutesApart, says, told } from './answers.ts'
 import { pythonJson } from './python-json.ts'
@@ -70,6 +71,7 @@ export function maoToolRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(add, async (c) => {
     const { name, author, image, ...texts } = c.req.valid('json')
+    demandSay(c, node, `/tools/${name}`)
     const said = Object.entries(texts).filter(([, text]) => text !== null && text !== undefined)
     // How it is watched is nothing that the predecessor could say, and so nothing that is taken back here.
     const monitoring = tools().get(name)?.value.monitoring
@@ -80,6 +82,7 @@ export function maoToolRoutes(node: ApiNode): OpenAPIHono {
   routes.openapi(remove, async (c) => {
     const { tool } = c.req.valid('param')
     if (tools().get(tool) === undefined) return told(c, 'Tool not found', 404)
+    demandSay(c, node, `/tools/${tool}`)
     await tools().remove(tool)
     return told(c, `Successfully deleted tools/${tool}`)
   })
