@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { entryDetailSchema } from '../../src/api/registry-views.ts'
+import { overviewSchema } from '../../src/api/status-views.ts'
 import { memberSchema } from '../../src/api/views.ts'
 import { eventually } from '../support/eventually.ts'
 import { chapter } from '../support/namespaces/chapter.ts'
@@ -57,6 +58,19 @@ test('two members behind routers that let nobody in work together through an ope
       assert.match(await wayTo(bob, carol), new RegExp(`/p2p/${olga.peerId}/p2p-circuit`))
     },
   )
+
+  await chapter(t, 'each says in words how it is reached', async () => {
+    const told = async (node: NodeOnHost) => (await node.get('/status', overviewSchema)).node.reachability
+    const relayed = async () =>
+      (await Promise.all([bob, carol].map(told))).every(({ status }) => status === 'relayed')
+    await eventually(relayed, 'bob or carol does not know that a relay leads to them', RELAYED_TIMEOUT_MS)
+    for (const node of [bob, carol]) {
+      const { words, relays } = await told(node)
+      assert.deepEqual(relays, [olga.peerId])
+      assert.match(words, /cannot be dialled from outside; others reach it through a relay/)
+    }
+    assert.equal((await told(olga)).status, 'public')
+  })
 
   await chapter(t, 'what one writes the other has at once', async (t) => {
     await Promise.all([putTool(bob, 'of-bob'), putTool(carol, 'of-carol')])
