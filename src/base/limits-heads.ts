@@ -3,6 +3,9 @@ import { HOUR_MS, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** Datasets of one name, one after the other, that a record remembers. */
 export const formerIdsMax = 16
+/** Changes of who votes on a dataset, and earlier times of one member's grant, that a record remembers. */
+export const voteChangesMax = 16
+export const grantSpansMax = 16
 /** Datasets of one founder that a node follows unless they are chosen: each is a repository on its disk. */
 export const datasetsPerMemberMax = 1_000
 /** Datasets that are brought in step with their records side by side; each may ask git. */
