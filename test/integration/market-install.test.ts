@@ -6,7 +6,7 @@ import type { InstallPlanView } from '../../src/api/market-install-views.ts'
 import { askRaw, startTestApi } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { maoctlHere, tellJson } from '../support/maoctl.ts'
-import { BUSYBOX, testImage } from '../support/test-images.ts'
+import { BUSYBOX, removeImage, tagImage, testImage } from '../support/test-images.ts'
 
 const steps = [
   {
@@ -139,6 +139,34 @@ test('a pipeline of a stranger is shown, asked for, and installed whole or not a
   assert.equal(JSON.parse(body).steps[0].approved, false, body)
 })
 
+test('a tool that is listed with a digest runs as that very image, or not at all', async (t) => {
+  // No registry is asked: what is here of the repository is all there is.
+  const { node } = await startTestApi(t, 'amy', { execution: { images: { pull: 'never' } } })
+  const data = node.config.dataDirectory
+  const repository = `mao-test/listed-${node.peerId.slice(-12).toLowerCase()}`
+  await tagImage(await testImage(), `${repository}:1`)
+  t.after(() => removeImage(`${repository}:1`))
+  await node.createFederation({ name: 'observatory' })
+  await node.federation.datasets.add('names', { policy: 'shared' })
+  const image = (digit: string) => `${repository}:1@sha256:${digit.repeat(64)}`
+  const [step] = steps
+  const wrong = { ...step, cmd: ['true'], input_dataset: null, output_dataset: 'names' }
+  await node.marketplace.publish({ kind: 'tool', name: 'counter', body: { image: image('1') } })
+  await node.marketplace.publish({ kind: 'pipeline', name: 'survey', body: { steps: [wrong] } })
+  await tellJson(data, 'market', 'install', 'survey', '--yes')
+  assert.equal(node.federation.execution.tools.get('counter')?.value.image, image('1'))
+
+  const run = async () => {
+    const ended = await maoctlHere(['--data', data, '--json', 'pipeline', 'run', 'survey', '--wait'])
+    return ended.json<{ state: string; code?: string; reason?: string }>()
+  }
+  const refused = await run()
+  assert.deepEqual([refused.state, refused.code], ['failed', 'IMAGE_NOT_FOUND'], refused.reason)
+  // The same image by its tag would have run.
+  await node.federation.execution.addTool('counter', { image: `${repository}:1` })
+  assert.equal((await run()).state, 'succeeded')
+})
+
 test("the predecessor's files are taken over from a directory, and a node serves them to another", async (t) => {
   const api = { port: 0, rateLimit: { perToken: 200, perAddress: 3 } }
   const amy = await startTestApi(t, 'amy', { marketplace: { hub: 'open' }, api })
@@ -173,8 +201,16 @@ test("the predecessor's files are taken over from a directory, and a node serves
   await tellJson(here, 'federation', 'create', '--name', 'second')
   const words = ['market', 'import', `${amy.url}/hub/api`, '--into', 'federation']
   const asked = await maoctlHere(['--data', here, ...words])
-  assert.match(asked.stderr, /pipelines.json: survey is left out: .*--share-names/)
-  await tellJson(here, ...words, '--share-names')
+  assert.equal(asked.exit, 2, 'somebody else’s files were registered for all without a question')
+  assert.match(
+    asked.stderr,
+    /\+ tool counter lab\/counter:1\n\+ pipeline survey: count \(counter\)\n! .* unencrypted/,
+  )
+  assert.match(asked.stderr, /Register this in the federation \(2 entries\)\? .* add --yes/)
+  assert.equal(bob.node.federation.execution.tools.get('counter'), undefined)
+  const untold = await maoctlHere(['--data', here, '--yes', ...words])
+  assert.match(untold.stderr, /pipelines.json: survey is left out: .*--share-names/)
+  await tellJson(here, '--yes', ...words, '--share-names')
   assert.equal(bob.node.federation.execution.tools.get('counter')?.value.image, 'lab/counter:1')
   assert.deepEqual(bob.node.federation.execution.pipelines.get('survey')?.value.steps[0]?.cmd, ['wc'])
   const nothing = await maoctlHere(['--data', here, 'market', 'import', `${amy.url}/nowhere`])
