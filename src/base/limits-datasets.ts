@@ -11,6 +11,8 @@ export const packObjectsMax = 5_000_000
 export const fetchTimeoutMs = 240 * MINUTE_MS
 /** Attempts at one head, each at another member where one has it. */
 export const fetchAttemptsMax = 5
+/** Members that are dialled for one fetch since nobody who is connected has it. */
+export const fetchDialledMax = 3
 /** Requests for one head's commits, or some of them, where one is at fault: enough to find three in the largest head. */
 export const fetchHalvesMax = 32
 /** Transfers that this node serves at once, to all and to one member; a member that is refused tries another. */

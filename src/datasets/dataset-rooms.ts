@@ -170,10 +170,11 @@ export async function startRooms(
     }),
   )
   const isGranted = (peer: string, name: string) => access?.mayRead(peer, name, known.get(name)) !== false
+  const live = parts.live ?? (() => streams.connectedPeers())
   const followed = new Followed({
     ...{ self, rule: settings.follow, database, known, members, emit },
     mayRead: isGranted,
-    live: parts.live ?? (() => streams.connectedPeers()),
+    live,
     patienceMs: pace.takeOverMs,
     lookMs: pace.lookMs,
     onChange: (name) => replicator.look(name),
@@ -185,6 +186,7 @@ export async function startRooms(
       const name = `${dataset}/${peer}`
       return heads.get(name) !== undefined || replicas.get(name) !== undefined
     },
+    live,
     ...{ self, streams, onConnect, members, heads, known, watch, follows, shelf, emit, clock, log },
   })
   const truths = new GroundTruths({ self, known, heads, shelf, emit, log })

@@ -166,7 +166,8 @@ export function candidates(
   return [...first, ...likely, ...rest].slice(0, countMax)
 }
 
-function rotated(peers: readonly string[], round: number): string[] {
+/** Begins at another one each round. Pure. */
+export function rotated(peers: readonly string[], round: number): string[] {
   const turn = peers.length === 0 ? 0 : round % peers.length
   return [...peers.slice(turn), ...peers.slice(0, turn)]
 }

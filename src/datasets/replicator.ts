@@ -44,6 +44,8 @@ export interface ReplicatorParts {
   readonly follows: (dataset: string) => boolean
   /** Whether a member has said that it holds something of a dataset. */
   readonly holds: (peer: string, dataset: string) => boolean
+  /** The members that are there, connected or not. */
+  readonly live: () => readonly string[]
   readonly shelf: Shelf
   readonly emit: (event: DatasetEvent) => void
   readonly clock: Clock
@@ -74,6 +76,7 @@ export class Replicator implements Startable {
       log,
       isMember: (peer) => members.isMember(peer),
       holds: parts.holds,
+      live: parts.live,
       repository: async (dataset) => (await shelf.openIfHere(dataset)) ?? shelf.unopened(dataset),
       tips: (dataset) => shelf.branches(dataset).values(),
       onProgress: (dataset, peer, progress) =>

@@ -31,6 +31,8 @@ export interface DatasetNodeOptions extends RegistryNodeOptions {
   /** How fast copies change hands, ms. */
   readonly pace?: Pace
   readonly usedBy?: (dataset: string) => string | undefined
+  /** The members that are there; without it those that are connected. */
+  readonly live?: () => readonly string[]
 }
 
 export async function startDatasetNode(
@@ -64,6 +66,7 @@ export async function startDatasetNode(
     onConnect: (connected) => network.onConnect(connected),
     ...(options.pace === undefined ? {} : { pace: options.pace }),
     ...(options.usedBy === undefined ? {} : { usedBy: options.usedBy }),
+    ...(options.live === undefined ? {} : { live: options.live }),
     clock,
     log: silentLogger,
   })

@@ -1,9 +1,9 @@
 import { type ErrorCode, isNodeError, NodeError } from '../../base/errors.ts'
-import { askBesideAfterMs, askSilentMaxMs, fetchAttemptsMax } from '../../base/limits.ts'
+import { askBesideAfterMs, askSilentMaxMs, fetchAttemptsMax, fetchDialledMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Streams } from '../../network/network.ts'
 import type { NewRepository, PackRepository } from '../git/repository.ts'
-import { candidates } from '../heads.ts'
+import { candidates, rotated } from '../heads.ts'
 import { isNoRoom } from '../upkeep/room-left.ts'
 import { type Asked, askBeside, type BesideLimits } from './beside.ts'
 import { Distrust } from './distrust.ts'
@@ -32,6 +32,8 @@ export interface FetcherParts {
   readonly repository: (dataset: string) => Promise<PackRepository | NewRepository>
   /** Whether a member has said that it holds something of a dataset. */
   readonly holds?: (peer: string, dataset: string) => boolean
+  /** Members that are there, connected or not: in a large federation nobody is connected with everybody. */
+  readonly live?: () => readonly string[]
   /** Where the dataset's branches are here. */
   readonly tips: (dataset: string) => Iterable<string>
   readonly onProgress: (dataset: string, peer: string, progress: TransferProgress) => void
@@ -54,7 +56,7 @@ export interface FetchOptions {
   readonly whole?: boolean
 }
 
-/** Brings commits here from whichever connected member has them. */
+/** Brings commits here from whichever member has them, those that are connected first. */
 export class Fetcher {
   readonly #parts: FetcherParts
   readonly #turns = new FetchTurns()
@@ -94,11 +96,12 @@ export class Fetcher {
     const { streams, isMember, self, repository, log } = this.#parts
     const { author, round = 0, signal, urgent = false } = options
     const place = await repository(dataset)
-    const connected = streams.connectedPeers().filter((peer) => peer !== self && isMember(peer))
+    const holds = (peer: string) => this.#parts.holds?.(peer, dataset) ?? true
+    const near = streams.connectedPeers().filter((peer) => peer !== self && isMember(peer))
+    const connected = [...near, ...this.#elsewhere(near, holds, { author, round })]
     const trusted =
       urgent || options.isRest === true ? connected : connected.filter((peer) => this.#distrust.mayAsk(peer))
     let failure = noneToAsk(connected, dataset, wants)
-    const holds = (peer: string) => this.#parts.holds?.(peer, dataset) ?? true
     const asking = { round, countMax: fetchAttemptsMax, holds, urgent }
     let left: readonly string[] = candidates(author, trusted, asking)
     let missing = options.missing === true
@@ -145,6 +148,23 @@ export class Fetcher {
       }
     }
     throw failure
+  }
+
+  /** Some that are not connected and say that they hold it, when nobody near does or those were of no help. */
+  #elsewhere(
+    near: readonly string[],
+    holds: (peer: string) => boolean,
+    { author, round }: { author: string | undefined; round: number },
+  ): readonly string[] {
+    if (round === 0 && near.some((peer) => peer === author || holds(peer))) return []
+    const { self, isMember, live = () => [] } = this.#parts
+    const known = new Set([self, ...near])
+    const others = live().filter((peer) => !known.has(peer) && isMember(peer) && holds(peer))
+    const first = others.filter((peer) => peer === author)
+    return [...first, ...rotated(others.filter((peer) => peer !== author).sort(), round)].slice(
+      0,
+      fetchDialledMax,
+    )
   }
 
   async #fetchFrom(
