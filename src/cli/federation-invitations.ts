@@ -24,7 +24,9 @@ export function invitationCommands(federation: Command, act: Act): void {
         const { warning } = invitation
         if (warning !== undefined) session.out.note(warning)
         const until = timeText(invitation.expiresMs)
-        session.out.note(`Good once, until ${until}. On the other node: "maoctl federation join <token>".`)
+        session.out.note(
+          `Good once, until ${until}. On the other node "maoctl federation join -" asks for it.`,
+        )
       }),
     )
 

@@ -5,6 +5,7 @@ import { type Status, statusSchema } from '../api/views.ts'
 import { JOINING } from '../federation/federation-policy.ts'
 import { ROLES } from '../federation/keyspace.ts'
 import { gather, parseCount } from './arguments.ts'
+import { askSecret } from './ask-secret.ts'
 import { invitationCommands } from './federation-invitations.ts'
 import { federationPolicyCommands, policyPairs } from './federation-policy.ts'
 import { requestCommands } from './federation-requests.ts'
@@ -12,6 +13,14 @@ import { article } from './federation-words.ts'
 import { untilOption } from './moments.ts'
 import { type Output, type Pair, timeText } from './output.ts'
 import type { Act } from './session.ts'
+
+const JOIN_HELP = `
+An invitation is good for whoever has it first, and may carry the key of a private network; what stands in a command line
+is seen by all users of the machine:
+
+  maoctl federation join -                     (asks for it)
+  maoctl federation join - < invitation.txt
+  ssh other maoctl federation invite | maoctl federation join -`
 
 interface CreateOptions {
   name: string
@@ -54,11 +63,14 @@ export function federationCommands(program: Command, act: Act): void {
   invitationCommands(federation, act)
 
   federation
-    .command('join <token>')
+    .command('join')
+    .argument('[token]', 'the invitation; - or nothing: it is asked for, or read from standard input', '-')
     .description('join the federation that an invitation names')
+    .addHelpText('after', JOIN_HELP)
     .action(
-      act(async (session, token: string) => {
+      act(async (session, given: string) => {
         const client = await session.connect()
+        const token = given === '-' ? (await askSecret(session, 'The invitation')).trim() : given
         const joined = await client.post('/federation/join', federationSchema, { token })
         session.out.result(joined, () => `This node is a member of ${joined.name}.`)
       }),

@@ -3,7 +3,16 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { importedSchema } from '../api/market-install-views.ts'
 import { NodeError } from '../base/errors.ts'
-import { MARKET_FILES, type MarketFile } from '../marketplace/predecessor.ts'
+import { pipelineSchema } from '../execution/catalogue/pipeline.ts'
+import { asksOf } from '../marketplace/asks.ts'
+import {
+  type CheckedOffer,
+  MARKET_FILES,
+  type MarketFile,
+  type MarketKind,
+  type ReadFile,
+  readMarketFile,
+} from '../marketplace/predecessor.ts'
 import { reasonOf, textOf } from './files.ts'
 import { fetchMarketFile } from './market-files.ts'
 import { countText } from './output.ts'
@@ -13,6 +22,18 @@ interface Importing {
   into: 'market' | 'federation'
   shared?: boolean
   shareNames?: boolean
+  dryRun?: boolean
+}
+
+const AFTER = `
+The source is a directory, or the address below which the three files are. What is in them is shown first, images and all
+that steps ask for, and asked about: whatever is taken over counts as written by this node.`
+
+interface Found {
+  readonly file: MarketFile
+  readonly kind: MarketKind
+  readonly json: string
+  readonly read: ReadFile
 }
 
 export function importCommand(market: Command, act: Act): void {
@@ -26,24 +47,36 @@ export function importCommand(market: Command, act: Act): void {
     )
     .option('--shared', 'make datasets that pipelines miss for all members, rather than for this node alone')
     .option('--share-names', 'let all members read the names of datasets that stay on this node')
-    .addHelpText('after', '\nThe source is a directory, or the address below which the three files are.')
+    .option('--dry-run', 'only show what would be taken over')
+    .addHelpText('after', AFTER)
     .action(act(take))
 }
 
-async function take(session: Session, source: string, { into, shared, shareNames }: Importing) {
-  const files = await filesOf(session, source)
+async function take(session: Session, source: string, options: Importing) {
+  const { into, shared, shareNames, dryRun } = options
+  const found = (await filesOf(session, source)).filter(({ file, kind }) => {
+    const isTaken = into === 'market' || kind !== 'federation'
+    if (!isTaken) session.out.note(`${file} is left out: federations are listed, and not registered in one.`)
+    return isTaken
+  })
+  const offers = found.flatMap(({ read }) => read.offers)
+  if (dryRun === true) return session.out.result(offers, () => planText(offers))
+  session.out.note(planText(offers))
+  if (/^http:/i.test(source)) {
+    session.out.note('! The files came unencrypted: whoever carried them may have changed them.')
+  }
+  // Listings of a directory of one's own do nothing yet; what is registered runs, for every member.
+  if (offers.length > 0 && (into === 'federation' || isRemote(source))) {
+    const what = countText(offers.length, 'entry', 'entries')
+    const as =
+      into === 'federation' ? 'Register this in the federation' : 'List this in the name of this node'
+    await session.confirm(`${as} (${what})?`)
+  }
   const client = await session.connect()
   const taken: Record<string, unknown> = {}
   const lines: string[] = []
   let leftOut = 0
-  // Tools come before the pipelines that name them.
-  for (const [file, kind] of Object.entries(MARKET_FILES)) {
-    const json = files.get(file as MarketFile)
-    if (json === undefined) continue
-    if (into === 'federation' && kind === 'federation') {
-      session.out.note(`${file} is left out: federations are listed, and not registered in one.`)
-      continue
-    }
+  for (const { file, kind, json } of found) {
     const imported = await client.work('/market/import', importedSchema, {
       ...{ kind, json, into, shareNames: shareNames === true },
       datasets: shared === true ? 'shared' : 'local-only',
@@ -59,16 +92,34 @@ async function take(session: Session, source: string, { into, shared, shareNames
   })
 }
 
-/** The texts of those of the three files that are there. @throws NodeError INVALID_INPUT when none is. */
-async function filesOf(session: Session, source: string): Promise<Map<MarketFile, string>> {
-  const isRemote = /^https?:\/\//i.test(source)
-  if (!isRemote) await checkDirectory(source)
-  const files = new Map<MarketFile, string>()
-  for (const file of Object.keys(MARKET_FILES) as MarketFile[]) {
-    const text = isRemote ? await fetchMarketFile(source, file) : await fileIn(session, join(source, file))
-    if (text !== undefined) files.set(file, text)
+/** What the files bring, with what it asks of whoever runs it. */
+export function planText(offers: readonly CheckedOffer[]): string {
+  return offers
+    .flatMap(({ kind, name, body }) => {
+      if (kind === 'tool') return [`+ tool ${name} ${typeof body.image === 'string' ? body.image : ''}`]
+      const { success, data: steps = [] } = pipelineSchema.shape.steps.safeParse(body.steps)
+      if (kind !== 'pipeline' || !success) return [`+ ${kind} ${name}`]
+      const told = steps.map((step) => `${step.name} (${step.tool})`).join(' → ')
+      return [`+ pipeline ${name}: ${told}`, ...asksOf(steps).map((ask) => `! ${ask}`)]
+    })
+    .join('\n')
+}
+
+function isRemote(source: string): boolean {
+  return /^https?:\/\//i.test(source)
+}
+
+/** Those of the three files that are there, tools before the pipelines that name them. @throws NodeError INVALID_INPUT, TOO_LARGE */
+async function filesOf(session: Session, source: string): Promise<Found[]> {
+  if (!isRemote(source)) await checkDirectory(source)
+  const found: Found[] = []
+  for (const [file, kind] of Object.entries(MARKET_FILES) as [MarketFile, MarketKind][]) {
+    const json = isRemote(source)
+      ? await fetchMarketFile(source, file)
+      : await fileIn(session, join(source, file))
+    if (json !== undefined) found.push({ file, kind, json, read: readMarketFile(kind, json) })
   }
-  if (files.size > 0) return files
+  if (found.length > 0) return found
   const message = `${source} has none of ${Object.keys(MARKET_FILES).join(', ')}`
   throw new NodeError('INVALID_INPUT', message, { source })
 }

@@ -43,8 +43,7 @@ export const WAYS_OUT: Readonly<Record<ErrorCode, string>> = {
   REVISION_FUTURE: 'each node counts its own revisions; "maoctl registry digest" tells how far this one is',
   LEASE_NOT_FOUND: 'it has ended; grant a new one',
   LEASE_EXISTS: 'grant it under another number, or without one',
-  NO_FEDERATION:
-    '"maoctl federation create --name NAME" founds one, "maoctl federation join TOKEN" joins one',
+  NO_FEDERATION: '"maoctl federation create --name NAME" founds one, "maoctl federation join -" joins one',
   ALREADY_FEDERATED: 'a node is in one federation; start another node, with --data of its own, for another',
   INVITATION_INVALID: 'copy the whole token, from mao1- to its end; or ask an operator for a new invitation',
   INVITATION_EXPIRED: 'ask an operator for a new invitation ("maoctl federation invite")',

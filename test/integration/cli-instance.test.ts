@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { MemberView, Status } from '../../src/api/views.ts'
 import { withDeadline } from '../../src/base/wait.ts'
 import { eventually } from '../support/eventually.ts'
-import { maoctl, startInstance, tellJson } from '../support/maoctl.ts'
+import { maoctl, maoctlHere, startInstance, tellJson } from '../support/maoctl.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 test('a node starts on a bare directory, is found by it, and stops clean when it is asked to', async (t) => {
@@ -110,7 +110,10 @@ test('two nodes form a federation by typed commands alone', async (t) => {
   const invited = await maoctl(['--data', alice, 'federation', 'invite', '--expires', '1h'])
   assert.equal(invited.stdout.split('\n').length, 2, 'standard output holds the token and nothing else')
   const token = invited.stdout.trim()
-  await tellJson(bob, 'federation', 'join', token)
+  // Who else is on the machine sees no invitation in a list of processes.
+  const joined = await maoctlHere(['--data', bob, 'federation', 'join'], { input: `${token}\n` })
+  assert.equal(joined.exit, 0, joined.stderr)
+  assert.match(joined.stdout, /This node is a member of lab/)
   const complete = async () => {
     const members = await tellJson<MemberView[]>(bob, 'federation', 'members')
     return members.map(({ name, role }) => `${name} ${role}`).join() === 'alice operator,bob member'

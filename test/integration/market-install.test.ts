@@ -141,19 +141,25 @@ test('a pipeline of a stranger is shown, asked for, and installed whole or not a
 
 test('a tool that is listed with a digest runs as that very image, or not at all', async (t) => {
   // No registry is asked: what is here of the repository is all there is.
-  const { node } = await startTestApi(t, 'amy', { execution: { images: { pull: 'never' } } })
+  const { node, ask } = await startTestApi(t, 'amy', { execution: { images: { pull: 'never' } } })
   const data = node.config.dataDirectory
   const repository = `mao-test/listed-${node.peerId.slice(-12).toLowerCase()}`
   await tagImage(await testImage(), `${repository}:1`)
   t.after(() => removeImage(`${repository}:1`))
   await node.createFederation({ name: 'observatory' })
-  await node.federation.datasets.add('names', { policy: 'shared' })
   const image = (digit: string) => `${repository}:1@sha256:${digit.repeat(64)}`
   const [step] = steps
   const wrong = { ...step, cmd: ['true'], input_dataset: null, output_dataset: 'names' }
   await node.marketplace.publish({ kind: 'tool', name: 'counter', body: { image: image('1') } })
   await node.marketplace.publish({ kind: 'pipeline', name: 'survey', body: { steps: [wrong] } })
-  await tellJson(data, 'market', 'install', 'survey', '--yes')
+  // Asked for twice at a time, it is installed once, and neither takes back what the other has made.
+  const wish = { name: 'survey', shareNames: true }
+  const twice = await Promise.all([1, 2].map(() => ask('POST', '/api/v1/market/install', wish)))
+  assert.deepEqual(
+    twice.map(({ status }) => status),
+    [200, 200],
+    twice.map(({ body }) => body).join('\n'),
+  )
   assert.equal(node.federation.execution.tools.get('counter')?.value.image, image('1'))
 
   const run = async () => {
@@ -195,6 +201,7 @@ test("the predecessor's files are taken over from a directory, and a node serves
   }
   const closed = await askRaw(`${bob.url}/hub/api/tools.json`)
   assert.equal(closed.status, 401)
+  assert.match(closed.body, /marketplace\.hub is open/)
   assert.deepEqual((await bob.ask('GET', '/hub/api/tools.json')).body, '[]')
 
   // And another node takes it over from there, straight into its federation.
@@ -217,6 +224,7 @@ test("the predecessor's files are taken over from a directory, and a node serves
   assert.equal(nothing.exit === 0, false)
 
   // Who needs no token has a share of its own, and nobody with one is kept out by it.
+  assert.equal((await askRaw(`${amy.url}/hub/api/boats.json`)).status, 404)
   const many = Array.from({ length: 31 }, () => askRaw(`${amy.url}/hub/api/tools.json`))
   const statuses = new Set((await Promise.all(many)).map(({ status }) => status))
   assert.deepEqual(statuses, new Set([200, 429]))

@@ -65,7 +65,7 @@ const WRITES_ITSELF: Readonly<Record<string, string>> = {
   'dataset-browse.ts':
     'dataset cat: the bytes of a file, which JSON would only wrap; with --json it wants --output',
   'run-results.ts': 'run get: likewise',
-  'install/interview.ts': 'questions',
+  'install/owner-questions.ts': 'reads what git prints',
   'install/facts.ts': 'looks whether a person is there',
 }
 

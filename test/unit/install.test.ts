@@ -163,7 +163,7 @@ test('a service of the machine is boxed in, one of a user keeps the groups that 
 test('the next commands name no token, and the directory only where it is not the usual one', () => {
   const paths = { unit: '/u', unitName: 'mao.service', compose: '/c d/compose.yaml' }
   const join = nextCommands({ ...answers, way: { kind: 'join', token: 'mao1-secret' } }, paths, answers.data)
-  assert.deepEqual(join.afterwards, ['maoctl federation join TOKEN', 'maoctl instance init'])
+  assert.deepEqual(join.afterwards, ['maoctl federation join -', 'maoctl instance init'])
   assert.equal(join.start[1], 'systemctl --user enable --now mao.service')
   const compose = nextCommands({ ...answers, runner: 'compose' }, paths, '/elsewhere')
   assert.deepEqual(compose.start, ["docker compose --file '/c d/compose.yaml' up --detach"])

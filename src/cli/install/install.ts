@@ -41,7 +41,10 @@ export function installCommand(instance: Command, act: Act): void {
     .option('--create <name>', 'found a federation')
     .option('--description <text>', 'what that federation is for')
     .option('--private', 'of that federation strangers see nothing')
-    .option('--join <token>', 'join by an invitation; - reads it from standard input')
+    .option(
+      '--join <token>',
+      'join by an invitation; - asks for it or reads standard input, and shows it to nobody',
+    )
     .option('--request [federation]', 'ask a federation of the marketplace to be let in, by its name or id')
     .option('--address <address>', 'a node of that federation to ask (repeatable)', gather)
     .option('--message <text>', 'with a request: who you are')

@@ -48,7 +48,7 @@ function wayOf({ way, name }: Answers, maoctl: string): string[] {
     }
     case 'join':
       // The token is good for whoever has it, and is not shown again.
-      return [`${maoctl} federation join TOKEN`]
+      return [`${maoctl} federation join -`]
     case 'request': {
       const to = way.addresses.map((each) => ` --address ${shellWord(each)}`).join('')
       const named = way.federation === '' ? 'NAME' : shellWord(way.federation)
