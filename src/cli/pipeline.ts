@@ -72,6 +72,7 @@ export function pipelineCommands(program: Command, act: Act): void {
 
   pipeline
     .command('show <name>')
+    .alias('get')
     .description('show one pipeline with its steps')
     .action(
       act(async (session, name: string) => {

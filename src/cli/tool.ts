@@ -7,6 +7,7 @@ import { type Service, type ServiceDescription, serviceId } from '../execution/i
 import { bytesText, type Pair } from './output.ts'
 import type { Act, Session } from './session.ts'
 import { addToolsFrom } from './tool-file.ts'
+import { toolHabits } from './tool-habits.ts'
 import { watchCommand } from './tool-watch.ts'
 
 interface ToolOptions {
@@ -79,6 +80,7 @@ export function toolCommands(program: Command, act: Act): void {
 
   tool
     .command('show <name>')
+    .alias('get')
     .description('show one tool')
     .action(
       act(async (session, name: string) => {
@@ -126,6 +128,7 @@ export function toolCommands(program: Command, act: Act): void {
       }),
     )
 
+  toolHabits(tool, act)
   watchCommand(tool, act)
 
   tool
