@@ -4,6 +4,7 @@
  * looks at the registry and the time alone, so that all members come to the same electorates.
  */
 import { z } from 'zod'
+import { grantSpansMax, voteChangesMax } from '../base/limits.ts'
 import type { Role } from '../federation/keyspace.ts'
 import { datasetIdSchema } from './dataset-id.ts'
 
@@ -19,6 +20,8 @@ export const accessSchema = z.object({
   vote: z.enum(AUDIENCES),
   /** When `vote` was last changed, ms: rounds that were opened before are judged by what held then. */
   voteSince: timeMs,
+  /** When it was changed before that, ms, oldest first: newcomers judge the certificates of each of these times. */
+  voteBefore: z.array(timeMs).max(voteChangesMax).optional(),
 })
 export type Access = z.infer<typeof accessSchema>
 
@@ -32,6 +35,11 @@ export const grantSchema = z.strictObject({
   since: timeMs,
   /** Until when; a grant that is revoked ends then. */
   until: timeMs.optional(),
+  /** From when until when the peer was granted to vote before `since`, oldest first. */
+  voted: z
+    .array(z.tuple([timeMs, timeMs]))
+    .max(grantSpansMax)
+    .optional(),
 })
 export type GrantRecord = z.infer<typeof grantSchema>
 
@@ -49,6 +57,8 @@ export interface AccessFacts {
   readonly access: Access | undefined
   /** What its founder and operators wrote last of each peer. */
   readonly grants: ReadonlyMap<string, Grant>
+  /** [A6] Several datasets claim the name, and no operator has said whose it is. */
+  readonly isDisputed: boolean
 }
 
 /** A member, as far as electorates are concerned. */
@@ -82,7 +92,11 @@ export function isInForce({ since, until }: Pick<Grant, 'since' | 'until'>, nowM
 }
 
 /** [A2] Whether a member may have a dataset's objects. */
-export function mayHave({ access, founder, grants }: AccessFacts, peer: string, nowMs: number): boolean {
+export function mayHave(
+  { access, founder, grants }: Pick<AccessFacts, 'access' | 'founder' | 'grants'>,
+  peer: string,
+  nowMs: number,
+): boolean {
   if (access?.read !== 'granted' || peer === founder) return true
   const grant = grants.get(peer)
   return grant?.read === true && isInForce(grant, nowMs)
@@ -93,19 +107,53 @@ export function mayHave({ access, founder, grants }: AccessFacts, peer: string, 
  * what held when a round was opened decides about it, so that its certificate holds when grants have changed since.
  */
 export function votersOn(
-  facts: AccessFacts | undefined,
+  facts: Pick<AccessFacts, 'access' | 'founder' | 'grants'> | undefined,
   members: readonly Electable[],
 ): { peer: string; since: number; spans?: readonly Span[] }[] {
   const working = members.filter(({ role }) => role !== 'observer')
   if (facts?.access === undefined) return working.map(({ peer, since }) => ({ peer, since }))
   const { access, founder, grants } = facts
-  const open: Span = access.vote === 'members' ? [access.voteSince, Infinity] : [0, access.voteSince]
+  const open = openSpans(access)
   return working.map(({ peer, since }) => {
     if (peer === founder) return { peer, since }
     const grant = grants.get(peer)
     const granted: Span[] = grant?.vote === true ? [[grant.since, grant.until ?? Infinity]] : []
-    return { peer, since, spans: [open, ...granted] }
+    return { peer, since, spans: [...open, ...(grant?.voted ?? []), ...granted] }
   })
+}
+
+/** When every member voted. Each change turned it about, and `vote` is what holds since the last. */
+function openSpans({ vote, voteSince, voteBefore = [] }: Access): Span[] {
+  const ends = [...voteBefore, voteSince, Infinity]
+  const isOpen = (at: number) => (vote === 'members') === ((ends.length - 1 - at) % 2 === 0)
+  return ends.flatMap((untilMs, at): Span[] => (isOpen(at) ? [[ends[at - 1] ?? 0, untilMs]] : []))
+}
+
+/** What the record says once `vote` is changed now. Pure. */
+export function accessOnceVote(
+  before: Access | undefined,
+  wanted: Pick<Access, 'read' | 'vote'>,
+  nowMs: number,
+): Access {
+  const { vote = 'members', voteSince = 0, voteBefore } = before ?? {}
+  if (wanted.vote === vote)
+    return { ...wanted, voteSince, ...(voteBefore === undefined ? {} : { voteBefore }) }
+  // The beginning of time is no change. Where there are too many, the oldest two go: what holds now stays as it is.
+  const all = [...(voteBefore ?? []), ...(voteSince === 0 ? [] : [voteSince])]
+  const kept = all.length > voteChangesMax ? all.slice(2) : all
+  return { ...wanted, voteSince: nowMs, ...(kept.length === 0 ? {} : { voteBefore: kept }) }
+}
+
+/** When the holder of a grant could vote before it gets another one now. Pure. */
+export function votedBefore(
+  known: Pick<Grant, 'vote' | 'since' | 'until' | 'voted'> | undefined,
+  nowMs: number,
+): Pick<GrantRecord, 'voted'> {
+  if (known === undefined) return {}
+  const last: [number, number] = [known.since, Math.min(known.until ?? nowMs, nowMs)]
+  const isSpan = known.vote && last[0] < last[1]
+  const voted = [...(known.voted ?? []), ...(isSpan ? [last] : [])].slice(-grantSpansMax)
+  return voted.length === 0 ? {} : { voted }
 }
 
 /** When the next grant begins or ends, ms; Infinity when none does. */

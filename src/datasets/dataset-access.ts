@@ -9,6 +9,7 @@ import type { Registry } from '../registry/registry.ts'
 import {
   type Access,
   type AccessFacts,
+  accessOnceVote,
   type Electable,
   type Grant,
   type GrantRecord,
@@ -16,16 +17,19 @@ import {
   latestGrants,
   mayHave,
   nextChangeMs,
+  votedBefore,
   votersOn,
 } from './access.ts'
 import { DATASET_PREFIX, datasetSchema } from './dataset-record.ts'
 import type { Known } from './known-datasets.ts'
-import { claimOf, decideClaim, proofOf } from './name-claims.ts'
+import { claimOf, decideClaim, isDisputed, proofOf } from './name-claims.ts'
 
 const PREFIX = '/grants/'
 
+const votedOf = ({ voted }: Pick<Grant, 'voted'>) => (voted === undefined ? {} : { voted })
+
 /** A dataset as a node knows it. */
-export type Held = Pick<Known, 'id' | 'owner' | 'record'>
+export type Held = Pick<Known, 'id' | 'owner' | 'record' | 'rivals'>
 
 export interface DatasetAccessParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch'>
@@ -62,20 +66,27 @@ export class DatasetAccess {
    * [A2] Whether a member may have a shared dataset's objects, by what is granted.
    *
    * @param held what this node holds under the name. All others may show another dataset there by now (H26): a rival
-   * claim that restricts nothing opens no copy of the one that is restricted.
+   * claim that restricts nothing opens no copy of the one that is restricted. While this node cannot tell whose copy it
+   * holds, each claim has to let the peer.
    */
   mayRead(peer: string, name: string, held: Held | undefined): boolean {
+    const { rivals = [] } = held ?? {}
+    return [held, ...rivals].every((one) => this.#lets(peer, name, one))
+  }
+
+  #lets(peer: string, name: string, held: Omit<Held, 'rivals'> | undefined): boolean {
     const nowMs = this.#parts.clock.now()
     const facts = this.facts(name)
     if (held === undefined || held.id === facts?.id) return facts === undefined || mayHave(facts, peer, nowMs)
     const { id, owner: founder, record } = held
     const grants = record.access === undefined ? new Map() : this.#grantsOf(name, { id, founder })
-    return mayHave({ id, founder, access: record.access, grants }, peer, nowMs)
+    return mayHave({ founder, access: record.access, grants }, peer, nowMs)
   }
 
-  /** [A4] Who votes on a dataset. */
+  /** [A4] Who votes on a dataset. [A6] While members dispute its name, no claim to it takes anybody's vote away. */
   voters(name: string): ReturnType<typeof votersOn> {
-    return votersOn(this.facts(name), this.#parts.members.list() as Electable[])
+    const facts = this.facts(name)
+    return votersOn(facts?.isDisputed ? undefined : facts, this.#parts.members.list() as Electable[])
   }
 
   /** Undefined where the registry shows no such dataset. */
@@ -127,8 +138,17 @@ export class DatasetAccess {
     }
     const known = facts.grants.get(peer)
     // Whoever voted before goes on without a gap.
-    const since = known?.vote === vote && (known.until ?? Infinity) > now ? known.since : now
-    const value = { dataset: facts.id, read, vote, since, ...(until === undefined ? {} : { until }) }
+    const goesOn = known?.vote === vote && (known.until ?? Infinity) > now
+    const since = goesOn ? known.since : now
+    const before = goesOn ? votedOf(known) : votedBefore(known, now)
+    const value = {
+      dataset: facts.id,
+      read,
+      vote,
+      since,
+      ...(until === undefined ? {} : { until }),
+      ...before,
+    }
     await this.#grants.put(`${name}/${peer}/${self}`, value)
     return this.#need(name).grants.get(peer) as Grant
   }
@@ -150,6 +170,7 @@ export class DatasetAccess {
       vote,
       since,
       until: Math.max(now, since),
+      ...votedOf(known),
     })
     return this.#need(name).grants.get(peer) as Grant
   }
@@ -162,8 +183,7 @@ export class DatasetAccess {
   /** What the record is to say once somebody wants this. */
   changed(before: Access | undefined, wanted: Partial<Pick<Access, 'read' | 'vote'>>): Access {
     const { read = before?.read ?? 'members', vote = before?.vote ?? 'members' } = wanted
-    const isSame = (before?.vote ?? 'members') === vote
-    return { read, vote, voteSince: isSame ? (before?.voteSince ?? 0) : this.#parts.clock.now() }
+    return accessOnceVote(before, { read, vote }, this.#parts.clock.now())
   }
 
   #need(name: string): AccessFacts {
@@ -194,7 +214,7 @@ export class DatasetAccess {
     const { shown, founding } = decision
     const founder = founding.founder ?? founding.author
     const grants = this.#grantsOf(name, { id: shown.id, founder })
-    return { id: shown.id, founder, access: shown.record.access, grants }
+    return { id: shown.id, founder, access: shown.record.access, grants, isDisputed: isDisputed(decision) }
   }
 
   #grantsOf(name: string, { id, founder }: Pick<AccessFacts, 'id' | 'founder'>): Map<string, Grant> {

@@ -22,6 +22,7 @@ import {
   contestedClaims,
   type Decision,
   decideClaim,
+  isDisputed,
   isShutOut,
   type Proof,
   proofOf,
@@ -43,6 +44,8 @@ export interface Known {
   readonly owner: string
   /** When it was founded, ms since the epoch; 0 where nobody said so. */
   readonly foundedMs: number
+  /** Other datasets that claim the name, as long as this node cannot tell of which of them its copy is. */
+  readonly rivals?: readonly { readonly id: string; readonly owner: string; readonly record: SharedRecord }[]
 }
 
 /** What this node remembers of its copy of a dataset, whatever becomes of the record. */
@@ -132,7 +135,19 @@ export class KnownDatasets {
     const owner = promisedBy === self && policy !== 'shared' ? self : founder
     // Nobody is believed that it was founded after its record was written.
     const foundedMs = Math.min(founding.record.foundedMs ?? 0, founding.timeMs)
-    return { name, id, record, author, foundedMs, policy, promisedBy, owner }
+    const rivals = this.#rivals(name, decision)
+    return { ...{ name, id, record, author, foundedMs, policy, promisedBy, owner }, ...rivals }
+  }
+
+  #rivals(name: string, decision: Decision): Pick<Known, 'rivals'> {
+    const row = this.#copies.get(name)
+    const { shown, counting } = decision
+    const isSettled = row?.id === shown.id && this.#isSettled(row, counting)
+    if (isSettled || !isDisputed(decision)) return {}
+    const others = counting.filter(({ id }) => id !== shown.id)
+    return {
+      rivals: others.map(({ id, founder, author, record }) => ({ id, owner: founder ?? author, record })),
+    }
   }
 
   /** A promise of this node is its own still when it has changed its key. */

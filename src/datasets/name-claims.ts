@@ -114,6 +114,14 @@ export function decideClaim(claims: readonly Claimed[], kept: KeptClaim | undefi
   return { shown, founding, counting, former: formerOf(shown, counting) }
 }
 
+/**
+ * [A6] Whether members claim the name for several datasets, and no operator has said whose it is. When each of them first
+ * did so is its own word, so the first of the claims may be a squatter's.
+ */
+export function isDisputed({ shown, counting, former }: Decision): boolean {
+  return !shown.isOperators && counting.some(({ id }) => id !== shown.id && !former.includes(id))
+}
+
 /** [MUST] Nobody but an operator says that what its founder still claims is no more (dataset-heads.md H18). */
 function formerOf({ record, isOperators }: Claimed, counting: readonly Claimed[]): string[] {
   const { former = [] } = record

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, isNodeError } from '../../src/base/errors.ts'
+import { isEntitled } from '../../src/consensus/quorum.ts'
+import { datasetId } from '../../src/datasets/dataset-record.ts'
 import { fetchCommits } from '../../src/datasets/exchange/pack-client.ts'
 import { Conversation, PACK_PROTOCOL } from '../../src/datasets/exchange/pack-protocol.ts'
 import type { PackRepository } from '../../src/datasets/git/repository.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
-import { type DatasetNode, directoryOf, joinDatasetNode, startDatasetNode } from '../support/dataset-node.ts'
+import { type DatasetNode, directoryOf, joinDatasetNode, meet, startDatasetNode } from '../support/dataset-node.ts'
 import { eventually } from '../support/eventually.ts'
+import { sealRecord } from '../support/records.ts'
 
 const coded = (code: ErrorCode) => (error: unknown) => isNodeError(error, code)
 
@@ -16,6 +19,8 @@ async function people(t: TestContext) {
   const bob = await joinDatasetNode(t, alice, 'bob')
   const carol = await joinDatasetNode(t, alice, 'carol')
   await eventually(() => bob.members.isMember(carol.identity.peerId), 'bob does not know carol')
+  // Who asks in vain is to be refused, not out of reach.
+  await meet(carol, bob)
   return { alice, bob, carol }
 }
 
@@ -77,4 +82,34 @@ test('a grant that is revoked cuts what is on its way, at whoever sends it', asy
   }
   await assert.rejects(rest(), coded('STREAM_CLOSED'))
   await eventually(() => !bob.datasets.mayRead(peer, 'private'), 'bob did not hear of it')
+})
+
+test('who claims the name of another dataset, dated back, reads nothing of it and decides nothing alone', async (t) => {
+  const { alice, bob, carol } = await people(t)
+  const self = carol.identity.peerId
+  const start = await directoryOf(t, { 'a.csv': 'secret\n' })
+  const { truth = '' } = await bob.datasets.importDirectory('private', start, {})
+  await bob.datasets.edit('private', { access: bob.access.changed(undefined, granted) })
+  await bob.access.grant('private', alice.identity.peerId, { read: true, vote: true })
+  await eventually(async () => (await alice.datasets.truth('private')) === truth, 'alice got nothing')
+
+  const seed = 'ab'.repeat(16)
+  const id = datasetId(self, 'private', seed)
+  const access = { read: 'members', vote: 'granted', voteSince: 0 }
+  const record = { id, seed, founder: self, description: '', createdBy: 'carol', policy: 'shared', access }
+  // She was admitted before bob founded it, and says that she claimed the name then.
+  const since = carol.members.admittedMs(self) ?? 0
+  const { federation } = carol.genesis
+  const { envelope } = await sealRecord(carol.identity, {
+    ...{ federation, key: '/dataset/private', value: encodeJson(record), since },
+  })
+  for (const { registry } of [carol, alice, bob])
+    assert.equal((await registry.receive(envelope)).action, 'accept')
+  assert.equal(alice.access.facts('private')?.founder, self, 'her claim comes first')
+  for (const holder of [alice, bob]) {
+    await carol.network.dial(holder.network.addresses())
+    await assert.rejects(demand(carol, 'private', holder, truth), coded('FORBIDDEN'))
+    const voters = holder.access.voters('private').filter((one) => isEntitled(one, Date.now()))
+    assert.equal(voters.length, 3, 'a claim that is disputed takes nobody his vote')
+  }
 })

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLogger } from '../../../src/base/logger.ts'
-import { isDecisive } from '../../../src/consensus/quorum.ts'
+import { isDecisive, isEntitled } from '../../../src/consensus/quorum.ts'
 import {
   type AccessFacts,
+  accessOnceVote,
   type Grant,
   latestGrants,
   mayHave,
   nextChangeMs,
+  votedBefore,
   votersOn,
 } from '../../../src/datasets/access.ts'
 import { DatasetAccess } from '../../../src/datasets/dataset-access.ts'
@@ -20,7 +22,7 @@ const grant = (peer: string, fields: Partial<Grant> = {}): Grant => ({
   ...fields,
 })
 const facts = (grants: readonly Grant[], access?: AccessFacts['access']): AccessFacts => ({
-  ...{ id: 'd', founder: 'amy', access, grants: latestGrants(grants) },
+  ...{ id: 'd', founder: 'amy', access, grants: latestGrants(grants), isDisputed: false },
 })
 const GRANTED = { read: 'granted', vote: 'granted', voteSince: 50 } as const
 const MEMBERS = (['amy', 'ben', 'cal', 'dot'] as const).map(
@@ -62,6 +64,55 @@ test('a grant holds from its beginning until just before its end; the founder ne
     [nextChangeMs(known.grants.values(), 0), nextChangeMs(known.grants.values(), 300)],
     [100, Infinity],
   )
+})
+
+test('however often the vote was changed, a newcomer takes what was decided in each time', () => {
+  const change = (before: AccessFacts['access'], vote: 'members' | 'granted', nowMs: number) =>
+    accessOnceVote(before, { read: 'members', vote }, nowMs)
+  const restricted = change(undefined, 'granted', 100)
+  assert.deepEqual(restricted, { read: 'members', vote: 'granted', voteSince: 100 })
+  const opened = change(restricted, 'members', 200)
+  assert.deepEqual(change(opened, 'members', 250), opened)
+  const again = change(opened, 'granted', 300)
+  const entitled = (access: AccessFacts['access'], at: number, peer = 'dot') =>
+    votersOn(facts([], access), MEMBERS).some((voter) => voter.peer === peer && isEntitled(voter, at))
+  const times = [50, 150, 250, 350]
+  assert.deepEqual(
+    times.map((at) => entitled(restricted, at)),
+    [true, false, false, false],
+  )
+  assert.deepEqual(
+    times.map((at) => entitled(opened, at)),
+    [true, false, true, true],
+  )
+  assert.deepEqual(
+    times.map((at) => entitled(again, at)),
+    [true, false, true, false],
+  )
+  // Beyond what a record holds, what holds now and held of late stays.
+  let access: AccessFacts['access'] = again
+  for (let turn = 1; turn <= 40; turn += 1)
+    access = change(access, turn % 2 === 1 ? 'members' : 'granted', 1_000 * turn)
+  assert.equal(access.voteBefore?.length, 16)
+  assert.deepEqual(
+    [37_500, 38_500, 39_500, 40_500].map((at) => entitled(access, at)),
+    [true, false, true, false],
+  )
+})
+
+test('who was granted to vote again has voted before as well', () => {
+  const first = grant('ben', { until: 300 })
+  const second = grant('ben', { since: 500, ...votedBefore(first, 500) })
+  assert.deepEqual(second.voted, [[100, 300]])
+  const taken = grant('ben', { since: 700, vote: false, ...votedBefore(second, 700) })
+  assert.deepEqual(taken.voted, [
+    [100, 300],
+    [500, 700],
+  ])
+  assert.deepEqual(votedBefore(grant('cal', { vote: false }), 200), {})
+  const [, ben] = votersOn(facts([taken], GRANTED), MEMBERS)
+  const at = [40, 60, 200, 400, 600, 800].map((openedMs) => ben !== undefined && isEntitled(ben, openedMs))
+  assert.deepEqual(at, [true, false, true, false, true, false])
 })
 
 test('a rival claim to the name, which restricts nothing, opens no copy of what is restricted', () => {
