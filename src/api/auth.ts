@@ -8,6 +8,7 @@ import { matchedRoutes } from 'hono/route'
 import { NodeError } from '../base/errors.ts'
 import { includes, type Principal } from '../identity/scopes.ts'
 import type { TokenBook } from '../identity/token-book.ts'
+import { isMaoPath } from './mao/door.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { scopeOf } from './scopes.ts'
 import type { MayStay } from './token-watch.ts'
@@ -72,7 +73,7 @@ export async function authenticate(c: Context, parts: AuthParts): Promise<Princi
   const isGit = c.req.path.startsWith(GIT)
   const presented = presentedIn(c)
   try {
-    if (presented === undefined) throw missing(isGit)
+    if (presented === undefined) throw missing(c.req.path, isGit)
     const principal = tokens.check(presented)
     if (principal === undefined) throw new NodeError('UNAUTHORIZED', 'The token is not right')
     await limits.request(principal.id)
@@ -85,11 +86,20 @@ export async function authenticate(c: Context, parts: AuthParts): Promise<Princi
   }
 }
 
-function missing(isGit: boolean): NodeError {
+function missing(path: string, isGit: boolean): NodeError {
   const message = isGit
     ? "This needs the node's token: as the password of any user, or as Authorization: Bearer <token>"
     : 'This needs the token: Authorization: Bearer <token of the data directory>'
-  return new NodeError('UNAUTHORIZED', message)
+  return new NodeError('UNAUTHORIZED', message + withoutToken(path))
+}
+
+/** Old clients send no token; which setting lets them in is for the node's owner to know. */
+function withoutToken(path: string): string {
+  if (path.startsWith('/hub/')) {
+    return '; its owner can let everybody read these files (the setting marketplace.hub is open)'
+  }
+  if (path === '/' || !isMaoPath(path)) return ''
+  return '; its owner can let programs on that machine do without (the setting maoApi is open)'
 }
 
 function tokenIn(header: string | undefined, isBasicTaken: boolean): string | undefined {

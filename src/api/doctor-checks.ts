@@ -86,7 +86,7 @@ function modeCheck({ path, mode }: MachineFacts['modes'][number]): Check {
 }
 
 /** What an operator may have meant, and should know all the same. */
-export function settingsChecks({ api, maoApi, git, execution }: Config): Check[] {
+export function settingsChecks({ api, maoApi, marketplace, git, execution }: Config): Check[] {
   const found: Check[] = []
   if (!isLoopbackHost(api.host)) {
     const words = `The API listens on ${api.host} without encryption; whoever is on the way can read the token`
@@ -107,6 +107,11 @@ export function settingsChecks({ api, maoApi, git, execution }: Config): Check[]
         'set maoApi to token where the machine is not yours alone, or where something on it passes requests on',
       ),
     )
+  }
+  if (marketplace.hub === 'open') {
+    const words =
+      "marketplace.hub is open: whoever reaches the API reads the predecessor's market files without a token"
+    found.push(ok('settings', words))
   }
   if (git.allowHttp) {
     const words = 'git.allowHttp is on: upstreams may be reached without encryption'

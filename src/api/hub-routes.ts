@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { systemClock } from '../base/clock.ts'
+import { NodeError } from '../base/errors.ts'
 import { HubFiles } from '../marketplace/hub-files.ts'
 import { MARKET_FILES, type MarketFile } from '../marketplace/predecessor.ts'
 import type { ApiNode } from './api-node.ts'
@@ -41,6 +42,12 @@ export function hubRoutes(node: ApiNode): OpenAPIHono {
     routes.openapi(hubFile(file as MarketFile, hub === 'open'), (c) => {
       const text = files.text(kind, c.req.valid('query').more === 'true')
       return c.body(text, 200, { 'content-type': 'application/json' })
+    })
+  }
+  // Whoever needs no token is told that a file is none, and is not asked for a token then.
+  if (hub === 'open') {
+    routes.all('/hub/*', (c) => {
+      throw new NodeError('NOT_FOUND', `There is nothing at ${c.req.path}`)
     })
   }
   return routes

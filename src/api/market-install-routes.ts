@@ -1,5 +1,7 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
+import { installsWaitingMax } from '../base/limits.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
 import { importAsListings, importIntoFederation } from '../marketplace/importing.ts'
 import { install, installPlan } from '../marketplace/installing.ts'
 import { readMarketFile } from '../marketplace/predecessor.ts'
@@ -36,6 +38,8 @@ const importing = createRoute({
 /** Bringing in what others list, and what they wrote before there were listings. */
 export function marketInstallRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
+  // Each plans with what the one before has made, and takes back nothing of it.
+  const changes = new SerialQueue(installsWaitingMax)
   const parts = () => {
     const { execution, datasets } = node.federation
     return {
@@ -47,7 +51,9 @@ export function marketInstallRoutes(node: ApiNode): OpenAPIHono {
   routes.openapi(installing, async (c) => {
     const { kind: _, name: pipeline, dry, fingerprint, ...how } = c.req.valid('json')
     const wish = { pipeline, ...how }
-    const plan = dry ? installPlan(wish, parts()) : await install(wish, parts(), fingerprint)
+    const plan = dry
+      ? installPlan(wish, parts())
+      : await changes.run(() => install(wish, parts(), fingerprint))
     return c.json(installPlanSchema.parse(plan), 200)
   })
   routes.openapi(importing, async (c) => {
@@ -56,7 +62,7 @@ export function marketInstallRoutes(node: ApiNode): OpenAPIHono {
     const imported =
       into === 'market'
         ? await importAsListings(file, node.marketplace)
-        : await importIntoFederation(file, parts(), wish)
+        : await changes.run(() => importIntoFederation(file, parts(), wish))
     return c.json(importedSchema.parse(imported), 201)
   })
   return routes

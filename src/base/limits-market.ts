@@ -26,5 +26,7 @@ export const importEntriesOfMarketMax = 2_000
 export const marketFileBytesMax = 700 * KIB
 /** Fetching one of them. */
 export const marketFetchTimeoutMs = 1 * MINUTE_MS
+/** Installs and imports that wait for one another: each is some writes to the registry. */
+export const installsWaitingMax = 100
 /** Redirects that are followed on the way. */
 export const marketRedirectsMax = 3

@@ -10,6 +10,7 @@ import { type Database, DURABLE, type Table, table } from '../base/database.ts'
 import { NodeError } from '../base/errors.ts'
 import {
   DAY_MS,
+  storeQueueMax,
   tokenKeptMs,
   tokenLifeDefaultMs,
   tokenLifeMaxMs,
@@ -18,6 +19,7 @@ import {
   tokenUseMarkMs,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { SerialQueue } from '../base/serial-queue.ts'
 import { nodeProof, openToken, renewToken, tokenCheck } from './access-token.ts'
 import { type Principal, SCOPES, type Scope } from './scopes.ts'
 
@@ -53,6 +55,8 @@ export class TokenBook {
   readonly #parts: TokenBookParts
   readonly #table: Table<Stored>
   readonly #tokens = new Map<string, Stored>()
+  /** What is noted of a use never overtakes what ends the token. */
+  readonly #writes = new SerialQueue(storeQueueMax)
   #isOwners: (presented: string) => boolean = () => false
   #owners: string | undefined
   #opened = false
@@ -133,7 +137,7 @@ export class TokenBook {
     }
     // Refused at once, also where the disk is full and the store still has it until the next try.
     this.#tokens.delete(id)
-    await this.#table.del(id, DURABLE)
+    await this.#writes.run(() => this.#table.del(id, DURABLE))
     return told(id, stored)
   }
 
@@ -156,7 +160,11 @@ export class TokenBook {
     if (now - (stored.usedMs ?? 0) < tokenUseMarkMs) return
     const used = { ...stored, usedMs: now }
     this.#tokens.set(id, used)
-    this.#table.put(id, used).catch((error: unknown) => {
+    const noted = this.#writes.run(async () => {
+      // Revoked meanwhile, it is not to stand there again at the next start.
+      if (this.#tokens.has(id)) await this.#table.put(id, used)
+    })
+    noted.catch((error: unknown) => {
       this.#parts.log.warn({ err: error }, 'the last use of a token was not noted')
     })
   }

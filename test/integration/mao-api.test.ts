@@ -45,6 +45,14 @@ test("the predecessor's client finds every route as it was", { timeout: 120_000 
   const { path } = bare.value as { path: string }
   assert.equal((await readFile(`${path}/HEAD`, 'utf8')).slice(0, 5), 'ref: ')
   assert.deepEqual(again.value, { path })
+  const [misnamed] = await ask([
+    'POST',
+    '/registry/datasets',
+    { name: 'alpha', body: { master: path, nodes: [] } },
+  ])
+  // It would be another repository than the one that the path names.
+  assert.deepEqual([misnamed.status, node.federation.datasets.list().length], [400, 1], misnamed.text)
+  assert.match(misnamed.text, /bare-repo\/init.*alpha/)
   const [named, remote, stranger, datasets, unknown] = await ask(
     ['POST', '/registry/datasets', { name: 'own', body: { master: path, nodes: [] } }, 'twice'],
     ['POST', '/registry/datasets', { name: 'manifests', body: { master: git, nodes: [] } }, 'text'],

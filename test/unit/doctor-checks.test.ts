@@ -130,6 +130,8 @@ test('the machine is looked at with or without a node', async () => {
     ['settings', 'problem'],
   ])
   assert.deepEqual(bad({}, withSettings({ maoApi: 'open' })), [['settings', 'warning']])
+  const hub = machineChecks(fine, withSettings({ marketplace: { ...usual.marketplace, hub: 'open' } }))
+  assert.match(hub.find(({ id }) => id === 'settings')?.words ?? '', /marketplace\.hub is open/)
 })
 
 test('variables of ours that mean nothing are found, and no others', () => {

@@ -126,9 +126,8 @@ async function register(node: ApiNode, name: string, master: string): Promise<vo
       throw new NodeError('INVALID_INPUT', message, { master })
     }
     if (copy.name === name) return
-    // A dataset has a repository of its own name: the path said that it is to stay here.
-    if (!isThere) await datasets.add(name, { policy: 'local-only' })
-    return
+    const message = `${master} is the repository of ${copy.name}, and a dataset here has the name of its repository: register it as ${copy.name}, or POST /bare-repo/init with the name ${name} and take the path that it tells`
+    throw new NodeError('INVALID_INPUT', message, { name, master })
   }
   const { url } = parseUpstreamUrl(master)
   const upstream = { url, branch: UPSTREAM_BRANCH }
