@@ -105,6 +105,7 @@ export function registryWriteRoutes(node: ApiNode, revisions: RevisionClock): Op
     const [place, bytes] = [keyOf(key), bytesOf(value)]
     checkValue(key, bytes)
     if (expiresInMs !== undefined && keyValues.kindOf(place) === 'shared') {
+      keyValues.refuseRoomsOwn(place)
       // The record itself says when it ends; a lease would be there to be kept alive.
       await registry.put(place, bytes, { expiresMs: Date.now() + wholeSeconds(expiresInMs), shown: true })
     } else if (expiresInMs !== undefined && keyValues.kindOf(place) === 'local') {

@@ -28,6 +28,8 @@ export interface Roster {
   stays?(hash: string): boolean
   /** Whether all that stays of the peer is listed, as of its present place. */
   isListed?(peer: string): boolean
+  /** Whether the record answers who took its author's place as an operator away (contests.ts). */
+  answers?(record: Pick<SealedRecord, 'key' | 'author' | 'value'>): boolean
 }
 
 /**
@@ -47,6 +49,8 @@ interface Rule {
   readonly by?: readonly Role[]
   /** Says how its author is just now, and goes with it [K19]. */
   readonly passing?: true
+  /** [K21] Clients write it through commands of its own, never by its key. */
+  readonly roomsOwn?: true
   /** How long a record may live; its author says when it ends. */
   readonly lifeMs?: number
 }
@@ -59,9 +63,9 @@ const OPERATORS: readonly Role[] = ['operator']
 
 const KEYSPACE: readonly Rule[] = [
   { prefix: '/members/', segments: 1, writers: 'operators', by: OPERATORS },
-  { prefix: '/departures/', segments: 3, writers: 'own', by: OPERATORS },
-  { prefix: '/successions/', segments: 1, writers: 'own', by: ROLES },
-  { prefix: '/endorsements/', segments: 1, writers: 'own', by: OPERATORS },
+  { prefix: '/departures/', segments: 3, writers: 'own', by: OPERATORS, roomsOwn: true },
+  { prefix: '/successions/', segments: 1, writers: 'own', by: ROLES, roomsOwn: true },
+  { prefix: '/endorsements/', segments: 1, writers: 'own', by: OPERATORS, roomsOwn: true },
   { prefix: '/requests/', segments: 1, writers: 'claims', lifeMs: requestLifeMaxMs },
   { prefix: '/presence/', segments: 1, writers: 'own', by: ROLES, passing: true },
   { prefix: '/tools/', segments: 1, writers: 'claims' },
@@ -103,6 +107,11 @@ export function kindOf(key: string): KeyKind {
   return ruleOf(key) === undefined ? 'reserved' : 'shared'
 }
 
+/** [K21] Whether a client has no business at the key, whatever its token lets it do. */
+export function isRoomsOwn(key: string): boolean {
+  return ruleOf(key)?.roomsOwn === true
+}
+
 type Admitted = Pick<SealedRecord, 'key' | 'author' | 'value' | 'time' | 'expires' | 'hash'>
 
 /** Whether `record` may be in the registry as far as `roster` knows; a refusal when not. */
@@ -119,7 +128,7 @@ export function admit(record: Admitted, roster: Roster): Refusal | undefined {
     return reject('INVALID_VALUE', `${record.key} may live ${rule.lifeMs} ms at most`)
   }
   // [K18] What an operator listed stays, whatever has become of its author.
-  if (allows(rule, roster.role(record.author)) || roster.stays?.(record.hash) === true) return undefined
+  if (allows(rule, roster.role(record.author)) || isKept(record, roster)) return undefined
   // [IGNORE UNKNOWN_AUTHOR] [K3] We may simply not have seen this author's admission yet.
   if (roster.role(record.author) === undefined && roster.isFormer?.(record.author) !== true)
     return ignore('UNKNOWN_AUTHOR', `${record.author} is no member that this node knows of`)
@@ -136,10 +145,28 @@ function allows({ by = WORKING }: Rule, role: Role | undefined): boolean {
 }
 
 /** [K20] Whether a record that is held has to go: its author may not write it any more, and nobody listed it. */
-export function isLeftBehind(record: Pick<SealedRecord, 'key' | 'author' | 'hash'>, roster: Roster): boolean {
+export function isLeftBehind(record: Kept, roster: Roster): boolean {
+  return isUnkept(record, roster) && roster.isListed?.(record.author) === true
+}
+
+/** Whether a record that is held would not be taken from its author now, nor from anybody else. */
+export function isUnkept(record: Kept, roster: Roster): boolean {
   const rule = ruleOf(record.key)
-  if (rule === undefined || allows(rule, roster.role(record.author))) return false
-  return roster.isListed?.(record.author) === true && roster.stays?.(record.hash) !== true
+  if (rule === undefined || rule.passing === true || allows(rule, roster.role(record.author))) return false
+  return !isKept(record, roster)
+}
+
+type Kept = Pick<SealedRecord, 'key' | 'author' | 'hash' | 'value'>
+
+/** [K18] [T3] What stays whatever becomes of its author. */
+function isKept(record: Kept, roster: Roster): boolean {
+  return roster.stays?.(record.hash) === true || roster.answers?.(record) === true
+}
+
+/** Whether `to` may write less than `from`; undefined for who is no member. */
+export function losesRights(from: Role | undefined, to: Role | undefined): boolean {
+  const rank = (role: Role | undefined) => (role === undefined ? ROLES.length : ROLES.indexOf(role))
+  return rank(to) > rank(from)
 }
 
 /**

@@ -19,6 +19,8 @@ export interface Policy {
   readonly arrange: Arrange
   /** Where a key is at home. */
   kindOf(key: string): KeyKind
+  /** Whether the key is written by this node's own rooms alone, through none of the doors for clients. */
+  isRoomsOwn?(key: string): boolean
   /** How long a record of the key may live, ms; undefined for ever. */
   lifeMs(key: string): number | undefined
 }

@@ -23,7 +23,7 @@ export interface KeyValueStoreParts {
   /** Runs work again when a cluster has moved on in between. */
   readonly run: Writer['run']
   readonly pen: Pick<Pen, 'write'>
-  readonly policy: Pick<Policy, 'kindOf'>
+  readonly policy: Pick<Policy, 'kindOf' | 'isRoomsOwn'>
   readonly leases: Leases
   /** What the local keys may take; `localBytesMax` without a word. */
   readonly localBytesMax?: number
@@ -60,6 +60,13 @@ export class KeyValueStore {
 
   kindOf(key: string): KeyKind {
     return this.#parts.policy.kindOf(key)
+  }
+
+  /** @throws NodeError FORBIDDEN for keys that no client writes, whatever it may do otherwise. */
+  refuseRoomsOwn(key: string): void {
+    if (this.#parts.policy.isRoomsOwn?.(key) !== true) return
+    const message = `${key} is written by the node itself alone: see "maoctl instance rotate-key", "maoctl federation policy" and "maoctl federation remove"`
+    throw new NodeError('FORBIDDEN', message, { key })
   }
 
   /** @throws NodeError as `range`. */
@@ -160,6 +167,7 @@ export class KeyValueStore {
     const expiresMs = lease === 0n ? undefined : leases.checkIn(lease, batch)
     if (this.kindOf(key) === 'local') return this.#putLocal(draft, key, value, lease)
     this.#refuseReserved(key)
+    this.refuseRoomsOwn(key)
     // A copy: what a request carries is a window into all of it.
     const writing = { value: Uint8Array.from(value), expiresMs, lease, shown: true, always: true }
     await pen.write(draft, key, writing)
@@ -176,8 +184,9 @@ export class KeyValueStore {
   }
 
   async #delete(draft: Draft, key: string): Promise<void> {
-    if (this.kindOf(key) === 'local') draft.remove(key)
-    else await this.#parts.pen.write(draft, key, { value: null })
+    if (this.kindOf(key) === 'local') return draft.remove(key)
+    this.refuseRoomsOwn(key)
+    await this.#parts.pen.write(draft, key, { value: null })
   }
 
   #refuseReserved(key: string): void {

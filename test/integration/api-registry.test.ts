@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compactedSchema, deletedSchema, entriesSchema, historySchema } from '../../src/api/registry-views.ts'
 import { leasesMax } from '../../src/base/limits.ts'
+import { successionOf } from '../../src/federation/successions.ts'
+import { generateIdentity } from '../../src/identity/node-key.ts'
 import { askRaw, problemIn, startTestApi } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { digestOf, founder, get, put, TOOL, told } from '../support/registry-api.ts'
@@ -162,6 +164,24 @@ test('what no member could read is refused before it is signed', async (t) => {
   assert.equal(told(deletedSchema, await ask('DELETE', '/api/v1/registry?prefix=/nope')).deleted, 0)
   // Nobody deletes everything by forgetting a word.
   assert.equal(problemIn(await ask('DELETE', '/api/v1/registry')).code, 'INVALID_INPUT')
+})
+
+test('which key follows its own is said by no client, nor what an operator endorses or lists', async (t) => {
+  const api = await founder(t)
+  const self = api.node.peerId
+  const thief = await generateIdentity()
+  const value = {
+    text: Buffer.from(successionOf(api.node.federation.genesis.federation, self, thief)).toString(),
+  }
+  const keys = [`/successions/${self}`, `/endorsements/${self}`, `/departures/${thief.peerId}/0/${self}`]
+  for (const key of keys) {
+    for (const more of [{}, { expiresInMs: 60_000 }]) {
+      const answer = await api.ask('PUT', '/api/v1/registry/entry', { key, value, ...more })
+      assert.equal(answer.status, 403, `${key} ${answer.body}`)
+    }
+  }
+  assert.equal(api.node.federation.members.role(self), 'operator')
+  assert.equal(api.node.federation.members.role(thief.peerId), undefined)
 })
 
 test('a closed door stays closed for every route of the registry', async (t) => {
