@@ -8,7 +8,13 @@ import { fetchCommits } from '../../src/datasets/exchange/pack-client.ts'
 import { Conversation, PACK_PROTOCOL } from '../../src/datasets/exchange/pack-protocol.ts'
 import type { PackRepository } from '../../src/datasets/git/repository.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
-import { type DatasetNode, directoryOf, joinDatasetNode, meet, startDatasetNode } from '../support/dataset-node.ts'
+import {
+  type DatasetNode,
+  directoryOf,
+  joinDatasetNode,
+  meet,
+  startDatasetNode,
+} from '../support/dataset-node.ts'
 import { eventually } from '../support/eventually.ts'
 import { sealRecord } from '../support/records.ts'
 
