@@ -1,6 +1,6 @@
 /** What every bench stands on: a workplace that is cleared however the bench ends, and runs that take turns. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { access, constants, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -87,6 +87,33 @@ export class Workplace {
     for (let undo = this.#undo.shift(); undo !== undefined; undo = this.#undo.shift()) await attempt(undo)
     await attempt(() => rm(this.#root, { recursive: true, force: true, maxRetries: 5 }))
     if (failures.length > 0) throw new AggregateError(failures, failures.map((f) => f.message).join('; '))
+  }
+}
+
+/** A file system in memory, where there is one. */
+const MEMORY = '/dev/shm'
+
+/**
+ * Directories in memory for many nodes of one process: in life each has a disk of its own, while here they would wait for
+ * each other's writes.
+ */
+export async function memoryDirectory(work: Workplace) {
+  const isThere = await access(MEMORY, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  const root = isThere ? await mkdtemp(join(MEMORY, 'mao-bench-')) : await work.directory()
+  const remove = () => rm(root, { recursive: true, force: true, maxRetries: 5 })
+  work.after(remove)
+  let count = 0
+  return {
+    remove,
+    next: async () => {
+      count += 1
+      const path = join(root, String(count))
+      await mkdir(path)
+      return path
+    },
   }
 }
 

@@ -88,7 +88,7 @@ export async function startRegistryNode(
   const sync = new Sync({ registry, network: streams, mayRead, relay, clock, log })
   members.onChange(() => {
     registry.rearrange()
-    sync.pullAll()
+    sync.pullSome()
   })
   if (options.gossip !== false) {
     await running.start('gossip', replication)
