@@ -47,5 +47,16 @@ test("the reference shows every route with its scope, from the node alone and wi
   }
   assert.match(shown, /POST \/api\/v1\/tokens .* · admin/)
   assert.match(shown, /GET \/healthz .* · no token/)
+  const headings = [...document.at('reference').all()].flatMap(({ tag, textContent }) => {
+    return tag === 'h2' ? [textContent] : []
+  })
+  assert.deepEqual(
+    headings.filter((heading) => !/^[a-z-]+$/.test(heading)),
+    ["The predecessor's routes", 'Schemas'],
+  )
+  assert.ok(
+    ['health', 'hub', 'datasets'].every((heading) => headings.includes(heading)),
+    headings.join(),
+  )
   assert.deepEqual(new Set(asked), new Set(['/api/v1/openapi.json']))
 })

@@ -105,7 +105,15 @@ class FakeNode {
           { branch: 'other-bob', commit: 'd'.repeat(40), member: 'bob', present: true },
         ],
       },
+      {
+        ...{ name: 'notes', description: '', policy: 'local-only', followed: true, why: 'local-only' },
+        ...{ replicated: true, failures: [], refusals: [], resets: [], equivocations: [], branches: [] },
+        replicas: { actual: 0, current: 0, members: [] },
+      },
     ],
+    '/datasets/notes/truth': {
+      ...{ dataset: 'notes', commit: null, height: 0, signers: [], agreement: [] },
+    },
     '/datasets/observations/truth': {
       dataset: 'observations',
       commit: OID,
@@ -245,6 +253,11 @@ test('with the token the page shows the node, all of it as text', async (t) => {
     /Policy: shared\. Copied here: ✗ not the branches of bob: .*\(QUOTA_EXCEEDED; next attempt /,
   )
   assert.match(text('datasets'), /Copies: … 1 of 2 wanted, 0 up to date \(/)
+  // What never leaves the node has no copies to be counted.
+  assert.match(
+    text('datasets'),
+    /notesGround.*Policy: local-only\. Copied here: ✓ yes: local-only\.No member/,
+  )
   assert.match(text('datasets'), /✗ bob signed two heads as its number 7… bob has rewritten other-bob: /)
   assert.match(text('datasets'), /import-alicea{10}✓ ground truth✓ here/)
   assert.match(text('datasets'), /assess-aliceb{10}✓ agrees✓ here/)

@@ -89,11 +89,19 @@ export function startDocs({ dom, createApi, session }: DocsParts): void {
     )
   }
 
+  /** Routes of the API by their noun; of the others, those that belong together. */
+  function groupOf(path: string): string {
+    const [, first = '', second = '', third = ''] = path.split('/')
+    if (first === 'api' && second === 'v1') return third
+    if (['healthz', 'readyz', 'metrics'].includes(first)) return 'health'
+    return ['hub', 'git'].includes(first) ? first : "The predecessor's routes"
+  }
+
   function show(document: ApiDocument): void {
     const { info, paths, components } = document
     const groups = new Map<string, PageElement[]>()
     for (const [path, operations] of Object.entries(paths)) {
-      const noun = path.replace('/api/v1/', '').split('/')[0] || path
+      const noun = groupOf(path)
       const group = groups.get(noun) ?? []
       groups.set(noun, group)
       for (const [method, operation] of Object.entries(operations))

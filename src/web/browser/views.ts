@@ -103,8 +103,9 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
         policyOf(dataset),
         ' Copied here: ',
         copiedHere(dataset),
-        ' Copies: ',
-        copies(dataset),
+        '.',
+        // What stays on its node has none, and is to have none.
+        ...(dataset.policy === 'local-only' ? [] : [' Copies: ', copies(dataset), '.']),
       ),
       ...oddities(dataset),
       rows.length === 0
