@@ -49,6 +49,8 @@ interface Held {
   readonly volumes: readonly string[]
   /** What is still being read of it. */
   output?: Promise<void>
+  /** Ends the reading. */
+  hangUp?: () => void
   /** Whether it was ended from here: then nobody wants what it wrote. */
   wasKilled?: boolean
 }
@@ -122,7 +124,7 @@ export class DockerEngine implements ContainerEngine {
     const output = pump(stream, onOutput)
     // Whoever waits for the container hears of a failure; until then it must not count as unhandled.
     output.catch(() => undefined)
-    if (held !== undefined) held.output = output
+    if (held !== undefined) Object.assign(held, { output, hangUp: () => hangUp(stream) })
     // Looked at once more: a firewall may have been loaded anew since the container was made.
     if (held?.spec.network === 'bridge') await this.#bridge()
     try {
@@ -163,6 +165,8 @@ export class DockerEngine implements ContainerEngine {
     if (files?.of !== undefined) await this.#remove(files.of)
     await this.#remove(id)
     if (files?.name !== undefined) await this.#carrier.remove(files.name)
+    // A busy engine may forget to end the stream of a container that is gone; its socket would stay for ever.
+    this.#held.get(id)?.hangUp?.()
     this.#held.delete(id)
   }
 
@@ -282,6 +286,10 @@ async function pump(stream: NodeJS.ReadableStream, onOutput: OnOutput): Promise<
     if (typeof chunk === 'string') throw new NodeError('INTERNAL', 'The output of a container came as text')
     for (const { stream: name, bytes } of demultiplexer.push(chunk)) await onOutput(name, bytes)
   }
+}
+
+function hangUp(stream: NodeJS.ReadableStream): void {
+  if ('destroy' in stream && typeof stream.destroy === 'function') stream.destroy()
 }
 
 function imageNotFound(reference: string, why: string): NodeError {
