@@ -106,6 +106,8 @@ test('without a terminal the missing flag is named, at once', async (t) => {
   assert.match(await missing('--request', 'lab', '--message', 'x'), /add --contact ADDRESS/)
   assert.match(await missing('--request'), /--request NAME/)
   assert.match(await missing('--alone', '--create', 'x'), /Choose one of/)
+  // What is no invitation is told before anything is looked at or written.
+  assert.match(await missing('--join', 'garbage'), /This is no invitation.*\(INVITATION_INVALID\)/)
   assert.match(await missing('--create', 'Bad Name'), /INVALID_NAME/)
   assert.match(
     await missing('--create', 'x', '--reachable', '1.2.3'),

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { type Answers, multiaddrFrom, settingsOf } from '../../src/cli/install/answers.ts'
@@ -7,7 +9,10 @@ import { checkLines, type Facts, judgeAll } from '../../src/cli/install/checks.t
 import { composeText } from '../../src/cli/install/compose-text.ts'
 import { configText } from '../../src/cli/install/config-text.ts'
 import { nextCommands, shellWord } from '../../src/cli/install/next-commands.ts'
+import { giveTo, ownerIn } from '../../src/cli/install/owner.ts'
+import { writeFiles } from '../../src/cli/install/plan.ts'
 import { unitNameOf, unitText, unitWord } from '../../src/cli/install/unit-text.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const answers: Answers = {
   ...{ data: '/home/a/.mao', name: 'alice', runner: 'user-service', listenHost: '0.0.0.0', listenPort: 4001 },
@@ -168,4 +173,37 @@ test('the next commands name no token, and the directory only where it is not th
   const compose = nextCommands({ ...answers, runner: 'compose' }, paths, '/elsewhere')
   assert.deepEqual(compose.start, ["docker compose --file '/c d/compose.yaml' up --detach"])
   assert.deepEqual(compose.afterwards, ['maoctl --data /home/a/.mao instance init'])
+})
+
+test('what root writes for whoever called it is theirs, the directories on the way too, and the unit is not', async (t) => {
+  const passwd =
+    'root:x:0:0:root:/root:/bin/bash\nann:x:1001:1002:Ann,,,:/home/ann:/bin/sh\nbad:x::1:b:/h:/s\n'
+  assert.deepEqual(ownerIn(passwd, 'ann'), { user: 'ann', uid: 1001, gid: 1002, home: '/home/ann' })
+  assert.deepEqual(
+    [ownerIn(passwd, 'an'), ownerIn(passwd, 'bad'), ownerIn('', 'ann')],
+    [undefined, undefined, undefined],
+  )
+
+  // Only root can give files away; anybody else gives them to itself.
+  const [me = 0, group = 0] = [process.getuid?.(), process.getgid?.()]
+  const owner =
+    me === 0
+      ? { user: 'x', uid: 65_534, gid: 65_533, home: '/' }
+      : { user: 'x', uid: me, gid: group, home: '/' }
+  const top = await temporaryDirectory(t)
+  const files = [
+    { what: 'settings' as const, path: join(top, 'a/b/config.yaml'), mode: 0o600, text: 'x' },
+    { what: 'systemd unit' as const, path: join(top, 'units/mao.service'), mode: 0o644, text: 'x' },
+  ]
+  await writeFiles(files, () => undefined, owner)
+  const whose = async (path: string) => {
+    const { uid, gid } = await stat(join(top, path))
+    return { uid, gid }
+  }
+  const { uid, gid } = owner
+  for (const path of ['a', 'a/b', 'a/b/config.yaml']) assert.deepEqual(await whose(path), { uid, gid }, path)
+  for (const path of ['.', 'units', 'units/mao.service']) assert.equal((await whose(path)).uid, me, path)
+  await writeFile(join(top, 'units/key'), '')
+  await giveTo(owner, join(top, 'units'))
+  assert.deepEqual(await whose('units/key'), { uid, gid })
 })

@@ -15,8 +15,17 @@ import { gatherFacts } from './facts.ts'
 import type { InstallFlags } from './flags.ts'
 import { interview } from './interview.ts'
 import { type NextCommands, nextCommands } from './next-commands.ts'
+import { giveTo } from './owner.ts'
 import { placeOf } from './place.ts'
-import { changedFiles, differences, type PlannedFile, pathsOf, planFiles, writeFiles } from './plan.ts'
+import {
+  changedFiles,
+  differences,
+  type Place,
+  type PlannedFile,
+  pathsOf,
+  planFiles,
+  writeFiles,
+} from './plan.ts'
 import { startNode } from './starting.ts'
 
 /** A decision by people may take days; this is for those who sit side by side. */
@@ -75,7 +84,7 @@ async function install(session: Session, flags: InstallFlags): Promise<void> {
   const questions = new Questions(session)
   const answers = await interview(session, questions, flags)
   const { environment } = session.terminal
-  const place = await placeOf(environment)
+  const place = await placeOf(environment, answers.runner === 'system-service')
   const paths = pathsOf(answers, place)
   const files = await planFiles(answers, place)
   const facts = await gatherFacts({ answers, files, socketPath: place.socketPath, environment })
@@ -85,8 +94,9 @@ async function install(session: Session, flags: InstallFlags): Promise<void> {
   session.out.note(coloured(session, checks).join('\n'))
   refuseBad(checks)
   await agree(session, questions, files)
-  await writeFiles(changedFiles(files), ({ what, path }) => session.out.note(`✓ wrote the ${what} ${path}`))
-  const publicKey = answers.sshKey ? await makeKey(session, answers) : undefined
+  const wrote = ({ what, path }: PlannedFile) => session.out.note(`✓ wrote the ${what} ${path}`)
+  await writeFiles(changedFiles(files), wrote, place.owner)
+  const publicKey = answers.sshKey ? await makeKey(session, answers, place) : undefined
   const entered =
     flags.start === true ? await start(session, questions, answers, facts, next, flags) : undefined
   const written = changedFiles(files).map(({ what, path }) => ({ what, path }))
@@ -166,9 +176,16 @@ async function agree(session: Session, questions: Questions, files: readonly Pla
 }
 
 /** The same key as "maoctl dataset upstream key" makes; where OpenSSH is missing, the node does without. */
-async function makeKey(session: Session, { data, name }: Answers): Promise<string | undefined> {
+async function makeKey(
+  session: Session,
+  { data, name }: Answers,
+  { owner }: Place,
+): Promise<string | undefined> {
   try {
-    return await new SshAccess(join(data, 'ssh')).makeKey(`mao-${name}`)
+    const directory = join(data, 'ssh')
+    const key = await new SshAccess(directory).makeKey(`mao-${name}`)
+    if (owner !== undefined) await giveTo(owner, directory)
+    return key
   } catch (error) {
     if (!(error instanceof NodeError)) throw error
     session.out.note(`! No SSH key was made: ${error.message}`)
@@ -184,7 +201,8 @@ async function start(
   next: NextCommands,
   { wait = DECISION_WAIT_MS }: InstallFlags,
 ): Promise<Entered> {
-  const paths = pathsOf(answers, await placeOf(session.terminal.environment))
+  const isSystem = answers.runner === 'system-service'
+  const paths = pathsOf(answers, await placeOf(session.terminal.environment, isSystem))
   const client = await startNode({ session, answers, paths, systemd, next })
   return enter({ session, questions, client, answers, waitMs: wait })
 }

@@ -1,15 +1,18 @@
 /** The questions of the installer, each answered by a flag, a person, or its default. */
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { NodeError } from '../../base/errors.ts'
+import { isNodeError, NodeError } from '../../base/errors.ts'
 import { isName } from '../../base/names.ts'
 import { nameFrom } from '../../config.ts'
+import { decodeInvitation } from '../../federation/invitations.ts'
 import type { Questions } from '../ask.ts'
 import { textOf } from '../files.ts'
+import { timeText } from '../output.ts'
 import type { Session } from '../session.ts'
 import { type Answers, EVERYWHERE, LOOPBACK, pathFrom, type Way } from './answers.ts'
 import { type Before, beforeIn } from './before.ts'
 import type { InstallFlags } from './flags.ts'
+import { ownerOf } from './owner.ts'
 import {
   askAuthor,
   askBootstrap,
@@ -30,7 +33,7 @@ export async function interview(
 ): Promise<Answers> {
   checkFlags(flags)
   const way = await askWay(session, questions, flags)
-  const data = await askData(session, questions)
+  const data = await askData(session, questions, flags)
   const before = beforeIn(await contentOf(join(data, 'config.yaml')))
   const chosen = way ?? (await askWayAnew(session, questions, flags, before))
   const name = await askName(questions, flags, before)
@@ -81,11 +84,30 @@ async function askWay(session: Session, questions: Questions, flags: InstallFlag
   return { kind: 'request', federation, addresses, message: '', contact: '' }
 }
 
-/** A token is good for who has it: a dash reads it from where nobody looks on. */
+/**
+ * A token is good for who has it: a dash reads it from where nobody looks on. What is no invitation, or is over, is told
+ * before anything is written; a person may try again.
+ *
+ * @throws NodeError INVITATION_INVALID, INVITATION_EXPIRED, CANCELLED
+ */
 async function tokenIn(session: Session, questions: Questions, token: string): Promise<string> {
-  if (token !== '-') return token
-  if (questions.areHeard) return questions.secret({ flag: '--join -', message: 'The invitation' })
-  return (await textOf(session, '-')).trim()
+  if (token !== '-') return checkedToken(session, token)
+  if (!questions.areHeard) return checkedToken(session, (await textOf(session, '-')).trim())
+  for (;;) {
+    const typed = (await questions.secret({ flag: '--join -', message: 'The invitation' })).trim()
+    try {
+      return checkedToken(session, typed)
+    } catch (error) {
+      if (!isNodeError(error)) throw error
+      session.out.note(error.message)
+    }
+  }
+}
+
+function checkedToken(session: Session, token: string): string {
+  const { name, expiresMs } = decodeInvitation(token, Date.now())
+  session.out.note(`An invitation to the federation ${name}, good until ${timeText(expiresMs)}.`)
+  return token
 }
 
 async function askWayAnew(
@@ -128,9 +150,14 @@ function foundingOf({ contact, private: isPrivate = false }: InstallFlags) {
   return { contacts: contact === undefined ? [] : [contact], isPrivate }
 }
 
-async function askData(session: Session, questions: Questions): Promise<string> {
-  const { globals, data: fallback } = session
+async function askData(session: Session, questions: Questions, { system }: InstallFlags): Promise<string> {
+  const { globals, terminal } = session
+  const { environment } = terminal
   if (globals.data !== undefined) return session.data
+  // Root installs it for whoever called root.
+  const owner = system === true ? await ownerOf(environment) : undefined
+  const isSaid = environment.MAO_DATA !== undefined && environment.MAO_DATA !== ''
+  const fallback = owner === undefined || isSaid ? session.data : join(owner.home, '.mao')
   const home = homedir()
   const shown = fallback.startsWith(`${home}/`) ? `~${fallback.slice(home.length)}` : fallback
   return pathFrom(

@@ -3,21 +3,28 @@ import { access, readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { whoAmI } from './facts.ts'
+import { ownerOf } from './owner.ts'
 import type { Place } from './plan.ts'
 
 const SOCKET_DEFAULT = '/var/run/docker.sock'
 const DOCKER_GROUP = 'docker'
 
-export async function placeOf(environment: Readonly<Record<string, string | undefined>>): Promise<Place> {
+/** @param isSystem whether it is to be a service of the machine, which runs as whoever called root. */
+export async function placeOf(
+  environment: Readonly<Record<string, string | undefined>>,
+  isSystem: boolean,
+): Promise<Place> {
   const home = environment.HOME ?? homedir()
   const socketPath = environment.MAO_DOCKER_SOCKET_PATH ?? SOCKET_DEFAULT
   const root = join(import.meta.dirname, '../../..')
   const me = whoAmI()
   const socket = await stat(socketPath).catch(() => undefined)
   const groups = await readFile('/etc/group', 'utf8').catch(() => '')
-  const user = me.uid === 0 ? (environment.SUDO_USER ?? me.user) : me.user
+  const owner = isSystem ? await ownerOf(environment) : undefined
+  const user = owner?.user ?? me.user
   return {
-    usualData: join(home, '.mao'),
+    usualData: join(owner?.home ?? home, '.mao'),
+    owner,
     unitDirectory: join(environment.XDG_CONFIG_HOME ?? join(home, '.config'), 'systemd/user'),
     program: [process.execPath, await mainProgram()],
     service: {

@@ -6,11 +6,14 @@ import { messageOf, NodeError } from '../../base/errors.ts'
 import { type Answers, settingsOf } from './answers.ts'
 import { composeText } from './compose-text.ts'
 import { configText } from './config-text.ts'
+import { giveTo, type Owner } from './owner.ts'
 import { unitNameOf, unitText } from './unit-text.ts'
 
 /** Where things are on this machine, and who installs. */
 export interface Place {
   readonly usualData: string
+  /** Whose the data directory is to be, where that is not who writes it. */
+  readonly owner?: Owner | undefined
   /** Directory of systemd units: the user's, or the machine's. */
   readonly unitDirectory: string
   readonly program: readonly string[]
@@ -108,16 +111,18 @@ export function differences(files: readonly PlannedFile[]): string {
  * Writes files one by one, each whole or not at all.
  *
  * @param wrote hears of each path once it is written.
+ * @param owner whose all but the unit is then.
  * @throws NodeError CHECK_FAILED naming what was written before it failed.
  */
 export async function writeFiles(
   files: readonly PlannedFile[],
   wrote: (file: PlannedFile) => void,
+  owner?: Owner,
 ): Promise<void> {
   const done: string[] = []
   for (const each of files) {
     try {
-      await writeWhole(each)
+      await writeWhole(each, owner)
     } catch (cause) {
       const before = done.length === 0 ? 'nothing was written before' : `written before: ${done.join(', ')}`
       const message = `${each.path} cannot be written: ${messageOf(cause)}; ${before}. Mend that and run the same command again`
@@ -128,14 +133,17 @@ export async function writeFiles(
   }
 }
 
-async function writeWhole({ path, mode, text, what }: PlannedFile): Promise<void> {
+async function writeWhole({ path, mode, text, what }: PlannedFile, owner?: Owner): Promise<void> {
   // The data directory is nobody else's; that of units is as the system made it.
-  await mkdir(dirname(path), { recursive: true, mode: what === 'systemd unit' ? 0o755 : 0o700 })
+  const isUnit = what === 'systemd unit'
+  const made = await mkdir(dirname(path), { recursive: true, mode: isUnit ? 0o755 : 0o700 })
+  if (made !== undefined && owner !== undefined && !isUnit) await giveTo(owner, made)
   const draft = `${path}.new`
   try {
     const handle = await open(draft, 'w', mode)
     try {
       await handle.chmod(mode)
+      if (owner !== undefined && !isUnit) await handle.chown(owner.uid, owner.gid)
       await handle.writeFile(text)
       await handle.sync()
     } finally {
