@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
 import { DAY_MS, doctorClockMs, doctorDifferenceMs, presenceIntervalMs } from '../base/limits.ts'
+import { isLoopback } from '../base/loopback.ts'
 import type { Config } from '../config.ts'
 import type { Overview } from './status-views.ts'
 
@@ -88,7 +88,7 @@ function modeCheck({ path, mode }: MachineFacts['modes'][number]): Check {
 /** What an operator may have meant, and should know all the same. */
 export function settingsChecks({ api, maoApi, marketplace, git, execution }: Config): Check[] {
   const found: Check[] = []
-  if (!isLoopbackHost(api.host)) {
+  if (!isLoopback(api.host)) {
     const words = `The API listens on ${api.host} without encryption; whoever is on the way can read the token`
     found.push(
       warning('settings', words, 'set api.host to 127.0.0.1 behind a proxy with TLS or a tunnel (ssh -L)'),
@@ -262,11 +262,6 @@ function etcdCheck({ etcd, etcdPort }: NodeFacts): Check {
   if (etcd === 'served') return ok('etcd', `etcd clients are served on port ${etcdPort}`)
   const words = `etcd clients are not served: another program has port ${etcdPort}`
   return warning('etcd', words, 'set etcd.port (MAO_ETCD_PORT) to another, or etcd.serve to never')
-}
-
-/** Whether a host to listen on is this machine's own alone. */
-function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 function gib(bytes: number): string {

@@ -11,7 +11,7 @@ export interface FoundOffer {
 
 /**
  * @throws NodeError NO_FEDERATION, TOOL_NOT_FOUND, PIPELINE_NOT_FOUND, DATASET_NOT_FOUND; DATASET_WITHHELD for a dataset of
- * which nobody is to learn; NOT_OPERATOR for a federation, since operators say whether strangers may come.
+ * which nobody is to learn; CONFLICT for a private federation; NOT_OPERATOR for a federation, since operators say whether strangers may come.
  */
 export async function offerOfFederation(node: ApiNode, kind: ListingKind, name: string): Promise<FoundOffer> {
   if (!node.hasFederation) {
@@ -49,6 +49,10 @@ function federationOffer(node: ApiNode, name: string): FoundOffer {
   if (name !== genesis.name) {
     const message = `This federation is named ${genesis.name}, and is listed under that name`
     throw new NodeError('INVALID_INPUT', message, { name })
+  }
+  if (genesis.private) {
+    const message = `${name} is private: its network is closed to whoever does not belong to it, so that nobody else would hear the listing; "maoctl federation invite" is how to let somebody in`
+    throw new NodeError('CONFLICT', message, { name })
   }
   if (members.get(node.peerId)?.role !== 'operator') {
     const message = `Operators say whether strangers may come to ${name}, and this node is none; ask one of them to list it`

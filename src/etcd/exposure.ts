@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { messageOf, NodeError } from '../base/errors.ts'
+import { isLoopback } from '../base/loopback.ts'
 
 /** Of the settings `etcd.…` (serve.ts), what says who reaches the surface. */
 export interface ExposureSettings {
@@ -53,10 +54,6 @@ export async function readCertificate(
     const message = `The certificate of the etcd surface cannot be used: ${messageOf(cause)}; see etcd.certFile and etcd.keyFile`
     throw new NodeError('INVALID_CONFIG', message, { certFile, keyFile }, { cause })
   }
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /** Every address of the machine: one to listen on, and none to go to. */

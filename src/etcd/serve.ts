@@ -1,11 +1,12 @@
 import { isNodeError, NodeError } from '../base/errors.ts'
 import type { StopStack } from '../base/lifecycle.ts'
 import type { Logger } from '../base/logger.ts'
+import { isLoopback } from '../base/loopback.ts'
 import type { Members } from '../federation/members.ts'
 import { includes } from '../identity/scopes.ts'
 import type { TokenBook } from '../identity/token-book.ts'
 import type { Registry } from '../registry/registry.ts'
-import { type ExposureSettings, isLoopback, readCertificate } from './exposure.ts'
+import { type ExposureSettings, readCertificate } from './exposure.ts'
 import { EtcdSurface } from './surface.ts'
 
 /** The settings `etcd.…`. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isLoopback, isMaoPath } from '../../src/api/mao/door.ts'
+import { isMaoPath } from '../../src/api/mao/door.ts'
 import { pythonJson } from '../../src/api/mao/python-json.ts'
 import { pythonTime } from '../../src/api/mao/runs.ts'
+import { isLoopback } from '../../src/base/loopback.ts'
 import type { TreeFile } from '../../src/datasets/git/repository.ts'
 import { fileText, laidOver, placeOf } from '../../src/execution/gateway/raw-entry.ts'
 import { Insights } from '../../src/monitoring/insights.ts'
@@ -36,7 +37,8 @@ test("only the predecessor's paths are open where they are, and only to this mac
   ]) {
     assert.ok(!isMaoPath(path), path)
   }
-  for (const near of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) assert.ok(isLoopback(near), near)
+  for (const near of ['127.0.0.1', '127.9.9.9', '::1', '[::1]', '::ffff:127.0.0.1', 'LOCALHOST'])
+    assert.ok(isLoopback(near), near)
   for (const far of ['10.0.0.1', '127.evil.com', '::ffff:10.0.0.1', '::', '', undefined]) {
     assert.ok(!isLoopback(far), far)
   }

@@ -1,6 +1,6 @@
 /** Who may use the predecessor's routes without the token (protocols/gateway.md W1). */
-import { isIP } from 'node:net'
 import type { Context, MiddlewareHandler } from 'hono'
+import { isLoopback } from '../../base/loopback.ts'
 import type { Config } from '../../config.ts'
 import type { Principal } from '../../identity/scopes.ts'
 import type { RateLimits } from '../rate-limits.ts'
@@ -24,13 +24,6 @@ export function isMaoPath(path: string): boolean {
   return ROUTES.some((route) => route.test(plain))
 }
 
-/** @param address as a socket tells it; an IPv4 address may come in the clothes of an IPv6 one. */
-export function isLoopback(address: string | undefined): boolean {
-  if (address === undefined) return false
-  const plain = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
-  return plain === '::1' || (isIP(plain) === 4 && plain.startsWith('127.'))
-}
-
 /** What a browser says of a request that nobody else's page made it send. */
 const OWN_PAGES = [undefined, 'none', 'same-origin']
 
@@ -47,16 +40,12 @@ export function openRefusal({
 }): string | undefined {
   if (maoApi !== 'open') return undefined
   const wayOut = 'set maoApi to token'
-  if (!isHere(api.host)) {
+  if (!isLoopback(api.host)) {
     return `maoApi is open, which is for this machine alone, and the API listens on ${api.host}; ${wayOut}, or api.host to 127.0.0.1`
   }
-  const further = api.allowedHosts.find((host) => !isHere(host.replace(/:\d+$/, '')))
+  const further = api.allowedHosts.find((host) => !isLoopback(host.replace(/:\d+$/, '')))
   if (further === undefined) return undefined
   return `maoApi is open, which is for this machine alone, and api.allowedHosts names ${further}: whoever comes by that name would need no token; ${wayOut}, or take the name out`
-}
-
-function isHere(host: string): boolean {
-  return host.toLowerCase() === 'localhost' || isLoopback(host.replace(/^\[|\]$/g, ''))
 }
 
 /** Lets a request go without the token: only where the settings say `open`, and only from this very machine. */

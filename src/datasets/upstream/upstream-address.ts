@@ -3,10 +3,12 @@
  * `ssh`, so it is taken apart here and put together again: what is not plainly `ssh` or `https` is refused
  * (protocols/upstreams.md §1). Pure.
  */
+
 import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { messageOf, NodeError } from '../../base/errors.ts'
 import { upstreamBranchCharactersMax, upstreamUrlCharactersMax } from '../../base/limits.ts'
+import { isLoopback } from '../../base/loopback.ts'
 
 /** `user@host:path`, whose path begins in the user's home, or the form with `://`. */
 export interface UpstreamAddress {
@@ -48,14 +50,9 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
 
 /** @throws NodeError FORBIDDEN when it is plain http to another machine, where whoever is between could change the data. */
 export function checkSafeEnough({ protocol, host, url }: UpstreamAddress, allowHttp: boolean): void {
-  if (protocol !== 'http' || allowHttp || isLoopbackHost(host)) return
+  if (protocol !== 'http' || allowHttp || isLoopback(host)) return
   const message = `${url} is not encrypted; use https, or, in a network that you trust, set git.allowHttp to true on this node`
   throw new NodeError('FORBIDDEN', message, { url })
-}
-
-/** Names that need no resolving to be this very machine. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
 /** The place that keys of hosts and credentials belong to: `host`, or `[host]:port` as known_hosts writes it. */
