@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { requestsPerSourceMax } from '../../src/base/limits.ts'
 import { silentLogger } from '../../src/base/logger.ts'
@@ -6,6 +8,7 @@ import { generateIdentity } from '../../src/identity/node-key.ts'
 import { Node } from '../../src/node.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestNode } from '../support/quiet-node.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 test('a member leaves, its data stay, and it joins again; the last operator hands over first', async (t) => {
   const alice = await startTestNode(t, 'alice')
@@ -13,6 +16,10 @@ test('a member leaves, its data stay, and it joins again; the last operator hand
   await alice.createFederation({ name: 'observatory' })
   await bob.join((await alice.invite()).token)
   await assert.rejects(alice.entrance.leave(), { code: 'CONFLICT', message: /last operator/ })
+  const files = await temporaryDirectory(t)
+  await writeFile(join(files, 'names.csv'), 'john\n')
+  const founded = await bob.federation.datasets.importDirectory('data', files)
+  await bob.federation.datasets.importDirectory('diary', files, { policy: 'local-only' })
 
   await bob.entrance.leave({ reason: 'moving house' })
   assert.equal(bob.hasFederation, false)
@@ -28,8 +35,24 @@ test('a member leaves, its data stay, and it joins again; the last operator hand
   await again.start()
   assert.equal(again.hasFederation, false)
   await again.createFederation({ name: 'house' })
+  // What it held stays on its disk, and is no dataset of the next federation.
+  const held = async () => {
+    const copies = await again.federation.datasets.listLocal()
+    return copies.map(
+      ({ name, policy, former }) => `${name} ${policy ?? 'aside'} ${former ? 'former' : 'current'}`,
+    )
+  }
+  assert.deepEqual(await held(), ['data shared former', 'diary local-only current'])
+  assert.equal(again.federation.datasets.find('data'), undefined)
   await again.entrance.leave()
+
+  // Nor does one of the same name that is founded there have anything of it.
   await again.createFederation({ name: 'garden' })
+  const anew = await again.federation.datasets.add('data')
+  assert.equal(anew.truth, undefined)
+  const repository = await again.federation.datasets.repository('data')
+  await assert.rejects(repository.readCommit(founded.truth as string), { code: 'COMMIT_NOT_FOUND' })
+  assert.deepEqual(await held(), ['data shared current', 'data aside former', 'diary local-only current'])
 })
 
 test('a private federation has a key of its own: strangers reach nobody, and leaving gives it back', async (t) => {
