@@ -112,6 +112,11 @@ export function isRoomsOwn(key: string): boolean {
   return ruleOf(key)?.roomsOwn === true
 }
 
+/** [K9] Whether of several claims to the key the one that was written last is shown. */
+export function isLastWord(key: string): boolean {
+  return ruleOf(key)?.writers === 'operators'
+}
+
 type Admitted = Pick<SealedRecord, 'key' | 'author' | 'value' | 'time' | 'expires' | 'hash'>
 
 /** Whether `record` may be in the registry as far as `roster` knows; a refusal when not. */
@@ -149,11 +154,10 @@ export function isLeftBehind(record: Kept, roster: Roster): boolean {
   return isUnkept(record, roster) && roster.isListed?.(record.author) === true
 }
 
-/** Whether a record that is held would not be taken from its author now, nor from anybody else. */
+/** Whether a record that is held would not be taken any more, from whoever brings it. */
 export function isUnkept(record: Kept, roster: Roster): boolean {
   const rule = ruleOf(record.key)
-  if (rule === undefined || rule.passing === true || allows(rule, roster.role(record.author))) return false
-  return !isKept(record, roster)
+  return rule !== undefined && !allows(rule, roster.role(record.author)) && !isKept(record, roster)
 }
 
 type Kept = Pick<SealedRecord, 'key' | 'author' | 'hash' | 'value'>
@@ -182,6 +186,10 @@ export function staysBehind(
   return rule.passing === true ? 'goes' : 'stays'
 }
 
+function compareWords(a: SealedRecord, b: SealedRecord): number {
+  return b.time - a.time || (a.author === b.author ? 0 : a.author < b.author ? 1 : -1)
+}
+
 function endsWithin({ time, expires }: Admitted, lifeMs: number): boolean {
   return expires !== undefined && expires <= time + lifeMs
 }
@@ -191,8 +199,11 @@ export function arrange(claims: readonly SealedRecord[], roster: Roster): Sealed
   const [first] = claims
   if (first === undefined) return []
   const latestFirst = [...claims].sort((a, b) => compare(b, a))
-  // [K9] Where nobody else may write there is nothing to choose between; of operators the last word counts.
-  if (ruleOf(first.key)?.writers !== 'claims') return latestFirst
+  const writers = ruleOf(first.key)?.writers
+  // [K9] Of operators the last word counts, by its time: a version can be as high as its author likes, a time cannot.
+  if (writers === 'operators') return latestFirst.sort(compareWords)
+  // Where nobody else may write there is nothing to choose between.
+  if (writers !== 'claims') return latestFirst
 
   const present = (peer: string) => roster.presentOf?.(peer) ?? peer
   const isOperators = ({ author }: SealedRecord) => roster.role(present(author)) === 'operator'

@@ -2,7 +2,7 @@ import { messageOf } from '../base/errors.ts'
 import type { Policy } from '../registry/judge.ts'
 import type { SealedRecord } from '../registry/record.ts'
 import { ignore, type Refusal } from '../registry/verdict.ts'
-import { admit, arrange, isRoomsOwn, kindOf, type Roster, ruleOf } from './keyspace.ts'
+import { admit, arrange, isLastWord, isRoomsOwn, kindOf, type Roster, ruleOf } from './keyspace.ts'
 
 /** How the values of a prefix of proven keys (keyspace.ts) stand for themselves. */
 export interface Proof {
@@ -39,6 +39,7 @@ export class FederationPolicy implements Policy {
   readonly kindOf = kindOf
 
   readonly isRoomsOwn = isRoomsOwn
+  readonly isLastWord = isLastWord
 
   lifeMs(key: string): number | undefined {
     return ruleOf(key)?.lifeMs

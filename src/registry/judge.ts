@@ -21,6 +21,8 @@ export interface Policy {
   kindOf(key: string): KeyKind
   /** Whether the key is written by this node's own rooms alone, through none of the doors for clients. */
   isRoomsOwn?(key: string): boolean
+  /** Whether of several claims to the key the one that was written last is shown. */
+  isLastWord?(key: string): boolean
   /** How long a record of the key may live, ms; undefined for ever. */
   lifeMs(key: string): number | undefined
 }

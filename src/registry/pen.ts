@@ -107,13 +107,19 @@ export class Pen {
     const ours = { ...this.#draft(held, key, value), hash: '', envelope: new Uint8Array() }
     const first = policy.arrange([...others, ours])[0]
     if (first === undefined || first === ours || first.value === null) return
-    const message = `${key} belongs to ${first.author}, who claimed the name first; choose another, or ask an operator`
+    const message =
+      policy.isLastWord?.(key) === true
+        ? `${first.author} has written ${key} by a clock that is ahead of this node's; try again in ten minutes`
+        : `${key} belongs to ${first.author}, who claimed the name first; choose another, or ask an operator`
     throw new NodeError('CONFLICT', message, { key, author: first.author })
   }
 
   #draft(held: Claims, key: string, value: Uint8Array | null): RegistryRecord {
-    const { federation, identity, clock } = this.#parts
-    const [claims, time, author] = [held.claims(key), clock.now(), identity.peerId]
+    const { federation, identity, clock, policy } = this.#parts
+    const [claims, now, author] = [held.claims(key), clock.now(), identity.peerId]
+    // [W4] Where the last word counts, who has heard the others' speaks after them, within the bound of all clocks.
+    const heard = policy.isLastWord?.(key) === true ? claims.map((claim) => claim.time + 1) : []
+    const time = Math.min(now + clockSkewMaxMs, Math.max(now, ...heard))
     const own = claims.find((claim) => claim.author === author && claim.value !== null)
     // A deletion goes above all that counts; what is put leaves room for those who come after.
     const reach = value === null ? versionCountedMax : versionFollowedMax

@@ -64,12 +64,42 @@ test('a payload in another form of DAG-CBOR is no record', async (t) => {
   assert.equal(verdict.action === 'reject' && verdict.code, 'MALFORMED')
 })
 
+test('an operator that counts its versions to the end is removed all the same, and keeps nobody out', async (t) => {
+  const [alice, mallory, dave] = await startFederation(t, ['mallory', 'dave'])
+  assert(alice && mallory && dave)
+  const peer = mallory.identity.peerId
+  await alice.members.setRole(peer, 'operator')
+  await eventually(() => dave.members.role(peer) === 'operator', 'dave does not know the operator')
+  const { federation } = alice.genesis
+  const say = async (about: string, value: object) => {
+    // As far ahead in version and time as a record may be.
+    const [version, time] = [2 ** 40, Date.now() + 9 * 60_000]
+    const fields = { federation, key: `/members/${about}`, value: json(value), version, time }
+    const { envelope } = await sealRecord(mallory.identity, fields)
+    for (const { registry } of [mallory, alice, dave]) await registry.receive(envelope)
+  }
+  const place = { name: 'mallory', role: 'operator' }
+  await say(peer, place)
+  await alice.members.remove(peer, 'out')
+  await eventually(() => dave.members.role(peer) === undefined, 'dave still knows mallory')
+  await say(peer, place)
+  assert.deepEqual([alice.members.role(peer), dave.members.role(peer)], [undefined, undefined])
+  // What one operator says of a third another takes back.
+  const third = dave.identity.peerId
+  await alice.members.admit(peer, 'mallory', 'operator')
+  await say(third, { name: 'dave', role: 'observer' })
+  assert.equal(alice.members.role(third), 'observer')
+  await alice.members.setRole(third, 'member')
+  await eventually(() => dave.members.role(third) === 'member', 'dave is an observer still')
+})
+
 test('after a restart the members are who they were, whichever operator said so', async (t) => {
   const [alice, bob, carol] = await startFederation(t, ['bob', 'carol'])
   assert(alice && bob && carol)
   const { federation } = alice.genesis
   const say = async (by: RegistryNode, key: string, version: number, value: Uint8Array | null) => {
-    const record = await sealRecord(by.identity, { federation, key, version, value })
+    const time = Date.now() + version
+    const record = await sealRecord(by.identity, { federation, key, version, value, time })
     return alice.registry.receive(record.envelope)
   }
   const role = (name: string, now: string) => json({ name, role: now })
