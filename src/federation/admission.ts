@@ -11,7 +11,7 @@ import type { Network } from '../network/network.ts'
 import type { Registry } from '../registry/registry.ts'
 import { Departures, type Place } from './departures.ts'
 import type { Genesis } from './genesis.ts'
-import { isLeftBehind, type Roster } from './keyspace.ts'
+import { isLeftBehind, losesRights, type Role, type Roster } from './keyspace.ts'
 import { MemberStreams } from './member-streams.ts'
 import { Members } from './members.ts'
 import type { FederationPolicy } from './policy.ts'
@@ -26,6 +26,14 @@ export interface AdmissionParts {
   readonly log: Logger
 }
 
+/** What an operator's list says of certificates, and who was ever a member. */
+export interface Past {
+  /** Whether an operator listed the record. */
+  stays(hash: string): boolean
+  isKnown(peer: string): boolean
+  presentOf(peer: string): string
+}
+
 export class Admission implements Startable {
   readonly members: Members
   readonly departures: Departures
@@ -38,6 +46,9 @@ export class Admission implements Startable {
   #discarding: Promise<void> = Promise.resolve()
   /** Former and demoted peers whose records were looked through, with what was known of them then. */
   #discarded = ''
+  /** Where members stood when they were last looked at; and whether records of who stands lower now are to be listed. */
+  #roles: ReadonlyMap<string, Role> | undefined
+  #hasFallen = true
 
   constructor(parts: AdmissionParts) {
     this.#parts = parts
@@ -109,6 +120,14 @@ export class Admission implements Startable {
     isFormer: (peer) => this.members.wasRemoved(peer),
     stays: (hash) => this.departures.stays(hash),
     isListed: (peer) => this.departures.isListed(peer, this.#place(peer)),
+    answers: (record) => this.members.answers(record),
+  }
+
+  /** What this node goes by where it judges votes of who votes no more (voting.md [C9]). */
+  readonly past: Past = {
+    stays: (hash) => this.departures.stays(hash),
+    isKnown: (peer) => this.members.isMember(peer) || this.members.former(peer) !== undefined,
+    presentOf: (peer) => this.members.presentOf(peer),
   }
 
   #place(peer: string): Place {
@@ -122,7 +141,11 @@ export class Admission implements Startable {
   #changed(): void {
     for (const streams of this.#streams) streams.judgeAgain()
     this.#network?.regate()
+    this.#compareRoles()
     this.#listSoon()
+    this.members.standFirm().catch((error: unknown) => {
+      this.#parts.log.warn({ error: messageOf(error) }, 'this node did not say that it is an operator still')
+    })
     this.#discard()
   }
 
@@ -148,13 +171,13 @@ export class Admission implements Startable {
   }
 
   /**
-   * [D4] A membership that ended without a list, by its time or since the remover's node stopped on the way, gets one
-   * from the first operator that finds it so; operators wait for each other in the order of their ids.
+   * [D4] Who lost its place without a list, by its time, by its own word, or since the remover's node stopped on the way,
+   * gets one from the first operator that finds it so; operators wait for each other in the order of their ids.
    */
   #listSoon(): void {
     const { self } = this.#parts
     if (this.#listing !== undefined || this.members.role(self) !== 'operator') return
-    if (this.#unlisted().length === 0) return
+    if (this.#unlisted().length === 0 && !this.#hasFallen) return
     const operators = this.members
       .operators()
       .map(({ peer }) => peer)
@@ -175,6 +198,32 @@ export class Admission implements Startable {
       const successor = this.members.former(peer)?.successor
       await this.departures.write(peer, undefined, this.#place(peer).version, successor)
     }
+    if (!this.#hasFallen) return
+    this.#hasFallen = false
+    try {
+      for (const peer of await this.departures.unlisted(this.#roster)) {
+        await this.departures.write(peer, this.members.role(peer), this.#place(peer).version)
+      }
+    } catch (error) {
+      this.#hasFallen = true
+      throw error
+    }
+  }
+
+  #compareRoles(): void {
+    const before = this.#roles
+    this.#roles = new Map(this.members.list().map(({ peer, role }) => [peer, role]))
+    const hasFallen = [...this.#roles].some(([peer, role]) => losesRights(before?.get(peer), role))
+    if (before !== undefined && hasFallen) this.#hasFallen = true
+    // Who waits for another operator waits for none that is one no longer.
+    const isOperator = (roles: ReadonlyMap<string, Role> | undefined, peer: string) =>
+      roles?.get(peer) === 'operator'
+    const isGone = [...(before?.keys() ?? [])].some(
+      (peer) => isOperator(before, peer) && !isOperator(this.#roles, peer),
+    )
+    if (!isGone) return
+    clearTimeout(this.#listing)
+    this.#listing = undefined
   }
 
   #unlisted(): string[] {

@@ -8,16 +8,16 @@ import { z } from 'zod'
 import { departureHashesMax, departurePartsMax, departureSliceMax } from '../base/limits-membership.ts'
 import type { Logger } from '../base/logger.ts'
 import { Collection } from '../registry/collection.ts'
-import { placeOf } from '../registry/record.ts'
+import { placeOf, type SealedRecord } from '../registry/record.ts'
 import { after, type RecordIndex } from '../registry/record-index.ts'
 import type { Registry } from '../registry/registry.ts'
-import { ROLES, type Role, staysBehind } from './keyspace.ts'
+import { isUnkept, ROLES, type Role, type Roster, staysBehind } from './keyspace.ts'
 
 const PREFIX = '/departures/'
 const HASH_BYTES = 16
 
 /** `/departures/<peer>/<part>/<operator>`: a part of one operator's list of what stays of a peer. */
-export const departureSchema = z.strictObject({
+export const departureSchema = z.object({
   /** The version of the `/members/` record with which the peer lost its place. */
   of: z.int().nonnegative(),
   /** What it became; null for who is no member any more. */
@@ -51,7 +51,7 @@ export interface DeparturesParts {
 interface Lists {
   readonly hashes: ReadonlySet<string>
   /** Whole lists by the peer that they are about. */
-  readonly whole: ReadonlyMap<string, readonly Departure[]>
+  readonly whole: ReadonlyMap<string, readonly (Departure & { author: string })[]>
 }
 
 export class Departures {
@@ -68,6 +68,20 @@ export class Departures {
     })
   }
 
+  /**
+   * Whose records this node holds although they may not write them, with nobody's list that they stay: who lost something
+   * by its own word, or by one whose writer stopped on the way.
+   */
+  async unlisted(roster: Roster): Promise<string[]> {
+    const peers = new Set<string>()
+    await this.#each((record) => {
+      if (peers.has(record.author) || roster.role(record.author) === undefined) return
+      if (isUnkept(record, roster) && staysBehind(record, roster.role(record.author)) === 'stays')
+        peers.add(record.author)
+    })
+    return [...peers].filter((peer) => roster.isListed?.(peer) !== true).sort()
+  }
+
   /** [K18] Whether some operator listed the record. */
   stays(hash: string): boolean {
     return this.#now().hashes.has(hash.slice(0, 2 * HASH_BYTES))
@@ -77,8 +91,11 @@ export class Departures {
   isListed(peer: string, place: Place): boolean {
     const lists = this.#now().whole.get(peer) ?? []
     return lists.some(
-      ({ of, to, successor }) =>
-        of >= place.version && to === (place.role ?? null) && (!place.isSucceeded || successor !== undefined),
+      ({ of, to, successor, author }) =>
+        author !== peer &&
+        of >= place.version &&
+        to === (place.role ?? null) &&
+        (!place.isSucceeded || successor !== undefined),
     )
   }
 
@@ -123,22 +140,26 @@ export class Departures {
     this.#parts.log.info({ peer, records: hashes.length }, 'what stays of a member is listed')
   }
 
-  /** Of who leaves, certificates as well, whoever brought them: votes of a former member count no more [D3]. */
+  /** Of who votes no more, certificates as well, whoever brought them: newcomers would not count its votes [D3]. */
   async #collect(peer: string, to: Role | undefined): Promise<string[]> {
-    const { index } = this.#parts.registry
     const hashes: string[] = []
+    await this.#each((record) => {
+      const isTruth = (to === undefined || to === 'observer') && record.key.startsWith('/truth/')
+      if (isTruth || (record.author === peer && staysBehind(record, to) === 'stays')) hashes.push(record.hash)
+    })
+    return hashes
+  }
+
+  /** Goes through all records, a slice at a time. */
+  async #each(look: (record: SealedRecord) => void): Promise<void> {
+    const { index } = this.#parts.registry
     for (let from: string | undefined = ''; from !== undefined; ) {
       const records = index.first({ from, to: null }, departureSliceMax)
-      for (const record of records) {
-        const isTruth = to === undefined && record.key.startsWith('/truth/')
-        if (isTruth || (record.author === peer && staysBehind(record, to) === 'stays'))
-          hashes.push(record.hash)
-      }
+      for (const record of records) look(record)
       const last = records[departureSliceMax - 1]
       from = last === undefined ? undefined : after(placeOf(last))
       await setImmediate()
     }
-    return hashes
   }
 
   #now(): Lists {
@@ -150,7 +171,7 @@ export class Departures {
 /** What the parts that are held come to; a list counts as whole when one operator's parts of one moment are all there. Pure. */
 export function listsOf(held: readonly { readonly name: string; readonly value: Departure }[]): Lists {
   const hashes = new Set<string>()
-  const groups = new Map<string, { peer: string; parts: Departure[] }>()
+  const groups = new Map<string, { peer: string; author: string; parts: Departure[] }>()
   for (const { name, value } of held) {
     const bytes = Buffer.from(value.hashes, 'base64')
     for (let at = 0; at + HASH_BYTES <= bytes.length; at += HASH_BYTES) {
@@ -159,15 +180,15 @@ export function listsOf(held: readonly { readonly name: string; readonly value: 
     const [peer = '', part = '', author = ''] = name.split('/')
     if (Number(part) >= value.parts) continue
     const id = `${peer} ${author} ${value.of} ${value.to} ${value.parts} ${value.successor ?? ''}`
-    const group = groups.get(id) ?? { peer, parts: [] }
+    const group = groups.get(id) ?? { peer, author, parts: [] }
     group.parts.push(value)
     groups.set(id, group)
   }
-  const whole = new Map<string, Departure[]>()
-  for (const { peer, parts } of groups.values()) {
+  const whole = new Map<string, (Departure & { author: string })[]>()
+  for (const { peer, author, parts } of groups.values()) {
     const [first] = parts
     if (first === undefined || parts.length < first.parts) continue
-    whole.set(peer, [...(whole.get(peer) ?? []), first])
+    whole.set(peer, [...(whole.get(peer) ?? []), { ...first, author }])
   }
   return { hashes, whole }
 }

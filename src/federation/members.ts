@@ -4,10 +4,13 @@ import { NodeError } from '../base/errors.ts'
 import { admissionsWaitingMax, timerMaxMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
-import { Collection } from '../registry/collection.ts'
+import { Collection, decodeJson } from '../registry/collection.ts'
+import type { SealedRecord } from '../registry/record.ts'
 import type { Registry } from '../registry/registry.ts'
+import type { Entry } from '../registry/watchers.ts'
+import { answersTaker, type Claimed, countedWords, takesOperator } from './contests.ts'
 import type { Genesis } from './genesis.ts'
-import type { Role, Roster } from './keyspace.ts'
+import { losesRights, type Role, type Roster } from './keyspace.ts'
 import {
   type FormerMember,
   freeName,
@@ -30,7 +33,7 @@ import {
 export type { FormerMember, Member } from './standing.ts'
 
 export interface MembersParts {
-  readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch' | 'knows'>
+  readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch' | 'knows'>
   readonly genesis: Genesis
   readonly self: string
   readonly clock: Clock
@@ -52,6 +55,7 @@ export class Members implements Roster {
   readonly #beforeLoss = new Set<BeforeLoss>()
   #standing: Standing | undefined
   #followed: Successions | undefined
+  #answered: string | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(parts: MembersParts) {
@@ -145,8 +149,10 @@ export class Members implements Roster {
       this.#refusePast(until)
       const others = [...this.list(), ...this.formerList()].filter((one) => one.peer !== peer)
       const name = freeName(wantedName, new Set(others.map((one) => one.name)))
-      const since = this.#parts.clock.now()
-      await this.#collection.put(peer, { name, role, since, ...(until === undefined ? {} : { until }) })
+      // Who was here before has a record that is older than this admission.
+      const isFirst = !this.#parts.registry.knows(`/members/${peer}`)
+      const since = isFirst ? {} : { since: this.#parts.clock.now() }
+      await this.#collection.put(peer, { name, role, ...since, ...(until === undefined ? {} : { until }) })
       return this.get(peer) as Member
     })
   }
@@ -160,12 +166,20 @@ export class Members implements Roster {
   setRole(peer: string, role: Role, options: { until?: number | null } = {}): Promise<Member> {
     return this.#changes.run(async () => {
       this.refuseOthers('change roles')
-      const { name, since, role: was, until: old } = this.#known(peer)
+      const member = this.#known(peer)
+      const { name, since, role: was, until: old } = member
       const until = options.until === undefined ? old : (options.until ?? undefined)
       if (until !== old) this.#refusePast(until)
       if (role !== 'operator' || until !== undefined) this.#refuseLast(peer)
-      if (was === 'operator' && role !== 'operator') await this.#prepare(peer, role)
-      await this.#collection.put(peer, { name, role, since, ...(until === undefined ? {} : { until }) })
+      if (losesRights(was, role)) await this.#prepare(peer, role)
+      const isBack = was === 'observer' && role !== 'observer'
+      const worksSince = isBack ? this.#parts.clock.now() : member.worksSince
+      await this.#collection.put(peer, {
+        ...{ name, role, since },
+        ...(was === 'operator' && role !== 'operator' ? { was } : {}),
+        ...(worksSince === undefined ? {} : { worksSince }),
+        ...(until === undefined ? {} : { until }),
+      })
       return this.get(peer) as Member
     })
   }
@@ -183,6 +197,30 @@ export class Members implements Roster {
       await this.#prepare(peer, undefined)
       await this.#collection.put(peer, { name, role, since, removed: { reason } })
     })
+  }
+
+  /**
+   * Says once more that this node is an operator, where it is one although another's word says otherwise [T2], so that
+   * what counts is what is shown. To be called by and by; it writes once about each such word.
+   */
+  async standFirm(): Promise<void> {
+    const { registry, self } = this.#parts
+    const shown = registry.get(`/members/${self}`)
+    const value = shown && memberSchema.safeParse(decodeJson(shown.value)).data
+    if (shown === undefined || value === undefined || !takesOperator(value)) return
+    const word = `${shown.author} ${shown.version}`
+    if (this.role(self) !== 'operator' || this.#answered === word) return
+    this.#answered = word
+    const { name, since, until } = this.self()
+    const end = until === undefined ? {} : { until }
+    await this.#changes.run(() => this.#collection.put(self, { name, role: 'operator', since, ...end }))
+  }
+
+  /** [T3] Whether a record is the answer of one whose place as an operator was taken away to the one who took it. */
+  answers({ key, author, value }: Pick<SealedRecord, 'key' | 'author' | 'value'>): boolean {
+    if (value === null || !key.startsWith('/members/')) return false
+    const word = memberSchema.safeParse(decodeJson(value)).data
+    return word !== undefined && answersTaker({ key, author }, word, this.#claims)
   }
 
   /** Has `before` done before any record of ours takes a role away from a peer; when it fails, nothing is taken. */
@@ -213,10 +251,9 @@ export class Members implements Roster {
   #now(): Standing {
     const nowMs = this.#parts.clock.now()
     if (this.#standing !== undefined && nowMs < this.#standing.nextEndMs) return this.#standing
-    const words = this.#collection.list().map(({ name: peer, value, entry }) => {
-      return { peer, value, sinceMs: entry.sinceMs, timeMs: entry.timeMs }
-    })
     const { genesis } = this.#parts
+    const shown = this.#collection.list().map(({ name, value, entry }) => claimedOf(name, value, entry))
+    const words = countedWords(genesis, shown, this.#claims)
     const successions = this.#following()
     const now = succeeded(genesis, words, successions)
     const standing = standingOf({ ...genesis, founders: now.founders }, now.words, nowMs)
@@ -224,6 +261,12 @@ export class Members implements Roster {
     this.#awaitEnd()
     return this.#standing
   }
+
+  readonly #claims = (peer: string): Claimed[] =>
+    this.#parts.registry.claims(`/members/${peer}`).flatMap((entry) => {
+      const value = memberSchema.safeParse(decodeJson(entry.value)).data
+      return value === undefined || entry.buried ? [] : [claimedOf(peer, value, entry)]
+    })
 
   #following(): Successions {
     this.#followed ??= this.#readSuccessions()
@@ -289,9 +332,15 @@ export class Members implements Roster {
     )
   }
 
+  /** What somebody gives up itself is listed by others: its own word on its records would count no more [D4]. */
   async #prepare(peer: string, to: Role | undefined): Promise<void> {
+    if (peer === this.#parts.self) return
     for (const before of this.#beforeLoss) await before(peer, to)
   }
+}
+
+function claimedOf(peer: string, value: MemberRecord, { author, sinceMs, timeMs }: Entry): Claimed {
+  return { peer, author, value, sinceMs, timeMs }
 }
 
 /** What a node whose membership is over answers to whatever needs one. */

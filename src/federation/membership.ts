@@ -19,6 +19,7 @@ import type { Presences } from './presence.ts'
 import { type Answer, ask, QUESTION_PROTOCOL, type Question, refusalOf, serveQuestion } from './questions.ts'
 import { sourceOf } from './request-pace.ts'
 import { Requests } from './requests.ts'
+import { keepsAnOperator } from './standing.ts'
 
 export interface MembershipParts {
   readonly genesis: Genesis
@@ -84,7 +85,8 @@ export class Membership implements Startable {
   }
 
   /**
-   * Has this node's own membership ended, before it leaves: an operator writes it itself, others ask one.
+   * Has this node's own membership ended by an operator, before it leaves: by another one where it is one itself, so that
+   * somebody who stays has heard of it and has listed what stays.
    *
    * @throws NodeError CONFLICT for the last operator among others, PEER_UNREACHABLE when no operator answers.
    */
@@ -94,9 +96,12 @@ export class Membership implements Startable {
     const own = members.get(self)
     // Alone, or no member any more: there is nobody to be told.
     if (own === undefined || members.list().length === 1) return
-    if (own.role === 'operator') return members.remove(self, reason)
+    if (own.role === 'operator' && !keepsAnOperator(members.list(), self)) {
+      const message = `${own.name} is the last operator; make another member an operator first: "maoctl federation role MEMBER operator"`
+      throw new NodeError('CONFLICT', message, { peer: self })
+    }
     const failures: string[] = []
-    for (const { peer, name } of members.operators()) {
+    for (const { peer, name } of members.operators().filter((one) => one.peer !== self)) {
       try {
         const answer = await ask(network, peer, { kind: 'leave', federation: genesis.federation, reason })
         if (answer.kind === 'done') return

@@ -11,13 +11,17 @@ import { ROLES, type Role } from './keyspace.ts'
 const timeMs = z.int().nonnegative()
 
 /** `/members/<peer>`: an operator's word on where the peer stands in the federation. */
-export const memberSchema = z.strictObject({
+export const memberSchema = z.object({
   name: nameSchema,
   role: z.enum(ROLES),
+  /** What it was, where this word made an operator something less: it may answer [T3]. */
+  was: z.literal('operator').optional(),
+  /** Since when it may write and vote, ms, where it was an observer before; a later word carries it on. */
+  worksSince: timeMs.optional(),
   /** When it was admitted, ms; without it, when the record was first written. A later word carries it on. */
   since: timeMs.optional(),
   /** Set when an operator has ended the membership: the record stays, so that everybody knows it and since when. */
-  removed: z.strictObject({ reason: z.string().max(reasonLengthMax).default('') }).optional(),
+  removed: z.object({ reason: z.string().max(reasonLengthMax).default('') }).optional(),
   /** When the membership ends by itself, ms; everybody goes by its own clock. */
   until: timeMs.optional(),
 })
@@ -31,6 +35,8 @@ export interface Member {
   readonly role: Role
   /** When it was admitted, ms since the epoch. */
   readonly since: number
+  /** Since when it is no observer, ms, where it was one. */
+  readonly worksSince?: number
   /** When its membership ends by itself, ms since the epoch. */
   readonly until?: number
 }
@@ -126,8 +132,12 @@ export function freeName(wanted: string, taken: ReadonlySet<string>): string {
 }
 
 function memberOf({ peer, value }: Word, firstMs: number): Member {
-  const { name, role, since = firstMs, until } = value
-  return { peer, name, role, since, ...(until === undefined ? {} : { until }) }
+  const { name, role, since = firstMs, worksSince, until } = value
+  return {
+    ...{ peer, name, role, since },
+    ...(worksSince === undefined ? {} : { worksSince }),
+    ...(until === undefined ? {} : { until }),
+  }
 }
 
 function formerOf({ peer, name, role }: Member, reason: string, endedMs: number): FormerMember {
