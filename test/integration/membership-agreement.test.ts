@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { silentLogger } from '../../src/base/logger.ts'
+import { Node } from '../../src/node.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestNode } from '../support/quiet-node.ts'
 import { type RegistryNode, startFederation, startRegistryNode } from '../support/registry-node.ts'
@@ -100,11 +102,15 @@ test('an operator that leaves has another one write it, or is told that nobody h
   await bob.join((await alice.invite()).token)
   await alice.federation.members.setRole(bob.peerId, 'operator')
   await eventually(() => bob.federation.members.self().role === 'operator', 'bob is no operator')
-  await alice.entrance.leave({ reason: 'moving house' })
-  assert.equal(bob.federation.members.former(alice.peerId)?.reason, 'it left: moving house')
-  await alice.join((await bob.invite({ role: 'operator' })).token)
-  await eventually(() => alice.federation.members.self().role === 'operator', 'alice is no operator again')
+  const { config } = bob
   await bob.stop()
-  await assert.rejects(alice.entrance.leave(), { code: 'PEER_UNREACHABLE' })
+  await assert.rejects(alice.entrance.leave(), { code: 'PEER_UNREACHABLE', message: /--force/ })
   assert.equal(alice.federation.members.self().role, 'operator')
+
+  const again = new Node({ config, log: silentLogger })
+  t.after(() => again.stop())
+  await again.start()
+  await eventually(() => alice.connectedPeers().includes(again.peerId), 'bob never came back')
+  await alice.entrance.leave({ reason: 'moving house' })
+  assert.equal(again.federation.members.former(alice.peerId)?.reason, 'it left: moving house')
 })
