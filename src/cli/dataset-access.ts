@@ -40,6 +40,7 @@ export function datasetAccessCommands(dataset: Command, act: Act): void {
   access
     .command('grant <name> <member>')
     .description('grant a member to have a dataset, or to vote on it as well')
+    .option('--read', 'it may have the dataset (always so)')
     .option('--vote', 'it votes on the ground truth, too', false)
     .option('--until <when>', 'when the grant ends by itself, such as 2027-01-31 or 2027-01-31T12:00Z')
     .action(
@@ -51,6 +52,7 @@ export function datasetAccessCommands(dataset: Command, act: Act): void {
           ...until,
         })
         session.out.result(view, () => accessText(session.out, view))
+        noteIdle(session.out, view)
       }),
     )
 
@@ -65,6 +67,16 @@ export function datasetAccessCommands(dataset: Command, act: Act): void {
         session.out.result(view, () => accessText(session.out, view))
       }),
     )
+}
+
+/** A grant says nothing where everybody may anyhow. */
+function noteIdle(out: Output, { dataset, read, vote }: AccessView): void {
+  const open = Object.entries({ read, vote }).filter(([, audience]) => audience === 'members')
+  if (open.length === 0) return
+  const flags = open.map(([right]) => `--${right} granted`).join(' ')
+  out.note(
+    `Every member may ${open.map(([right]) => right).join(' and ')} without a grant, until: maoctl dataset access set ${dataset} ${flags}`,
+  )
 }
 
 function timeOf(text: string): number {

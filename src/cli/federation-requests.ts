@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { memberSchema, petitionSchema, requestSchema } from '../api/federation-views.ts'
 import { listingSchema } from '../api/market-views.ts'
+import { statusSchema } from '../api/views.ts'
 import { NodeError } from '../base/errors.ts'
 import { clientPollMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
@@ -56,8 +57,10 @@ export function requestCommands(federation: Command, act: Act): void {
           await delay(clientPollMs)
           own = await client.get('/federation/request', petitionSchema)
         }
-        if (options.wait === true) refuseUnlessApproved(own)
-        session.out.result(own, () => ownText(own))
+        // Who asks how it stands is answered; who asks to be let in and is not has failed.
+        if (options.wait === true || (options.status !== true && !isOpen(own))) refuseUnlessApproved(own)
+        const { federation } = await client.get('/federation', statusSchema)
+        session.out.result(own, () => ownText(own, federation?.role))
       }),
     )
 
@@ -130,18 +133,24 @@ function isOpen({ state }: OwnRequest): boolean {
 /** @throws NodeError REQUEST_DENIED */
 function refuseUnlessApproved({ state, reason, federationName }: OwnRequest): void {
   if (state === 'approved') return
-  const where = federationName === undefined ? 'The federation' : federationName
+  const where = federationName ?? 'The federation'
   const why = reason === undefined || reason === '' ? 'no reason was given' : reason
   throw new NodeError('REQUEST_DENIED', `${where} does not admit this node: ${why}`, { state })
 }
 
-function ownText({ state, federationName, reason, contacts, askedMs }: OwnRequest): string {
-  const where = federationName ?? 'the federation'
+/** How a request stands, for people. Pure. @param role of this node in the federation that it is in. */
+export function ownText(
+  { state, federationName, reason, contacts, askedMs }: OwnRequest,
+  role: string | null | undefined,
+): string {
+  const where = federationName ?? 'The federation'
   const why = reason === undefined || reason === '' ? '' : `: ${reason}`
   const whom = contacts.length === 0 ? '' : ` Questions: ${contacts.join(', ')}.`
   switch (state) {
     case 'approved':
-      return `This node is a member of ${where}.`
+      return role === null
+        ? `This node has a place in ${federationName ?? 'a federation'}, and has not heard of its admission yet, or it is over: "maoctl federation show".`
+        : `This node is ${article(role ?? 'member')} ${role ?? 'member'} of ${federationName ?? 'its federation'}.`
     case 'pending':
       return `${where} knows of the request; an operator is to decide.${whom} This node asks again by itself (last at ${timeText(askedMs)}).`
     case 'asking':

@@ -2,16 +2,18 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { federationSchema, formerMemberSchema, memberSchema } from '../api/federation-views.ts'
 import { type Status, statusSchema } from '../api/views.ts'
+import { NodeError } from '../base/errors.ts'
 import { JOINING } from '../federation/federation-policy.ts'
 import { ROLES } from '../federation/keyspace.ts'
 import { gather, parseCount } from './arguments.ts'
 import { askSecret } from './ask-secret.ts'
+import type { ApiClient } from './client.ts'
 import { invitationCommands } from './federation-invitations.ts'
 import { federationPolicyCommands, policyPairs } from './federation-policy.ts'
 import { requestCommands } from './federation-requests.ts'
 import { article } from './federation-words.ts'
 import { untilOption } from './moments.ts'
-import { type Output, type Pair, timeText } from './output.ts'
+import { countText, type Output, type Pair, timeText } from './output.ts'
 import type { Act } from './session.ts'
 
 const JOIN_HELP = `
@@ -135,6 +137,12 @@ export function federationCommands(program: Command, act: Act): void {
       act(async (session, member: string, role: string, options: { until?: number | boolean }) => {
         const client = await session.connect()
         const until = options.until === false ? null : options.until === true ? undefined : options.until
+        const self = await selfCalled(client, member)
+        if (self?.role === 'operator' && role !== 'operator') {
+          await session.confirm(
+            `${self.name} is this node itself: only another operator can make it one again. Go on?`,
+          )
+        }
         const path = `/federation/members/${encodeURIComponent(member)}/role`
         const changed = await client.put(path, memberSchema, { role, until })
         session.out.result(changed, () => {
@@ -150,8 +158,12 @@ export function federationCommands(program: Command, act: Act): void {
     .option('--reason <text>', 'why')
     .action(
       act(async (session, member: string, options: { reason?: string }) => {
-        await session.confirm(`End the membership of ${member}?`)
         const client = await session.connect()
+        if ((await selfCalled(client, member)) !== undefined) {
+          const message = `${member} is this node itself; "maoctl federation leave" ends its own membership`
+          throw new NodeError('INVALID_INPUT', message)
+        }
+        await session.confirm(`End the membership of ${member}?`)
         const path = `/federation/members/${encodeURIComponent(member)}/remove`
         const removed = await client.post(path, formerMemberSchema, options)
         session.out.result(removed, () => `${removed.name} is no member any more.`)
@@ -172,6 +184,12 @@ export function federationCommands(program: Command, act: Act): void {
     )
 }
 
+/** This node as a member, where the name or peer id is its own. */
+async function selfCalled(client: ApiClient, called: string) {
+  const members = await client.get('/federation/members', z.array(memberSchema))
+  return members.find(({ self, name, peer }) => self && (name === called || peer === called))
+}
+
 function gatherFounder(text: string, before: { peer: string; name: string }[] | undefined) {
   const [, peer, name] = /^([A-Za-z0-9]+)=(.+)$/.exec(text) ?? []
   if (peer === undefined || name === undefined) {
@@ -187,7 +205,7 @@ function render(out: Output, { node, federation }: Status): string {
     ['node', node.name],
     ['peer', node.peer],
     ['addresses', node.addresses.join(' ')],
-    ['connected', `${node.connectedPeers} peers`],
+    ['connected', countText(node.connectedPeers, 'peer')],
   ]
   if (federation === null) return out.pairs([...own, ['federation', 'none yet']])
   const { name, description, members, role, id, ended, policy } = federation

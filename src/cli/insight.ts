@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { insightSchema } from '../api/insight-routes.ts'
-import { bytesText, jsonText } from './output.ts'
+import { bytesText, jsonText, timeText } from './output.ts'
 import type { Act } from './session.ts'
 
 export function insightCommands(program: Command, act: Act): void {
@@ -17,7 +17,7 @@ export function insightCommands(program: Command, act: Act): void {
         session.out.result(insights, () => {
           if (insights.length === 0) return 'No tool has published insights.'
           const rows = insights.map(({ tool, node, timeMs, bytes }) => {
-            return [tool, node, new Date(timeMs).toISOString(), bytesText(bytes)]
+            return [tool, node, timeText(timeMs), bytesText(bytes)]
           })
           return session.out.table(['tool', 'member', 'published', 'size'], rows)
         })
@@ -34,7 +34,7 @@ export function insightCommands(program: Command, act: Act): void {
         const insights = await client.get(path, z.array(insightSchema))
         session.out.result(insights, () => {
           const told = insights.map(({ node, timeMs, value }) => {
-            return `${node}, ${new Date(timeMs).toISOString()}\n${jsonText(value, 2)}`
+            return `${node}, ${timeText(timeMs)}\n${jsonText(value, 2)}`
           })
           return told.join('\n\n')
         })

@@ -8,6 +8,7 @@ import { gather } from './arguments.ts'
 import { textOf } from './files.ts'
 import { importCommand } from './market-import.ts'
 import { installCommand } from './market-install.ts'
+import { shortPeer } from './member-names.ts'
 import { jsonText, type Output, type Pair, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
@@ -37,7 +38,13 @@ export function marketCommands(program: Command, act: Act): void {
     session.out.result(listings, () => {
       const rows = listings.map((listing) => {
         const { kind, name, renewedMs, description } = listing
-        return [kind, name, authorText(listing), timeText(renewedMs), description.split('\n')[0] ?? '']
+        return [
+          kind,
+          name,
+          authorText(listing, shortPeer),
+          timeText(renewedMs),
+          description.split('\n')[0] ?? '',
+        ]
       })
       return session.out.table(['kind', 'name', 'author', 'renewed', 'description'], rows)
     })
@@ -147,10 +154,10 @@ function render(out: Output, listing: ListingView): string {
   return `${out.pairs(facts)}\n\n${jsonText(body, 2)}`
 }
 
-/** Who lists it: people know members by name. */
-function authorText({ author, standing, member }: ListingView): string {
+/** Who lists it: people know members by name. A stranger has nothing but the whole id. */
+function authorText({ author, standing, member }: ListingView, told = (peer: string) => peer): string {
   if (standing === 'own') return 'this node'
-  return member === undefined ? author : `${member} (member, ${author})`
+  return member === undefined ? author : `${member} (member, ${told(author)})`
 }
 
 function proofText(founder: string | undefined, author: string): string {

@@ -1,5 +1,8 @@
 import type { Command } from 'commander'
+import { NodeError } from '../base/errors.ts'
 import { loadConfig } from '../config.ts'
+import { findNode } from './client.ts'
+import { countText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
 /** `maoctl instance rotate-key`: a new key for the node on this machine, which is stopped for it. */
@@ -20,6 +23,7 @@ async function rotate(session: Session, { config: file }: { config?: string }): 
   const { data } = session.globals
   const flags = data === undefined ? {} : { dataDirectory: data }
   const { dataDirectory } = await loadConfig({ environment, flags, ...(file === undefined ? {} : { file }) })
+  await refuseRunning(dataDirectory)
   await session.confirm(`Replace the key of the node in ${dataDirectory}? There is no way back.`)
   // Loaded here alone, so that every other command stays quick.
   const { rotateKey } = await import('../key-rotation.ts')
@@ -30,6 +34,18 @@ async function rotate(session: Session, { config: file }: { config?: string }): 
       federation === undefined
         ? ''
         : ` The members of ${federation} are told as soon as the node runs: start it while one of them is there.`
-    return `This node is ${to} now, and ${from} no more; ${resealed} sealed values go with it.${members}`
+    const carried =
+      resealed === 0 ? '' : ` ${countText(resealed, 'sealed value goes', 'sealed values go')} with it.`
+    return `This node is ${to} now, and ${from} no more.${carried}${members}`
   })
+}
+
+/** Before anything is asked; that nobody starts it meanwhile the work itself makes sure of. @throws NodeError DATA_IN_USE */
+async function refuseRunning(dataDirectory: string): Promise<void> {
+  const isRunning = await findNode({ data: dataDirectory }).then(
+    () => true,
+    () => false,
+  )
+  if (!isRunning) return
+  throw new NodeError('DATA_IN_USE', `The node of ${dataDirectory} runs; stop it first, and type this again`)
 }

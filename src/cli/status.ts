@@ -1,9 +1,15 @@
 import type { Command } from 'commander'
-import { type Overview, overviewSchema } from '../api/status-views.ts'
+import type { z } from 'zod'
+import { petitionSchema } from '../api/federation-views.ts'
+import { overviewSchema, type Overview as Told } from '../api/status-views.ts'
 import { delay } from '../base/wait.ts'
 import { parseDuration } from './arguments.ts'
+import { ownText } from './federation-requests.ts'
 import { bytesText, countText, type Output, type Pair, shortId, spanText, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
+
+/** With how the request of a node without a federation stands. */
+type Overview = Told & { readonly request?: z.output<typeof petitionSchema> }
 
 const WATCH_DEFAULT_MS = 2_000
 /** Oftener tells nothing new and only keeps the node busy. */
@@ -23,7 +29,13 @@ export function statusCommands(program: Command, act: Act): void {
 
 async function status(session: Session, { watch }: StatusOptions): Promise<void> {
   const client = await session.connect()
-  const look = () => client.get('/status', overviewSchema)
+  const look = async () => {
+    const overview = await client.get('/status', overviewSchema)
+    if (overview.federation !== null) return overview
+    // A node that waits to be let in has more to say than that it is alone.
+    const request = await client.get('/federation/request', petitionSchema)
+    return request.state === 'none' ? overview : { ...overview, request }
+  }
   if (watch === undefined) {
     const overview = await look()
     session.out.result(
@@ -53,12 +65,16 @@ function render(out: Output, overview: Overview): string {
     ['node', `${node.name}, version ${node.version}, up ${spanText(node.nowMs - node.startedMs)}`],
     ['reachable', node.reachability.words],
     ['connected', countText(node.connectedPeers, 'peer')],
-    ['federation', federation === null ? 'none yet' : federationText(federation)],
+    ['federation', federation === null ? noneText(overview) : federationText(federation)],
     ...(work === null ? [] : workPairs(out, work, node.nowMs)),
     ['disk', `${bytesText(disk.freeBytes)} of ${bytesText(disk.totalBytes)} free`],
   ]
   const worried = worries.map((worry) => `${out.style('yellow', '!')} ${worry}`)
   return [out.pairs(pairs), ...(worried.length === 0 ? [] : ['', ...worried])].join('\n')
+}
+
+function noneText({ request }: Overview): string {
+  return request === undefined ? 'none yet' : `none yet. ${ownText(request, undefined)}`
 }
 
 function federationText({ name, role, members, online }: NonNullable<Overview['federation']>): string {
@@ -108,10 +124,12 @@ function workPairs(out: Output, work: Work, nowMs: number): Pair[] {
 const FAILURES_SHOWN = 3
 
 /** What wants to be looked at, each with where. */
-export function worriesOf({ federation, disk, work }: Overview): string[] {
+export function worriesOf({ federation, disk, work, request }: Overview): string[] {
   const worries: string[] = []
-  if (federation === null)
-    worries.push('This node is in no federation yet: "maoctl federation create" or "maoctl federation join".')
+  if (federation === null && request === undefined)
+    worries.push(
+      'This node is in no federation yet: "maoctl federation create", "maoctl federation join" or "maoctl federation request".',
+    )
   if (disk.freeBytes < disk.keptBytes)
     worries.push('The disk is nearly full; nothing large is taken in: "maoctl dataset gc".')
   if (work === null) return worries

@@ -6,6 +6,12 @@ import { parseDuration } from './arguments.ts'
 import { type Output, timeText } from './output.ts'
 import type { Act } from './session.ts'
 
+const SCOPES_HELP = `
+observer  how things go, without what is in datasets
+member    works with the node's data, what does not leave it included; its plans count as the node's own
+operator  speaks for the node: secrets, approvals, policies, what others wrote
+admin     opens everything, tokens included`
+
 export function tokenCommands(program: Command, act: Act): void {
   const token = program.command('token').description('who may use the API of this node, and for what')
 
@@ -15,6 +21,7 @@ export function tokenCommands(program: Command, act: Act): void {
     .description('make a token with a scope and an end; it is shown only now')
     .addOption(new Option('--scope <scope>', 'what it opens').choices(SCOPES).default('observer'))
     .option('--expires <time>', 'how long it is good, such as 30d', parseDuration)
+    .addHelpText('after', SCOPES_HELP)
     .action(
       act(async (session, name: string, { scope, expires }: { scope: Scope; expires?: number }) => {
         const client = await session.connect()

@@ -32,7 +32,8 @@ export const WAYS_OUT: Readonly<Record<ErrorCode, string>> = {
   UNAUTHORIZED:
     'the right one stands in api-token of its data directory: name that with --data, or set MAO_TOKEN',
   TOKEN_EXPIRED: 'ask the operator of the node for a new one',
-  FORBIDDEN: 'the owner of the node may do it, with its token',
+  FORBIDDEN:
+    'it takes a token with a wider scope, or a higher role in the federation ("maoctl federation members")',
   HOST_FORBIDDEN: 'use an address that the node knows itself by, or add it to its setting api.allowedHosts',
   ORIGIN_FORBIDDEN: "use the node's own page, not that of another site",
   NOT_OPERATOR: '"maoctl federation members" shows who is operator, and can do it',
