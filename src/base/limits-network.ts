@@ -19,6 +19,8 @@ export const peersConnectedMax = 48
 export const idleConnectionMs = 2 * MINUTE_MS
 /** Addresses of one member that are remembered and tried. */
 export const addressesPerPeerMax = 12
+/** What is waited for further news of where members are, before those missing are dialled. */
+export const contactsLookDelayMs = 200
 /** Members whose addresses are remembered over restarts. */
 export const peersRememberedMax = 2_000
 /** How often the state of the own reachability is looked at: what changes it is slow. */

@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Database } from '../base/database.ts'
 import { messageOf } from '../base/errors.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
-import { addressesPerPeerMax, peersConnectedMax } from '../base/limits.ts'
+import { addressesPerPeerMax, contactsLookDelayMs, peersConnectedMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { isCircuit, withPeer } from './addresses.ts'
 import { type MembersToKeep, membersToDial, peersToRelease } from './kept-members.ts'
@@ -43,6 +43,7 @@ export class Contacts implements Startable {
   readonly #first: readonly Wanted[]
   /** Every other round tries where a member was before, so that neither new nor old addresses block the others. */
   #turn = 0
+  #soon: NodeJS.Timeout | undefined
 
   constructor(parts: ContactsParts) {
     this.#parts = parts
@@ -77,12 +78,17 @@ export class Contacts implements Startable {
   }
 
   async stop(): Promise<void> {
+    clearTimeout(this.#soon)
+    this.#soon = undefined
     await this.#running.unwind()
   }
 
-  /** Looks now who is missing. */
+  /** Looks soon who is missing, once for all calls until then: when a whole federation comes up, everybody says where it is. */
   look(): void {
-    this.#supervisor.look()
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined
+      this.#supervisor.look()
+    }, contactsLookDelayMs).unref()
   }
 
   /** Where a member may be, what it said itself first. */

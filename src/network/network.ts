@@ -198,7 +198,9 @@ export class Network implements Streams, Startable {
   }
 
   connectedPeers(): string[] {
-    return this.#host?.getPeers().map(String) ?? []
+    // libp2p's own list makes each id anew, whose text is then worked out each time.
+    const connections = this.#host?.getConnections() ?? []
+    return [...new Set(connections.map(({ remotePeer }) => remotePeer.toString()))]
   }
 
   /** Every connection with the address of its other end and the time, ms, since when it stands. */
