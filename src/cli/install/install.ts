@@ -89,7 +89,7 @@ async function install(session: Session, flags: InstallFlags): Promise<void> {
   const files = await planFiles(answers, place)
   const facts = await gatherFacts({ answers, files, socketPath: place.socketPath, environment })
   const checks = judgeAll(facts, answers)
-  const next = nextCommands(answers, paths, place.usualData)
+  const next = nextCommands(runnable(answers, facts), paths, place.usualData)
   if (flags.dryRun === true) return showDry(session, checks, files, next)
   session.out.note(coloured(session, checks).join('\n'))
   refuseBad(checks)
@@ -109,6 +109,13 @@ async function install(session: Session, flags: InstallFlags): Promise<void> {
   session.out.result({ ...told, ...entered }, () =>
     summary(session, answers, files, entered, told.next, publicKey),
   )
+}
+
+/** How it is started on this machine: where systemd does not run, its units start nothing. */
+function runnable(answers: Answers, { systemd }: Facts): Answers {
+  const { runner } = answers
+  const runs = runner === 'user-service' ? systemd.userRuns : runner !== 'system-service' || systemd.runs
+  return runs ? answers : { ...answers, runner: 'hand' }
 }
 
 function commandsOf(next: NextCommands): string[] {
@@ -224,6 +231,9 @@ function summary(
     ...key,
     '',
     'Next:',
-    ...commands.map((command) => `  ${command}`),
+    ...commands.map((command) => {
+      // It ends with Ctrl-C and not before, so that what follows is typed elsewhere.
+      return `  ${command}${command.endsWith('instance start') ? '    # in a terminal of its own' : ''}`
+    }),
   ].join('\n')
 }
