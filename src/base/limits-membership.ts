@@ -17,5 +17,3 @@ export const departureListStepMs = 5_000
 export const departureLookMs = 60_000
 /** Keys whose claims are looked at in one write when records of a former member go. */
 export const discardedKeysMax = 500
-/** How often one node changes its key, as far as others follow it. */
-export const successionsChainMax = 64

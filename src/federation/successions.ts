@@ -5,7 +5,6 @@
 import { decode, encode } from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { recordBytesMax } from '../base/limits.ts'
-import { successionsChainMax } from '../base/limits-membership.ts'
 import { open, seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/node-key.ts'
 import { decodeJson, encodeJson } from '../registry/collection.ts'
@@ -65,16 +64,37 @@ export const successionProof: Proof = { refuse: refuseSuccession, compare: () =>
 /** Which key follows which, by the old one's peer id. */
 export type Successions = ReadonlyMap<string, string>
 
-/** The key that stands for `peer` now; `peer` itself without a succession. Pure. */
+const ENDS = new WeakMap<Successions, Map<string, string>>()
+
+/**
+ * The key that stands for `peer` now; `peer` itself without a succession. [U3] However long a chain is, and whether it
+ * ends or bites itself, all keys of it come to one, so that no succession makes two members of one. Pure.
+ */
 export function presentOf(peer: string, successions: Successions): string {
+  if (!successions.has(peer)) return peer
+  const ends = ENDS.get(successions) ?? new Map<string, string>()
+  ENDS.set(successions, ends)
+  const walked = new Set<string>()
   let now = peer
-  // Keys that follow each other in a circle lead nowhere: the walk has an end.
-  for (let step = 0; step < successionsChainMax; step += 1) {
+  for (;;) {
     const next = successions.get(now)
-    if (next === undefined || next === peer) return now
+    const end = next === undefined ? now : walked.has(now) ? lowestOf(now, successions) : ends.get(now)
+    if (next === undefined || end !== undefined) {
+      for (const key of walked) ends.set(key, end ?? now)
+      return end ?? now
+    }
+    walked.add(now)
     now = next
   }
-  return now
+}
+
+/** The lowest of the keys that follow each other in the circle of `first`. */
+function lowestOf(first: string, successions: Successions): string {
+  let lowest = first
+  for (let key = successions.get(first) ?? first; key !== first; key = successions.get(key) ?? first) {
+    if (key < lowest) lowest = key
+  }
+  return lowest
 }
 
 /**

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { listsOf } from '../../src/federation/departures.ts'
 import { standingOf, type Word } from '../../src/federation/standing.ts'
 import {
@@ -54,7 +55,39 @@ test('words about any key of a node are about the one of now, the last of them c
     ['a', 'b'],
     ['b', 'a'],
   ])
-  assert.deepEqual([presentOf('a', circle), presentOf('b', circle)], ['b', 'a'])
+  assert.deepEqual([presentOf('a', circle), presentOf('b', circle)], ['a', 'a'])
+})
+
+test('no succession makes two members of one, however keys follow each other', () => {
+  const keys = Array.from({ length: 9 }, (_, index) => `k${index}`)
+  const key = fc.constantFrom(...keys)
+  const membersWith = (words: readonly string[], successions: ReadonlyMap<string, string>) => {
+    const about = words.map((peer): Word => {
+      return { peer, sinceMs: 5, timeMs: 5, value: { name: peer, role: 'member' } }
+    })
+    const now = succeeded({ founders: [], createdMs: 1 }, about, successions)
+    const standing = standingOf({ founders: now.founders, createdMs: 1 }, now.words, 100)
+    const { members, former } = withFormerKeys(standing, successions)
+    for (const peer of former.keys()) assert.ok(!members.has(peer), `${peer} is and was a member`)
+    return members.size
+  }
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(key),
+      fc.uniqueArray(fc.tuple(key, key), { selector: ([old]) => old }),
+      (words, followed) => {
+        const pairs = followed.filter(([old, next]) => old !== next)
+        let members = membersWith(words, new Map())
+        pairs.forEach((_, at) => {
+          const now = membersWith(words, new Map(pairs.slice(0, at + 1)))
+          assert.ok(now <= members, `${now} members of ${members}`)
+          members = now
+        })
+      },
+    ),
+  )
+  const long = new Map(Array.from({ length: 80 }, (_, at) => [`k${at}`, `k${at + 1}`]))
+  assert.equal(membersWith(['k0', 'k10', 'k70'], long), 1)
 })
 
 test('a list is whole when all parts of one operator and one moment are there; what is listed adds up', () => {
