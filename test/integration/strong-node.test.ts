@@ -11,7 +11,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 
 test('two whole nodes with an etcd cluster between them: joined, in step, and a comparison holds for both', async (t) => {
   const cluster = await StrongEtcd.start(t, { members: 1 })
-  const ports = await freePorts(2)
+  const ports = await freePorts(3)
   const settings = (index: number): ConfigInput => ({
     registry: `etcd://${cluster.endpoints.map((endpoint) => endpoint.replace(/^\w+:\/\//, '')).join(',')}`,
     etcd: { serve: 'always', port: ports[index] as number },
@@ -35,7 +35,7 @@ test('two whole nodes with an etcd cluster between them: joined, in step, and a 
   })
 
   // Both want the same names at once, and compare before they take them: each name has one taker.
-  const clients = ports.map((port) => new Etcd3({ hosts: `127.0.0.1:${port}` }))
+  const clients = ports.slice(0, 2).map((port) => new Etcd3({ hosts: `127.0.0.1:${port}` }))
   t.after(() => {
     for (const client of clients) client.close()
   })
@@ -48,4 +48,16 @@ test('two whole nodes with an etcd cluster between them: joined, in step, and a 
     const taken = await Promise.all(clients.map((client) => take(client, key)))
     assert.equal(taken.filter(Boolean).length, 1, `${key} was taken by ${taken}`)
   }
+
+  // Who is removed writes nothing more, through the cluster neither; what it wrote before is there for newcomers.
+  await bob.federation.registry.put('/tools/of-bob', bytes('of bob'))
+  await eventually(() => alice.federation.registry.get('/tools/of-bob') !== undefined, 'the tool of bob')
+  await alice.federation.members.remove(bob.peerId, 'done')
+  await eventually(() => bob.federation.members.wasRemoved(bob.peerId), 'bob never heard of it')
+  await assert.rejects(bob.federation.registry.put('/tools/late', bytes('late')))
+  const carol = await startTestNode(t, 'carol', { config: settings(2) })
+  await carol.join((await alice.invite()).token)
+  assert.equal(carol.federation.members.former(bob.peerId)?.reason, 'done')
+  assert.equal(carol.federation.registry.get('/tools/of-bob')?.author, bob.peerId)
+  for (const { federation } of [alice, carol]) assert.equal(federation.registry.get('/tools/late'), undefined)
 })
