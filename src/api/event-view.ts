@@ -2,6 +2,7 @@ import { eventValueBytesMax } from '../base/limits.ts'
 import type { Run } from '../execution/runs/run.ts'
 import type { NodeEvent } from '../node.ts'
 import type { Change } from '../registry/watchers.ts'
+import { isContested } from './contested.ts'
 import { readable } from './events.ts'
 
 /** What the event stream tells of what happened on the node. */
@@ -27,7 +28,8 @@ function runView({ id, pipeline, trigger, state, reason, transitions }: Run): ob
 /** A change is told with its value where that is small; what was there before, only its reader may still know. */
 function changeView({ key, entry, revision }: Change): object {
   if (entry === undefined) return { key, deleted: true, revision }
-  const { author, version, timeMs, contested, value } = entry
+  const { author, version, timeMs, value } = entry
+  const contested = isContested(entry)
   const told = value.length <= eventValueBytesMax ? { value: readable(value) } : { valueBytes: value.length }
   return { key, deleted: false, revision, author, version, timeMs, contested, ...told }
 }

@@ -1,10 +1,12 @@
 /** What the API tells of keys, their versions and their claims. Pure but for what the rooms show at that moment. */
+
 import { eventValueBytesMax } from '../base/limits.ts'
 import { keyBytes, latin1 } from '../registry/key-range.ts'
 import type { KeyValue } from '../registry/key-value.ts'
 import type { KeyEvent } from '../registry/transaction.ts'
 import type { Entry } from '../registry/watchers.ts'
 import type { ApiRooms } from './api-node.ts'
+import { isContested } from './contested.ts'
 import type { ChangeView, ClaimView, EntryDetail, EntryView } from './registry-views.ts'
 
 type Rooms = Pick<ApiRooms, 'registry' | 'members'>
@@ -53,7 +55,7 @@ export function entryView(rooms: Rooms, kv: KeyValue, { keysOnly = false } = {})
     writes: kv.version,
     ...leaseView(rooms, kv),
     ...(record === undefined ? {} : recordView(rooms, record)),
-    contested: record?.contested ?? false,
+    contested: record !== undefined && isContested(record),
   }
 }
 
@@ -71,7 +73,8 @@ export function changeView(rooms: Rooms, { type, kv }: KeyEvent): ChangeView {
   const { value } = kv
   const told = value.length <= eventValueBytesMax ? valueView(value) : { valueBytes: value.length }
   const record = recordOf(rooms, kv)
-  const by = record === undefined ? {} : { contested: record.contested, ...authorView(rooms, record.author) }
+  const by =
+    record === undefined ? {} : { contested: isContested(record), ...authorView(rooms, record.author) }
   return { ...keyView(kv.key), type, ...told, writes: kv.version, ...by }
 }
 

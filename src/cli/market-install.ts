@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type InstallPlanView, installPlanSchema } from '../api/market-install-views.ts'
 import { NodeError } from '../base/errors.ts'
+import { EXIT } from './exit-codes.ts'
 import { type Output, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
 
@@ -50,6 +51,7 @@ async function install(session: Session, name: string, options: Installing): Pro
   const { out } = session
   if (dryRun === true) {
     out.result(plan, () => planText(out, plan))
+    if (plan.blocked.length > 0) session.exitCode = EXIT.OUTCOME
     return
   }
   if (!plan.done) out.note(planText(out, plan))
@@ -96,8 +98,9 @@ const MARKS = {
 } as const
 
 export function planText(out: Output, plan: InstallPlanView): string {
+  const steps = plan.steps.map(({ name }) => name).join(' → ')
   const lines = [
-    `${MARKS[plan.state]} pipeline ${plan.name}: ${plan.steps.map(({ name }) => name).join(' → ')}${from(plan.source)}`,
+    `${MARKS[plan.state]} pipeline ${plan.name}${steps === '' ? '' : `: ${steps}`}${from(plan.source)}`,
     ...plan.tools.map(({ name, state, image = '', listed, source }) => {
       const other = listed === undefined ? '' : `, not the listed ${listed}`
       return `${MARKS[state]} tool ${name} ${image}${other}${from(source)}`

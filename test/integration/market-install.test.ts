@@ -49,6 +49,7 @@ test('a pipeline of a stranger is shown, asked for, and installed whole or not a
     shown.stdout,
     /^\+ tool counter lab\/counter:1, listed by .*\n\+ dataset names is made, to be pulled/m,
   )
+  assert.equal(shown.exit, 8, 'what would not go through is no success')
   const unasked = await market('install', 'survey', '--yes')
   assert.equal(unasked.exit, 4, unasked.stderr)
   assert.match(unasked.stderr, /who is no member .* --author 12D3.* add --share-names/)
@@ -72,7 +73,7 @@ test('a pipeline of a stranger is shown, asked for, and installed whole or not a
   assert.deepEqual(await bob.node.federation.datasets.listLocal(), [])
 
   await listAll('https://git.example.org/names')
-  const plan = () => tellJson<InstallPlanView>(here, 'market', 'install', 'survey', '--dry-run')
+  const plan = () => tellJson<InstallPlanView>(here, 'market', ...named.slice(0, -1), '--dry-run')
   await eventually(
     async () => (await plan()).datasets[0]?.upstream?.url.startsWith('https') === true,
     'the better address never came',
