@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Readable, Writable } from 'node:stream'
 import { NodeError } from '../base/errors.ts'
 import { printable } from '../base/strangers-words.ts'
-import { ApiClient, findNode } from './client.ts'
+import { ApiClient, findNode, isLoopback } from './client.ts'
 import { dataDirectoryOf, destinationOf, profilesFileOf } from './destination.ts'
 import { EXIT } from './exit-codes.ts'
 import type { Globals } from './globals.ts'
@@ -57,8 +57,10 @@ export class Session {
     const to = destinationOf(globals, environment, profiles.default)
     const caFile = environment.MAO_CA_FILE
     if (to.kind === 'data') return new ApiClient(await findNode({ data, token: to.token, signal }))
-    if (to.kind === 'url')
+    if (to.kind === 'url') {
+      refuseInTheClear(to.url)
       return new ApiClient(await findNode({ data, url: to.url, token: to.token, caFile, signal }))
+    }
     const profile = needProfile(profiles, to.name)
     const { url, token } = profile
     return new ApiClient(
@@ -81,6 +83,13 @@ export class Session {
       asking.close()
     }
   }
+}
+
+/** As for a profile: on the way to another machine a token is not to be read. @throws NodeError INVALID_INPUT */
+function refuseInTheClear(url: string): void {
+  if (!/^http:/i.test(url) || isLoopback(url)) return
+  const message = `${url} is not encrypted: whoever is on the way could read the token; use https://, a tunnel to this machine, or say that it may be so by "maoctl profile add NAME ${url} --insecure"`
+  throw new NodeError('INVALID_INPUT', message, { url })
 }
 
 /** Makes a command's action from a function that gets the session first, then the arguments and the options. */

@@ -147,6 +147,8 @@ test('a profile keeps its token where nobody else reads it, and sends it nowhere
   const clear = await type(['profile', 'add', 'far', 'http://far.example.org:8080'], 'x\n')
   assert.deepEqual([clear.exit, /could read the token.*--insecure/.test(clear.stderr)], [EXIT.INPUT, true])
   assert.equal((await type(['profile', 'add', 'far', 'http://far.example.org', '--insecure'], 'x')).exit, 0)
+  const typed = await type(['--url', 'http://far.example.org:8080', '--token', 'x', 'status'])
+  assert.deepEqual([typed.exit, /profile add .* --insecure/.test(typed.stderr)], [EXIT.INPUT, true])
   assert.equal((await type(['profile', 'add', 'lab', 'https://x.org'], 'x')).exit, EXIT.CONFLICT)
   assert.equal((await type(['profile', 'add', 'none', 'https://x.org'], '')).exit, EXIT.INPUT)
   assert.equal((await type(['--profile', 'nobody', 'status'])).exit, EXIT.NOT_FOUND)

@@ -182,5 +182,5 @@ function nameProblem(text: string): string | undefined {
 
 function checked(name: string, flag: string): string {
   if (isName(name)) return name
-  throw new NodeError('INVALID_NAME', `${flag} ${name}: a name has ${NAME_RULE}`, { name })
+  throw new NodeError('INVALID_NAME', `${flag} ${name} is no name; it has ${NAME_RULE}`, { name })
 }
