@@ -1,7 +1,6 @@
 /** Whose a node is that root installs: whoever called root by sudo. What root writes for it has to be theirs to be read. */
 import { lchown, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { whoAmI } from './facts.ts'
 
 export interface Owner {
   readonly user: string
@@ -15,7 +14,7 @@ export async function ownerOf(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Owner | undefined> {
   const { SUDO_USER } = environment
-  if (whoAmI().uid !== 0 || SUDO_USER === undefined || SUDO_USER === 'root') return undefined
+  if (process.getuid?.() !== 0 || SUDO_USER === undefined || SUDO_USER === 'root') return undefined
   return ownerIn(await readFile('/etc/passwd', 'utf8').catch(() => ''), SUDO_USER)
 }
 
