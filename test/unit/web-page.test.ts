@@ -171,6 +171,13 @@ class FakeNode {
         ...{ member: 'bob', heardMs: 1 },
       },
     ],
+    '/schedules': [
+      { pipeline: 'weekly', cron: '0 3 * * 1', timezone: 'Europe/Zurich', paused: false, nextMs: 1 },
+      {
+        ...{ pipeline: 'daily', cron: '0 3 * * *', paused: true },
+        lastProblem: { slot: 1, kind: 'refused', reason: HOSTILE },
+      },
+    ],
     '/rounds': [
       {
         id: 'observations/assess/7',
@@ -236,7 +243,7 @@ test('with the token the page shows the node, all of it as text', async (t) => {
   assert.equal(document.at('rooms').hidden, true)
   document.at('token').value = ' right '
   document.at('sign-in').fire('submit')
-  const rooms = ['rounds', 'datasets', 'presence', 'requests', 'market']
+  const rooms = ['rounds', 'datasets', 'presence', 'requests', 'schedules', 'market']
   await eventually(() => rooms.every((room) => text(room) !== ''), 'the page stayed empty')
   assert.deepEqual([...store], [['mao-token', 'right']])
   assert.equal(document.at('token').value, '', 'the token stays in no field')
@@ -269,8 +276,21 @@ test('with the token the page shows the node, all of it as text', async (t) => {
   assert.match(text('presence'), /○ not seen yet–/)
   assert.match(text('requests'), /pete.*✗ a former member: .*m@example\.org.*maoctl federation approve/)
   assert.doesNotMatch(text('requests'), /gone/)
+  assert.match(
+    text('schedules'),
+    /weekly0 3 \* \* 1 \(Europe\/Zurich\)✓ next .*daily0 3 \* \* \*○ paused✗ refused: /,
+  )
   assert.match(text('market'), /toolskan✓ this node.*toolskan○ no member: 12D3KooWEve.*pipelineclean✓ bob/)
-  for (const room of ['federation', 'presence', 'requests', 'datasets', 'runs', 'rounds', 'market']) {
+  for (const room of [
+    'federation',
+    'presence',
+    'requests',
+    'datasets',
+    'runs',
+    'schedules',
+    'rounds',
+    'market',
+  ]) {
     assert(text(room).includes(HOSTILE), `${room} shows the hostile text as it is`)
     assert([...document.at(room).all()].every(({ tag }) => tag !== 'img'))
   }

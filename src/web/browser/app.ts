@@ -1,6 +1,6 @@
 import type { Api, CreateApi } from './api.ts'
 import type { Dom, PageElement } from './dom.ts'
-import type { Dataset, Member, Peers, Round, Run, Status, Truth } from './shapes.ts'
+import type { Dataset, Member, Peers, Round, Run, Schedule, Status, Truth } from './shapes.ts'
 import type { Listing, MembershipRequest, Presence } from './shapes-federation.ts'
 import type { Views } from './views.ts'
 import type { FederationViews } from './views-federation.ts'
@@ -19,14 +19,23 @@ export interface PageParts {
 
 /** Asks for the token, shows the node's state, and shows it anew when the node says that something happened. */
 export function startPage({ dom, views, createApi, session }: PageParts): void {
-  const ROOMS = ['federation', 'presence', 'requests', 'datasets', 'runs', 'rounds', 'market'] as const
+  const ROOMS = [
+    'federation',
+    'presence',
+    'requests',
+    'datasets',
+    'runs',
+    'schedules',
+    'rounds',
+    'market',
+  ] as const
   type Room = (typeof ROOMS)[number]
   /** Which rooms an event may have changed; any other event, all of them. */
   const ROOMS_OF: Readonly<Record<string, readonly Room[]>> = {
-    run: ['runs'],
+    run: ['runs', 'schedules'],
     dataset: ['datasets'],
     round: ['rounds', 'datasets'],
-    registry: ['federation', 'presence', 'requests', 'datasets', 'rounds'],
+    registry: ['federation', 'presence', 'requests', 'datasets', 'schedules', 'rounds'],
   }
   const TOKEN_KEY = 'mao-token'
   /** Bursts of events, as in a catch-up, are shown once. */
@@ -132,6 +141,7 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
       if (room === 'presence') return [views.presenceView(await api.get<Presence[]>('/presence'))]
       if (room === 'requests') return [await this.#requests()]
       if (room === 'runs') return [views.runsView(await api.get<Run[]>(`/runs?limit=${SHOWN}`))]
+      if (room === 'schedules') return [views.schedulesView(await api.get<Schedule[]>('/schedules'))]
       if (room === 'rounds') return [views.roundsView((await api.get<Round[]>('/rounds')).slice(0, SHOWN))]
       const datasets = await api.get<Dataset[]>('/datasets')
       const truths = await Promise.all(

@@ -76,6 +76,15 @@ export interface Run {
   steps: { name: string; state: string; report?: { verdict: string } }[]
 }
 
+export interface Schedule {
+  pipeline: string
+  cron: string
+  timezone?: string
+  paused: boolean
+  nextMs?: number
+  lastProblem?: { kind: string; reason: string }
+}
+
 export interface Round {
   id: string
   dataset: string

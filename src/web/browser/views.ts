@@ -1,6 +1,6 @@
 /** The node's state as elements; every function takes what the API said and returns what is shown. */
 import type { Child, Dom, PageElement } from './dom.ts'
-import type { Dataset, Member, Peers, Round, Run, Status, Truth } from './shapes.ts'
+import type { Dataset, Member, Peers, Round, Run, Schedule, Status, Truth } from './shapes.ts'
 
 export function createViews({ el, mark, shortId, table, when }: Dom) {
   const RUN_MARKS: Readonly<Record<string, 'good' | 'bad' | 'idle'>> = {
@@ -190,6 +190,17 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     return report?.verdict === 'spike' ? [', ', mark('bad', 'spike')] : []
   }
 
+  function schedulesView(schedules: readonly Schedule[]): PageElement {
+    if (schedules.length === 0) return nothing('No schedule yet.')
+    const rows = schedules.map(({ pipeline, cron, timezone, paused, nextMs, lastProblem }): Child[] => [
+      pipeline,
+      timezone === undefined ? cron : `${cron} (${timezone})`,
+      paused ? mark('idle', 'paused') : mark('good', `next ${when(nextMs)}`),
+      lastProblem === undefined ? '–' : mark('bad', `${lastProblem.kind}: ${lastProblem.reason}`),
+    ])
+    return table('Rules of the federation', ['Pipeline', 'Rule', 'State', 'Last problem here'], rows)
+  }
+
   function roundsView(rounds: readonly Round[]): PageElement {
     if (rounds.length === 0) return nothing('No round yet.')
     const rows = rounds.map((round) => [
@@ -226,7 +237,7 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     return [el('dt', {}, term), el('dd', {}, value)]
   }
 
-  return { federationView, membersView, datasetsView, runsView, roundsView, troubleView }
+  return { federationView, membersView, datasetsView, runsView, schedulesView, roundsView, troubleView }
 }
 
 export type Views = ReturnType<typeof createViews>
