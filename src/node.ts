@@ -250,7 +250,7 @@ export class Node implements Startable {
     const access = new DatasetAccess({ registry, members, self, clock, log })
     policy.prove(
       '/truth/',
-      truthProof(registry, (name) => access.voters(name)),
+      truthProof(registry, (name) => access.voters(name), admission.past),
     )
     await running.start('registry', registry)
     running.push(
@@ -343,6 +343,7 @@ export class Node implements Startable {
       registry,
       members,
       voters: (name) => access.voters(name),
+      past: admission.past,
       datasets,
       runs: scheduledRuns(execution),
       clock,

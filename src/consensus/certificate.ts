@@ -3,7 +3,7 @@
  * holds the members' keys, which the sealed votes carry, can check it without asking anybody.
  */
 import { encodeJson } from '../registry/collection.ts'
-import { isDecisive, isQuorum, type Voter } from './quorum.ts'
+import { isDecisive, isQuorum, type Past, type Voter } from './quorum.ts'
 import {
   type Certificate,
   type Closing,
@@ -69,12 +69,12 @@ export function assembleCertificate({
 }
 
 /**
- * Checks the certificate of `dataset` clause by clause. `members` are those known now: whoever opened the round, the
+ * Checks the certificate of `dataset` clause by clause. `members` are those known now, `past` what is known of others: whoever opened the round, the
  * votes must be more than two thirds of all who were members then, so nobody can be left out of an electorate.
  */
 export async function verifyCertificate(
   value: Uint8Array,
-  context: { dataset: string; members: readonly Voter[]; open: OpenRecord },
+  context: { dataset: string; members: readonly Voter[]; open: OpenRecord; past?: Past },
 ): Promise<CertificateCheck> {
   const read = readCertificate(value)
   if (typeof read === 'string') return refuse(read)
@@ -92,7 +92,7 @@ export async function verifyCertificate(
     signers.push(peer)
   }
   // [C9] More than two thirds of the electorate and of all who were members at the opening.
-  if (!isDecisive(signers, opening.value, context.members)) {
+  if (!isDecisive(signers, opening.value, context.members, context.past)) {
     return refuse(`${signers.length} votes are not those of more than two thirds of the members`)
   }
   const verified = { certificate, round, opening: opening.value, closing: closing.value, signers }
@@ -144,6 +144,7 @@ export interface JudgedTruth {
   /** The value that the new one would replace. */
   readonly current: Uint8Array | undefined
   readonly open: OpenRecord
+  readonly past?: Past
 }
 
 /**
@@ -156,9 +157,14 @@ export interface JudgedTruth {
 export function refuseTruth(
   members: (dataset: string) => readonly Voter[],
 ): (key: string, value: Uint8Array, context: JudgedTruth) => Promise<string | undefined> {
-  return async (key, value, { current, open }) => {
+  return async (key, value, { current, open, past }) => {
     const dataset = key.slice(truthPrefix.length)
-    const check = await verifyCertificate(value, { dataset, members: members(dataset), open })
+    const check = await verifyCertificate(value, {
+      dataset,
+      members: members(dataset),
+      open,
+      ...(past && { past }),
+    })
     if (!check.ok) return check.reason
     // [C10] The truth never goes back.
     if (current === undefined || compareTruths(value, current) >= 0) return undefined

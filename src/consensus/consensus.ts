@@ -19,6 +19,7 @@ import { branchOf, isReservedStep } from '../datasets/branches.ts'
 import type { DatasetEvent } from '../datasets/dataset-events.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import { headSchema } from '../datasets/heads.ts'
+import type { Past } from '../federation/admission.ts'
 import type { Members } from '../federation/members.ts'
 import { decodeJson, encodeJson } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -53,6 +54,7 @@ export interface ConsensusParts {
   readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
   /** Who votes on a dataset; without it, every member that is no observer. */
   readonly voters?: (dataset: string) => readonly Voter[]
+  readonly past?: Past
   readonly datasets: GroundTruthParts['datasets'] & Pick<Datasets, 'onEvent'>
   readonly runs: RunSource
   readonly clock: Clock
@@ -96,7 +98,10 @@ export class Consensus implements Startable {
     this.#sightings = new Sightings({ registry, clock })
     const counting = new Counting({ datasets })
     this.#counting = counting
-    this.#truth = new GroundTruth({ registry, datasets, counting, members, nameOf, open, log })
+    this.#truth = new GroundTruth({
+      ...{ registry, datasets, counting, members, nameOf, open, log },
+      ...(parts.past && { past: parts.past }),
+    })
     const onRefused = (id: RoundId, reason: string) =>
       this.#emit({ type: 'refused', dataset: id.dataset, round: formatRoundId(id), reason })
     this.#duties = new Duties({ self, registry, counting, clock, log, onRefused })

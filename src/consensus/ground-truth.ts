@@ -6,8 +6,10 @@ import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
 import { candidateFetchTimeoutMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
+import type { Past } from '../federation/admission.ts'
 import type { Registry } from '../registry/registry.ts'
 import {
+  type CertificateCheck,
   type OpenRecord,
   type ReadCertificate,
   rankOfRead,
@@ -15,6 +17,7 @@ import {
   verifyCertificate,
 } from './certificate.ts'
 import type { Counting } from './counting.ts'
+import { hashOfSealed } from './open-record.ts'
 import type { Truth } from './opening.ts'
 import type { Voter } from './quorum.ts'
 import { truthKey } from './round-id.ts'
@@ -22,7 +25,7 @@ import { agrees, type Differences, type Tally } from './tally.ts'
 import type { MemberAgreement, NamedPeer, TruthView, Verification } from './views.ts'
 
 export interface GroundTruthParts {
-  readonly registry: Pick<Registry, 'get'>
+  readonly registry: Pick<Registry, 'get' | 'envelope'>
   readonly datasets: Pick<
     Datasets,
     | 'repository'
@@ -38,6 +41,8 @@ export interface GroundTruthParts {
   readonly counting: Counting
   /** Who votes on a dataset. */
   readonly members: (dataset: string) => readonly Voter[]
+  /** What is known of those who vote no more; without it nobody was ever a member who is none now. */
+  readonly past?: Past
   readonly nameOf: (peer: string) => string
   readonly open: OpenRecord
   readonly log: Logger
@@ -161,7 +166,7 @@ export class GroundTruth {
 
   /** Checks the certificate and computes its commit anew from the ballots that it counts. */
   async verify(dataset: string, signal: AbortSignal): Promise<Verification> {
-    const { registry, datasets, counting, members, open } = this.#parts
+    const { registry, datasets, counting } = this.#parts
     const value = registry.get(truthKey(dataset))?.value
     const read = this.certified(dataset)
     if (value === undefined || read === undefined) {
@@ -169,7 +174,7 @@ export class GroundTruth {
       return { dataset, ok: false, reason: 'No certificate proves this truth yet', commit, signers: [] }
     }
     const found = { dataset, commit: read.certificate.commit, signers: this.#signers(read) }
-    const check = await verifyCertificate(value, { dataset, members: members(dataset), open })
+    const check = await this.#verified(dataset, value)
     if (!check.ok) return { ...found, ok: false, reason: check.reason }
     const outcome = await counting.count(read.round, read.opening.value, read.closing.value, signal)
     if (outcome.commit === null) return { ...found, ok: false, reason: 'Its ballots have no majority' }
@@ -180,9 +185,16 @@ export class GroundTruth {
 
   /** @throws NodeError CERTIFICATE_INVALID */
   async #check(dataset: string, value: Uint8Array): Promise<void> {
-    const { members, open } = this.#parts
-    const check = await verifyCertificate(value, { dataset, members: members(dataset), open })
+    const check = await this.#verified(dataset, value)
     if (!check.ok) throw new NodeError('CERTIFICATE_INVALID', check.reason, { dataset })
+  }
+
+  async #verified(dataset: string, value: Uint8Array): Promise<CertificateCheck> {
+    const { members, open, past, registry } = this.#parts
+    const envelope = registry.envelope(truthKey(dataset))
+    const isListed = envelope !== undefined && past?.stays(await hashOfSealed(envelope)) === true
+    const known = past === undefined ? {} : { past: { ...past, isListed } }
+    return verifyCertificate(value, { dataset, members: members(dataset), open, ...known })
   }
 
   async #move(dataset: string, commit: string, signal: AbortSignal): Promise<void> {

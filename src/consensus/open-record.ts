@@ -1,6 +1,6 @@
 import { NodeError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
-import { decodeRecord } from '../registry/record.ts'
+import { decodeRecord, hashOf } from '../registry/record.ts'
 import type { OpenRecord } from './certificate.ts'
 
 /** Opens sealed records of one federation: signature, form, author and federation are checked. */
@@ -16,4 +16,9 @@ export function openRecordsOf(federation: string): OpenRecord {
     }
     return { author, key: record.key, value: record.value }
   }
+}
+
+/** The hash by which a sealed record is known, of what this node has taken in already: its signature was checked then. */
+export async function hashOfSealed(envelope: Uint8Array): Promise<string> {
+  return hashOf((await open('record', envelope)).payload)
 }

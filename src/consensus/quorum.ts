@@ -27,6 +27,16 @@ export function isQuorum(count: number, electorate: number): boolean {
   return electorate > 0 && 3 * count > 2 * electorate
 }
 
+/** What is known of those who may vote no more; where it is known, keys of before stand for the nodes of now. */
+export interface Past {
+  /** Whether an operator has listed the certificate when one of its voters lost its vote (keyspace.md [D3]). */
+  readonly isListed: boolean
+  /** Whether the peer is a member, or was one. */
+  isKnown(peer: string): boolean
+  /** The key that a peer's node has now. */
+  presentOf(peer: string): string
+}
+
 /** What an opening says about who votes. */
 export interface Electoral {
   readonly electorate: readonly string[]
@@ -42,15 +52,21 @@ export function votersOf({ electorate, openedMs }: Electoral, members: readonly 
 /**
  * True when `signers` decide a round: those of them that are members must be more than two thirds of the electorate
  * together with everybody who was a member when it was opened. Whoever opens a round writes its electorate down; because
- * of this rule it gains nothing by leaving members out or by putting strangers in.
+ * of this rule it gains nothing by leaving members out or by putting strangers in. Whose vote was lost since is counted
+ * where an operator, who held the certificate then, says that it stays.
  */
 export function isDecisive(
   signers: readonly string[],
   opening: Electoral,
   members: readonly Voter[],
+  past?: Past,
 ): boolean {
+  const present = (peer: string) => past?.presentOf(peer) ?? peer
   const entitled = members.filter((one) => isEntitled(one, opening.openedMs))
   const known = new Set(entitled.map(({ peer }) => peer))
-  const counted = new Set(signers.filter((peer) => known.has(peer) && opening.electorate.includes(peer)))
-  return isQuorum(counted.size, votersOf(opening, members).size)
+  const counts = (peer: string) => known.has(peer) || (past?.isListed === true && past.isKnown(peer))
+  const counted = signers.filter((peer) => counts(peer) && opening.electorate.includes(peer))
+  const voters = [...votersOf(opening, members)]
+  // A node with two keys is one voter.
+  return isQuorum(new Set(counted.map(present)).size, new Set(voters.map(present)).size)
 }

@@ -67,6 +67,8 @@ export interface Electable {
   readonly role: Role
   /** Admitted then, ms. */
   readonly since: number
+  /** Since when it is no observer, ms, where it was one. */
+  readonly worksSince?: number
 }
 
 /** When somebody may vote: from the first until just before the second, ms. */
@@ -110,8 +112,10 @@ export function votersOn(
   facts: Pick<AccessFacts, 'access' | 'founder' | 'grants'> | undefined,
   members: readonly Electable[],
 ): { peer: string; since: number; spans?: readonly Span[] }[] {
-  const working = members.filter(({ role }) => role !== 'observer')
-  if (facts?.access === undefined) return working.map(({ peer, since }) => ({ peer, since }))
+  const working = members
+    .filter(({ role }) => role !== 'observer')
+    .map(({ peer, since, worksSince = since }) => ({ peer, since: worksSince }))
+  if (facts?.access === undefined) return working
   const { access, founder, grants } = facts
   const open = openSpans(access)
   return working.map(({ peer, since }) => {

@@ -54,10 +54,10 @@ export class Admission implements Startable {
     this.#parts = parts
     const { registry, policy, genesis, self, clock, log } = parts
     this.departures = new Departures({ registry, self, log })
-    const successorNamed = (peer: string) => this.departures.successorsNamed(peer)[0]
+    const successorNamed = (peer: string) => this.departures.successorNamed(peer)
     this.members = new Members({ registry, genesis, self, clock, log, successorNamed })
     policy.use(this.#roster)
-    policy.prove(SUCCESSIONS, successionProof)
+    policy.prove(SUCCESSIONS, successionProof(successorNamed))
   }
 
   /** The network's streams for members alone. */
@@ -94,7 +94,7 @@ export class Admission implements Startable {
     const timer = setInterval(() => this.#listSoon(), departureLookMs)
     timer.unref()
     this.#stop = [
-      members.beforeLoss((peer, to) => this.departures.write(peer, to, this.#place(peer).version + 1)),
+      members.beforeLoss((peer, to) => this.departures.write(peer, to, this.#nextVersion(peer))),
       members.onChange(() => this.#changed()),
       this.#parts.registry.watch('/departures/', () => {
         members.lookAgain()
@@ -137,6 +137,11 @@ export class Admission implements Startable {
     return { role: members.role(peer), version, isSucceeded }
   }
 
+  /** Of the next record about a peer: words are ordered by time, so that the shown one may have a lower one than another. */
+  #nextVersion(peer: string): number {
+    return 1 + Math.max(0, ...this.#parts.registry.claims(`/members/${peer}`).map(({ version }) => version))
+  }
+
   /** [D5] At once for streams and connections; what has to go from the registry goes in the order of its writes. */
   #changed(): void {
     for (const streams of this.#streams) streams.judgeAgain()
@@ -152,17 +157,22 @@ export class Admission implements Startable {
   /** Records are looked through only when what is listed, or who stands where, has changed for somebody who lost a place. */
   #discard(): void {
     const listed = this.departures.peers().filter((peer) => this.#roster.isListed?.(peer) === true)
-    const state = listed
-      .map((peer) => `${peer} ${this.#place(peer).role} ${this.departures.marks(peer)}`)
+    // [U4] What names another key than operators do makes room for what names theirs.
+    const disowned = new Set(this.members.disowned())
+    const state = [...listed, ...disowned]
+      .map((peer) => `${peer} ${this.#place(peer).role} ${this.departures.marks(peer)} ${disowned.has(peer)}`)
       .join()
     if (state === this.#discarded) return
     this.#discarded = state
-    if (listed.length === 0) return
+    if (state === '') return
     const { registry, log } = this.#parts
     const among = new Set(listed)
     this.#discarding = this.#discarding.then(async () => {
       try {
-        await registry.discard((record) => among.has(record.author) && isLeftBehind(record, this.#roster))
+        await registry.discard((record) => {
+          if (disowned.has(record.author) && record.key.startsWith(SUCCESSIONS)) return true
+          return among.has(record.author) && isLeftBehind(record, this.#roster)
+        })
       } catch (error) {
         this.#discarded = ''
         log.warn({ error: messageOf(error) }, 'records of a former member are dropped later')
@@ -195,7 +205,7 @@ export class Admission implements Startable {
   async #list(): Promise<void> {
     if (this.members.role(this.#parts.self) !== 'operator') return
     for (const peer of this.#unlisted()) {
-      const successor = this.members.former(peer)?.successor
+      const successor = this.members.successorOf(peer)
       await this.departures.write(peer, undefined, this.#place(peer).version, successor)
     }
     if (!this.#hasFallen) return
