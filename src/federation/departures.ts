@@ -48,10 +48,16 @@ export interface DeparturesParts {
   readonly log: Logger
 }
 
+/** The first part of a whole list, who wrote it, and when, ms. */
+interface Listed extends Departure {
+  readonly author: string
+  readonly timeMs: number
+}
+
 interface Lists {
   readonly hashes: ReadonlySet<string>
   /** Whole lists by the peer that they are about. */
-  readonly whole: ReadonlyMap<string, readonly (Departure & { author: string })[]>
+  readonly whole: ReadonlyMap<string, readonly Listed[]>
 }
 
 export class Departures {
@@ -112,10 +118,9 @@ export class Departures {
       .join(' ')
   }
 
-  /** [U4] The keys that operators named as those that took a peer's place over. */
-  successorsNamed(peer: string): readonly string[] {
-    const named = (this.#now().whole.get(peer) ?? []).flatMap(({ successor }) => successor ?? [])
-    return [...new Set(named)].sort()
+  /** [U4] The key that operators named as the one that took a peer's place over; undefined where none of them did. */
+  successorNamed(peer: string): string | undefined {
+    return successorOf(this.#now().whole.get(peer) ?? [])
   }
 
   /**
@@ -163,16 +168,20 @@ export class Departures {
   }
 
   #now(): Lists {
-    this.#lists ??= listsOf(this.#collection.list().map(({ name, value }) => ({ name, value })))
+    this.#lists ??= listsOf(
+      this.#collection.list().map(({ name, value, entry }) => ({ name, value, timeMs: entry.timeMs })),
+    )
     return this.#lists
   }
 }
 
 /** What the parts that are held come to; a list counts as whole when one operator's parts of one moment are all there. Pure. */
-export function listsOf(held: readonly { readonly name: string; readonly value: Departure }[]): Lists {
+export function listsOf(
+  held: readonly { readonly name: string; readonly value: Departure; readonly timeMs?: number }[],
+): Lists {
   const hashes = new Set<string>()
-  const groups = new Map<string, { peer: string; author: string; parts: Departure[] }>()
-  for (const { name, value } of held) {
+  const groups = new Map<string, { peer: string; author: string; timeMs: number; parts: Departure[] }>()
+  for (const { name, value, timeMs = 0 } of held) {
     const bytes = Buffer.from(value.hashes, 'base64')
     for (let at = 0; at + HASH_BYTES <= bytes.length; at += HASH_BYTES) {
       hashes.add(bytes.toString('hex', at, at + HASH_BYTES))
@@ -180,15 +189,35 @@ export function listsOf(held: readonly { readonly name: string; readonly value: 
     const [peer = '', part = '', author = ''] = name.split('/')
     if (Number(part) >= value.parts) continue
     const id = `${peer} ${author} ${value.of} ${value.to} ${value.parts} ${value.successor ?? ''}`
-    const group = groups.get(id) ?? { peer, author, parts: [] }
+    const group = groups.get(id) ?? { peer, author, timeMs, parts: [] }
     group.parts.push(value)
     groups.set(id, group)
   }
-  const whole = new Map<string, (Departure & { author: string })[]>()
-  for (const { peer, author, parts } of groups.values()) {
+  const whole = new Map<string, Listed[]>()
+  for (const { peer, author, timeMs, parts } of groups.values()) {
     const [first] = parts
     if (first === undefined || parts.length < first.parts) continue
-    whole.set(peer, [...(whole.get(peer) ?? []), { ...first, author }])
+    whole.set(peer, [...(whole.get(peer) ?? []), { ...first, author, timeMs }])
   }
   return { hashes, whole }
+}
+
+/**
+ * [U4] Which successor counts of those that lists name: the one that most operators named, then that of the earliest
+ * list, then the lowest. So neither who stole the old key nor one operator that hears of it last decides. Pure.
+ */
+export function successorOf(
+  lists: readonly Pick<Listed, 'author' | 'timeMs' | 'successor'>[],
+): string | undefined {
+  const named = new Map<string, { by: Set<string>; firstMs: number }>()
+  for (const { author, timeMs, successor } of lists) {
+    if (successor === undefined) continue
+    const known = named.get(successor) ?? { by: new Set(), firstMs: timeMs }
+    known.by.add(author)
+    named.set(successor, { by: known.by, firstMs: Math.min(known.firstMs, timeMs) })
+  }
+  const sorted = [...named].sort(([a, one], [b, other]) => {
+    return other.by.size - one.by.size || one.firstMs - other.firstMs || (a < b ? -1 : 1)
+  })
+  return sorted[0]?.[0]
 }

@@ -279,6 +279,17 @@ export class Members implements Roster {
     return new Map(held.filter(([old, successor]) => (named?.(old) ?? successor) === successor))
   }
 
+  /** The key that a peer's own succession names, whatever has become of that one since; undefined without a succession. */
+  successorOf(peer: string): string | undefined {
+    return this.#following().get(peer)
+  }
+
+  /** Keys whose succession that is held names another key than operators do. */
+  disowned(): string[] {
+    const followed = this.#following()
+    return this.#successions.list().flatMap(({ name }) => (followed.has(name) ? [] : [name]))
+  }
+
   /** To be called when operators may have named other successors than before. */
   lookAgain(): void {
     if (this.#followed === undefined) return

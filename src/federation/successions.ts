@@ -58,8 +58,20 @@ export async function refuseSuccession(
   return holds ? undefined : 'The new key has not said that it follows this one'
 }
 
-/** One record to a key, and the first that is accepted is the last: nothing is compared. */
-export const successionProof: Proof = { refuse: refuseSuccession, compare: () => 0 }
+/**
+ * One record to a key, and the first that is accepted is the last: nothing is compared.
+ *
+ * @param named which key operators say follows a peer's [U4].
+ */
+export function successionProof(named: (peer: string) => string | undefined): Proof {
+  const refuse = async (record: SealedRecord) => {
+    const refusal = await refuseSuccession(record)
+    if (refusal !== undefined || record.value === null) return refusal
+    const { successor } = successionSchema.parse(decodeJson(record.value))
+    return (named(record.author) ?? successor) === successor ? undefined : 'Operators name another successor'
+  }
+  return { refuse, compare: () => 0 }
+}
 
 /** Which key follows which, by the old one's peer id. */
 export type Successions = ReadonlyMap<string, string>

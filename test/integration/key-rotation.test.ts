@@ -102,6 +102,27 @@ test('a node with a new key is who it was: name, role, datasets, grants and secr
   )
 })
 
+test('a key that is replaced twice before the others hear of it is followed to its end', async (t) => {
+  const alice = await startTestNode(t, 'alice')
+  const bob = await startTestNode(t, 'bob')
+  await alice.createFederation({ name: 'observatory' })
+  await bob.join((await alice.invite()).token)
+  // As an operator it lists what stays of its own old keys before anybody else has heard of the new one.
+  await alice.federation.members.setRole(bob.peerId, 'operator')
+  const { config } = bob
+  await eventually(() => bob.federation.members.self().role === 'operator', 'bob is no operator')
+  await bob.stop()
+  await rotateKey(config.dataDirectory)
+  const { to } = await rotateKey(config.dataDirectory)
+  const again = new Node({ config, log: silentLogger })
+  t.after(() => again.stop())
+  await again.start()
+  const { members } = alice.federation
+  await eventually(() => members.get(to)?.name === 'bob', 'alice does not know the newest key')
+  await eventually(() => alice.federation.registry.list('/departures/').length >= 2, 'nothing was listed')
+  assert.deepEqual([members.list().length, members.role(to)], [2, 'operator'])
+})
+
 test('killed at any moment, the node is the old one or the new one, and whole', async (t) => {
   const bob = await startTestNode(t, 'bob')
   await bob.createFederation({ name: 'observatory' })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { listsOf } from '../../src/federation/departures.ts'
+import { listsOf, successorOf } from '../../src/federation/departures.ts'
 import { standingOf, type Word } from '../../src/federation/standing.ts'
 import {
   presentOf,
@@ -88,6 +88,22 @@ test('no succession makes two members of one, however keys follow each other', (
   )
   const long = new Map(Array.from({ length: 80 }, (_, at) => [`k${at}`, `k${at + 1}`]))
   assert.equal(membersWith(['k0', 'k10', 'k70'], long), 1)
+})
+
+test('of several successors that lists name the one counts that most operators named, then the earliest', () => {
+  const list = (author: string, successor: string | undefined, timeMs: number) => ({
+    author,
+    successor,
+    timeMs,
+  })
+  const of = (...lists: ReturnType<typeof list>[]) => {
+    assert.equal(successorOf(lists), successorOf(lists.toReversed()))
+    return successorOf(lists)
+  }
+  assert.equal(of(list('op', undefined, 1)), undefined)
+  assert.equal(of(list('op', 'zed', 9), list('ox', 'zed', 8), list('mal', 'ace', 1)), 'zed')
+  assert.equal(of(list('mal', 'ace', 5), list('mal', 'ace', 6), list('op', 'zed', 4)), 'zed')
+  assert.equal(of(list('op', 'zed', 4), list('ox', 'ace', 4)), 'ace')
 })
 
 test('a list is whole when all parts of one operator and one moment are there; what is listed adds up', () => {
