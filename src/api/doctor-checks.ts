@@ -2,7 +2,10 @@ import { z } from 'zod'
 import { DAY_MS, doctorClockMs, doctorDifferenceMs, presenceIntervalMs } from '../base/limits.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Config } from '../config.ts'
+import type { petitionSchema } from './federation-views.ts'
 import type { Overview } from './status-views.ts'
+
+type OwnRequest = z.output<typeof petitionSchema>
 
 /** One thing that was looked at: what was found in a sentence, and what to do where it is not as it should be. */
 export const checkSchema = z
@@ -148,7 +151,8 @@ export function nodeChecks(facts: NodeFacts): Check[] {
   return [
     membershipCheck(facts.overview),
     reachabilityCheck(facts),
-    ...(work === null
+    // Who is no member hears nothing any more: what it knows of others says nothing of its machine.
+    ...(work === null || facts.overview.federation?.ended !== undefined
       ? []
       : [
           peersCheck(facts),
@@ -160,20 +164,42 @@ export function nodeChecks(facts: NodeFacts): Check[] {
   ]
 }
 
-function membershipCheck({ federation }: Overview): Check {
+function membershipCheck({ federation, request }: Overview): Check {
+  if (federation === null && request !== null) return requestCheck(request)
   if (federation === null) {
     const wayOut =
-      '"maoctl federation create --name NAME" founds one, "maoctl federation join TOKEN" joins one'
+      '"maoctl federation create --name NAME" founds one, "maoctl federation join -" joins one, "maoctl federation request" asks one'
     return warning('federation', 'This node is in no federation yet', wayOut)
   }
   if (federation.role !== null)
     return ok('federation', `This node is ${federation.role} of ${federation.name}`)
+  if (federation.ended !== undefined) {
+    const { reason, endedMs } = federation.ended
+    const because = reason === '' ? '' : ` (${reason})`
+    const words = `This node's membership of ${federation.name} ended on ${new Date(endedMs).toISOString()}${because}`
+    const wayOut = '"maoctl federation leave" makes it free to join again, here or elsewhere'
+    return problem('federation', words, wayOut)
+  }
   const words = `No admission of this node to ${federation.name} is known here; nobody takes what it writes`
   return problem(
     'federation',
     words,
     'wait for the first catch-up with a member, or ask an operator for an invitation',
   )
+}
+
+function requestCheck({ state, federationName, federation, reason }: OwnRequest): Check {
+  const where = federationName ?? federation ?? 'a federation'
+  const why = reason === undefined || reason === '' ? '' : ` (${reason})`
+  const wayOut = '"maoctl federation request --status" tells more, "--withdraw" takes it back'
+  if (state === 'denied' || state === 'refused') {
+    return warning('federation', `${where} does not admit this node${why}`, wayOut)
+  }
+  const words =
+    state === 'pending'
+      ? `This node has asked ${where} to admit it; an operator is to decide`
+      : `This node asks ${where} to admit it, and nobody has taken the request yet${why}`
+  return warning('federation', words, wayOut)
 }
 
 function reachabilityCheck({ overview: { node } }: NodeFacts): Check {

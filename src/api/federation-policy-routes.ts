@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
-import { policySchema } from '../federation/federation-policy.ts'
+import { idOf, policySchema } from '../federation/federation-policy.ts'
 import type { ApiNode } from './api-node.ts'
 import { policyViewSchema } from './federation-views.ts'
 import { body, makes, newRoutes, tells, withoutUndefined } from './routing.ts'
@@ -28,7 +28,7 @@ const endorse = createRoute({
   method: 'post',
   path: '/federation/policy/endorse',
   summary: 'Endorse a proposed change of the policy, as an operator',
-  request: { body: body(z.strictObject({ number: z.int().min(1).default(1) })) },
+  request: { body: body(z.strictObject({ id: z.string().min(1).max(64).optional() })) },
   responses: tells(policyViewSchema, 'The policy'),
 })
 
@@ -37,9 +37,9 @@ export function federationPolicyRoutes(node: ApiNode): OpenAPIHono {
   const view = (): z.output<typeof policyViewSchema> => {
     const { genesis, members, membership } = node.federation
     const { sequence, policy, needed, proposals } = membership.policies.state()
-    const named = proposals.map(({ policy: proposed, endorsedBy }, at) => {
+    const named = proposals.map(({ policy: proposed, endorsedBy }) => {
       const names = endorsedBy.map((peer) => members.get(peer)?.name ?? peer)
-      return { number: at + 1, policy: proposed, endorsedBy: names }
+      return { id: idOf(proposed), policy: proposed, endorsedBy: names }
     })
     return { sequence, policy, needed, private: genesis.private, proposals: named }
   }
@@ -49,7 +49,7 @@ export function federationPolicyRoutes(node: ApiNode): OpenAPIHono {
     return c.json(view(), 201)
   })
   routes.openapi(endorse, async (c) => {
-    await node.federation.membership.policies.endorse(c.req.valid('json').number)
+    await node.federation.membership.policies.endorse(c.req.valid('json').id)
     return c.json(view(), 200)
   })
   return routes

@@ -94,17 +94,27 @@ export function membershipRequestRoutes(node: ApiNode): OpenAPIHono {
   return routes
 }
 
-function requestView(node: ApiNode, { by, ...request }: PendingRequest): z.output<typeof requestSchema> {
-  return { ...request, by: node.federation.members.get(by)?.name ?? by }
+function requestView(
+  node: ApiNode,
+  { by, disputedBy, ...request }: PendingRequest,
+): z.output<typeof requestSchema> {
+  const nameOf = (peer: string) => node.federation.members.get(peer)?.name ?? peer
+  return { ...request, by: nameOf(by), disputedBy: disputedBy.map(nameOf) }
 }
 
-function ownView(node: ApiNode): z.output<typeof petitionSchema> {
-  if (node.hasFederation) {
-    const { federation, name } = node.federation.genesis
-    return { state: 'approved', federation, federationName: name, contacts: [] }
+/** How this node's own request stands, or the place that it has got by now. */
+export function ownView(node: ApiNode): z.output<typeof petitionSchema> {
+  if (!node.hasFederation) {
+    const petition = node.entrance.petition
+    return petition === undefined ? { state: 'none', contacts: [] } : told(petition)
   }
-  const petition = node.entrance.petition
-  return petition === undefined ? { state: 'none', contacts: [] } : told(petition)
+  const { genesis, members } = node.federation
+  const where = { federation: genesis.federation, federationName: genesis.name, contacts: [] }
+  const former = members.former(node.peerId)
+  if (former !== undefined)
+    return { ...where, state: 'ended', reason: former.reason, endedMs: former.endedMs }
+  const role = members.get(node.peerId)?.role
+  return { ...where, state: 'approved', ...(role === undefined ? {} : { role }) }
 }
 
 /** Where it asks, and what it wrote, its owner knows. */

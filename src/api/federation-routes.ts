@@ -101,7 +101,8 @@ export function federationRoutes(node: ApiNode): OpenAPIHono {
   routes.openapi(showStatus, (c) => c.json(statusOf(node), 200))
   routes.openapi(create, async (c) => {
     const { join: joining, newcomers, operatorsNeeded, private: isPrivate, ...wanted } = c.req.valid('json')
-    const policy = { join: joining, newcomers, operatorsNeeded, private: isPrivate }
+    const said = newcomers === undefined ? {} : { newcomers }
+    const policy = { join: joining, ...said, operatorsNeeded, private: isPrivate }
     return c.json(federationView(await node.createFederation({ ...wanted, policy })), 201)
   })
   routes.openapi(join, async (c) => c.json(federationView(await node.join(c.req.valid('json').token)), 201))

@@ -49,7 +49,12 @@ export const newFederationSchema = z.strictObject({
     .default([])
     .describe('further operators from the beginning'),
   join: z.enum(JOINING).default('invitation'),
-  newcomers: z.enum(ROLES).default('member').describe('what somebody who comes in by asking may do'),
+  newcomers: z
+    .enum(ROLES)
+    .optional()
+    .describe(
+      'what somebody who comes in by asking may do; without a word a member, or an observer where join is open',
+    ),
   operatorsNeeded: z
     .int()
     .min(1)
@@ -87,6 +92,7 @@ export const requestSchema = z
     askedMs: timeMs,
     denied: z.object({ reason: z.string(), atMs: timeMs }).optional(),
     by: z.string().describe('the member that was asked, or the operator who denied it'),
+    disputedBy: z.array(z.string()).describe('members that keep other words of the same peer'),
     formerly: z.string().optional().describe('why an earlier membership of the peer ended'),
   })
   .meta({ id: 'MembershipRequest' })
@@ -94,8 +100,12 @@ export const requestSchema = z
 export const petitionSchema = z
   .object({
     state: z
-      .enum(['none', ...PETITION_STATES, 'approved'])
-      .describe('asking: nobody has answered yet; refused: the federation takes no such requests'),
+      .enum(['none', ...PETITION_STATES, 'approved', 'ended'])
+      .describe(
+        'asking: nobody has answered yet; refused: the federation takes no such requests; ended: this node was a member',
+      ),
+    role: z.enum(ROLES).optional().describe('as what this node was admitted'),
+    endedMs: timeMs.optional(),
     federation: z.string().optional(),
     federationName: z.string().optional(),
     reason: z.string().optional().describe('why it is over, or why the last try failed'),
@@ -118,7 +128,13 @@ export const policyViewSchema = z
     policy: policySchema,
     needed: z.int().describe('operators who must endorse the next change'),
     private: z.boolean(),
-    proposals: z.array(z.object({ number: z.int(), policy: policySchema, endorsedBy: z.array(z.string()) })),
+    proposals: z.array(
+      z.object({
+        id: z.string().describe('by which it is endorsed'),
+        policy: policySchema,
+        endorsedBy: z.array(z.string()),
+      }),
+    ),
   })
   .meta({ id: 'FederationPolicy' })
 

@@ -3,6 +3,7 @@ import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { isEnded, type Run } from '../execution/runs/run.ts'
 import { VERSION } from '../node.ts'
 import type { ApiNode, ApiRooms } from './api-node.ts'
+import { ownView } from './federation-request-routes.ts'
 import { peersView } from './peer-routes.ts'
 import { newRoutes, tells } from './routing.ts'
 import { type Overview, overviewSchema } from './status-views.ts'
@@ -40,6 +41,7 @@ export async function overviewOf(node: ApiNode, startedMs: number): Promise<Over
       reachability: node.reachability(),
     },
     federation: rooms === undefined ? null : federationOf(node, rooms),
+    request: rooms === undefined && node.entrance.petition !== undefined ? ownView(node) : null,
     disk: await diskOf(node),
     work: rooms === undefined ? null : await workOf(node, rooms),
   })
@@ -49,7 +51,9 @@ function federationOf(node: ApiNode, { genesis, members, presences }: ApiRooms):
   const all = members.list()
   const online = all.filter(({ peer }) => peer === node.peerId || presences.seen(peer).online).length
   const role = members.get(node.peerId)?.role ?? null
-  return { id: genesis.federation, name: genesis.name, role, members: all.length, online }
+  const former = members.former(node.peerId)
+  const ended = former === undefined ? {} : { ended: { reason: former.reason, endedMs: former.endedMs } }
+  return { id: genesis.federation, name: genesis.name, role, ...ended, members: all.length, online }
 }
 
 async function diskOf({ config }: ApiNode): Promise<Overview['disk']> {

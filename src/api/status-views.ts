@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
 import { ROLES } from '../federation/keyspace.ts'
 import { REACHABLE } from '../federation/presence.ts'
+import { endedSchema, petitionSchema } from './federation-views.ts'
 
 /** What `GET /status` says: one cheap look over the whole node. */
 const timeMs = z.int().describe('milliseconds since 1970')
@@ -34,11 +35,19 @@ export const overviewSchema = z
       .object({
         id: z.string(),
         name: z.string(),
-        role: z.enum(ROLES).nullable().describe('null until this node is admitted'),
+        role: z
+          .enum(ROLES)
+          .nullable()
+          .describe('null until this node is admitted, and after its membership has ended'),
+        ended: endedSchema.optional().describe("how this node's membership ended"),
         members: count,
         online: count.describe('members that are there, this node included'),
       })
       .nullable(),
+    request: petitionSchema
+      .nullable()
+      .default(null)
+      .describe('how the request of a node without a federation stands'),
     disk: z.object({
       freeBytes: count,
       totalBytes: count,

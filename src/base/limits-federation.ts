@@ -10,6 +10,8 @@ export const contactLengthMax = 100
 export const foundersMax = 32
 /** Changes of a federation's policy in all its life: each operator's record holds them all, within 64 KiB. */
 export const policyChangesMax = 56
+/** Operators whose endorsements count while more than one is needed: a policy names them all, and a record has many. */
+export const policyOperatorsMax = 16
 /** Why a member was removed or a request denied: a few sentences for people. */
 export const reasonLengthMax = 500
 /** What somebody who asks to come in writes to the operators. */
@@ -22,9 +24,21 @@ export const requestsOpenMax = 200
 export const requestsPerSourceMax = 10
 export const requestsPerHourMax = 60
 export const requestPaceMs = HOUR_MS
+/** Open requests of one source that one node keeps: who has one network is not to fill the book of all. */
+export const requestsOpenPerSourceMax = 20
+/** An open federation's operator looks again so much later for those whom its pace has made wait. */
+export const requestsLookAgainMs = 5 * MINUTE_MS
 /** How often a node whose request is open asks how it stands: soon while people may be watching, later seldom. */
 export const requestAgainMinMs = 2 * SECOND_MS
 export const requestAgainMaxMs = 10 * MINUTE_MS
+/** A denial may be taken back, and may have been a liar's: a node asks so often whether it still stands. */
+export const requestOverAgainMs = HOUR_MS
+/** How long a node that is told of its admission waits for the record of it, before it counts the word as untrue, */
+export const admissionShownMs = 20 * SECOND_MS
+/** and how long after a catch-up with who told it that did not bring it. */
+export const admissionLateMs = 2 * SECOND_MS
+/** How long whoever takes its request back waits until members have heard of it. */
+export const requestWithdrawMs = 5 * SECOND_MS
 /** One message of the join protocol: a page of text, or a genesis. */
 export const joinFrameBytesMax = 64 * KIB
 /** Addresses of members that a newcomer remembers to ask at. */

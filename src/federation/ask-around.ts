@@ -1,8 +1,9 @@
 import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
-import { dialTimeoutMs, requestContactsMax, requestPeersAskedMax } from '../base/limits.ts'
+import { dialTimeoutMs, requestContactsMax, requestPeersAskedMax, requestWithdrawMs } from '../base/limits.ts'
+import { withDeadline } from '../base/wait.ts'
 import { withPeer } from '../network/addresses.ts'
 import type { Network } from '../network/network.ts'
-import { wantedFrom } from '../network/supervisor.ts'
+import { type Wanted, wantedFrom } from '../network/supervisor.ts'
 import { type Genesis, openGenesis } from './genesis.ts'
 import { failed, heard, isOpen, type Petition } from './petition.ts'
 import { ask } from './questions.ts'
@@ -67,28 +68,58 @@ export async function askAround(
     contact,
     ...(federation === undefined ? {} : { federation }),
   }
-  const peers = wantedFrom(petition.addresses)
   let last = failed(petition, 'Nobody has answered yet', now())
-  // Turn by turn, so that some who are away do not keep us from the others.
-  const first = petition.asked % Math.max(1, peers.length)
-  for (const { addresses } of [...peers.slice(first), ...peers.slice(0, first)].slice(
-    0,
-    requestPeersAskedMax,
-  )) {
+  let no: Petition | undefined
+  for (const { addresses } of turnOf(petition)) {
     try {
       const peer = await network.dial(addresses)
       const answer = await ask(network, peer, question)
       // [J5] An admission into another federation than the one asked is none.
-      if (answer.kind === 'admitted') return { genesis: await openGenesis(answer.genesis, federation), peer }
+      if (answer.kind === 'admitted') {
+        return { genesis: refusePrivate(await openGenesis(answer.genesis, federation)), peer }
+      }
       const next = heard(petition, answer, now())
-      if (next === undefined) continue
-      if (next.state !== petition.state || answer.kind === 'pending' || !isOpen(next))
-        return { petition: next }
-      last = next
+      if (next?.state === 'pending' && answer.kind === 'pending') return { petition: next }
+      // [J11] Whoever answers may be a liar: a no counts when none of the others says otherwise.
+      if (next !== undefined && !isOpen(next) && answer.kind !== 'pending') no ??= next
+      else if (next !== undefined) last = next
     } catch (error) {
       if (isNodeError(error, 'INTERNAL')) throw error
-      last = failed(petition, messageOf(error), now())
+      last = failed(petition, whyNot(error), now())
     }
   }
-  return { petition: last }
+  return { petition: no ?? last }
+}
+
+/** Tells the members that a petition knows that it is taken back, all at once; who is away does not hear of it. */
+export async function withdrawAround(
+  network: Pick<Network, 'dial' | 'open'>,
+  petition: Petition,
+): Promise<void> {
+  const { federation } = petition
+  if (federation === undefined) return
+  const telling = turnOf(petition).map(async ({ addresses }) => {
+    return ask(network, await network.dial(addresses), { kind: 'withdraw', federation })
+  })
+  // [boundary] It is taken back whether or not they hear of it; operators then decide about nobody.
+  await withDeadline(Promise.allSettled(telling), requestWithdrawMs, 'Telling members').catch(() => undefined)
+}
+
+/** Turn by turn, so that some who are away do not keep us from the others. */
+function turnOf({ addresses, asked }: Petition): Wanted[] {
+  const peers = wantedFrom(addresses)
+  const first = asked % Math.max(1, peers.length)
+  return [...peers.slice(first), ...peers.slice(0, first)].slice(0, requestPeersAskedMax)
+}
+
+/** [J15] Whom a request would let in without its network's key would meet nobody there. */
+function refusePrivate(genesis: Genesis): Genesis {
+  if (!genesis.private) return genesis
+  throw new NodeError('FORBIDDEN', `${genesis.name} is private and admits by invitation alone`)
+}
+
+/** The words of libraries tell nobody what to do. */
+function whyNot(error: unknown): string {
+  if (!isNodeError(error, 'PEER_UNREACHABLE') && !isNodeError(error, 'STREAM_CLOSED')) return messageOf(error)
+  return 'The member did not answer; one that counts this node as a former member lets it in again after half a minute'
 }

@@ -6,21 +6,30 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { isNodeError, messageOf, NodeError } from '../base/errors.ts'
+import { admissionLateMs, admissionShownMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
+import { delay } from '../base/wait.ts'
 import type { Identity } from '../identity/node-key.ts'
 import type { Network } from '../network/network.ts'
-import { askAround, type Wish, whereToAsk, wishToPetition } from './ask-around.ts'
+import { askAround, type Wish, whereToAsk, wishToPetition, withdrawAround } from './ask-around.ts'
 import { createGenesis, type Genesis, type NewFederation } from './genesis.ts'
 import { decodeInvitation, type InvitationBook } from './invitations.ts'
 import { requestAdmission } from './join.ts'
+import type { Members } from './members.ts'
 import type { Membership } from './membership.ts'
 import type { FederationMemory, Remembered } from './memory.ts'
-import { againMs, isOpen, type Petition } from './petition.ts'
+import { againMs, failed, isAskedAgain, isOpen, type Petition } from './petition.ts'
 
 /** Changes of one node's federation that wait for each other. */
 const CHANGES_WAITING_MAX = 16
 const NETWORK_KEY_BYTES = 32
+
+interface EnteredRooms {
+  readonly genesis: Genesis
+  readonly membership: Membership
+  readonly members: Pick<Members, 'isMember' | 'former' | 'onChange'>
+}
 
 export interface EntranceParts {
   readonly identity: Identity
@@ -32,7 +41,7 @@ export interface EntranceParts {
   /** What this node wants to be called. */
   readonly name: string
   /** The federation that this node is in. */
-  readonly current: () => { readonly genesis: Genesis; readonly membership: Membership } | undefined
+  readonly current: () => EnteredRooms | undefined
   /** Starts the rooms of a federation, all or none. */
   readonly open: (joined: Remembered) => Promise<void>
   /** Stops them. */
@@ -50,7 +59,7 @@ export class Entrance {
   readonly #changes = new SerialQueue(CHANGES_WAITING_MAX)
   #petition: Petition | undefined
   #timer: NodeJS.Timeout | undefined
-  #stopped = false
+  readonly #stopping = new AbortController()
 
   constructor(parts: EntranceParts) {
     this.#parts = parts
@@ -60,14 +69,15 @@ export class Entrance {
   async resume(): Promise<void> {
     const { memory, open } = this.#parts
     const remembered = await memory.recall()
-    if (remembered !== undefined) return open(remembered)
     this.#petition = await memory.recallPetition()
+    if (remembered !== undefined) await open(remembered)
+    // Where both are remembered, nobody has shown this node its admission yet.
     this.#askLater(0)
   }
 
   /** Resolves when no change is under way, and none comes any more. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stopping.abort(new Error('the node stops'))
     clearTimeout(this.#timer)
     await this.#changes.idle()
   }
@@ -81,6 +91,7 @@ export class Entrance {
       const genesis = await createGenesis(founding, identity)
       const networkKey = genesis.private ? new Uint8Array(randomBytes(NETWORK_KEY_BYTES)) : undefined
       await this.#inNetwork(networkKey, () => this.#enter({ genesis, contacts: [], ...keyOf(networkKey) }))
+      await this.#endPetition()
       return genesis
     })
   }
@@ -95,7 +106,12 @@ export class Entrance {
       const networkKey = text === undefined ? undefined : new Uint8Array(Buffer.from(text, 'base64url'))
       return this.#inNetwork(networkKey, async () => {
         const { genesis, peer } = await requestAdmission(network, invitation, name)
+        if (genesis.private && networkKey === undefined) {
+          const message = `${genesis.name} is private, and the invitation lacks its key; ask for a new one`
+          throw new NodeError('INVITATION_INVALID', message)
+        }
         await this.#enter({ genesis, contacts: invitation.addresses, ...keyOf(networkKey) })
+        await this.#endPetition()
         await this.#parts.settle(peer)
         return genesis
       })
@@ -128,13 +144,14 @@ export class Entrance {
     })
   }
 
-  /** Takes the request back, as far as this node goes; operators see it until it expires. @throws NodeError REQUEST_NOT_FOUND */
+  /** Takes the request back and tells the members that know of it, as far as they answer. @throws NodeError REQUEST_NOT_FOUND */
   withdraw(): Promise<void> {
     return this.#changes.run(async () => {
-      if (this.#petition === undefined)
-        throw new NodeError('REQUEST_NOT_FOUND', 'This node has made no request')
+      const petition = this.#petition
+      if (petition === undefined) throw new NodeError('REQUEST_NOT_FOUND', 'This node has made no request')
       clearTimeout(this.#timer)
       await this.#remember(undefined)
+      if (petition.state === 'pending') await withdrawAround(this.#parts.network, petition)
     })
   }
 
@@ -159,6 +176,7 @@ export class Entrance {
       }
       // Forgotten first: a crash from here on must not bring the node back into it.
       await memory.forget()
+      await this.#endPetition()
       await invitations.clear()
       await close()
       await network.rekey(undefined)
@@ -168,25 +186,52 @@ export class Entrance {
 
   /** Tries once to be told how the request stands; what comes of it is remembered. */
   async #ask(): Promise<void> {
-    const { network, clock, name, settle, memory } = this.#parts
+    const { network, clock, name, settle, current } = this.#parts
     const petition = this.#petition
-    if (petition === undefined || !isOpen(petition)) return
+    if (petition === undefined || !isAskedAgain(petition, clock.now())) return
+    if (current() !== undefined) return this.#confirm(petition, Promise.resolve())
     const outcome = await askAround(network, petition, name, () => clock.now())
     if ('petition' in outcome) {
       await this.#remember(outcome.petition)
-      if (isOpen(outcome.petition)) this.#askLater(againMs(outcome.petition))
+      this.#askLater(againMs(outcome.petition))
       return
     }
     const { genesis, peer } = outcome
     await this.#enter({ genesis, contacts: petition.addresses })
-    this.#petition = undefined
-    await memory.rememberPetition(undefined)
-    await settle(peer)
+    await this.#confirm(petition, settle(peer))
+  }
+
+  /**
+   * [J11] Anybody can say "admitted", and has the genesis from a listing: the request is over when the registry shows the
+   * admission, and until then this node can go out again and ask others.
+   */
+  async #confirm(petition: Petition, settled: Promise<void>): Promise<void> {
+    const { current, memory, close, clock, identity } = this.#parts
+    const rooms = current()
+    if (rooms === undefined) return
+    const { signal } = this.#stopping
+    if (await hasShown(rooms.members, identity.peerId, settled, signal)) {
+      await this.#endPetition()
+      return settled
+    }
+    // A node that stops looks again when it is started.
+    if (signal.aborted) return
+    await memory.forget()
+    await close()
+    const why = 'Whoever said that this node is admitted has nothing to show for it'
+    await this.#remember(failed(petition, why, clock.now()))
+    if (this.#petition !== undefined) this.#askLater(againMs(this.#petition))
+  }
+
+  async #endPetition(): Promise<void> {
+    clearTimeout(this.#timer)
+    if (this.#petition !== undefined) await this.#remember(undefined)
   }
 
   #askLater(waitMs: number): void {
     clearTimeout(this.#timer)
-    if (this.#stopped || this.#petition === undefined || !isOpen(this.#petition)) return
+    if (this.#stopping.signal.aborted || this.#petition === undefined) return
+    if (!isAskedAgain(this.#petition, this.#parts.clock.now())) return
     this.#timer = setTimeout(() => {
       this.#changes
         .run(() => this.#ask())
@@ -226,8 +271,6 @@ export class Entrance {
       await memory.forget()
       throw error
     }
-    clearTimeout(this.#timer)
-    if (this.#petition !== undefined) await this.#remember(undefined)
   }
 
   #refuseSecondFederation(): void {
@@ -236,6 +279,27 @@ export class Entrance {
     const { name } = genesis
     const message = `This node is in the federation ${name} already; leave it first with "maoctl federation leave", or use a node of its own for a second one (--data DIR)`
     throw new NodeError('ALREADY_FEDERATED', message, { name })
+  }
+}
+
+/** Waits until the registry says where `self` stands; not for long once the catch-up has ended. */
+async function hasShown(
+  members: EnteredRooms['members'],
+  self: string,
+  settled: Promise<void>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const isShown = () => members.isMember(self) || members.former(self) !== undefined
+  const ended = new AbortController()
+  const waiting = AbortSignal.any([signal, ended.signal, AbortSignal.timeout(admissionShownMs)])
+  const late = settled.then(() => delay(admissionLateMs, waiting)).catch(() => undefined)
+  const stop = members.onChange(() => isShown() && ended.abort())
+  try {
+    if (!isShown()) await Promise.race([late, delay(admissionShownMs, waiting).catch(() => undefined)])
+    return isShown()
+  } finally {
+    ended.abort()
+    stop()
   }
 }
 

@@ -72,11 +72,29 @@ export interface NewFederation {
   readonly policy?: Partial<z.infer<typeof genesisPolicySchema>>
 }
 
-/** @throws NodeError INVALID_INPUT for a founder or a name that comes twice, or more operators needed than there are. */
+/** A door that stands open lets in whoever asks: without a word, to look on and not to vote. Pure. */
+export function withNewcomers<T extends Partial<Pick<FederationPolicyText, 'join' | 'newcomers'>>>(
+  policy: T,
+): T {
+  return policy.join === 'open' && policy.newcomers === undefined
+    ? { ...policy, newcomers: 'observer' }
+    : policy
+}
+
+/** @throws NodeError INVALID_INPUT */
+export function refuseOpenPrivate({ join }: Pick<FederationPolicyText, 'join'>, isPrivate: boolean): void {
+  if (join !== 'open' || !isPrivate) return
+  const message =
+    'A private federation cannot be open: whoever asks lacks the key of its network and reaches nobody; invite instead'
+  throw new NodeError('INVALID_INPUT', message)
+}
+
+/** @throws NodeError INVALID_INPUT for a founder or a name that comes twice, more operators needed than there are, or private and open. */
 export async function createGenesis(federation: NewFederation, identity: Identity): Promise<Genesis> {
   const { name, description, founderName, createdMs, contacts = [], founders = [] } = federation
   const founder = { peer: identity.peerId, name: founderName }
-  const policy = { ...EARLY_POLICY, ...federation.policy }
+  const policy = { ...EARLY_POLICY, ...withNewcomers(federation.policy ?? {}) }
+  refuseOpenPrivate(policy, policy.private)
   const nonce = crypto.getRandomValues(new Uint8Array(16))
   const wanted = { name, description, createdMs, founder, nonce, contacts, founders, policy }
   const parsed = payloadSchema.safeParse(wanted)

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts'
 import { type Database, DURABLE, type Table, table } from '../base/database.ts'
 import { NodeError } from '../base/errors.ts'
 import { invitationLifeDefaultMs, invitationLifeMaxMs, invitationsMax } from '../base/limits.ts'
+import { wantedFrom } from '../network/supervisor.ts'
 import { ROLES, type Role } from './keyspace.ts'
 
 /** 32 bytes as base64url. */
@@ -35,7 +36,7 @@ export function encodeInvitation(invitation: Invitation): string {
   return TOKEN_PREFIX + Buffer.from(JSON.stringify(invitation)).toString('base64url')
 }
 
-/** @throws NodeError INVITATION_INVALID, or INVITATION_EXPIRED by this node's clock. */
+/** Reads a token; asks nobody. @throws NodeError INVITATION_INVALID, or INVITATION_EXPIRED by this node's clock. */
 export function decodeInvitation(token: string, nowMs: number): Invitation {
   const invalid = (cause?: unknown) =>
     new NodeError(
@@ -44,20 +45,25 @@ export function decodeInvitation(token: string, nowMs: number): Invitation {
       {},
       { cause },
     )
-  if (!token.startsWith(TOKEN_PREFIX)) throw invalid()
+  const copied = token.trim()
+  if (!copied.startsWith(TOKEN_PREFIX)) throw invalid()
   let invitation: Invitation
   try {
     invitation = tokenSchema.parse(
-      JSON.parse(Buffer.from(token.slice(TOKEN_PREFIX.length), 'base64url').toString()),
+      JSON.parse(Buffer.from(copied.slice(TOKEN_PREFIX.length), 'base64url').toString()),
     )
   } catch (cause) {
     throw invalid(cause)
   }
+  // Nobody could be asked: it was put together by hand, or cut.
+  if (wantedFrom(invitation.addresses).length === 0) throw invalid()
   if (invitation.expiresMs <= nowMs) throw expired(invitation.expiresMs)
   return invitation
 }
 
 const issuedSchema = z.object({
+  /** Which federation it opens; early ones do not say. */
+  federation: z.string().optional(),
   expiresMs: z.number(),
   usedBy: z.string().optional(),
   role: z.enum(ROLES).default('member'),
@@ -101,12 +107,27 @@ export interface InvitationBookParts {
 export class InvitationBook {
   readonly #table: Table<Issued>
   readonly #clock: Clock
+  #federation: string | undefined
   /** Redemptions run one after another: of two peers with one token the second must see the first. */
   #redeeming: Promise<unknown> = Promise.resolve()
 
   constructor(parts: InvitationBookParts) {
     this.#table = table<Issued>(parts.database, 'invitations')
     this.#clock = parts.clock
+  }
+
+  /**
+   * Says of which federation the book is from now on. What opens another one is forgotten: a node may have ended on its
+   * way out of it.
+   */
+  bind(federation: string): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const [key, issued] of await this.#table.iterator().all()) {
+        if (issued.federation === undefined) await this.#table.put(key, { ...issued, federation }, DURABLE)
+        else if (issued.federation !== federation) await this.#table.del(key, DURABLE)
+      }
+      this.#federation = federation
+    })
   }
 
   /** @throws NodeError INVALID_INPUT (a life beyond the bound, an end that has passed), QUEUE_FULL (too many open invitations). */
@@ -127,7 +148,8 @@ export class InvitationBook {
     }
     const secret = randomBytes(24).toString('base64url')
     const issued = { expiresMs: nowMs + lifeMs, role, note, ...(until === undefined ? {} : { until }) }
-    await this.#table.put(hashOf(secret), issued, DURABLE)
+    const bound = this.#federation === undefined ? {} : { federation: this.#federation }
+    await this.#table.put(hashOf(secret), { ...issued, ...bound }, DURABLE)
     return { id: hashOf(secret).slice(0, ID_LENGTH), secret, ...issued }
   }
 
@@ -135,7 +157,7 @@ export class InvitationBook {
   async list(): Promise<IssuedInvitation[]> {
     const rows = await this.#table.iterator().all()
     const all = rows.map(([hash, issued]) => {
-      const { until, usedBy, ...rest } = issuedSchema.parse(issued)
+      const { until, usedBy, federation: _, ...rest } = issuedSchema.parse(issued)
       return {
         ...{ id: hash.slice(0, ID_LENGTH), ...rest },
         ...(until === undefined ? {} : { until }),
@@ -172,7 +194,7 @@ export class InvitationBook {
 
   /** Forgets them all, on leaving: none of them is good any more. */
   async clear(): Promise<void> {
-    await this.#table.clear()
+    await this.#inTurn(() => this.#table.clear())
   }
 
   /**
@@ -195,7 +217,7 @@ export class InvitationBook {
   async #redeem(secret: string, peer: string, wasRemoved: boolean): Promise<Grade> {
     const key = hashOf(secret)
     const stored = await this.#table.get(key)
-    if (stored === undefined) {
+    if (stored === undefined || this.#isForeign(stored)) {
       throw new NodeError(
         'INVITATION_INVALID',
         'The inviting node does not know this invitation; ask for a new one',
@@ -211,6 +233,10 @@ export class InvitationBook {
     if (issued.expiresMs <= this.#clock.now()) throw expired(issued.expiresMs)
     await this.#table.put(key, { ...issued, usedBy: peer }, DURABLE)
     return grade
+  }
+
+  #isForeign({ federation }: Issued): boolean {
+    return federation !== undefined && federation !== this.#federation
   }
 
   async #dropExpired(): Promise<void> {

@@ -7,7 +7,9 @@ import { NodeError } from '../base/errors.ts'
 import { type Startable, StopStack } from '../base/lifecycle.ts'
 import { requestContactsMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { reopen } from '../identity/envelope.ts'
 import type { Network } from '../network/network.ts'
+import { decodeRecord } from '../registry/record.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Admission } from './admission.ts'
 import { Farewell } from './farewell.ts'
@@ -17,7 +19,7 @@ import { JOIN_PROTOCOL, serveAdmission } from './join.ts'
 import { Policies } from './policies.ts'
 import type { Presences } from './presence.ts'
 import { type Answer, ask, QUESTION_PROTOCOL, type Question, refusalOf, serveQuestion } from './questions.ts'
-import { sourceOf } from './request-pace.ts'
+import { RequestPace, sourceOf } from './request-pace.ts'
 import { Requests } from './requests.ts'
 import { keepsAnOperator } from './standing.ts'
 
@@ -40,6 +42,7 @@ export class Membership implements Startable {
   readonly policies: Policies
   readonly farewell: Farewell
   readonly #parts: MembershipParts
+  readonly #farewells = new RequestPace()
   readonly #running = new StopStack()
 
   constructor(parts: MembershipParts) {
@@ -65,6 +68,7 @@ export class Membership implements Startable {
     const { network, genesis, invitations, admission } = this.#parts
     const { members } = admission
     admission.refuseWhen((peer) => this.farewell.refuses(peer))
+    await invitations.bind(genesis.federation)
     await this.#running.start('policies', this.policies)
     await this.#running.start('requests', this.requests)
     await this.#running.start('farewell', this.farewell)
@@ -116,7 +120,7 @@ export class Membership implements Startable {
   }
 
   async #answer(peer: string, question: Question): Promise<Answer> {
-    const { genesis, admission, registry } = this.#parts
+    const { genesis, admission } = this.#parts
     try {
       if (question.kind === 'request') return await this.requests.answer(peer, question)
       if (question.federation !== genesis.federation) {
@@ -128,10 +132,27 @@ export class Membership implements Startable {
       // [J13] Each member speaks for itself alone: the stream proves who leaves.
       if (question.kind === 'leave') await admission.members.remove(peer, question.reason)
       // [J14] It is believed for the operator's seal on it, whoever brings it.
-      else await registry.receive(question.record)
+      else if (question.kind === 'ended') await this.#hearEnd(peer, question.record)
+      else await this.requests.withdraw(peer)
       return { kind: 'done' }
     } catch (error) {
       return refusalOf(error)
     }
+  }
+
+  /** [J14] Strangers may bring it too, so only what is new about this very node is judged, and not often. */
+  async #hearEnd(peer: string, record: Uint8Array): Promise<void> {
+    const { registry, self, network, clock } = this.#parts
+    const key = `/members/${self}`
+    const held = registry.envelope(key)
+    if (held !== undefined && Buffer.compare(held, record) === 0) return
+    const from = sourceOf(network.connections().find((one) => one.peer === peer)?.address)
+    if (decodeRecord(reopen(record)).key !== key || !this.#farewells.take(from, clock.now())) {
+      throw new NodeError(
+        'RATE_LIMITED',
+        'This node hears of the end of its own membership alone, and not often',
+      )
+    }
+    await registry.receive(record)
   }
 }

@@ -5,14 +5,17 @@ import {
   requestAgainMaxMs,
   requestAgainMinMs,
   requestContactsMax,
+  requestLifeMs,
   requestMessageLengthMax,
+  requestOverAgainMs,
 } from '../base/limits.ts'
 import type { Answer } from './questions.ts'
 
 /**
  * - `asking`: nobody has answered yet;
  * - `pending`: a member keeps it, and operators are to decide;
- * - `denied`, `refused`: over; an operator said no, or the federation takes no such requests.
+ * - `denied`, `refused`: a member said that an operator said no, or that the federation takes no such requests. Who says
+ *   so is believed as long as nobody says otherwise, and asked again now and then: a no may be taken back.
  *
  * One that was approved is remembered no longer: the node is a member.
  */
@@ -42,6 +45,11 @@ export function isOpen({ state }: Petition): boolean {
   return state === 'asking' || state === 'pending'
 }
 
+/** [J11] Whether it is to be asked again; a no for as long as its record would be kept, so that none is asked anew. Pure. */
+export function isAskedAgain(petition: Petition, nowMs: number): boolean {
+  return isOpen(petition) || nowMs < petition.sinceMs + requestLifeMs - requestOverAgainMs
+}
+
 /** What an answer makes of a petition; undefined for an admission, which ends it. Pure. */
 export function heard(petition: Petition, answer: Answer, nowMs: number): Petition | undefined {
   const asked = { ...petition, askedMs: nowMs, asked: petition.asked + 1 }
@@ -55,22 +63,28 @@ export function heard(petition: Petition, answer: Answer, nowMs: number): Petiti
     const { reason: _, ...open } = asked
     return { ...open, state: 'pending', federation, federationName, contacts, addresses: known }
   }
-  if (answer.kind === 'denied')
+  if (answer.kind === 'denied') {
+    if (asked.federation !== undefined && asked.federation !== answer.federation)
+      return failed(petition, 'Another federation answers there', nowMs)
     return { ...asked, state: 'denied', federationName: answer.name, reason: answer.reason }
+  }
   if (answer.kind === 'refused') {
     // A crowd goes away again, and so does an observer that was asked; a closed door does not.
     if (answer.code === 'FORBIDDEN') return { ...asked, state: 'refused', reason: answer.message }
-    return { ...asked, reason: answer.message }
+    return failed(petition, answer.message, nowMs)
   }
   return failed(petition, 'The member gave an answer to another question', nowMs)
 }
 
-/** Nobody could be asked. Pure. */
+/** Nobody gave an answer that counts; what was known before stays. Pure. */
 export function failed(petition: Petition, reason: string, nowMs: number): Petition {
-  return { ...petition, askedMs: nowMs, asked: petition.asked + 1, reason: reason.slice(0, 1_000) }
+  const asked = { ...petition, askedMs: nowMs, asked: petition.asked + 1 }
+  return isOpen(petition) ? { ...asked, reason: reason.slice(0, 1_000) } : asked
 }
 
 /** How long to wait until it is asked again: soon at first, while people may be watching, then ever more seldom. Pure. */
-export function againMs({ asked }: Petition): number {
+export function againMs(petition: Petition): number {
+  if (!isOpen(petition)) return requestOverAgainMs
+  const { asked } = petition
   return Math.min(requestAgainMaxMs, requestAgainMinMs * 1.5 ** Math.max(0, asked - 3))
 }

@@ -97,18 +97,20 @@ export class Presences implements Startable {
   /** Writes this node's presence; before its admission has arrived there is nobody to tell. */
   async renew(): Promise<void> {
     // A renewal that says the same again changes nothing for those who watch: only its time and expiry move on.
-    const reachable = this.#parts.reachable?.()
-    await this.#say({ startedMs: this.#startedMs, ...(reachable === undefined ? {} : { reachable }) })
+    await this.#say({ startedMs: this.#startedMs }, this.#parts.reachable)
   }
 
-  async #say(words: Pick<Presence, 'startedMs' | 'reachable' | 'left'>): Promise<void> {
+  async #say(words: Pick<Presence, 'startedMs' | 'left'>, how?: PresencesParts['reachable']): Promise<void> {
     const { members, network, clock, version, log } = this.#parts
     if (!members.isMember(network.peerId)) return
-    const addresses = network.addresses().slice(0, ADDRESSES_MAX)
     // It expires late, so that addresses outlive a long absence; whether a member is there is told by `lastSeenMs`.
     const expiresMs = clock.now() + REMEMBERED_FACTOR * presenceIntervalMs
     try {
-      await this.#collection.put(network.peerId, { addresses, version, ...words }, { expiresMs })
+      // Both are out of reach while the network changes its key, or stops.
+      const addresses = network.addresses().slice(0, ADDRESSES_MAX)
+      const reachable = how?.()
+      const said = { addresses, version, ...words, ...(reachable === undefined ? {} : { reachable }) }
+      await this.#collection.put(network.peerId, said, { expiresMs })
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'presence was not renewed')
     }

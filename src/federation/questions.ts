@@ -35,6 +35,8 @@ const questionSchema = z.discriminatedUnion('kind', [
     message: z.string().max(requestMessageLengthMax),
     contact: z.string().max(contactLengthMax),
   }),
+  /** Who asked takes it back. */
+  z.strictObject({ kind: z.literal('withdraw'), federation }),
   z.strictObject({ kind: z.literal('leave'), federation, reason: z.string().max(reasonLengthMax) }),
   /** An operator's sealed word that the membership of who is told has ended. */
   z.strictObject({ kind: z.literal('ended'), federation, record: bytesSchema }),

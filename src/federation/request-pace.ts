@@ -1,4 +1,5 @@
 import { requestPaceMs, requestsPerHourMax, requestsPerSourceMax } from '../base/limits.ts'
+import { networkOf } from '../base/networks.ts'
 
 /**
  * How many requests one node takes from strangers: so many an hour from one address and so many from all, since
@@ -17,7 +18,27 @@ export class RequestPace {
   }
 }
 
-/** The host of a multiaddress; connections of one host share a pace, whatever their ports. Pure. */
+/** Where a connection comes from, whatever its port: an address of IPv4, a network of 64 bits of IPv6. Pure. */
 export function sourceOf(address: string | undefined): string {
-  return /^\/[^/]+\/([^/]+)/.exec(address ?? '')?.[1] ?? 'unknown'
+  return networkOf(/^\/[^/]+\/([^/]+)/.exec(address ?? '')?.[1])
+}
+
+/** An open request that this node keeps, and where it came from. */
+export interface Kept {
+  readonly peer: string
+  readonly source: string
+  readonly askedMs: number
+}
+
+/**
+ * [J9] Which request gives way to one from `source` when the federation's book is full: the oldest of the source that has
+ * most, as long as `source` will not have as many itself. Pure.
+ *
+ * @returns a peer id; undefined when none is to go.
+ */
+export function toGiveWay(kept: readonly Kept[], source: string): string | undefined {
+  const bySource = Map.groupBy(kept, (one) => one.source)
+  const [most = []] = [...bySource.values()].sort((a, b) => b.length - a.length)
+  if (most.length <= (bySource.get(source)?.length ?? 0) + 1) return undefined
+  return most.toSorted((a, b) => a.askedMs - b.askedMs)[0]?.peer
 }

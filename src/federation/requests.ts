@@ -3,42 +3,28 @@
  * operator sees it and every member can tell how it stands. An operator's word on it is an admission, or a denial that
  * is kept for as long as the request would have been.
  */
-import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import {
-  contactLengthMax,
-  reasonLengthMax,
   requestLifeMs,
-  requestMessageLengthMax,
+  requestsLookAgainMs,
   requestsOpenMax,
+  requestsOpenPerSourceMax,
 } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { nameSchema } from '../base/names.ts'
-import { Collection, type Item } from '../registry/collection.ts'
+import { Collection, decodeJson } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { FederationPolicyText } from './federation-policy.ts'
 import type { Genesis } from './genesis.ts'
 import type { Role } from './keyspace.ts'
 import type { Member, Members } from './members.ts'
 import type { Answer, RequestQuestion } from './questions.ts'
-import { RequestPace } from './request-pace.ts'
+import { type ReadRequest, type RequestRecord, readRequest, requestSchema } from './request-claims.ts'
+import { type Kept, RequestPace, toGiveWay } from './request-pace.ts'
 
-/** `/requests/<peer>`: what a peer asks for, and the operator's no where there is one. */
-export const requestSchema = z.strictObject({
-  name: nameSchema,
-  message: z.string().max(requestMessageLengthMax),
-  contact: z.string().max(contactLengthMax),
-  askedMs: z.int().nonnegative(),
-  denied: z.strictObject({ reason: z.string().max(reasonLengthMax), atMs: z.int() }).optional(),
-})
-export type RequestRecord = z.infer<typeof requestSchema>
-
-export interface PendingRequest extends RequestRecord {
+export interface PendingRequest extends ReadRequest {
   readonly peer: string
-  /** Peer id of the member that was asked, or of the operator who denied it. */
-  readonly by: string
   /** Why the peer's earlier membership ended, for one that had one. */
   readonly formerly?: string
 }
@@ -63,7 +49,11 @@ export class Requests implements Startable {
   readonly #collection: Collection<RequestRecord>
   readonly #pace = new RequestPace()
   #stopWatching: (() => void)[] = []
-  #opening: Promise<void> = Promise.resolve()
+  /** Where those came from who asked this node itself; those of before a restart are as one. */
+  readonly #sources = new Map<string, string>()
+  #opening: Promise<void> | undefined
+  #again = false
+  #timer: NodeJS.Timeout | undefined
 
   constructor(parts: RequestsParts) {
     this.#parts = parts
@@ -82,6 +72,7 @@ export class Requests implements Startable {
 
   async stop(): Promise<void> {
     for (const stop of this.#stopWatching.splice(0)) stop()
+    clearTimeout(this.#timer)
     await this.#opening
   }
 
@@ -91,7 +82,7 @@ export class Requests implements Startable {
     return this.#collection
       .list()
       .filter(({ name: peer }) => members.get(peer) === undefined)
-      .map((item) => this.#pending(item))
+      .flatMap(({ name: peer }) => this.#read(peer) ?? [])
       .sort((a, b) => a.askedMs - b.askedMs || (a.peer < b.peer ? -1 : 1))
   }
 
@@ -107,15 +98,15 @@ export class Requests implements Startable {
     // [J8] A founder that the genesis names is a member already, and so is who was approved meanwhile.
     const member = members.get(peer)
     if (member !== undefined) return this.#admitted(member)
-    const known = this.#collection.get(peer)
-    if (known?.value.denied !== undefined) {
+    const known = this.#read(peer)
+    if (known?.denied !== undefined) {
       const { federation, name } = genesis
-      return { kind: 'denied', federation, name, reason: known.value.denied.reason }
+      return { kind: 'denied', federation, name, reason: known.denied.reason }
     }
-    if (known !== undefined) return this.#waiting(known.value.askedMs)
+    if (known !== undefined) return this.#waiting(known.askedMs)
     const { join, newcomers } = policy()
     if (join === 'invitation') throw this.#closed()
-    this.#refuseFlood(peer)
+    await this.#refuseFlood(peer)
     // [J10] Whoever was removed once is not let in by a door that merely stands open.
     if (join === 'open' && members.former(peer) === undefined && members.self().role === 'operator') {
       return this.#admitted(await members.admit(peer, question.name, newcomers))
@@ -133,13 +124,27 @@ export class Requests implements Startable {
     return member
   }
 
-  /** @throws NodeError NOT_OPERATOR, REQUEST_NOT_FOUND, CONFLICT when another operator has denied it. */
+  /** @throws NodeError NOT_OPERATOR, REQUEST_NOT_FOUND */
   async deny(wanted: string, reason = ''): Promise<PendingRequest> {
     this.#parts.members.refuseOthers('deny requests')
     const { peer, name, message, contact, askedMs } = this.#find(wanted)
     const atMs = this.#parts.clock.now()
     const value = { name, message, contact, askedMs, denied: { reason, atMs } }
-    return this.#pending(await this.#collection.put(peer, value, { expiresMs: atMs + requestLifeMs }))
+    // Another operator's claim may be shown before ours; a no counts all the same.
+    await this.#collection.put(peer, value, { expiresMs: atMs + requestLifeMs, shown: false })
+    return this.#read(peer) as PendingRequest
+  }
+
+  /** Who asked takes it back; a denial stays. @throws NodeError NOT_OPERATOR when another member keeps the request. */
+  async withdraw(peer: string): Promise<void> {
+    const { members, self, registry } = this.#parts
+    const known = this.#read(peer)
+    if (known === undefined || known.denied !== undefined) return
+    const isOurs = registry.claims(`/requests/${peer}`).some(({ author }) => author === self)
+    if (!isOurs && members.self().role !== 'operator') {
+      throw new NodeError('NOT_OPERATOR', 'Another member keeps the request; tell that one, or an operator')
+    }
+    await this.#collection.remove(peer, { shown: false })
   }
 
   async #keep(peer: string, { name, message, contact }: RequestQuestion): Promise<Answer> {
@@ -149,26 +154,43 @@ export class Requests implements Startable {
     const askedMs = this.#parts.clock.now()
     const value = { name, message, contact, askedMs }
     await this.#collection.put(peer, value, { expiresMs: askedMs + requestLifeMs })
+    this.#sources.set(peer, this.#parts.sourceOf(peer))
     this.#parts.log.info({ peer, name }, 'a node asks to be admitted')
     return this.#waiting(askedMs)
   }
 
   /** [J9] Strangers can make identities without end; what they can make us keep has one. */
-  #refuseFlood(peer: string): void {
+  async #refuseFlood(peer: string): Promise<void> {
     const { sourceOf, clock } = this.#parts
-    const open = this.list().filter(({ denied }) => denied === undefined).length
-    if (open >= requestsOpenMax) {
-      throw new NodeError(
-        'QUEUE_FULL',
-        `${open} requests are open; ask again when operators have decided some`,
-      )
+    const open = this.list().filter(({ denied }) => denied === undefined)
+    const kept = this.#kept(open)
+    const source = sourceOf(peer)
+    const gives = open.length >= requestsOpenMax ? toGiveWay(kept, source) : undefined
+    if (open.length >= requestsOpenMax && gives === undefined) {
+      const message = `${open.length} requests are open; ask again when operators have decided some`
+      throw new NodeError('QUEUE_FULL', message)
     }
-    if (!this.#pace.take(sourceOf(peer), clock.now())) {
+    if (kept.filter((one) => one.source === source).length >= requestsOpenPerSourceMax) {
+      const message = `${requestsOpenPerSourceMax} requests of your network are open here; ask again when operators have decided some`
+      throw new NodeError('QUEUE_FULL', message)
+    }
+    if (!this.#pace.take(source, clock.now())) {
       throw new NodeError(
         'RATE_LIMITED',
         'This node has had many requests within the hour; ask again later, or another member',
       )
     }
+    if (gives !== undefined) await this.#collection.remove(gives, { shown: false })
+  }
+
+  /** Those that were asked of this node. */
+  #kept(open: readonly PendingRequest[]): Kept[] {
+    const ours = open.filter(({ by }) => by === this.#parts.self)
+    const peers = new Set(ours.map(({ peer }) => peer))
+    for (const peer of this.#sources.keys()) if (!peers.has(peer)) this.#sources.delete(peer)
+    return ours.map(({ peer, askedMs }) => {
+      return { peer, askedMs, source: this.#sources.get(peer) ?? 'before' }
+    })
   }
 
   #closed(): NodeError {
@@ -188,9 +210,17 @@ export class Requests implements Startable {
     return { kind: 'pending', federation, name, askedMs, contacts: policy().contacts, addresses: addresses() }
   }
 
-  #pending({ name: peer, value, entry }: Item<RequestRecord>): PendingRequest {
-    const former = this.#parts.members.former(peer)
-    return { peer, by: entry.author, ...value, ...(former === undefined ? {} : { formerly: former.reason }) }
+  #read(peer: string): PendingRequest | undefined {
+    const { registry, members, self } = this.#parts
+    const claims = registry.claims(`/requests/${peer}`).flatMap(({ author, value, buried }) => {
+      const parsed = buried === true ? undefined : requestSchema.safeParse(decodeJson(value))
+      return parsed?.success === true ? [{ author, value: parsed.data }] : []
+    })
+    const isOperator = (author: string) => members.get(author)?.role === 'operator'
+    const read = readRequest(claims, { self, isOperator })
+    if (read === undefined) return undefined
+    const former = members.former(peer)
+    return { peer, ...read, ...(former === undefined ? {} : { formerly: former.reason }) }
   }
 
   /** By peer id, or by a name that only one of them has. */
@@ -212,18 +242,46 @@ export class Requests implements Startable {
 
   /** In an open federation an operator's node admits whom another member was asked by. */
   #openDoor(): void {
-    this.#opening = this.#opening
-      .then(() => this.#admitAll())
-      .catch((error: unknown) => {
-        this.#parts.log.warn({ error: messageOf(error) }, 'requests were not admitted')
-      })
+    if (this.#opening !== undefined) {
+      this.#again = true
+      return
+    }
+    this.#again = false
+    this.#opening = this.#admitAll().finally(() => {
+      this.#opening = undefined
+      if (this.#again && this.#isRunning) this.#openDoor()
+    })
+  }
+
+  get #isRunning(): boolean {
+    return this.#stopWatching.length > 0
   }
 
   async #admitAll(): Promise<void> {
-    const { members, policy, self } = this.#parts
-    for (const { peer, denied, formerly } of this.list()) {
-      if (policy().join !== 'open' || members.get(self)?.role !== 'operator') return
-      if (denied === undefined && formerly === undefined) await this.approve(peer)
+    const { members, policy, self, clock, log } = this.#parts
+    let isLeft = false
+    for (const { peer, by, denied, formerly } of this.list()) {
+      const isOpen = policy().join === 'open' && members.get(self)?.role === 'operator'
+      if (!isOpen || !this.#isRunning) return
+      if (denied !== undefined || formerly !== undefined) continue
+      // [J10] Whoever keeps requests for others has the share of one address: a member is not to admit a crowd of its own.
+      if (!this.#pace.take(`member ${by}`, clock.now())) {
+        isLeft = true
+        continue
+      }
+      try {
+        await this.approve(peer)
+      } catch (error) {
+        isLeft = true
+        log.warn({ peer, error: messageOf(error) }, 'a request was not admitted')
+      }
     }
+    if (isLeft) this.#lookLater()
+  }
+
+  #lookLater(): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#openDoor(), requestsLookAgainMs)
+    this.#timer.unref()
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Hono } from 'hono'
 import { besidesOpen, openRefusal } from '../../src/api/mao/door.ts'
-import { networkOf } from '../../src/api/rate-limits.ts'
+import { networkOf } from '../../src/base/networks.ts'
 import { configSchema } from '../../src/config.ts'
 import type { Principal } from '../../src/identity/scopes.ts'
 

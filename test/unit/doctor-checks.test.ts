@@ -21,6 +21,7 @@ const overview: Overview = {
     reachability: PUBLIC,
   },
   federation: { id: 'f', name: 'lab', role: 'member', members: 2, online: 2 },
+  request: null,
   disk: { freeBytes: 10 * GIB, totalBytes: 20 * GIB, keptBytes: GIB },
   work: {
     registry: { digest: 'd', records: 1, same: 1, differing: 0, unknown: 0 },
@@ -94,6 +95,20 @@ test('whatever is not well is told with a way out', () => {
     assert.equal(found?.verdict, verdict, `${id}: ${found?.words}`)
     assert.ok((found?.wayOut ?? '').length > 5, id)
   }
+})
+
+test('a former member is told that its membership ended, and nothing of the others; one that has asked, that it waits', () => {
+  const ended = { reason: 'moved away', endedMs: NOW }
+  const federation = { id: 'f', name: 'lab', role: null, members: 1, online: 0, ended }
+  const former = nodeChecks({ ...facts, overview: { ...overview, federation }, peers: [] })
+  assert.deepEqual(
+    former.map(({ id }) => id),
+    ['federation', 'reachability'],
+  )
+  assert.match(former[0]?.words ?? '', /ended on .*moved away/)
+  const request = { state: 'pending' as const, federationName: 'lab', contacts: [] }
+  const asking = nodeChecks({ ...facts, overview: { ...overview, federation: null, work: null, request } })
+  assert.match(asking[0]?.words ?? '', /has asked lab .* operator is to decide/)
 })
 
 test('a clock that is ahead of most says so, and in which direction', () => {
