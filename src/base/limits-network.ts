@@ -3,6 +3,8 @@ import { HOUR_MS, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** Changes of the network's key that wait for each other: joins and their undoing, which come one by one. */
 export const rekeysWaitingMax = 8
+/** How long the parts of a host that does not start may take to come to rest; each does so within milliseconds. */
+export const hostSettlesMs = 10 * SECOND_MS
 /** One address of a peer; a black hole among them must not use up the time for the others. */
 export const addressDialTimeoutMs = 3 * SECOND_MS
 /** Peers connected beyond which those found on the local network or as bootstrap peers are not dialled any more. */

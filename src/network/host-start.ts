@@ -1,4 +1,7 @@
+import { isStartable, type Startable } from '@libp2p/interface'
 import { messageOf, NodeError } from '../base/errors.ts'
+import { hostSettlesMs } from '../base/limits.ts'
+import { withDeadline } from '../base/wait.ts'
 import { withPorts } from './addresses.ts'
 import { createHost, type Host, type HostParts } from './host.ts'
 
@@ -16,12 +19,66 @@ export async function startHost(parts: HostParts): Promise<{ host: Host; listen:
     host.addEventListener('transport:listening', ({ detail }) =>
       listening.push(...detail.getAddrs().map(String)),
     )
-    await host.start()
+    await startWhole(host)
   } catch (cause) {
-    await host?.stop()
     throw cause instanceof NodeError ? cause : listenFailure(parts.listen, cause)
   }
   return { host, listen: withPorts(parts.listen, listening) }
+}
+
+/**
+ * Starts all parts of a host or none. When one does not start libp2p stops the others at once, also those that are still
+ * starting, which then go on without end: so here each is stopped again once it has started.
+ */
+async function startWhole(host: Host): Promise<void> {
+  const starting: Promise<void>[] = []
+  for (const part of partsOf(host)) {
+    const start = part.start.bind(part)
+    part.start = () => {
+      const started = (async () => start())()
+      starting.push(started)
+      return started
+    }
+  }
+  try {
+    await host.start()
+  } catch (cause) {
+    // [boundary] Who takes longer than that to start is left to itself; why the host does not run is what counts.
+    await withDeadline(Promise.allSettled(starting), hostSettlesMs, 'Starting').catch(() => undefined)
+    await stopParts(host)
+    throw cause
+  }
+}
+
+/** Stops a host; when a part of it fails, the others are stopped all the same. @throws that failure. */
+export async function stopHost(host: Host): Promise<void> {
+  try {
+    await host.stop()
+  } catch (cause) {
+    await stopParts(host)
+    throw cause
+  }
+}
+
+async function stopParts(host: Host): Promise<void> {
+  // Those that stand already stop once more, which changes nothing; who fails has been told of before.
+  await Promise.allSettled(partsOf(host).map(async (part) => part.stop()))
+  // These two give up stopping where a stream or the peer store fails, and then keep the whole process alive.
+  const { pubsub, autonat } = host.services as unknown as Stubborn
+  pubsub.score.stop()
+  autonat.findPeers.stop()
+}
+
+/** What keeps the timers of gossipsub and AutoNAT; their types do not tell of it. */
+interface Stubborn {
+  readonly pubsub: { readonly score: { stop(): void } }
+  readonly autonat: { readonly findPeers: { stop(): void } }
+}
+
+/** What libp2p starts and stops; it keeps them in a field that its types do not name. */
+function partsOf(host: Host): Startable[] {
+  const { components } = host as Host & { components: { components: Record<string, unknown> } }
+  return Object.values(components.components).filter((part) => isStartable(part))
 }
 
 /** Calls `changed` whenever others are told other addresses of this host than before. */

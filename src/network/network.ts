@@ -21,7 +21,7 @@ import { type Gate, Gatekeeper, OPEN_GATE } from './gatekeeper.ts'
 import { type Gossip, PubsubGossip } from './gossip.ts'
 import { GossipWatch } from './gossip-watch.ts'
 import { connectionsOf, type Host } from './host.ts'
-import { hearAddresses, startHost } from './host-start.ts'
+import { hearAddresses, startHost, stopHost } from './host-start.ts'
 import { sameKey } from './network-key.ts'
 import { Reach } from './reach.ts'
 import { isOutside, type Reachability } from './reachability.ts'
@@ -109,29 +109,37 @@ export class Network implements Streams, Startable {
   }
 
   /** @throws NodeError PORT_IN_USE, INVALID_CONFIG (an address that cannot be listened on). */
-  async start(): Promise<void> {
-    if (this.#datastore !== undefined) return
-    const datastore = new BoundedDatastore(join(this.#parts.directory, 'peers'), this.#log)
-    await datastore.open()
-    this.#datastore = datastore
-    try {
-      await this.#startHost(datastore)
-    } catch (cause) {
-      this.#datastore = undefined
-      await datastore.close()
-      throw cause
-    }
-    await this.#boot.start()
+  start(): Promise<void> {
+    return this.#changes.run(async () => {
+      if (this.#datastore !== undefined) return
+      const datastore = new BoundedDatastore(join(this.#parts.directory, 'peers'), this.#log)
+      await datastore.open()
+      try {
+        await this.#startHost(datastore)
+      } catch (cause) {
+        await datastore.close()
+        throw cause
+      }
+      this.#datastore = datastore
+      await this.#boot.start()
+    })
   }
 
+  /** Stops what runs, and what is just starting as soon as it has started. */
   async stop(): Promise<void> {
-    const datastore = this.#datastore
-    this.#datastore = undefined
-    await this.#boot.stop()
     await this.#changes.idle()
-    await this.#stopHost()
-    this.#gossip = undefined
-    await datastore?.close()
+    // Not in turn: a round of it may wait for a change to end.
+    await this.#boot.stop()
+    await this.#changes.run(async () => {
+      const datastore = this.#datastore
+      this.#datastore = undefined
+      try {
+        await this.#stopHost()
+      } finally {
+        this.#gossip = undefined
+        await datastore?.close()
+      }
+    })
   }
 
   /** The key of the private network that this node is in. */
@@ -152,8 +160,8 @@ export class Network implements Streams, Startable {
       if (sameKey(before, key)) return
       this.#networkKey = key
       if (datastore === undefined) return
-      await this.#stopHost()
       try {
+        await this.#stopHost()
         await this.#startHost(datastore)
       } catch (error) {
         this.#networkKey = before
@@ -240,7 +248,8 @@ export class Network implements Streams, Startable {
   }
 
   async handle(protocol: string, serve: Serve): Promise<() => Promise<void>> {
-    await this.#ready()
+    // A host that is being changed takes up the handlers there are, and none twice.
+    await this.#changes.idle()
     await this.#served.add(this.#running(), protocol, serve)
     return () => this.#served.remove(this.#host, protocol, serve)
   }
@@ -274,6 +283,16 @@ export class Network implements Streams, Startable {
 
   /** Starts a host and gives it what the rooms have asked for; one that does not start leaves nothing behind. */
   async #startHost(datastore: BoundedDatastore): Promise<void> {
+    try {
+      await this.#beginHost(datastore)
+    } catch (cause) {
+      // [boundary] Why it does not start is what counts.
+      await this.#stopHost().catch(() => undefined)
+      throw cause
+    }
+  }
+
+  async #beginHost(datastore: BoundedDatastore): Promise<void> {
     const { identity, clock, announce, mdns, agentVersion } = this.#parts
     const relayClient = new RelayClient(this.#log)
     const [conduct, gatekeeper, topics, log] = [this.#conduct, this.#gatekeeper, this.#topics, this.#log]
@@ -322,14 +341,16 @@ export class Network implements Streams, Startable {
   }
 
   async #stopHost(): Promise<void> {
-    const host = this.#host
+    const [host, reach, watch] = [this.#host, this.#reach, this.#watch]
     this.#addresses = host?.getMultiaddrs().map(String) ?? []
-    this.#host = undefined
+    this.#host = this.#reach = this.#watch = undefined
     this.#gossip?.detach()
-    await this.#reach?.stop()
-    this.#reach = undefined
-    await this.#watch?.stop()
-    await host?.stop()
+    await watch?.stop()
+    try {
+      await reach?.stop()
+    } finally {
+      if (host !== undefined) await stopHost(host)
+    }
   }
 
   #connected(peer: PeerId): void {
