@@ -2,14 +2,13 @@ import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { memberSchema, petitionSchema, requestSchema } from '../api/federation-views.ts'
 import { listingSchema } from '../api/market-views.ts'
-import { statusSchema } from '../api/views.ts'
 import { NodeError } from '../base/errors.ts'
 import { clientPollMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
 import { ROLES } from '../federation/keyspace.ts'
 import { gather } from './arguments.ts'
 import type { ApiClient } from './client.ts'
-import { article } from './federation-words.ts'
+import { article, endedText } from './federation-words.ts'
 import { untilOption } from './moments.ts'
 import { timeText } from './output.ts'
 import type { Act } from './session.ts'
@@ -59,8 +58,7 @@ export function requestCommands(federation: Command, act: Act): void {
         }
         // Who asks how it stands is answered; who asks to be let in and is not has failed.
         if (options.wait === true || (options.status !== true && !isOpen(own))) refuseUnlessApproved(own)
-        const { federation } = await client.get('/federation', statusSchema)
-        session.out.result(own, () => ownText(own, federation?.role))
+        session.out.result(own, () => ownText(own))
       }),
     )
 
@@ -72,10 +70,14 @@ export function requestCommands(federation: Command, act: Act): void {
         const client = await session.connect()
         const requests = await client.get('/federation/requests', z.array(requestSchema))
         session.out.result(requests, () => {
-          const rows = requests.map(({ name, message, contact, askedMs, denied, formerly, peer }) => {
+          const rows = requests.map((request) => {
+            const { name, message, contact, askedMs, denied, formerly, peer, disputedBy } = request
+            const disputed = disputedBy.length === 0 ? '' : ` (${disputedBy.join(', ')} heard other words)`
             const past = formerly === undefined ? '' : ` (was a member: ${formerly})`
             const state =
-              denied === undefined ? `open${past}` : `denied: ${denied.reason || 'no reason given'}`
+              denied === undefined
+                ? `open${past}${disputed}`
+                : `denied: ${denied.reason || 'no reason given'}`
             return [name, state, timeText(askedMs), contact || '-', message || '-', peer]
           })
           return session.out.table(['name', 'state', 'asked', 'contact', 'message', 'peer'], rows)
@@ -138,19 +140,17 @@ function refuseUnlessApproved({ state, reason, federationName }: OwnRequest): vo
   throw new NodeError('REQUEST_DENIED', `${where} does not admit this node: ${why}`, { state })
 }
 
-/** How a request stands, for people. Pure. @param role of this node in the federation that it is in. */
-export function ownText(
-  { state, federationName, reason, contacts, askedMs }: OwnRequest,
-  role: string | null | undefined,
-): string {
+/** How a request stands, for people. Pure. */
+export function ownText(own: OwnRequest): string {
+  const { state, role = 'member', federationName, reason, contacts, askedMs } = own
   const where = federationName ?? 'The federation'
   const why = reason === undefined || reason === '' ? '' : `: ${reason}`
   const whom = contacts.length === 0 ? '' : ` Questions: ${contacts.join(', ')}.`
   switch (state) {
     case 'approved':
-      return role === null
-        ? `This node has a place in ${federationName ?? 'a federation'}, and has not heard of its admission yet, or it is over: "maoctl federation show".`
-        : `This node is ${article(role ?? 'member')} ${role ?? 'member'} of ${federationName ?? 'its federation'}.`
+      return `This node is ${article(role)} ${role} of ${federationName ?? 'its federation'}.`
+    case 'ended':
+      return `This node was a member of ${federationName ?? 'its federation'}; ${endedText(own)}.`
     case 'pending':
       return `${where} knows of the request; an operator is to decide.${whom} This node asks again by itself (last at ${timeText(askedMs)}).`
     case 'asking':

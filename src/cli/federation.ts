@@ -11,7 +11,7 @@ import type { ApiClient } from './client.ts'
 import { invitationCommands } from './federation-invitations.ts'
 import { federationPolicyCommands, policyPairs } from './federation-policy.ts'
 import { requestCommands } from './federation-requests.ts'
-import { article } from './federation-words.ts'
+import { article, endedText } from './federation-words.ts'
 import { untilOption } from './moments.ts'
 import { countText, type Output, type Pair, timeText } from './output.ts'
 import type { Act } from './session.ts'
@@ -209,13 +209,12 @@ function render(out: Output, { node, federation }: Status): string {
   ]
   if (federation === null) return out.pairs([...own, ['federation', 'none yet']])
   const { name, description, members, role, id, ended, policy } = federation
-  const ending = `our membership ended at ${timeText(ended?.endedMs)}${ended?.reason ? `: ${ended.reason}` : ''}`
   return out.pairs([
     ...own,
     ['federation', federation.private ? `${name} (private)` : name],
     ...(description === '' ? [] : [['about', description] as Pair]),
     ['members', String(members)],
-    ['our role', ended === undefined ? (role ?? 'not admitted yet') : ending],
+    ['our role', ended === undefined ? (role ?? 'not admitted yet') : endedText(ended)],
     ...(policy === undefined ? [] : policyPairs(policy)),
     ['id', id],
   ])

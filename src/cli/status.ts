@@ -1,15 +1,11 @@
 import type { Command } from 'commander'
-import type { z } from 'zod'
-import { petitionSchema } from '../api/federation-views.ts'
-import { overviewSchema, type Overview as Told } from '../api/status-views.ts'
+import { type Overview, overviewSchema } from '../api/status-views.ts'
 import { delay } from '../base/wait.ts'
 import { parseDuration } from './arguments.ts'
 import { ownText } from './federation-requests.ts'
+import { endedText } from './federation-words.ts'
 import { bytesText, countText, type Output, type Pair, shortId, spanText, timeText } from './output.ts'
 import type { Act, Session } from './session.ts'
-
-/** With how the request of a node without a federation stands. */
-type Overview = Told & { readonly request?: z.output<typeof petitionSchema> }
 
 const WATCH_DEFAULT_MS = 2_000
 /** Oftener tells nothing new and only keeps the node busy. */
@@ -29,13 +25,7 @@ export function statusCommands(program: Command, act: Act): void {
 
 async function status(session: Session, { watch }: StatusOptions): Promise<void> {
   const client = await session.connect()
-  const look = async () => {
-    const overview = await client.get('/status', overviewSchema)
-    if (overview.federation !== null) return overview
-    // A node that waits to be let in has more to say than that it is alone.
-    const request = await client.get('/federation/request', petitionSchema)
-    return request.state === 'none' ? overview : { ...overview, request }
-  }
+  const look = () => client.get('/status', overviewSchema)
   if (watch === undefined) {
     const overview = await look()
     session.out.result(
@@ -74,10 +64,11 @@ function render(out: Output, overview: Overview): string {
 }
 
 function noneText({ request }: Overview): string {
-  return request === undefined ? 'none yet' : `none yet. ${ownText(request, undefined)}`
+  return request === null ? 'none yet' : `none yet. ${ownText(request)}`
 }
 
-function federationText({ name, role, members, online }: NonNullable<Overview['federation']>): string {
+function federationText({ name, role, ended, members, online }: NonNullable<Overview['federation']>): string {
+  if (ended !== undefined) return `${name}, ${endedText(ended)}`
   const as = role === null ? 'not admitted yet' : role
   return `${name}, ${as}; ${online} of ${countText(members, 'member')} online`
 }
@@ -126,9 +117,13 @@ const FAILURES_SHOWN = 3
 /** What wants to be looked at, each with where. */
 export function worriesOf({ federation, disk, work, request }: Overview): string[] {
   const worries: string[] = []
-  if (federation === null && request === undefined)
+  if (federation === null && request === null)
     worries.push(
       'This node is in no federation yet: "maoctl federation create", "maoctl federation join" or "maoctl federation request".',
+    )
+  if (federation?.ended !== undefined)
+    worries.push(
+      `The membership in ${federation.name} is over: ask an operator anew, or "maoctl federation leave".`,
     )
   if (disk.freeBytes < disk.keptBytes)
     worries.push('The disk is nearly full; nothing large is taken in: "maoctl dataset gc".')

@@ -23,6 +23,8 @@ test('what one does to its own place is asked about, and how a request stands is
   const [address = ''] = alice.node.addresses()
   const asking = ['federation', 'request', '--address', address, '--message', 'b', '--contact', 'b@x.org']
   await tellJson(alice.node.config.dataDirectory, 'federation', 'policy', 'propose', '--join', 'request')
+  const none = await type(alice, 'federation', 'policy', 'endorse', '3f9a')
+  assert.match(none.stderr, /No change of the policy is proposed.*\(NOT_FOUND\)/)
   assert.equal((await type(bob, ...asking)).exit, 0)
   await eventually(
     async () => /an operator is to decide/.test((await type(bob, 'status')).stdout),
