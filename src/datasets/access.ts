@@ -26,7 +26,7 @@ export const accessSchema = z.object({
 export type Access = z.infer<typeof accessSchema>
 
 /** `/grants/<dataset>/<peer>/<author>`: what the author, founder or operator, grants the peer. */
-export const grantSchema = z.strictObject({
+export const grantSchema = z.object({
   /** Id of the dataset: a grant says nothing of another one that gets its name later. */
   dataset: datasetIdSchema,
   read: z.boolean(),

@@ -223,7 +223,12 @@ export class Admission implements Startable {
   #compareRoles(): void {
     const before = this.#roles
     this.#roles = new Map(this.members.list().map(({ peer, role }) => [peer, role]))
-    const hasFallen = [...this.#roles].some(([peer, role]) => losesRights(before?.get(peer), role))
+    const listed = new Set(this.departures.peers())
+    const hasFallen = [...this.#roles].some(([peer, role]) => {
+      // Who is back may write less than it did before it went.
+      const was = before?.get(peer) ?? (listed.has(peer) ? 'operator' : undefined)
+      return losesRights(was, role)
+    })
     if (before !== undefined && hasFallen) this.#hasFallen = true
     // Who waits for another operator waits for none that is one no longer.
     const isOperator = (roles: ReadonlyMap<string, Role> | undefined, peer: string) =>

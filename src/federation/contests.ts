@@ -21,10 +21,11 @@ export function takesOperator({ removed, role, was }: MemberRecord): boolean {
   return removed === undefined ? was === 'operator' && role !== 'operator' : role === 'operator'
 }
 
-/** Who took a peer's place as an operator away, by the words that came after the last one that gave it. */
-export function takersOf(peer: string, claims: ClaimsAbout): ReadonlySet<string> {
+/** Who took a peer's place as an operator away, by the words that came after the last that gave it, up to some moment. */
+function takersOf(peer: string, claims: ClaimsAbout, untilMs = Infinity): ReadonlySet<string> {
   const takers = new Set<string>()
-  for (const { author, value } of claims(peer)) {
+  for (const { author, value, timeMs } of claims(peer)) {
+    if (!takesOperator(value) && timeMs > untilMs) continue
     if (!takesOperator(value)) break
     // Nobody contests what it said itself: who gives its place up has none.
     if (author === peer) return new Set()
@@ -35,7 +36,8 @@ export function takersOf(peer: string, claims: ClaimsAbout): ReadonlySet<string>
 
 /**
  * [T2] The words that count, one about each peer. Of two operators that took each other's place away the one stays
- * against whom fewer operators spoke; of as many, the founder that the genesis names first, or the lower peer id.
+ * against whom fewer operators spoke; of as many, the founder that the genesis names first, or the lower peer id. That one
+ * of them was taken in again later changes nothing about what it said before.
  */
 export function countedWords(
   { founders }: Pick<Genesis, 'founders'>,
@@ -46,9 +48,9 @@ export function countedWords(
     const { peer, value } = word
     if (!takesOperator(value)) return word
     const takers = takersOf(peer, claims)
-    const counts = claims(peer).find(({ author, value }) => {
+    const counts = claims(peer).find(({ author, value, timeMs }) => {
       if (!takesOperator(value) || !takers.has(author)) return true
-      const others = takersOf(author, claims)
+      const others = takersOf(author, claims, timeMs)
       return !others.has(peer) || !standsBefore(founders, [peer, takers.size], [author, others.size])
     })
     if (counts !== undefined && takesOperator(counts.value)) return counts
@@ -67,7 +69,8 @@ export function answersTaker(
   claims: ClaimsAbout,
 ): boolean {
   const peer = record.key.slice('/members/'.length)
-  return peer !== record.author && takesOperator(value) && takersOf(record.author, claims).has(peer)
+  if (peer === record.author || !takesOperator(value)) return false
+  return claims(record.author).some((word) => word.author === peer && takesOperator(word.value))
 }
 
 type Contestant = readonly [peer: string, spokenAgainst: number]
