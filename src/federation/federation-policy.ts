@@ -3,9 +3,12 @@
  * beginning, and each operator endorses, in one record of its own, the chain of what is to hold after it. Which policy
  * is in force is a pure function of these records and of who is an operator.
  */
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { contactLengthMax, contactsMax, policyChangesMax } from '../base/limits.ts'
+import { contactLengthMax, contactsMax, policyChangesMax, policyOperatorsMax } from '../base/limits.ts'
 import { ROLES } from './keyspace.ts'
+
+const ID_LENGTH = 10
 
 /** How newcomers come in: by invitation alone, also by a request that an operator approves, or by asking. */
 export const JOINING = ['invitation', 'request', 'open'] as const
@@ -18,10 +21,12 @@ export const policySchema = z.strictObject({
   join: z.enum(JOINING),
   /** What somebody who comes in by asking may do. */
   newcomers: z.enum(ROLES).default('member'),
-  /** How many operators must endorse a change; all of them where there are fewer. */
+  /** How many operators must endorse a change. */
   operatorsNeeded: z.int().min(1).max(100),
   /** Mail addresses or pages of people who answer questions. */
   contacts: contactsSchema,
+  /** Peer ids of those whose endorsements count while more than one is needed; without them, the founders. */
+  operators: z.array(z.string().min(1).max(100)).max(policyOperatorsMax).optional(),
 })
 export type FederationPolicyText = z.output<typeof policySchema>
 
@@ -51,21 +56,37 @@ export interface PolicyState {
   readonly needed: number
 }
 
+/** Whose endorsements count, by peer id. */
+export interface Endorsers {
+  readonly operators: readonly string[]
+  readonly founders: readonly string[]
+  /** The key that stands for a peer now, where its node has changed it. */
+  readonly presentOf?: (peer: string) => string
+}
+
 /**
- * [P2] Goes through the chains step by step. A step is in force when as many present operators have endorsed it, after
- * the same steps before it, as the policy before it asks for; of several the one with more, then the lower text.
+ * [P2] Goes through the chains step by step. A step is in force when as many of those who count have endorsed it, after
+ * the same steps before it, as the policy before it asks for; of several the one with more, then the lower text. While
+ * one is enough every present operator counts. While more are needed those count whom the policy names, whoever is made
+ * an operator or is none any more: one operator alone neither lowers the number nor fills it with peers of its own.
  */
 export function policyInForce(
   genesis: FederationPolicyText,
-  operators: readonly string[],
+  { operators, founders, presentOf = (peer) => peer }: Endorsers,
   endorsements: readonly Endorsement[],
 ): PolicyState {
-  let behind = endorsements.filter(({ peer }) => operators.includes(peer))
+  let behind = endorsements
   let policy = genesis
   const chain: FederationPolicyText[] = []
   for (;;) {
-    const needed = Math.max(1, Math.min(policy.operatorsNeeded, operators.length))
-    const proposals = proposalsAt(behind, chain.length)
+    const needed = policy.operatorsNeeded
+    const counting = needed === 1 ? operators : (policy.operators ?? founders).map(presentOf)
+    const proposals = proposalsAt(
+      behind.filter(({ peer }) => counting.includes(peer)),
+      chain.length,
+      // Operators that one operator makes by the dozen outweigh no founder, whom the genesis names.
+      needed === 1 ? founders.map(presentOf) : [],
+    )
     const next = proposals[0]
     if (next === undefined || next.endorsedBy.length < needed) {
       return { sequence: chain.length, policy, chain, proposals, needed }
@@ -78,13 +99,22 @@ export function policyInForce(
   }
 }
 
-/** One policy has one text, whatever the order of its fields. */
-export function textOf(policy: FederationPolicyText): string {
-  const { join, newcomers, operatorsNeeded, contacts } = policy
-  return JSON.stringify({ join, newcomers, operatorsNeeded, contacts })
+/** The first letters of the hash of its text: the same at every node, whatever else is proposed meanwhile. */
+export function idOf(policy: FederationPolicyText): string {
+  return createHash('sha256').update(textOf(policy)).digest('hex').slice(0, ID_LENGTH)
 }
 
-function proposalsAt(endorsements: readonly Endorsement[], at: number): Proposal[] {
+/** One policy has one text, whatever the order of its fields. */
+export function textOf(policy: FederationPolicyText): string {
+  const { join, newcomers, operatorsNeeded, contacts, operators } = policy
+  return JSON.stringify({ join, newcomers, operatorsNeeded, contacts, operators })
+}
+
+function proposalsAt(
+  endorsements: readonly Endorsement[],
+  at: number,
+  weighty: readonly string[],
+): Proposal[] {
   const byText = new Map<string, { policy: FederationPolicyText; endorsedBy: string[] }>()
   for (const { peer, chain } of endorsements) {
     const policy = chain[at]
@@ -97,7 +127,10 @@ function proposalsAt(endorsements: readonly Endorsement[], at: number): Proposal
   const proposals = [...byText].map(([text, { policy, endorsedBy }]) => {
     return { text, proposal: { policy, endorsedBy: endorsedBy.sort() } }
   })
+  const weightOf = ({ endorsedBy }: Proposal) => endorsedBy.filter((peer) => weighty.includes(peer)).length
   proposals.sort((a, b) => {
+    const heavier = weightOf(b.proposal) - weightOf(a.proposal)
+    if (heavier !== 0) return heavier
     const more = b.proposal.endorsedBy.length - a.proposal.endorsedBy.length
     return more !== 0 ? more : a.text < b.text ? -1 : 1
   })

@@ -1,19 +1,21 @@
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import { policyChangesMax } from '../base/limits.ts'
+import { policyChangesMax, policyOperatorsMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { SerialQueue } from '../base/serial-queue.ts'
 import { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import {
+  type Endorsement,
   endorsementSchema,
   type FederationPolicyText,
+  idOf,
   type PolicyState,
   policyInForce,
   policySchema,
   textOf,
 } from './federation-policy.ts'
-import type { Genesis } from './genesis.ts'
+import { type Genesis, refuseOpenPrivate, withNewcomers } from './genesis.ts'
 import type { Members } from './members.ts'
 
 const CHANGES_WAITING_MAX = 32
@@ -21,7 +23,10 @@ const CHANGES_WAITING_MAX = 32
 export interface PoliciesParts {
   readonly genesis: Genesis
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'delete' | 'watch'>
-  readonly members: Pick<Members, 'get' | 'operators' | 'refuseOthers' | 'onChange' | 'beforeLoss'>
+  readonly members: Pick<
+    Members,
+    'get' | 'operators' | 'presentOf' | 'refuseOthers' | 'onChange' | 'beforeLoss'
+  >
   readonly self: string
   readonly log: Logger
 }
@@ -60,8 +65,15 @@ export class Policies implements Startable {
   state(): PolicyState {
     const { genesis, members } = this.#parts
     const operators = members.operators().map(({ peer }) => peer)
-    const endorsements = this.#collection.list().map(({ name: peer, value }) => ({ peer, ...value }))
-    return policyInForce(genesis.policy, operators, endorsements)
+    const presentOf = (peer: string) => members.presentOf(peer)
+    const founders = genesis.founders.map(({ peer }) => peer)
+    // What a node endorsed with an old key is what it endorsed, unless it has with the new one.
+    const endorsements = new Map<string, Endorsement>()
+    for (const { name, value } of this.#collection.list()) {
+      const peer = presentOf(name)
+      if (peer === name || !endorsements.has(peer)) endorsements.set(peer, { peer, ...value })
+    }
+    return policyInForce(genesis.policy, { operators, founders, presentOf }, [...endorsements.values()])
   }
 
   /** @throws NodeError NOT_OPERATOR, INVALID_INPUT for what changes nothing or fits no policy, QUOTA_EXCEEDED after 56 changes. */
@@ -69,7 +81,9 @@ export class Policies implements Startable {
     return this.#changes.run(async () => {
       this.#parts.members.refuseOthers('change the policy')
       const { policy } = this.state()
-      const wanted = policySchema.parse({ ...policy, ...change })
+      const { operators: _, ...kept } = policy
+      const wanted = this.#withOperators(policySchema.parse({ ...kept, ...withNewcomers(change) }))
+      refuseOpenPrivate(wanted, this.#parts.genesis.private)
       if (textOf(wanted) === textOf(policy)) {
         throw new NodeError('INVALID_INPUT', 'This is the policy already; say what is to be different')
       }
@@ -78,23 +92,43 @@ export class Policies implements Startable {
   }
 
   /**
-   * Endorses what another operator has proposed, by its number in the list of proposals, from 1.
+   * Endorses what another operator has proposed, by the id of the proposal; without one the only proposal there is.
    *
-   * @throws NodeError NOT_OPERATOR, NOT_FOUND
+   * @throws NodeError NOT_OPERATOR, NOT_FOUND, CONFLICT when several are open and none is named.
    */
-  endorse(number = 1): Promise<PolicyState> {
+  endorse(id?: string): Promise<PolicyState> {
     return this.#changes.run(async () => {
       this.#parts.members.refuseOthers('change the policy')
-      const proposal = this.state().proposals[number - 1]
+      const { proposals } = this.state()
+      const ids = proposals.map((one) => idOf(one.policy)).join(', ')
+      if (id === undefined && proposals.length > 1) {
+        const message = `${proposals.length} changes are proposed; say which by its id: ${ids}`
+        throw new NodeError('CONFLICT', message, { ids })
+      }
+      const proposal = id === undefined ? proposals[0] : proposals.find((one) => idOf(one.policy) === id)
       if (proposal === undefined) {
-        throw new NodeError(
-          'NOT_FOUND',
-          `There is no proposal ${number}; "maoctl federation policy show" lists them`,
-          { number },
-        )
+        const message = `There is no ${id === undefined ? 'proposal' : `proposal ${id}`} now; "maoctl federation policy show" lists those that there are`
+        throw new NodeError('NOT_FOUND', message, { id })
       }
       return this.#endorse(proposal.policy)
     })
+  }
+
+  /** [P6] Names the operators of now, where more than one is to be needed. */
+  #withOperators(wanted: FederationPolicyText): FederationPolicyText {
+    const { operators: _, ...plain } = wanted
+    const { operatorsNeeded } = plain
+    if (operatorsNeeded === 1) return plain
+    const operators = this.#parts.members.operators().map(({ peer }) => peer)
+    if (operatorsNeeded > operators.length) {
+      const message = `${operatorsNeeded} operators cannot endorse a change where there are ${operators.length}; make more members operators first: "maoctl federation role MEMBER operator"`
+      throw new NodeError('INVALID_INPUT', message, { operatorsNeeded })
+    }
+    if (operators.length > policyOperatorsMax) {
+      const message = `A policy names ${policyOperatorsMax} operators at most, and there are ${operators.length}`
+      throw new NodeError('INVALID_INPUT', message)
+    }
+    return { ...plain, operators: operators.sort() }
   }
 
   async #endorse(wanted: FederationPolicyText): Promise<PolicyState> {

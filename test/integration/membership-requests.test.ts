@@ -146,4 +146,8 @@ test('a federation by invitation alone says whom to ask; a founder needs no appr
     () => bob.federation.membership.policies.state().policy.join === 'request',
     'bob never heard',
   )
+  // Whoever takes the role of the other operator changes no more than before, nor with a peer of its own beside it.
+  await alice.federation.members.setRole(bob.peerId, 'member')
+  await policies.propose({ join: 'open', operatorsNeeded: 1 })
+  assert.deepEqual([policies.state().sequence, policies.state().policy.operatorsNeeded], [1, 2])
 })

@@ -51,18 +51,22 @@ const policyVectors = await vectorsOf(
         name: z.string(),
         genesis: policySchema,
         operators: z.array(z.string()),
+        founders: z.array(z.string()),
         endorsements: z.array(endorsementSchema.extend({ peer: z.string() })),
         inForce: z.looseObject({}),
       }),
     ),
   }),
 )
-for (const { name, genesis, operators, endorsements, inForce } of policyVectors.vectors) {
+for (const { name, genesis, operators, founders, endorsements, inForce } of policyVectors.vectors) {
   test(`vector: ${name}`, () => {
-    const { chain, ...read } = policyInForce(genesis, operators, endorsements)
+    const { chain, ...read } = policyInForce(genesis, { operators, founders }, endorsements)
     assert.deepEqual(read, inForce)
     assert.equal(chain.length, read.sequence)
-    assert.deepEqual(policyInForce(genesis, operators, endorsements.toReversed()), { chain, ...read })
+    assert.deepEqual(policyInForce(genesis, { operators, founders }, endorsements.toReversed()), {
+      chain,
+      ...read,
+    })
   })
 }
 
@@ -87,8 +91,10 @@ test('[P1] fewer operators than are needed never change anything, whatever they 
         { peer: 'b', chain: b },
         { peer: 'stranger', chain: other },
       ]
-      const { sequence } = policyInForce(genesis, ['a', 'b', 'c', 'd', 'e'], endorsements)
-      assert.equal(sequence, 0)
+      const founders = ['a', 'b', 'c', 'd', 'e']
+      // Whoever of the others is an operator at the moment, and whoever one of the two has made one.
+      for (const operators of [founders, ['a', 'b'], ['a', 'b', 'stranger']])
+        assert.equal(policyInForce(genesis, { operators, founders }, endorsements).sequence, 0)
     }),
   )
 })
