@@ -120,6 +120,7 @@ export class Entrance {
 
   /** How this node's own request stands; undefined when it has made none, or is a member by now. */
   get petition(): Petition | undefined {
+    if (this.#parts.current()?.members.isMember(this.#parts.identity.peerId) === true) return undefined
     return this.#petition
   }
 

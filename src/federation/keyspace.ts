@@ -140,7 +140,7 @@ export function admit(record: Admitted, roster: Roster): Refusal | undefined {
   // [IGNORE NOT_ALLOWED] [K5] Nor may we have seen that it became an operator, or that the record is to stay.
   return ignore(
     'NOT_ALLOWED',
-    `The place of ${record.author} in the federation does not let it write ${record.key}`,
+    `The place of ${record.author} (${roster.role(record.author) ?? 'a former member'}) in the federation does not let it write ${record.key}; an operator can change that: "maoctl federation role MEMBER ROLE", and "maoctl federation members" shows who is one`,
   )
 }
 
