@@ -134,7 +134,7 @@ test('steps on the bridge do not reach each other, and have no IPv6', async () =
     'bridge',
   )
   assert.doesNotMatch(other, /404|bytes from|inet6/)
-  assert.match(other, /end\n$/)
+  assert.match(other, /^end$/m)
   await engine.remove(serving)
 })
 
