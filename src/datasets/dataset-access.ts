@@ -33,7 +33,7 @@ export type Held = Pick<Known, 'id' | 'owner' | 'record' | 'rivals'>
 
 export interface DatasetAccessParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'put' | 'delete' | 'watch'>
-  readonly members: Pick<Members, 'list' | 'role' | 'isMember' | 'presentOf'>
+  readonly members: Pick<Members, 'list' | 'role' | 'isMember' | 'presentOf' | 'onChange'>
   readonly self: string
   readonly clock: Clock
   readonly log: Logger
@@ -102,16 +102,18 @@ export class DatasetAccess {
 
   /** Hears of each dataset about which something else holds than before. @returns how to stop hearing. */
   onChange(heard: (dataset: string) => void): () => void {
-    const { registry } = this.#parts
+    const { registry, members } = this.#parts
     this.#listeners.add(heard)
     if (this.#unwatch.length === 0) {
       const changed = (name: string | undefined) => this.#changed(name)
       this.#unwatch = [
         registry.watch(PREFIX, ({ key }) => changed(key.split('/')[2])),
         registry.watch(DATASET_PREFIX, ({ key }) => changed(key.split('/')[2])),
-        // Who is an operator decides whose grants count, and so does which key a founder has now.
-        registry.watch('/members/', () => this.#facts.clear()),
-        registry.watch('/successions/', () => this.#facts.clear()),
+        // Who is an operator decides whose grants count, and so does which key a founder has now; both change without
+        // any word about it as well, as when an operator's time is over.
+        members.onChange(() => {
+          for (const name of [...this.#facts.keys()]) changed(name)
+        }),
       ]
     }
     return () => {

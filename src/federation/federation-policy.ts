@@ -31,7 +31,7 @@ export const policySchema = z.strictObject({
 export type FederationPolicyText = z.output<typeof policySchema>
 
 /** `/endorsements/<operator>`: every change that its author stands behind, the first one first. */
-export const endorsementSchema = z.strictObject({ chain: z.array(policySchema).max(policyChangesMax) })
+export const endorsementSchema = z.object({ chain: z.array(policySchema).max(policyChangesMax) })
 
 export interface Endorsement {
   /** Peer id of the operator. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { decode, encode } from '@ipld/dag-cbor'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { base32 } from 'multiformats/bases/base32'
 import { z } from 'zod'
 import { NodeError } from '../base/errors.ts'
@@ -97,6 +98,11 @@ export async function createGenesis(federation: NewFederation, identity: Identit
   refuseOpenPrivate(policy, policy.private)
   const nonce = crypto.getRandomValues(new Uint8Array(16))
   const wanted = { name, description, createdMs, founder, nonce, contacts, founders, policy }
+  const stranger = founders.find(({ peer }) => !isPeerId(peer))
+  if (stranger !== undefined) {
+    const message = `${stranger.peer} is no peer id; the node of ${stranger.name} says its own with "maoctl status"`
+    throw new NodeError('INVALID_INPUT', message, { peer: stranger.peer })
+  }
   const parsed = payloadSchema.safeParse(wanted)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
@@ -131,6 +137,15 @@ export async function openGenesis(envelope: Uint8Array, expected?: string): Prom
     ...{ federation, name, description, createdMs, founder, private: isPrivate, envelope },
     founders: [founder, ...founders],
     policy: { ...rules, contacts },
+  }
+}
+
+/** What nobody could ever prove to be would count as an operator for good. */
+function isPeerId(text: string): boolean {
+  try {
+    return peerIdFromString(text).toString() === text
+  } catch {
+    return false
   }
 }
 

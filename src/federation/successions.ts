@@ -18,7 +18,7 @@ export const SUCCESSIONS = '/successions/'
 const peerSchema = z.string().min(1).max(100)
 
 /** `/successions/<old>`: the word of the old key, with that of the new one in it. */
-export const successionSchema = z.strictObject({
+export const successionSchema = z.object({
   successor: peerSchema,
   /** Envelope of the new key (envelope.md, kind `succession`), base64. */
   proof: z.base64().max(recordBytesMax),

@@ -119,3 +119,17 @@ test('who claims the name of another dataset, dated back, reads nothing of it an
     assert.equal(voters.length, 3, 'a claim that is disputed takes nobody his vote')
   }
 })
+
+test('what an operator granted ends with its time, at nodes that run on as at those that start then', async (t) => {
+  const { alice, bob, carol } = await people(t)
+  const [operator, reader] = [bob.identity.peerId, carol.identity.peerId]
+  await alice.datasets.importDirectory('private', await directoryOf(t, { 'a.csv': '1\n' }), {})
+  await alice.datasets.edit('private', { access: alice.access.changed(undefined, granted) })
+  await alice.members.setRole(operator, 'operator', { until: Date.now() + 1_500 })
+  await eventually(() => bob.members.role(operator) === 'operator', 'bob is no operator')
+  await eventually(() => bob.access.facts('private') !== undefined, 'bob does not know the dataset')
+  await bob.access.grant('private', reader, { read: true, vote: true })
+  await eventually(() => alice.datasets.mayRead(reader, 'private'), 'alice did not hear of the grant')
+  await eventually(() => alice.members.role(operator) === undefined, 'the time of bob does not end')
+  await eventually(() => !alice.datasets.mayRead(reader, 'private'), 'the grant of bob counts still')
+})

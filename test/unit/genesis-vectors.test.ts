@@ -33,6 +33,17 @@ for (const { name, envelope } of genesisVectors.refused) {
   })
 }
 
+test('[G8] a further founder is somebody who can prove it', async () => {
+  const identity = await generateIdentity()
+  const founding = { name: 'a', description: '', founderName: 'amy', createdMs: 1 }
+  const founders = [{ peer: (await generateIdentity()).peerId, name: 'ben' }]
+  await createGenesis({ ...founding, founders }, identity)
+  for (const peer of ['ben', `${founders[0]?.peer}x`]) {
+    const wanted = createGenesis({ ...founding, founders: [{ peer, name: 'ben' }] }, identity)
+    await assert.rejects(wanted, { code: 'INVALID_INPUT' })
+  }
+})
+
 test('[G2] a genesis of another federation is not believed', async () => {
   const identity = await generateIdentity()
   const genesis = await createGenesis(
