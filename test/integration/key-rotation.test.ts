@@ -7,10 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openDatabase } from '../../src/base/database.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { SEALING_PURPOSE, SealedValues } from '../../src/execution/secrets/sealed-values.ts'
-import { presentOf, successionSchema } from '../../src/federation/successions.ts'
+import { presentOf, successionOf, successionSchema } from '../../src/federation/successions.ts'
 import { derivedKey } from '../../src/identity/derived-key.ts'
 import { finishKeyChange } from '../../src/identity/key-change.ts'
-import { KEY_FILE, loadIdentity } from '../../src/identity/node-key.ts'
+import { generateIdentity, type Identity, KEY_FILE, loadIdentity } from '../../src/identity/node-key.ts'
 import { rotateKey } from '../../src/key-rotation.ts'
 import { Node } from '../../src/node.ts'
 import { decodeJson } from '../../src/registry/collection.ts'
@@ -19,6 +19,7 @@ import { eventually } from '../support/eventually.ts'
 import { startLoopbackNetwork } from '../support/loopback-network.ts'
 import { startTestNode } from '../support/quiet-node.ts'
 import { sealRecord } from '../support/records.ts'
+import { type RegistryNode, startFederation } from '../support/registry-node.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const granted = { read: 'granted', vote: 'granted' } as const
@@ -121,6 +122,34 @@ test('a key that is replaced twice before the others hear of it is followed to i
   await eventually(() => members.get(to)?.name === 'bob', 'alice does not know the newest key')
   await eventually(() => alice.federation.registry.list('/departures/').length >= 2, 'nothing was listed')
   assert.deepEqual([members.list().length, members.role(to)], [2, 'operator'])
+})
+
+test('of two keys that follow one, as when it was stolen, all come to follow the one that operators list', async (t) => {
+  const [alice, bob, carol] = await startFederation(t, ['bob', 'carol'])
+  assert(alice && bob && carol)
+  await eventually(() => carol.members.isMember(bob.identity.peerId), 'carol does not know bob')
+  const old = bob.identity.peerId
+  await bob.stop()
+  await carol.network.hangUp(alice.identity.peerId)
+  const { federation } = alice.genesis
+  const [next, thief] = [await generateIdentity(), await generateIdentity()]
+  const name = async (node: RegistryNode, successor: Identity, version: number) => {
+    const fields = { federation, key: `/successions/${old}`, value: successionOf(federation, old, successor) }
+    const { envelope } = await sealRecord(bob.identity, { ...fields, version })
+    assert.equal((await node.registry.receive(envelope)).action, 'accept')
+  }
+  await name(alice, next, 1)
+  // Whoever stole the key chooses the version, and tells another member first.
+  await name(carol, thief, 2 ** 40)
+  await eventually(() => alice.registry.list(`/departures/${old}/`).length > 0, 'alice lists nothing')
+  await carol.network.dial(alice.network.addresses())
+  const places = ({ members }: RegistryNode) =>
+    [old, next.peerId, thief.peerId].map((peer) => members.role(peer))
+  await eventually(async () => {
+    await carol.sync.pullNow(alice.identity.peerId)
+    return places(carol)[1] === 'member' && alice.registry.digest() === carol.registry.digest()
+  }, 'the two stay apart')
+  for (const node of [alice, carol]) assert.deepEqual(places(node), [undefined, 'member', undefined])
 })
 
 test('killed at any moment, the node is the old one or the new one, and whole', async (t) => {
