@@ -1,5 +1,5 @@
 /** Bounds of connections: who is kept, relayed for, looked for, and how often. */
-import { HOUR_MS, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
+import { HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** Changes of the network's key that wait for each other: joins and their undoing, which come one by one. */
 export const rekeysWaitingMax = 8
@@ -7,6 +7,19 @@ export const rekeysWaitingMax = 8
 export const hostSettlesMs = 10 * SECOND_MS
 /** One address of a peer; a black hole among them must not use up the time for the others. */
 export const addressDialTimeoutMs = 3 * SECOND_MS
+/**
+ * Strangers' connections at once, half of all, and those of one stranger and of one address: an institute may be behind
+ * one. Two ends that dial each other at the same time have two for a moment.
+ */
+export const strangersMax = 150
+export const strangersPerPeerMax = 4
+export const strangersPerAddressMax = 48
+/** Connections of one member, so that none has the places of all others. */
+export const connectionsPerMemberMax = 16
+/** How long a stranger may be connected and ask for nothing while others wait for its place. */
+export const idleStrangerMs = 1 * MINUTE_MS
+/** Addresses that the user named and that are dialled whatever they are. */
+export const waysNamedMax = 1_000
 /** Peers connected beyond which those found on the local network or as bootstrap peers are not dialled any more. */
 export const peersFoundMax = 100
 /**
@@ -32,6 +45,9 @@ export const inboundProofMs = 1 * HOUR_MS
 
 /** Relays on which a node that cannot be reached keeps a place: one may go. */
 export const relaysKeptMax = 2
+/** Addresses by one relay, and addresses in all, that a node tells of itself: a relay could name any number. */
+export const addressesPerRelayMax = 2
+export const addressesToldMax = 16
 /** Members with a place on one relay: more than any federation has. */
 export const relayPlacesMax = 512
 /** A place is kept for so long unless it is renewed, which its holder does some minutes before. */
@@ -53,6 +69,14 @@ export const silentLooksMax = 3
 export const peersWriteDelayMs = 10 * SECOND_MS
 /** Peers of whom notes are kept in memory, some KiB each: more than are ever connected. */
 export const peersUnwrittenMax = 1_000
+/** Peers of whom notes are kept on disk, and the size of one: more addresses than that nobody has. */
+export const peersNotedMax = 4_000
+export const peerNoteBytesMax = 16 * KIB
+/** A key of the distributed table, with the CID and the peer id of its provider, and what is kept under it: a time. */
+export const tableKeyBytesMax = 256
+export const tableValueBytesMax = 1 * KIB
+/** Entries of one peer: a node says of a few federations that it is of them. */
+export const tableEntriesPerPeerMax = 64
 /** Entries of the distributed table that this node keeps for all others together, some 200 bytes each. */
 export const tableEntriesMax = 20_000
 /** One search of the distributed table; and how often a member says anew that it is there. */
@@ -63,5 +87,6 @@ export const rendezvousSearchIntervalMs = 30 * SECOND_MS
 export const rendezvousIdleIntervalMs = 15 * MINUTE_MS
 /** Members connected below which a node searches often. */
 export const rendezvousContentWith = 2
-/** Nodes that one search may bring: who wants to drown the true ones has to be nearer to the id than they. */
-export const rendezvousFoundMax = 20
+/** Nodes that one search may bring, and those of them that are dialled, chosen at random: some may be liars. */
+export const rendezvousFoundMax = 100
+export const rendezvousDialledMax = 20

@@ -55,7 +55,7 @@ export function wishToPetition(wish: Wish, where: readonly string[], nowMs: numb
  * @returns the petition as it stands then, or the genesis of the federation that has admitted this node.
  */
 export async function askAround(
-  network: Pick<Network, 'dial' | 'open'>,
+  network: Pick<Network, 'dial' | 'dialled' | 'open'>,
   petition: Petition,
   name: string,
   now: () => number,
@@ -78,7 +78,8 @@ export async function askAround(
       if (answer.kind === 'admitted') {
         return { genesis: refusePrivate(await openGenesis(answer.genesis, federation)), peer }
       }
-      const next = heard(petition, answer, now())
+      const told = answer.kind === 'pending' ? { addresses: network.dialled(answer.addresses) } : {}
+      const next = heard(petition, { ...answer, ...told }, now())
       if (next?.state === 'pending' && answer.kind === 'pending') return { petition: next }
       // [J11] Whoever answers may be a liar: a no counts when none of the others says otherwise.
       if (next !== undefined && !isOpen(next) && answer.kind !== 'pending') no ??= next

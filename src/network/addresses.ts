@@ -1,6 +1,7 @@
 /** Addresses of peers, as text: what they reach, and where they come from. All pure. */
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { NodeError } from '../base/errors.ts'
+import { addressesPerRelayMax, addressesToldMax } from '../base/limits.ts'
 import { whyNotPublic } from '../base/public-address.ts'
 
 /** True for a multiaddress that only this machine can reach. */
@@ -52,6 +53,21 @@ export function isCircuit(address: string): boolean {
 /** The relay of such an address. */
 export function relayOf(address: string): string | undefined {
   return /\/p2p\/([A-Za-z0-9]+)\/p2p-circuit/.exec(address)?.[1]
+}
+
+/** Those of a node's own addresses that others are told: a relay may name any number, and of any place. Pure. */
+export function toldOf(addresses: readonly Multiaddr[]): Multiaddr[] {
+  const relayed = new Map<string, number>()
+  const told = addresses.filter((address) => {
+    const relay = relayOf(address.toString())
+    if (relay === undefined) return true
+    const count = (relayed.get(relay) ?? 0) + 1
+    relayed.set(relay, count)
+    return count <= addressesPerRelayMax
+  })
+  // Those of its own come first, since others try them first.
+  const own = told.filter((address) => !isCircuit(address.toString()))
+  return [...own, ...told.filter((address) => !own.includes(address))].slice(0, addressesToldMax)
 }
 
 /** The peer that an address ends in. */

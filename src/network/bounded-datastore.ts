@@ -1,7 +1,15 @@
 import { LevelDatastore } from 'datastore-level'
 import { messageOf } from '../base/errors.ts'
-import { peersUnwrittenMax, peersWriteDelayMs, tableEntriesMax } from '../base/limits.ts'
+import {
+  peerNoteBytesMax,
+  peersNotedMax,
+  peersUnwrittenMax,
+  peersWriteDelayMs,
+  tableKeyBytesMax,
+  tableValueBytesMax,
+} from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import { TableEntries } from './table-entries.ts'
 
 type Key = Parameters<LevelDatastore['put']>[0]
 type Query = Parameters<LevelDatastore['query']>[0]
@@ -13,8 +21,9 @@ const TABLE = '/dht/'
 const PEERS = '/peers/'
 
 /**
- * The peer store and this node's part of the distributed table. Anybody may have entries kept in the table, so they are
- * counted; beyond the bound a new one is dropped, which its owner overcomes on the other nodes near to its key.
+ * The peer store and this node's part of the distributed table. Anybody may have entries kept in the table and notes of
+ * itself, with keys and addresses of any length: so their number and their size are bounded. What is too large is not
+ * kept; what is too much costs whoever has most in the table, and whoever was not heard of for longest among the peers.
  *
  * libp2p reads and writes what it knows of a peer with each stream, each ping among them, and waits for both before the
  * stream goes on. So that is kept in memory and written some seconds later, all changes of one peer at once; what a crash
@@ -22,7 +31,9 @@ const PEERS = '/peers/'
  */
 export class BoundedDatastore extends LevelDatastore {
   readonly #log: Logger
-  #entries = 0
+  #table = new TableEntries()
+  /** Peers of whom there are notes, on disk or still to be written; what was written last stands last. */
+  readonly #noted = new Set<string>()
   /** What was read or written lately; what was used last stands last. */
   readonly #recent = new Map<string, Uint8Array>()
   #unwritten = new Map<string, Pair>()
@@ -36,8 +47,17 @@ export class BoundedDatastore extends LevelDatastore {
 
   override async open(): Promise<void> {
     await super.open()
-    this.#entries = 0
-    for await (const _ of this.queryKeys({ prefix: TABLE })) this.#entries += 1
+    this.#table = new TableEntries()
+    this.#noted.clear()
+    const gone: Key[] = []
+    for await (const key of this.queryKeys({ prefix: TABLE })) {
+      const isTooLong = key.toString().length > tableKeyBytesMax
+      const names = isTooLong ? [key.toString()] : this.#table.add(key.toString())
+      gone.push(...names.map((name) => keyOf(name)))
+    }
+    for await (const key of this.queryKeys({ prefix: PEERS })) this.#noted.add(key.toString())
+    for (const key of gone) await super.delete(key)
+    await this.#forgetOldest()
   }
 
   override async close(): Promise<void> {
@@ -63,15 +83,20 @@ export class BoundedDatastore extends LevelDatastore {
   override async put(key: Key, value: Uint8Array): Promise<Key> {
     const name = key.toString()
     if (name.startsWith(PEERS)) {
+      // What was known before stays: nobody has that much to say of itself.
+      if (value.byteLength > peerNoteBytesMax) return key
+      this.#noted.delete(name)
+      this.#noted.add(name)
+      await this.#forgetOldest()
       this.#recall(name, value)
       this.#unwritten.set(name, { key, value })
       if (this.#unwritten.size >= peersUnwrittenMax) await this.#write()
       else this.#timer ??= setTimeout(() => void this.#write(), peersWriteDelayMs).unref()
       return key
     }
-    if (name.startsWith(TABLE) && !(await this.has(key))) {
-      if (this.#entries >= tableEntriesMax) return key
-      this.#entries += 1
+    if (name.startsWith(TABLE)) {
+      if (name.length > tableKeyBytesMax || value.byteLength > tableValueBytesMax) return key
+      for (const gone of this.#table.add(name)) await super.delete(keyOf(gone))
     }
     return super.put(key, value)
   }
@@ -82,7 +107,8 @@ export class BoundedDatastore extends LevelDatastore {
     this.#unwritten.delete(name)
     // What is being written would else come after it.
     await this.#writing
-    if (name.startsWith(TABLE) && (await this.has(key))) this.#entries -= 1
+    if (name.startsWith(TABLE)) this.#table.remove(name)
+    this.#noted.delete(name)
     await super.delete(key)
   }
 
@@ -94,6 +120,14 @@ export class BoundedDatastore extends LevelDatastore {
   override async *queryKeys(query: Parameters<LevelDatastore['queryKeys']>[0]): AsyncGenerator<Key> {
     await this.#write()
     yield* super.queryKeys(query)
+  }
+
+  /** Forgets peers beyond the bound; libp2p hears of those that come again. */
+  async #forgetOldest(): Promise<void> {
+    for (const oldest of this.#noted) {
+      if (this.#noted.size <= peersNotedMax) return
+      await this.delete(keyOf(oldest))
+    }
   }
 
   #recall(name: string, value: Uint8Array): void {
@@ -127,4 +161,9 @@ export class BoundedDatastore extends LevelDatastore {
     })
     return this.#writing
   }
+}
+
+/** All that a store asks of a key. */
+function keyOf(name: string): Key {
+  return { toString: () => name } as Key
 }

@@ -56,6 +56,7 @@ export class Contacts implements Startable {
   async start(): Promise<void> {
     const { network, federation, presences, clock, log } = this.#parts
     await this.#remembered.open()
+    network.name(this.#parts.first)
     network.useAddresses((peer) => this.addressesOf(peer))
     this.#running.push('addresses', () => network.useAddresses())
     this.#running.push(

@@ -1,6 +1,7 @@
 import type { ConnectionGater } from '@libp2p/interface'
 import type { Clock } from '../base/clock.ts'
 import type { Conduct } from './conduct.ts'
+import type { Ways } from './ways.ts'
 
 /** What the federation says of peers; asked anew for each connection and each relay. */
 export interface Gate {
@@ -15,9 +16,18 @@ export interface Gate {
 /** A node in no federation: everybody may ask to join or offer something, and nobody is relayed for. */
 export const OPEN_GATE: Gate = { refuses: () => false, relaysFor: () => false }
 
+/** Says who is to be let in where many want to. */
+export interface Doors {
+  /** Whether a relayed connection may be made from `source` to `destination`. */
+  connects(source: string, destination: string): boolean
+  /** Whether there is room for a peer that comes from `address`. */
+  hasRoom(peer: string, address: string): boolean
+}
+
 export interface GatekeeperParts {
   readonly conduct: Pick<Conduct, 'isBarred'>
   readonly clock: Clock
+  readonly ways: Pick<Ways, 'mayDial' | 'isNamed'>
 }
 
 /** Who may be connected with, by the federation's word and by the peer's own conduct (network.md W1). */
@@ -42,19 +52,27 @@ export class Gatekeeper {
     return !this.refuses(peer) && this.#gate.relaysFor(peer)
   }
 
+  /** [W8] Whether this node asks `peer` for a place: members, and before it is one itself those whom its user named. */
+  mayRelayUs(peer: string): boolean {
+    return this.#gate === OPEN_GATE ? this.#parts.ways.isNamed(peer) : this.relaysFor(peer)
+  }
+
   relays(): boolean {
     return this.#gate.relays?.() ?? false
   }
 
   /** As libp2p asks it. Who a peer is is proven only once the connection is encrypted, so that is when it is asked. */
-  gater(connects: (source: string, destination: string) => boolean): ConnectionGater {
+  gater(doors: Doors): ConnectionGater {
     return {
+      denyDialMultiaddr: (address) => !this.#parts.ways.mayDial(address.toString()),
+      denyInboundUpgradedConnection: (peer, { remoteAddr }) =>
+        !doors.hasRoom(peer.toString(), remoteAddr.toString()),
       denyDialPeer: (peer) => this.refuses(peer.toString()),
       denyInboundEncryptedConnection: (peer) => this.refuses(peer.toString()),
       denyOutboundEncryptedConnection: (peer) => this.refuses(peer.toString()),
       denyInboundRelayReservation: (peer) => !this.relaysFor(peer.toString()),
       denyOutboundRelayedConnection: (source, destination) =>
-        this.refuses(source.toString()) || !connects(source.toString(), destination.toString()),
+        this.refuses(source.toString()) || !doors.connects(source.toString(), destination.toString()),
       denyInboundRelayedConnection: (_, peer) => this.refuses(peer.toString()),
     }
   }

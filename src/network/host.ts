@@ -6,10 +6,12 @@ import { autoNAT } from '@libp2p/autonat'
 import { dcutr } from '@libp2p/dcutr'
 import type { GossipSub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
-import type { Libp2p, PeerInfo, ServiceMap } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerInfo, ServiceMap } from '@libp2p/interface'
+import type { ConnectionManager } from '@libp2p/interface-internal'
 import { kadDHT, passthroughMapper, removePrivateAddressesMapper, type SingleKadDHT } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { noise } from '@libp2p/noise'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { type Ping, ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
@@ -26,9 +28,10 @@ import {
   streamWindowBytesMax,
 } from '../base/limits.ts'
 import type { Identity } from '../identity/node-key.ts'
-import { isLoopback } from './addresses.ts'
+import { isLoopback, toldOf } from './addresses.ts'
 import type { BoundedDatastore } from './bounded-datastore.ts'
 import type { Conduct } from './conduct.ts'
+import { roomFor } from './crowd.ts'
 import { dialsBack } from './dial-back.ts'
 import type { Gatekeeper } from './gatekeeper.ts'
 import { gossipService } from './gossip.ts'
@@ -76,14 +79,18 @@ export interface HostParts {
 
 /** What there is of connections, as the rooms above see them. */
 export function connectionsOf(host: Host): Connected[] {
-  return host.getConnections().map(({ remotePeer, remoteAddr, timeline, direction, streams }) => ({
+  return host.getConnections().map(connected)
+}
+
+function connected({ remotePeer, remoteAddr, timeline, direction, streams }: Connection): Connected {
+  return {
     peer: remotePeer.toString(),
     address: remoteAddr.toString(),
     sinceMs: timeline.open,
     outbound: direction === 'outbound',
     // Gossip and the table always have a stream open; what somebody waits for is ours.
     busy: streams.some(({ protocol }) => protocol.startsWith('/mao/') && protocol !== TABLE_PROTOCOL),
-  }))
+  }
 }
 
 export interface Connected {
@@ -114,13 +121,23 @@ export function createHost(parts: HostParts): Promise<Host> {
   const multicast = parts.mdns && !listen.every(isLoopback)
   const circuits = wantsRelays(parts) ? Array<string>(relaysKeptMax).fill('/p2p-circuit') : []
   let relay: RelayServer | undefined
-  const connects = (source: string, destination: string) => relay?.connects(source, destination) ?? false
+  let manager: ConnectionManager | undefined
+  const doors = {
+    connects: (source: string, destination: string) => relay?.connects(source, destination) ?? false,
+    hasRoom(peer: string, address: string) {
+      const connections = (manager?.getConnections() ?? []).map(connected)
+      const isMember = (one: string) => gatekeeper.relaysFor(one)
+      const { admitted, ends } = roomFor({ peer, address, connections, isMember, nowMs: clock.now() })
+      if (ends !== undefined) void manager?.closeConnections(peerIdFromString(ends))
+      return admitted
+    },
+  }
   return createLibp2p<Services>({
     privateKey: identity.privateKey,
     nodeInfo: { userAgent: agentVersion },
     datastore,
-    addresses: { listen: [...listen, ...circuits], announce: [...announce] },
-    transports: [tcp(), relayClient.transport()],
+    addresses: { listen: [...listen, ...circuits], announce: [...announce], announceFilter: toldOf },
+    transports: [tcp(), relayClient.transport((peer) => gatekeeper.mayRelayUs(peer))],
     ...(networkKey === undefined ? {} : { connectionProtector: preSharedKey({ psk: pskFile(networkKey) }) }),
     connectionEncrypters: [noise()],
     // From the first byte on: a fast peer can fill the default bound before a stream's reader is attached.
@@ -152,7 +169,7 @@ export function createHost(parts: HostParts): Promise<Host> {
       inboundConnectionThreshold: 50,
       maxIncomingPendingConnections: 50,
     },
-    connectionGater: gatekeeper.gater(connects),
+    connectionGater: gatekeeper.gater(doors),
     // The muxers watch over their connections.
     connectionMonitor: { enabled: false },
     services: {
@@ -161,6 +178,7 @@ export function createHost(parts: HostParts): Promise<Host> {
       pubsub: gossipService({ conduct, clock, topics }),
       ownAddresses: (components) => new OwnAddresses(components.addressManager),
       relay: (components) => {
+        manager = components.connectionManager
         relay = new RelayServer(components, gatekeeper)
         return relay
       },

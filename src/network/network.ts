@@ -31,6 +31,8 @@ import { type Serve, Served } from './served.ts'
 import { type NetworkSettings, networkSettingsSchema } from './settings.ts'
 import { missingOf, Supervisor, type Wanted, wantedFrom } from './supervisor.ts'
 
+import { Ways } from './ways.ts'
+
 export { isLoopback } from './addresses.ts'
 
 /** What rooms ask of the network for direct streams. */
@@ -74,6 +76,7 @@ export class Network implements Streams, Startable {
   readonly #boot: Supervisor
   readonly #served: Served
   readonly #found: FoundPeers
+  readonly #ways: Ways
   readonly #dialler = new Dialler(() => this.#ready())
   #networkKey: Uint8Array | undefined
   #listen: readonly string[]
@@ -88,7 +91,9 @@ export class Network implements Streams, Startable {
   constructor(parts: NetworkParts) {
     this.#parts = parts
     this.#log = parts.log.child({ room: 'network' })
-    this.#gatekeeper = new Gatekeeper({ conduct: this.#conduct, clock: parts.clock })
+    this.#ways = new Ways(parts.listen, parts.announce)
+    this.#ways.name(parts.bootstrap)
+    this.#gatekeeper = new Gatekeeper({ conduct: this.#conduct, clock: parts.clock, ways: this.#ways })
     this.#networkKey = parts.networkKey
     this.#listen = parts.listen
     this.#settings = parts.settings ?? networkSettingsSchema.parse({})
@@ -230,16 +235,28 @@ export class Network implements Streams, Startable {
 
   /** Who says in the distributed table that it is of this federation. */
   async find(federation: string, signal?: AbortSignal): Promise<Wanted[]> {
-    return findProviders(await this.#ready(), federation, signal)
+    const found = await findProviders(await this.#ready(), federation, signal)
+    return found.map(({ peer, addresses }) => ({ peer, addresses: this.dialled(addresses) }))
   }
 
   /**
-   * Connects to the peer at one of `addresses`, which must end in its `/p2p/…` id.
+   * Connects to the peer at one of `addresses`, which must end in its `/p2p/…` id; they are taken for the user's own word.
    *
    * @returns its proven peer id. @throws NodeError PEER_UNREACHABLE
    */
   dial(addresses: readonly string[], signal?: AbortSignal): Promise<string> {
+    this.name(addresses)
     return this.#dialler.dial(addresses, signal)
+  }
+
+  /** Has these dialled whatever they are: the user named them. */
+  name(addresses: readonly string[]): void {
+    this.#ways.name(addresses)
+  }
+
+  /** Those of the addresses that others told which this node dials. */
+  dialled(addresses: readonly string[]): string[] {
+    return addresses.filter((address) => this.#ways.mayDial(address))
   }
 
   /** Connects to a peer at `addresses`, or else where it is remembered or found. @throws NodeError PEER_UNREACHABLE */

@@ -32,6 +32,8 @@ export interface RelayRules {
 export class RelayServer {
   readonly #components: Components
   readonly #rules: RelayRules
+  /** Streams of those whom we have connected; one that its peer opened besides counts with it. */
+  readonly #joined = new WeakSet<Stream>()
   readonly #watched = new WeakSet<Stream>()
   #server: Server | undefined
 
@@ -80,13 +82,20 @@ export class RelayServer {
   /** Whether `source` may be connected through us to `destination` now; a stranger is watched from then on. */
   connects(source: string, destination: string): boolean {
     if (!this.#rules.relaysFor(destination)) return false
-    const relayed = this.#relayed()
-    if (relayed.length > relayedMax) return false
-    const own = relayed.filter(({ peer }) => peer === source)
-    if (this.#rules.relaysFor(source)) return own.length <= relayedPerPeerMax
+    const open = this.#relayed()
+    // Who opens streams and asks for nothing takes nobody's place.
+    const relayed = open.filter(({ stream }) => this.#joined.has(stream))
+    const own = open.filter(({ peer }) => peer === source)
+    if (relayed.length >= relayedMax) return false
+    const join = () => {
+      for (const { stream } of own) this.#joined.add(stream)
+      return true
+    }
     // The stream that asks is among them.
+    if (this.#rules.relaysFor(source)) return own.length <= relayedPerPeerMax && join()
     const strangers = relayed.filter(({ peer }) => !this.#rules.relaysFor(peer))
-    if (own.length > relayedPerStrangerMax || strangers.length > relayedStrangersMax) return false
+    if (own.length > relayedPerStrangerMax || strangers.length >= relayedStrangersMax) return false
+    join()
     for (const { stream } of own) this.#watch(stream, source)
     return true
   }
@@ -109,9 +118,10 @@ export class RelayServer {
     const cutUnlessMember = (words: string) => {
       if (!this.#rules.relaysFor(peer)) stream.abort(new NodeError('STREAM_CLOSED', words))
     }
-    countReceived(stream, (count) => {
+    countBytes(stream, (count) => {
       bytes += count
-      if (bytes > relayedStrangerBytesMax) cutUnlessMember('A stranger may not send so much through a relay')
+      if (bytes > relayedStrangerBytesMax)
+        cutUnlessMember('A stranger may not say or hear so much through a relay')
     })
     const end = setTimeout(
       () => cutUnlessMember('A stranger may not stay so long on a relay'),
@@ -123,14 +133,19 @@ export class RelayServer {
 }
 
 /**
- * Hears how many bytes come in. Not by the event of a message: while anybody listens to that, what comes before the two
+ * Hears how many bytes go through, both ways: who has a place serves a stranger no more than the stranger may say. Not by the event of a message: while anybody listens to that, what comes before the two
  * ends are joined counts as heard and is lost. The method is the one that every muxer of libp2p hands its data to.
  */
-function countReceived(stream: Stream, received: (bytes: number) => void): void {
+function countBytes(stream: Stream, counted: (bytes: number) => void): void {
   const muxed = stream as Stream & { onData(data: { byteLength: number }): void }
   const onData = muxed.onData.bind(stream)
   muxed.onData = (data) => {
-    received(data.byteLength)
+    counted(data.byteLength)
     onData(data)
+  }
+  const send = stream.send.bind(stream)
+  stream.send = (data) => {
+    counted(data.byteLength)
+    return send(data)
   }
 }

@@ -11,6 +11,7 @@ import type { Startable } from '../base/lifecycle.ts'
 import {
   reachLookIntervalMs,
   rendezvousContentWith,
+  rendezvousDialledMax,
   rendezvousFoundMax,
   rendezvousIdleIntervalMs,
   rendezvousProvideIntervalMs,
@@ -143,9 +144,10 @@ export class Rendezvous implements Startable {
       this.#searchedMs = clock.now()
       const found = await findProviders(host, federation, signal)
       const connected = new Set(host.getPeers().map(String))
-      await Promise.allSettled(
-        found.filter(({ peer }) => !connected.has(peer)).map((one) => this.#parts.reach(one, signal)),
-      )
+      const others = found.filter(({ peer }) => !connected.has(peer))
+      // [boundary] Chance is not for secrets here: whoever is nearest to the id must not be all that is ever asked.
+      const chosen = others.sort(() => Math.random() - 0.5).slice(0, rendezvousDialledMax)
+      await Promise.allSettled(chosen.map((one) => this.#parts.reach(one, signal)))
     }
   }
 }
