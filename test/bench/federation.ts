@@ -37,7 +37,7 @@ export const federation: Bench = {
     // In this process, smallest first; each crowd is gone before the next one comes.
     for (const count of [10, 50]) rows.push(...(await crowd(work, count)))
     // Two hundred whole nodes are more than one process can keep awake; what presence costs is told by their registries.
-    if (!work.quick) rows.push(...(await presenceOfMany(work, 200)))
+    if (!work.quick) rows.push(await presenceOfMany(work, 200))
     return rows
   },
 }
