@@ -15,8 +15,9 @@ export const engineAliveIntervalMs = 10 * SECOND_MS
 export const engineMissesMax = 3
 /** Bringing the files of one step to an engine, or back: as long as the pull of a large image. */
 export const fileCarriageTimeoutMs = 1 * HOUR_MS
-/** Docker may hear that the memory limit killed a container after it heard of its end: then so much later at most. */
+/** Docker may hear that the memory limit killed a container after it heard of its end: so much later, and on a busy machine up to the other. */
 export const memoryKillSettleMs = 150
+export const memoryKillSettleMaxMs = 2 * SECOND_MS
 /** How often the volumes of a step are measured on an engine that does not share files: it walks through all of them. */
 export const volumeLookIntervalMs = 15 * SECOND_MS
 /** One call of iptables; it waits for the lock of others that change the rules. */

@@ -53,7 +53,12 @@ export async function archiveOf(directory: string): Promise<Archive> {
           throw unreadable(at, cause)
         }
         told.files += 1
-      } else throw new NodeError('INVALID_INPUT', `${at} is neither a file, a directory nor a link`, { path })
+      } else
+        throw new NodeError(
+          'INVALID_INPUT',
+          `${at} is neither a file, a directory nor a link; move it away first`,
+          { path },
+        )
     }
   }
 

@@ -94,7 +94,12 @@ async function* readable(bytes: AsyncIterable<Uint8Array>, source: string): Asyn
   } catch (cause) {
     if (cause instanceof NodeError) throw cause
     const name = source === '-' ? 'Standard input' : source
-    throw new NodeError('INVALID_INPUT', `${name} cannot be read: ${reasonOf(cause)}`, { source }, { cause })
+    throw new NodeError(
+      'INVALID_INPUT',
+      `${name} cannot be read: ${reasonOf(cause)}; nothing was stored`,
+      { source },
+      { cause },
+    )
   }
 }
 

@@ -35,7 +35,7 @@ test('a file that cannot be read is told as such, and not as a node that is gone
     [
       ['import', directory, '--name', 'x'],
       2,
-      /b\/pipe is neither a file, a directory nor a link \(INVALID_INPUT\)/,
+      /b\/pipe is neither a file, a directory nor a link; move it away first \(INVALID_INPUT\)/,
     ],
   ])
   const broken = async function* () {
@@ -46,7 +46,7 @@ test('a file that cannot be read is told as such, and not as a node that is gone
   const words = ['--data', alice.data, 'dataset', 'import', '-', '--name', 'x']
   const exit = await runCommandLine(words, { stdin, stdout, stderr, environment: {} })
   const said = await text(stderr.end())
-  assert.match(said, /Standard input cannot be read: the disk is gone \(INVALID_INPUT\)/)
+  assert.match(said, /Standard input cannot be read: the disk is gone; nothing was stored \(INVALID_INPUT\)/)
   assert.equal(exit, 2)
   assert.deepEqual(await readdir(alice.repositories), before)
 })

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers'
-import { engineCallTimeoutMs, memoryKillSettleMs } from '../../base/limits.ts'
+import { engineCallTimeoutMs, memoryKillSettleMaxMs, memoryKillSettleMs } from '../../base/limits.ts'
 import { delay } from '../../base/wait.ts'
 import type { DockerConnection } from './docker-connection.ts'
 
@@ -30,7 +30,19 @@ export async function wasKilledByMemory(
   heardMs: number,
 ): Promise<boolean> {
   if (state.OOMKilled) return true
-  if (state.ExitCode === KILLED) await delay(memoryKillSettleMs)
+  for (;;) {
+    if (state.ExitCode === KILLED) await delay(memoryKillSettleMs)
+    if (await tellsOfMemory(connection, container, state, heardMs)) return true
+    if (state.ExitCode !== KILLED || performance.now() - heardMs > memoryKillSettleMaxMs) return false
+  }
+}
+
+async function tellsOfMemory(
+  connection: DockerConnection,
+  container: string,
+  state: EndedState,
+  heardMs: number,
+): Promise<boolean> {
   const sinceEndMs = performance.now() - heardMs
   const until = ((Date.parse(state.FinishedAt) + sinceEndMs) / 1_000).toFixed(3)
   const filters = { type: ['container'], container: [container], event: ['oom'] }
