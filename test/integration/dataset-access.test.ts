@@ -125,7 +125,7 @@ test('what an operator granted ends with its time, at nodes that run on as at th
   const [operator, reader] = [bob.identity.peerId, carol.identity.peerId]
   await alice.datasets.importDirectory('private', await directoryOf(t, { 'a.csv': '1\n' }), {})
   await alice.datasets.edit('private', { access: alice.access.changed(undefined, granted) })
-  await alice.members.setRole(operator, 'operator', { until: Date.now() + 1_500 })
+  await alice.members.setRole(operator, 'operator', { until: Date.now() + 5_000 })
   await eventually(() => bob.members.role(operator) === 'operator', 'bob is no operator')
   await eventually(() => bob.access.facts('private') !== undefined, 'bob does not know the dataset')
   await bob.access.grant('private', reader, { read: true, vote: true })
