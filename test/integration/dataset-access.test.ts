@@ -63,7 +63,7 @@ test('only who has a grant gets a dataset, from anybody, and the others do not a
   assert.equal(alice.datasets.mayRead(self, name), false)
   await assert.rejects(carol.access.grant(name, self, { read: true, vote: false }), coded('FORBIDDEN'))
 
-  await alice.access.grant(name, self, { read: true, vote: false, until: Date.now() + 1_500 })
+  await alice.access.grant(name, self, { read: true, vote: false, until: Date.now() + 4_000 })
   await eventually(async () => (await carol.datasets.truth('private')) === truth, 'carol got nothing')
   await eventually(() => !bob.datasets.mayRead(self, name), 'the grant did not end')
   await eventually(() => view()?.followed === false, 'carol still follows what she may have no more')
