@@ -10,6 +10,6 @@ maoctl alice federation create --name observatory --join request --contact alice
 say bob federation request --address "$(address_of alice)" --message "we collect too" --contact bob@lab.example
 say alice federation requests
 say alice federation approve bob --role observer
-until_done "the admission of bob" sh -c "node src/cli/main.ts --data $work/bob federation request --status | grep member"
+until_done "the admission of bob" sh -c "node src/cli/main.ts --data $work/bob federation request --status | grep 'of observatory'"
 say bob federation request --status
 leave bob alice
