@@ -251,6 +251,8 @@ export class Members implements Roster {
   #now(): Standing {
     const nowMs = this.#parts.clock.now()
     if (this.#standing !== undefined && nowMs < this.#standing.nextEndMs) return this.#standing
+    // Whoever reads may see an end before the timer does, which is then set for the next one: the listeners hear of it here.
+    if (this.#standing !== undefined) queueMicrotask(() => this.#tell())
     const { genesis } = this.#parts
     const shown = this.#collection.list().map(({ name, value, entry }) => claimedOf(name, value, entry))
     const words = countedWords(genesis, shown, this.#claims)
@@ -302,8 +304,12 @@ export class Members implements Roster {
   #changed(): void {
     this.#standing = undefined
     this.#followed = undefined
-    for (const changed of this.#listeners) changed()
+    this.#tell()
     if (this.#listeners.size > 0) this.#now()
+  }
+
+  #tell(): void {
+    for (const changed of this.#listeners) changed()
   }
 
   /**

@@ -22,9 +22,9 @@ suite('joining', () => {
       assert.match(stdout, /^\w{10} +bob +member +used by bob /m)
       assert.match(stdout, /^bob +open +\S+ \S+ +bob@lab\.example +we collect too /m)
       assert.match(stdout, /^bob is an observer now\.$/m)
-      assert.match(stdout, /^This node is a member of market-square\.$/m)
+      assert.match(stdout, /^This node is an observer of market-square\.$/m)
       assert.match(stdout, /^federation: ward \(private\)$/m)
-      assert.match(stdout, /--listing observatory --wait\nThis node is a member of observatory\.$/m)
+      assert.match(stdout, /--listing observatory --wait\nThis node is an observer of observatory\.$/m)
       assert.deepEqual(await readdir(directory), [], 'files are left behind')
       assert.deepEqual(await processesNaming(directory), [], 'processes are left behind')
     } finally {
