@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { certificateSchema, methodSchema } from '../consensus/records.ts'
+import { certificateSchema } from '../consensus/records.ts'
+import { methodSchema } from '../datasets/truth-rule.ts'
 import { policySchema } from './dataset-views.ts'
 
 /** What the API says of rounds and truths; the shapes are those of consensus/views.ts. */
@@ -16,11 +17,16 @@ export const roundSchema = z
     state: z.enum(['open', 'closed', 'decided', 'undecided']),
     reason: z.string().optional(),
     explanation: z.string().optional().describe('why it is undecided, as a sentence'),
-    trigger: z.enum(['request', 'schedule']),
+    trigger: z.enum(['request', 'schedule', 'hand']),
     method: methodSchema,
     openedBy: namedPeer,
     electorate: z.array(namedPeer).readonly(),
     quorum: z.int().describe('how many of the electorate decide'),
+    weights: z
+      .record(z.string(), z.int())
+      .readonly()
+      .optional()
+      .describe('what ballots weigh, in thousandths'),
     parent: z.string().nullable(),
     height: z.int(),
     cutoffMs: timeMs,

@@ -17,5 +17,27 @@ export const agreementCategoriesMax = 100_000
 /** Longer values are told apart by their SHA-256, so that a unit of megabytes costs no more than another. */
 export const agreementValueCharactersMax = 64
 
-/** A file of entries is held whole while it is read; a larger one is compared byte for byte or not at all. */
-export const entryFileBytesMax = 128 * 1024 * 1024
+/**
+ * Merging holds one version, what it writes, and a part of all versions at a time: some four times a version. What is
+ * beyond these is another kind of thing than a table that people compare.
+ */
+export const entriesMax = 2_000_000
+export const entryBytesMax = 1024 * 1024
+export const entryColumnsMax = 1_024
+export const entryCellsMax = 50_000_000
+/** JSON that is one value is read as a whole, as text, which takes several times its bytes. */
+export const jsonFileBytesMax = 32 * 1024 * 1024
+export const jsonDepthMax = 64
+/** Of more entries the estimation of labels (EM) would take longer than a round waits. */
+export const labelEntriesMax = 20_000
+export const labelFileBytesMax = 8 * 1024 * 1024
+/** A confusion matrix is as large as the square of this, for every member. */
+export const labelKindsMax = 64
+/** Names of entries that are shown of those that are contested or differ, and their length. */
+export const entriesShownMax = 20
+export const entryNameCharactersMax = 128
+export const methodNotesMax = 200
+/** What is merged in memory at once, and what is gathered before it is written to a file. */
+export const partitionBytes = 16 * 1024 * 1024
+export const partitionsMax = 256
+export const partitionBufferBytes = 128 * 1024

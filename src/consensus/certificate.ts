@@ -3,7 +3,7 @@
  * holds the members' keys, which the sealed votes carry, can check it without asking anybody.
  */
 import { encodeJson } from '../registry/collection.ts'
-import { isDecisive, isQuorum, type Past, type Voter } from './quorum.ts'
+import { isDecisive, type Past, quorumOf, type Voter } from './quorum.ts'
 import {
   type Certificate,
   type Closing,
@@ -15,6 +15,7 @@ import {
   type Signed,
   voteSchema,
 } from './records.ts'
+import { isEnough } from './round.ts'
 import { compareRounds, formatRoundId, parseRoundId, type RoundId, truthPrefix, voteKey } from './round-id.ts'
 
 /** What opening a sealed record gives once its signature holds. */
@@ -195,7 +196,7 @@ export function readCertificate(value: Uint8Array): ReadCertificate | string {
 
 /** [C3–C5] What the certificate says about opening and closing is what they say. */
 function brokenLink({ certificate, opening, closing }: ReadCertificate): string | undefined {
-  const { electorate, parent, height } = opening.value
+  const { electorate, parent, height, quorum } = opening.value
   // [C3]
   if (closing.value.opening !== opening.hash) return 'The closing belongs to another opening'
   // [C4]
@@ -205,9 +206,8 @@ function brokenLink({ certificate, opening, closing }: ReadCertificate): string 
   // [C5]
   const counted = Object.keys(closing.value.ballots)
   if (!counted.every((peer) => electorate.includes(peer))) return 'A ballot is from outside the electorate'
-  if (!isQuorum(counted.length, electorate.length)) {
-    return `${counted.length} ballots are not more than two thirds of ${electorate.length}`
-  }
+  if (quorum.votes !== quorumOf(electorate.length)) return `Its quorum is not that of ${electorate.length}`
+  if (!isEnough(counted, quorum)) return `${counted.length} ballots are less than the opening asks for`
   return undefined
 }
 

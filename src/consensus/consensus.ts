@@ -43,6 +43,7 @@ import {
   truthPrefix,
   votesPrefix,
 } from './round-id.ts'
+import { RoundTerms } from './round-terms.ts'
 import { type RunSource, type ScheduledRun, scheduledOutputs } from './scheduled-outputs.ts'
 import { Sightings } from './sightings.ts'
 import type { ConsensusEvent, RoundView, TruthView, Verification } from './views.ts'
@@ -80,6 +81,7 @@ export class Consensus implements Startable {
   readonly #counting: Counting
   readonly #duties: Duties
   readonly #truth: GroundTruth
+  readonly #terms: RoundTerms
   readonly #datasets = new Map<string, DatasetRounds>()
   /** Id of the dataset that each of these is about. */
   readonly #ids = new Map<string, string>()
@@ -98,6 +100,7 @@ export class Consensus implements Startable {
     this.#sightings = new Sightings({ registry, clock })
     const counting = new Counting({ datasets })
     this.#counting = counting
+    this.#terms = new RoundTerms({ datasets })
     this.#truth = new GroundTruth({
       ...{ registry, datasets, counting, members, nameOf, open, log },
       ...(parts.past && { past: parts.past }),
@@ -211,7 +214,9 @@ export class Consensus implements Startable {
       const message = `Round ${formatRoundId(other)} of this dataset is under way; wait until it has ended`
       throw new NodeError('CONFLICT', message, { round: formatRoundId(other) })
     }
-    const parts = { self, members: this.#voters(dataset), truth, latestMs: rounds.latestMs(), windowMs, now }
+    const terms = this.#terms.of(dataset)
+    const members = this.#voters(dataset)
+    const parts = { self, id, members, terms, truth, latestMs: rounds.latestMs(), windowMs, now }
     const opening = openingOf({ ...parts, trigger: 'request' })
     await registry.put(openingKey(round), encodeJson(opening), { expiresMs: now + roundRecordsLifeMs })
     rounds.add(round, self)
@@ -327,6 +332,8 @@ export class Consensus implements Startable {
       duties: this.#duties,
       counting: this.#counting,
       truth: this.#truth,
+      terms: () => this.#terms.of(dataset),
+      rule: (step) => this.#terms.rule(dataset, step),
       follows: () => this.#parts.datasets.follows(dataset),
       head: (step) => this.#head(dataset, step),
       emit: (event) => this.#emit(event),

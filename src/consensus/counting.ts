@@ -1,16 +1,18 @@
 /**
  * Where ballots meet the dataset: looks into the commits that members cast, counts a closing and writes the commit that
- * results. The rules are tally.ts and result-commit.ts; here is only the reading and writing.
+ * results. The rules are tally.ts, methods/ and result-commit.ts; here is only the reading and writing.
  */
 import { isNodeError } from '../base/errors.ts'
 import { candidateFetchTimeoutMs } from '../base/limits.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { Repository, TreeFile } from '../datasets/git/repository.ts'
+import type { Method } from '../datasets/truth-rule.ts'
 import type { Outcome } from './decisions.ts'
+import { inspectFiles, looksInto, mergeFiles } from './merging.ts'
 import type { Ballot, Closing, Opening } from './records.ts'
-import { resultCommit } from './result-commit.ts'
+import { resultOf } from './result-of.ts'
 import type { RoundId } from './round-id.ts'
-import { type Tally, tallyIdentical } from './tally.ts'
+import { type Ballots, type Count, conclude, countFiles, countWhole, type Tally } from './tally.ts'
 
 export interface CountingParts {
   readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit'>
@@ -24,23 +26,29 @@ export class Counting {
   }
 
   /**
-   * Brings a ballot's commit here and looks into it.
+   * Brings a ballot's commit here and looks into it. What is found depends on the commit and the method alone, so that all
+   * find the same.
    *
    * @returns why the ballot cannot count, or undefined when it can.
    * @throws NodeError when the commit cannot be had now: PEER_UNREACHABLE, TIMED_OUT, DATASET_NOT_FOUND.
    */
-  async examine(dataset: string, ballot: Ballot, signal: AbortSignal): Promise<string | undefined> {
+  async examine(
+    dataset: string,
+    ballot: Ballot,
+    method: Method,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     try {
       const repository = await this.#with(dataset, ballot.commit, signal)
       const { tree } = await repository.readCommit(ballot.commit)
       if (tree !== ballot.tree) return 'its commit does not hold the tree that it names'
-      await repository.listFiles(ballot.commit)
+      const files = await repository.listFiles(ballot.commit)
+      return await inspectFiles(repository, method, files, signal)
     } catch (error) {
       // A hostile tree is the fault of who cast it and ends that ballot; whatever else went wrong may yet go right.
       if (isNodeError(error, 'PATH_UNSAFE')) return error.message
       throw error
     }
-    return undefined
   }
 
   async isHere(dataset: string, commit: string): Promise<boolean> {
@@ -52,29 +60,32 @@ export class Counting {
     const { repository, tally } = await this.tally(round.dataset, opening, closing, signal)
     if (!tally.decided) return { commit: null }
     const tree = await repository.writeTree([...tally.files])
-    const counted = new Map(Object.entries(closing.ballots).map(([peer, { commit }]) => [peer, commit]))
-    const contested = tally.contested.length
-    return {
-      commit: await repository.writeCommit(resultCommit({ round, opening, counted, tree, contested })),
-    }
+    return { commit: await repository.writeCommit(resultOf(round, opening, closing, tally, tree)) }
   }
 
   /** What the ballots of a closing say, file by file. @throws NodeError when a commit cannot be had now. */
   async tally(
     dataset: string,
-    { parent }: Opening,
-    { ballots }: Closing,
+    opening: Pick<Opening, 'parent' | 'method' | 'weights'>,
+    { ballots }: Pick<Closing, 'ballots'>,
     signal: AbortSignal,
   ): Promise<{ repository: Repository; tally: Tally }> {
     const repository = await this.#parts.datasets.repository(dataset)
-    const files = async (commit: string): Promise<TreeFile[]> => {
-      await this.#with(dataset, commit, signal)
-      return repository.listFiles(commit)
+    const { method, weights: written } = opening
+    const parent = await this.#filesOf(dataset, opening.parent, signal)
+    const cast = new Map<string, readonly TreeFile[]>()
+    for (const [peer, { commit }] of Object.entries(ballots)) {
+      cast.set(peer, await this.#filesOf(dataset, commit, signal))
     }
-    const before = parent === null ? [] : await files(parent)
-    const cast = new Map<string, TreeFile[]>()
-    for (const [peer, { commit }] of Object.entries(ballots)) cast.set(peer, await files(commit))
-    return { repository, tally: tallyIdentical(cast, before) }
+    const weights = written && new Map(Object.entries(written))
+    const count = countBy(method, cast, weights)
+    const parts = { repository, signal, ...(weights && { weights }) }
+    const merged = looksInto(method) ? await mergeFiles(count, parent, { ...parts, method }) : []
+    return { repository, tally: conclude(count, parent, merged) }
+  }
+
+  async #filesOf(dataset: string, commit: string | null, signal: AbortSignal): Promise<readonly TreeFile[]> {
+    return commit === null ? [] : (await this.#with(dataset, commit, signal)).listFiles(commit)
   }
 
   async #with(dataset: string, commit: string, signal: AbortSignal): Promise<Repository> {
@@ -84,4 +95,13 @@ export class Counting {
     await this.#parts.datasets.ensureCommit(dataset, commit, { signal: bounded })
     return repository
   }
+}
+
+function countBy(
+  { name }: Opening['method'],
+  ballots: Ballots,
+  weights: ReadonlyMap<string, number> | undefined,
+): Count {
+  if (name === 'strangeness') return countWhole(ballots)
+  return countFiles(ballots, name === 'weighted' ? weights : undefined)
 }

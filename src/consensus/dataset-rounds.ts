@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { candidateRetryMs, clockSkewMaxMs, roundLifeMaxMs, roundTickMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import type { TruthRule } from '../datasets/truth-rule.ts'
 import { Adoption } from './adoption.ts'
 import { compareRanks, rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
@@ -23,6 +24,7 @@ import { projectRound, type RoundRecords, type RoundStatus } from './round.ts'
 import { compareRounds, formatRoundId, parseRoundId, type RoundId } from './round-id.ts'
 import type { Output } from './scheduled-outputs.ts'
 import type { Sightings } from './sightings.ts'
+import type { TermsOf } from './terms.ts'
 import { type ConsensusEvent, type RoundView, roundView } from './views.ts'
 
 export interface DatasetRoundsParts {
@@ -34,6 +36,9 @@ export interface DatasetRoundsParts {
   readonly duties: Duties
   readonly counting: Counting
   readonly truth: GroundTruth
+  /** What the dataset asks of its rounds. */
+  readonly terms: () => TermsOf
+  readonly rule: (step: string) => TruthRule
   /** Whether this node copies the dataset. */
   readonly follows: () => boolean
   /** This node's present head of branch `<step>-<node>`. */
@@ -116,7 +121,7 @@ export class DatasetRounds {
   /** Commits came by themselves: ballots that wait for a fetch, or for its next attempt, may be looked into. */
   arrived(): void {
     for (const id of this.#rounds.live()) {
-      if (this.#takesPart(id)) this.#inspection.arrived(this.#records(id))
+      if (this.#takesPart(id)) this.#inspection.arrived(this.#records(id), this.#rule(id).method)
     }
     this.touch()
   }
@@ -235,7 +240,7 @@ export class DatasetRounds {
     const { duties, self, clock } = this.#parts
     for (let look = 0; look < LOOKS_MAX && !this.#signal.aborted; look += 1) {
       const situation = await this.#situation(id, truth, field)
-      if (this.#takesPart(id)) this.#inspection.begin(situation.records)
+      if (this.#takesPart(id)) this.#inspection.begin(situation.records, this.#rule(id).method)
       const { actions, wakeMs } = nextActions(situation, self, clock.now())
       let changed = false
       for (const action of actions)
@@ -263,6 +268,7 @@ export class DatasetRounds {
     return {
       records,
       members: members(),
+      terms: this.#parts.terms(),
       truth,
       certified: this.#certified(),
       candidate: await this.#candidate(records, wish),
@@ -278,10 +284,17 @@ export class DatasetRounds {
   async #candidate({ id, openings, ballots }: RoundRecords, wish: ScheduledWish | undefined) {
     const { self, head, truth } = this.#parts
     if (ballots.some(({ peer }) => peer === self)) return undefined
+    // What is cast by hand, people cast.
+    if (openings.some(({ value }) => value.trigger === 'hand') || this.#rule(id).ballots === 'hand')
+      return undefined
     const requested = openings.some(({ value }) => value.trigger === 'request')
     const commit = wish?.commit ?? (requested ? head(id.step) : undefined)
     if (commit === undefined) return undefined
     return { commit, tree: await truth.treeOf(id.dataset, commit) } satisfies Ballot
+  }
+
+  #rule({ step }: RoundId): TruthRule {
+    return this.#parts.rule(step)
   }
 
   #field(): Field {
@@ -357,7 +370,8 @@ export class DatasetRounds {
   }
 
   #facts() {
-    return factsOf({ certified: this.#certified(), members: this.#parts.members() })
+    const { members, terms } = this.#parts
+    return factsOf({ certified: this.#certified(), members: members(), terms: terms() })
   }
 
   #certified() {

@@ -6,7 +6,7 @@
 import { cutoffMarginMs } from '../base/limits.ts'
 import { compareRanks, type Rank } from './certificate.ts'
 import { refuseOpening, type Truth } from './opening.ts'
-import { isQuorum, quorumOf, type Voter } from './quorum.ts'
+import type { Voter } from './quorum.ts'
 import type { Ballot, Claim, Closing, Opening } from './records.ts'
 import { lineUp, turnMs } from './rendezvous.ts'
 import {
@@ -14,6 +14,7 @@ import {
   eligibleBallots,
   heldUntilMs,
   isCounting,
+  isEnough,
   isEquivocal,
   isQuiet,
   projectRound,
@@ -24,6 +25,7 @@ import {
   votesInTime,
 } from './round.ts'
 import { compareRounds, formatRoundId, type RoundId } from './round-id.ts'
+import { PLAIN_TERMS, type TermsOf } from './terms.ts'
 
 /** Another round of the same dataset. */
 export interface Rival {
@@ -58,6 +60,8 @@ export interface Wish {
 export interface Situation {
   readonly records: RoundRecords
   readonly members: readonly Voter[]
+  /** What the dataset asks of its rounds. */
+  readonly terms?: TermsOf | undefined
   /** The truth that this node holds. */
   readonly truth: Truth
   /** The certificate in the registry, if there is one. */
@@ -96,7 +100,7 @@ export function nextActions(situation: Situation, self: string, now: number): De
   const { records, members, wish } = situation
   const acceptable: Claim<Opening>[] = []
   for (const claim of records.openings) {
-    const reason = refuseOpening(claim, records.id, members, now)
+    const reason = refuseOpening(claim, records.id, members, situation.terms ?? PLAIN_TERMS, now)
     if (reason === undefined) acceptable.push(claim)
     else plan.act({ do: 'refuse', record: claim.hash, reason })
   }
@@ -121,9 +125,10 @@ export function nextActions(situation: Situation, self: string, now: number): De
 }
 
 /** The facts of `projectRound` that a situation holds. */
-export function factsOf({ certified, members }: Pick<Situation, 'certified' | 'members'>): RoundFacts {
+export function factsOf(known: Pick<Situation, 'certified' | 'members' | 'terms'>): RoundFacts {
+  const { certified, members, terms } = known
   const truth = certified && { ...certified, round: formatRoundId(certified.round) }
-  return { truth, members }
+  return { truth, members, terms }
 }
 
 /** What a round is to the others of its dataset. */
@@ -170,7 +175,8 @@ export function judgeClosing(
 ): ClosingJudgement {
   const { electorate, cutoffMs } = opening.value
   const counted = Object.entries(closing.ballots)
-  if (!isCounting(closing, opening)) return refuse('it does not count ballots of more than two thirds')
+  if (!isCounting(closing, opening))
+    return refuse('it does not count as many ballots as the opening asks for')
   for (const [peer, ballot] of counted) {
     const seen = records.ballots.filter((b) => b.peer === peer)
     const match = seen.find((b) => b.commit === ballot.commit && b.tree === ballot.tree)
@@ -244,13 +250,13 @@ function chooseClosing(
 }
 
 function close(plan: Plan, { records }: Situation, opening: Claim<Opening>, self: string): void {
-  const { electorate, cutoffMs, votesUntilMs, openedBy } = opening.value
+  const { electorate, quorum, cutoffMs, votesUntilMs, openedBy } = opening.value
   if (records.closings.some(({ author, value }) => author === self && value.opening === opening.hash)) return
   const ballots = eligibleBallots(records, opening.value)
-  if (!isQuorum(ballots.size, electorate.length) || plan.now >= votesUntilMs) return
+  if (!isEnough([...ballots.keys()], quorum) || plan.now >= votesUntilMs) return
   const ready = [...ballots.values()].map(({ readyMs }) => readyMs ?? plan.now).sort((a, b) => a - b)
   const complete = ballots.size === electorate.length
-  const enoughMs = ready[quorumOf(electorate.length) - 1] ?? plan.now
+  const enoughMs = ready[quorum.ballots - 1] ?? ready.at(-1) ?? plan.now
   const dueMs = complete ? (ready.at(-1) ?? plan.now) : Math.max(cutoffMs, enoughMs)
   const others = electorate.filter((peer) => peer !== openedBy)
   const line = [openedBy, ...lineUp(formatRoundId(records.id), 'closing', others)]
@@ -290,7 +296,7 @@ function certify(plan: Plan, { records, certified }: Situation, status: RoundSta
   if (certified !== undefined && compareRanks(certified, rank) >= 0) return
   const votes = votesInTime(records.votes, opening.value).filter((v) => v.commit === commit)
   const seen = votes.map(({ seenMs }) => seenMs).sort((a, b) => a - b)
-  const dueMs = seen[quorumOf(opening.value.electorate.length) - 1]
+  const dueMs = seen[opening.value.quorum.votes - 1]
   const line = lineUp(formatRoundId(records.id), 'certificate', opening.value.electorate)
   if (dueMs !== undefined && plan.isTurn(line, self, dueMs)) plan.act({ do: 'certify', status })
 }

@@ -24,6 +24,7 @@ import {
   truthKey,
   voteKey,
 } from './round-id.ts'
+import { PLAIN_TERMS } from './terms.ts'
 
 export interface DutiesParts {
   readonly self: string
@@ -60,7 +61,7 @@ export class Duties {
     const round = formatRoundId(id)
     switch (action.do) {
       case 'open':
-        return this.#open(round, situation, action.windowMs)
+        return this.#open(id, situation, action.windowMs)
       case 'cast':
         await this.#put(ballotKey(round, this.#parts.self), action.ballot)
         return true
@@ -88,11 +89,11 @@ export class Duties {
     for (const name of this.#refused) if (name.startsWith(round)) this.#refused.delete(name)
   }
 
-  async #open(round: string, { members, truth, latestMs }: Situation, windowMs: number): Promise<boolean> {
+  async #open(id: RoundId, situation: Situation, windowMs: number): Promise<boolean> {
     const { self, clock } = this.#parts
-    const parts = { self, members, truth, latestMs, windowMs, now: clock.now() }
-    const opening = openingOf({ ...parts, trigger: 'schedule' })
-    await this.#put(openingKey(round), opening)
+    const { members, truth, latestMs, terms = PLAIN_TERMS } = situation
+    const parts = { self, id, members, terms, truth, latestMs, windowMs, now: clock.now() }
+    await this.#put(openingKey(formatRoundId(id)), openingOf({ ...parts, trigger: 'schedule' }))
     return true
   }
 

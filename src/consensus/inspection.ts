@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { candidateRetryMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
+import type { Method } from '../datasets/truth-rule.ts'
 import type { Counting } from './counting.ts'
 import type { RoundRecords, SeenBallot } from './round.ts'
 import { formatRoundId, type RoundId } from './round-id.ts'
@@ -32,28 +33,28 @@ export class Inspection {
   }
 
   /** Begins to look into every ballot of the round that is new, or whose next attempt is due. */
-  begin({ id, ballots, openings }: RoundRecords): void {
+  begin({ id, ballots, openings }: RoundRecords, method: Method): void {
     const now = this.#parts.clock.now()
     const untilMs = Math.max(0, ...openings.map(({ value }) => value.votesUntilMs))
     for (const ballot of ballots) {
       const name = nameOf(id, ballot)
       if (!isOpen(ballot) || now >= untilMs || now < (this.#notBeforeMs.get(name) ?? 0)) continue
       this.#notBeforeMs.set(name, Number.MAX_SAFE_INTEGER)
-      void this.#lookInto(id, ballot)
+      void this.#lookInto(id, ballot, method)
     }
   }
 
   /** Commits came by themselves: what waits for a fetch, or for its next attempt, may be there already. */
-  arrived({ id, ballots }: RoundRecords): void {
-    for (const ballot of ballots) if (isOpen(ballot)) void this.#lookInto(id, ballot, true)
+  arrived({ id, ballots }: RoundRecords, method: Method): void {
+    for (const ballot of ballots) if (isOpen(ballot)) void this.#lookInto(id, ballot, method, true)
   }
 
-  async #lookInto(id: RoundId, ballot: SeenBallot, onlyIfHere = false): Promise<void> {
+  async #lookInto(id: RoundId, ballot: SeenBallot, method: Method, onlyIfHere = false): Promise<void> {
     const { counting, sightings, onExamined, nameOf: memberName, clock, log, signal } = this.#parts
     const name = nameOf(id, ballot)
     try {
       if (onlyIfHere && !(await counting.isHere(id.dataset, ballot.commit))) return
-      const defect = await counting.examine(id.dataset, ballot, signal)
+      const defect = await counting.examine(id.dataset, ballot, method, signal)
       sightings.examined(formatRoundId(id), ballot.peer, ballot, defect)
       this.#notBeforeMs.delete(name)
       onExamined()

@@ -10,6 +10,7 @@ import {
 import { isEntitled, type Voter } from './quorum.ts'
 import type { Claim, Opening } from './records.ts'
 import type { RoundId } from './round-id.ts'
+import { departure, type Terms, type TermsOf } from './terms.ts'
 
 /** The truth that a round builds on. */
 export interface Truth {
@@ -27,7 +28,9 @@ export interface OpeningParts {
   readonly truth: Truth
   /** When the latest round of the dataset that is known was opened, ms; 0 when there is none. */
   readonly latestMs: number
-  readonly trigger: Opening['trigger']
+  readonly trigger: Exclude<Opening['trigger'], 'hand'>
+  readonly id: RoundId
+  readonly terms: TermsOf
   readonly windowMs: number
   readonly now: number
 }
@@ -35,9 +38,11 @@ export interface OpeningParts {
 /**
  * The opening of a round by `self`, with all present members as its electorate.
  *
- * @throws NodeError INVALID_INPUT for a window out of bounds, TOO_LARGE for more members than can vote together.
+ * @throws NodeError INVALID_INPUT for a window out of bounds, TOO_LARGE for more members than can vote together,
+ * COMMIT_NOT_FOUND when what the terms follow from is not here yet.
  */
-export function openingOf({ self, members, truth, latestMs, trigger, windowMs, now }: OpeningParts): Opening {
+export function openingOf(parts: OpeningParts): Opening {
+  const { self, id, members, truth, latestMs, trigger, windowMs, now } = parts
   if (!Number.isInteger(windowMs) || windowMs < roundWindowMinMs || windowMs > roundWindowMaxMs) {
     const message = `A round stays open for ${roundWindowMinMs} to ${roundWindowMaxMs} ms, not ${windowMs}`
     throw new NodeError('INVALID_INPUT', message, { windowMs })
@@ -49,11 +54,17 @@ export function openingOf({ self, members, truth, latestMs, trigger, windowMs, n
     const message = `${voters.length} members cannot vote together, ${electorateMax} can`
     throw new NodeError('TOO_LARGE', message, { members: voters.length })
   }
+  const electorate = voters.map(({ peer }) => peer).sort()
+  const { method, byHand, quorum, weights } = knownTerms(
+    parts.terms(id, { electorate, parent: truth.commit }),
+  )
   const cutoffMs = now + windowMs
   return {
-    electorate: voters.map(({ peer }) => peer).sort(),
-    method: 'identical',
-    trigger,
+    electorate,
+    method,
+    trigger: byHand ? 'hand' : trigger,
+    quorum,
+    ...(weights && { weights }),
     parent: truth.commit,
     height: truth.height + 1,
     openedMs,
@@ -71,6 +82,7 @@ export function refuseOpening(
   { value, author }: Claim<Opening>,
   id: RoundId,
   members: readonly Voter[],
+  terms: TermsOf,
   now: number,
 ): string | undefined {
   const { electorate, openedMs, cutoffMs, votesUntilMs, openedBy } = value
@@ -87,5 +99,11 @@ export function refuseOpening(
   if (stranger !== undefined) return `${stranger} is in the electorate and no member`
   const left = entitled.find(({ peer, since }) => since <= openedMs && !electorate.includes(peer))
   if (left !== undefined) return `member ${left.peer} is left out of the electorate`
-  return undefined
+  const due = terms(id, value)
+  return typeof due === 'string' ? due : departure(value, due)
+}
+
+function knownTerms(terms: Terms | string): Terms {
+  if (typeof terms !== 'string') return terms
+  throw new NodeError('COMMIT_NOT_FOUND', `The terms of a round cannot be known here: ${terms}`)
 }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { electorateMax } from '../base/limits.ts'
+import { methodSchema } from '../datasets/truth-rule.ts'
 import { decodeJson } from '../registry/collection.ts'
 import { parseRoundId } from './round-id.ts'
 
@@ -20,16 +21,23 @@ const electorate = z
   .max(electorateMax)
   .refine((peers) => peers.every((p, i) => i === 0 || (peers[i - 1] as string) < p), 'is not sorted')
 
-/** How the result is made from the ballots. */
-export const methodSchema = z.enum(['identical'])
-export type Method = z.infer<typeof methodSchema>
-
 export const openingSchema = z.strictObject({
   /** Peer ids of those who vote, sorted: the members when the round was opened. */
   electorate,
+  /** How the result is made from the ballots: word for word what the dataset's rule says. */
   method: methodSchema,
-  /** Whether each member casts its present head, or the output of its scheduled run of the slot. */
-  trigger: z.enum(['request', 'schedule']),
+  /** Whether each member casts its present head, the output of its scheduled run of the slot, or what a person chooses. */
+  trigger: z.enum(['request', 'schedule', 'hand']),
+  quorum: z.strictObject({
+    /** A closing counts ballots of so many members at least. */
+    ballots: z.number().int().positive().max(electorateMax),
+    /** Votes of so many of the electorate decide: always more than two thirds. */
+    votes: z.number().int().positive().max(electorateMax),
+    /** Where results are repeated less: the ballot of one of these is enough for a closing. */
+    proven: z.array(peer).min(1).max(electorateMax).optional(),
+  }),
+  /** What each member's ballot weighs, where the method weighs; in thousandths. */
+  weights: z.record(peer, z.number().int().min(1).max(1_000)).optional(),
   /** The truth that the result follows; null where there is none yet. */
   parent: oid.nullable(),
   /** The number of certified truths that the result ends: the first has 1. */

@@ -8,8 +8,8 @@ export const RESULT_AUTHOR = { name: 'MAO consensus', email: 'consensus@mao.inva
 export interface Result {
   readonly round: RoundId
   readonly opening: Pick<Opening, 'method' | 'parent' | 'height'>
-  /** The commit of each counted ballot, by member. */
-  readonly counted: ReadonlyMap<string, string>
+  /** The commit of each counted ballot by member, and in how many files and entries it departs from the result. */
+  readonly counted: ReadonlyMap<string, { readonly commit: string; readonly departures: number }>
   /** The tree of the merged files. */
   readonly tree: string
   readonly contested: number
@@ -25,9 +25,11 @@ export function resultCommit({ round, opening, counted, tree, contested }: Resul
     `Ground truth ${opening.height} of ${round.dataset}, step ${round.step}`,
     '',
     `Round: ${formatRoundId(round)}`,
-    `Method: ${opening.method}`,
+    `Method: ${opening.method.name}`,
     `Contested: ${contested}`,
-    ...ballots.map(([member, commit]) => `Ballot: ${member} ${commit}`),
+    ...ballots.map(([member, { commit, departures }]) => {
+      return `Ballot: ${member} ${commit} ${departures === 0 ? 'agrees' : `differs ${departures}`}`
+    }),
   ]
   return {
     tree,

@@ -7,6 +7,7 @@ import { refuseOpening } from './opening.ts'
 import { isDecisive, isQuorum, quorumOf, type Voter } from './quorum.ts'
 import type { Ballot, Claim, Closing, Opening, Signed, Vote } from './records.ts'
 import { formatRoundId, type RoundId } from './round-id.ts'
+import { PLAIN_TERMS, type TermsOf } from './terms.ts'
 
 /** A ballot that reached this node; a member that cast two different ones is seen twice. */
 export interface SeenBallot extends Ballot {
@@ -43,6 +44,8 @@ export interface RoundFacts {
   readonly truth?: { readonly round: string; readonly height: number; readonly commit: string } | undefined
   /** Those who are members now. */
   readonly members: readonly Voter[]
+  /** What the dataset asks of its rounds; without it, `identical` and every member's result. */
+  readonly terms?: TermsOf | undefined
 }
 
 export type RoundState = 'open' | 'closed' | 'decided' | 'undecided'
@@ -76,7 +79,7 @@ export const closingPatienceMs = 3 * takeOverMs
 export function projectRound(records: RoundRecords, facts: RoundFacts, now: number): RoundStatus | undefined {
   const decision = decisionOf(records, facts.members)
   if (decision !== undefined) return { state: 'decided', ...decision }
-  const shown = shownOpening(records, facts.members, now)
+  const shown = shownOpening(records, facts, now)
   if (shown === undefined) return undefined
   const { opening } = shown
   const closing = records.closings.find((claim) => isCounting(claim.value, opening))
@@ -111,10 +114,10 @@ export function isQuiet({ ballots }: RoundRecords, { openedBy, electorate }: Ope
 }
 
 /** The first claim that an honest node takes part in: whoever claims the name with something else changes nothing. */
-function shownOpening({ id, openings }: RoundRecords, members: readonly Voter[], now: number) {
+function shownOpening({ id, openings }: RoundRecords, { members, terms }: RoundFacts, now: number) {
   let refused: { opening: Claim<Opening>; refusal: string } | undefined
   for (const opening of openings) {
-    const refusal = refuseOpening(opening, id, members, now)
+    const refusal = refuseOpening(opening, id, members, terms ?? PLAIN_TERMS, now)
     if (refusal === undefined) return { opening }
     refused ??= { opening, refusal }
   }
@@ -168,15 +171,20 @@ export function isEquivocal(ballots: readonly SeenBallot[], peer: string): boole
   return ballots.filter((ballot) => ballot.peer === peer).length > 1
 }
 
-/** True for a closing of that opening with ballots of more than two thirds of its electorate, and of nobody else. */
+/** True for a closing of that opening with as many ballots as it asks for ([K1]), and of nobody else. */
 export function isCounting(closing: Closing, opening: Signed<Opening>): boolean {
-  const { electorate } = opening.value
+  const { electorate, quorum } = opening.value
   const counted = Object.keys(closing.ballots)
   return (
     closing.opening === opening.hash &&
     counted.every((peer) => electorate.includes(peer)) &&
-    isQuorum(counted.length, electorate.length)
+    isEnough(counted, quorum)
   )
+}
+
+/** [K1] Ballots of so many members as the opening asks for, or of one whose result needs no repetition. */
+export function isEnough(peers: readonly string[], { ballots, proven }: Opening['quorum']): boolean {
+  return peers.length >= ballots || (proven?.some((peer) => peers.includes(peer)) ?? false)
 }
 
 /** The reason for people, with its numbers. */
@@ -186,7 +194,7 @@ export function explain(reason: UndecidedReason, records: RoundRecords, opening:
   const voted = votesInTime(records.votes, opening).length
   switch (reason) {
     case 'too-few-ballots':
-      return `${cast} of ${all} members handed in a ballot by the cut-off; ${quorumOf(all)} are needed`
+      return `${cast} of ${all} members handed in a ballot by the cut-off; ${opening.quorum.ballots} are needed`
     case 'not-closed':
       return `${cast} ballots came, but their commits could not be gathered and counted in time`
     case 'no-majority':
@@ -213,8 +221,8 @@ function undecided(
   if (isQuorum(ties.length, electorate.length)) return 'no-majority'
   if (closing === undefined && now >= cutoffMs + closingPatienceMs) {
     const cast = records.ballots.filter(({ peer, timeMs }) => electorate.includes(peer) && timeMs <= cutoffMs)
-    const members = new Set(cast.map(({ peer }) => peer))
-    if (!isQuorum(members.size, electorate.length)) return 'too-few-ballots'
+    const members = [...new Set(cast.map(({ peer }) => peer))]
+    if (!isEnough(members, opening.value.quorum)) return 'too-few-ballots'
   }
   const superseded = facts.truth !== undefined && facts.truth.height >= height
   if (superseded && (now < votesUntilMs || votes.length === 0)) return 'superseded'

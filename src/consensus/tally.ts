@@ -1,8 +1,12 @@
 /**
- * Method `identical` (protocols/voting.md §5): for every path, what more than half of the counted ballots hold byte for
- * byte, be it a file or its absence. Pure: the same ballots and the same parent give the same result everywhere.
+ * Counting whole files (protocols/voting.md §5): for every path, what more than half of the counted ballots hold byte for
+ * byte, be it a file or its absence; more than half of their weight where they are weighed. What a method finds within a
+ * file that has no such majority is put in its place (`Merges`). Pure: the same ballots and the same parent give the same
+ * result everywhere.
  */
 import type { TreeFile } from '../datasets/git/repository.ts'
+import type { EntryDifferences, FileMerge } from './methods/file-merge.ts'
+import { strangeness } from './methods/strangeness.ts'
 import { comparePaths } from './paths.ts'
 
 /** Where one member's ballot departs from what the majority holds; contested paths are nobody's difference. */
@@ -13,6 +17,8 @@ export interface Differences {
   readonly extra: readonly string[]
   /** Both hold a file, not the same one. */
   readonly different: readonly string[]
+  /** By path, where files were merged entry by entry; those files alone in which the member departs from what was agreed. */
+  readonly entries?: Readonly<Record<string, EntryDifferences>>
 }
 
 export interface Tally {
@@ -20,52 +26,141 @@ export interface Tally {
   readonly files: readonly TreeFile[]
   /** Paths on which no more than half agree; the parent's entry stands. */
   readonly contested: readonly string[]
+  /** What methods found within files, by path. */
+  readonly merges: ReadonlyMap<string, FileMerge>
   /** Each counted member's differences. */
   readonly members: ReadonlyMap<string, Differences>
   /** False when paths are contested and nothing but the parent's files is left: a tie decides nothing. */
   readonly decided: boolean
 }
 
-type Verdict = 'absent' | 'contested' | TreeFile
+export type Verdict = 'absent' | 'contested' | TreeFile
+
+/** Files by member, in the order of the members. */
+export type Ballots = ReadonlyMap<string, readonly TreeFile[]>
+
+/** What a method made of a contested file: its new version, where entries were agreed on, and how it came about. */
+export interface MergedFile {
+  readonly path: string
+  /** Undefined: nothing within it was agreed on, so that it stays contested as a whole. */
+  readonly file: TreeFile | undefined
+  readonly merge: FileMerge
+}
+
+/** Files by path and member, and what each path's ballots say. */
+export interface Count {
+  readonly held: ReadonlyMap<string, ReadonlyMap<string, TreeFile>>
+  readonly verdicts: ReadonlyMap<string, Verdict>
+}
 
 /**
- * Counts `ballots` (files by member) over `parent`, the files of the truth so far.
+ * What the ballots say of each path that any of them holds.
+ *
+ * @param weights what each member's ballot weighs; without them, all weigh the same.
+ */
+export function countFiles(ballots: Ballots, weights?: ReadonlyMap<string, number>): Count {
+  const held = new Map([...ballots].map(([member, files]) => [member, byPath(files)]))
+  const paths = new Set([...held.values()].flatMap((files) => [...files.keys()]))
+  const weighed = [...held].map(([member, files]) => ({ files, weight: weights?.get(member) ?? 1 }))
+  const verdicts = new Map<string, Verdict>()
+  for (const path of paths) {
+    verdicts.set(path, majority(weighed.map(({ files, weight }) => ({ entry: files.get(path), weight }))))
+  }
+  return { held, verdicts }
+}
+
+/** Method `strangeness`: the least strange ballot is taken whole; where it is not one alone, everything is contested. */
+export function countWhole(ballots: Ballots): Count {
+  const { held, verdicts } = countFiles(ballots)
+  const candidates = new Map(
+    [...held].map(([member, files]) => {
+      return [member, new Map([...files].map(([path, { mode, oid }]) => [path, `${mode} ${oid}`]))] as const
+    }),
+  )
+  const { winners, drawn } = strangeness(candidates)
+  const winner = drawn ? undefined : held.get(winners[0] ?? '')
+  const verdict = (path: string) => (winner === undefined ? 'contested' : (winner.get(path) ?? 'absent'))
+  return { held, verdicts: new Map([...verdicts.keys()].map((path) => [path, verdict(path)])) }
+}
+
+/** The paths on which no more than half agree, sorted. */
+export function contestedPaths({ verdicts }: Count): string[] {
+  return sorted([...verdicts].filter(([, verdict]) => verdict === 'contested').map(([path]) => path))
+}
+
+/**
+ * Puts together what was counted, over `parent`, the files of the truth so far.
  *
  * A path that the majority lacks keeps the parent's entry where the parent has one: other steps have put it there.
  */
-export function tallyIdentical(
-  ballots: ReadonlyMap<string, readonly TreeFile[]>,
+export function conclude(
+  { held, verdicts: counted }: Count,
   parent: readonly TreeFile[],
+  merged: readonly MergedFile[] = [],
 ): Tally {
-  const held = [...ballots].map(([member, files]) => ({ member, files: byPath(files) }))
-  const paths = new Set(held.flatMap(({ files }) => [...files.keys()]))
-  const verdicts = new Map<string, Verdict>()
-  for (const path of paths) {
-    verdicts.set(path, majority(held.map(({ files }) => files.get(path))))
-  }
+  const verdicts = new Map(counted)
+  for (const { path, file } of merged) if (file !== undefined) verdicts.set(path, file)
   const agreed = [...verdicts.values()].filter((verdict) => typeof verdict === 'object')
   const files = merge(agreed, parent)
-  const contested = sorted([...paths].filter((path) => verdicts.get(path) === 'contested'))
-  const members = new Map(held.map(({ member, files }) => [member, differences(files, verdicts)]))
-  return { files, contested, members, decided: contested.length === 0 || !sameFiles(files, parent) }
+  const contested = contestedPaths({ held, verdicts })
+  const merges = new Map(merged.map(({ path, merge }) => [path, merge]))
+  const whole = new Map([...verdicts].filter(([path]) => !merges.has(path)))
+  const members = new Map(
+    [...held].map(([member, files]) => [member, withEntries(differences(files, whole), member, merges)]),
+  )
+  const isWhole = contested.length === 0 && merged.every(({ merge }) => merge.contested.count === 0)
+  return { files, contested, merges, members, decided: isWhole || !sameFiles(files, parent) }
+}
+
+/** Method `identical`. */
+export function tallyIdentical(ballots: Ballots, parent: readonly TreeFile[]): Tally {
+  return conclude(countFiles(ballots), parent)
 }
 
 /** True when a member's ballot departs nowhere from the majority. */
-export function agrees({ missing, extra, different }: Differences): boolean {
-  return missing.length + extra.length + different.length === 0
+export function agrees(differences: Differences): boolean {
+  return departures(differences) === 0
 }
 
-function majority(entries: readonly (TreeFile | undefined)[]): Verdict {
-  const counts = new Map<string, { count: number; entry: TreeFile | undefined }>()
-  for (const entry of entries) {
+/** In how many files and entries a member's ballot departs from what was agreed. */
+export function departures({ missing, extra, different, entries = {} }: Differences): number {
+  const within = Object.values(entries).map(
+    (found) => found.missing.count + found.extra.count + found.different.count,
+  )
+  return within.reduce((sum, count) => sum + count, missing.length + extra.length + different.length)
+}
+
+/** How many files and entries are contested. */
+export function contestedCount({ contested, merges }: Pick<Tally, 'contested' | 'merges'>): number {
+  const whole = contested.filter((path) => !merges.has(path)).length
+  return [...merges.values()].reduce((sum, merge) => sum + merge.contested.count, whole)
+}
+
+function withEntries(
+  found: Differences,
+  member: string,
+  merges: ReadonlyMap<string, FileMerge>,
+): Differences {
+  const entries: Record<string, EntryDifferences> = {}
+  for (const [path, { members }] of merges) {
+    const own = members.get(member)
+    if (own === undefined || own.missing.count + own.extra.count + own.different.count === 0) continue
+    entries[path] = own
+  }
+  return Object.keys(entries).length === 0 ? found : { ...found, entries }
+}
+
+function majority(entries: readonly { entry: TreeFile | undefined; weight: number }[]): Verdict {
+  const counts = new Map<string, { weight: number; entry: TreeFile | undefined }>()
+  let total = 0
+  for (const { entry, weight } of entries) {
     const name = entry === undefined ? '' : `${entry.mode} ${entry.oid}`
-    const counted = counts.get(name) ?? { count: 0, entry }
-    counted.count += 1
+    const counted = counts.get(name) ?? { weight: 0, entry }
+    counted.weight += weight
+    total += weight
     counts.set(name, counted)
   }
-  for (const { count, entry } of counts.values()) {
-    if (2 * count > entries.length) return entry ?? 'absent'
-  }
+  for (const { weight, entry } of counts.values()) if (2 * weight > total) return entry ?? 'absent'
   return 'contested'
 }
 

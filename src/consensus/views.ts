@@ -1,8 +1,8 @@
 /** What people and programs are shown of rounds and truths; plain JSON throughout. */
 
 import type { Policy } from '../datasets/policies.ts'
-import { quorumOf } from './quorum.ts'
-import type { Certificate, Method, Opening } from './records.ts'
+import type { Method } from '../datasets/truth-rule.ts'
+import type { Certificate, Opening } from './records.ts'
 import {
   explain,
   projectRound,
@@ -55,6 +55,8 @@ export interface RoundView {
   readonly electorate: readonly NamedPeer[]
   /** How many of the electorate decide. */
   readonly quorum: number
+  /** What each member's ballot weighs, in thousandths; where the method weighs. */
+  readonly weights?: Readonly<Record<string, number>>
   readonly parent: string | null
   readonly height: number
   readonly openedMs: number
@@ -139,7 +141,8 @@ export function roundView(
     method: opening.method,
     openedBy: named(opening.openedBy),
     electorate: opening.electorate.map(named),
-    quorum: quorumOf(opening.electorate.length),
+    quorum: opening.quorum.votes,
+    ...(opening.weights && { weights: opening.weights }),
     parent: opening.parent,
     height: opening.height,
     openedMs: opening.openedMs,

@@ -10,6 +10,7 @@ import { accessSchema } from './access.ts'
 import { datasetIdSchema, hexSchema } from './dataset-id.ts'
 import { oidSchema } from './exchange/pack-protocol.ts'
 import type { Policy } from './policies.ts'
+import { truthRulesSchema } from './truth-rule.ts'
 import { upstreamSchema } from './upstream/upstream-address.ts'
 
 export { datasetIdSchema } from './dataset-id.ts'
@@ -37,6 +38,8 @@ const shape = {
   replicas: z.number().int().min(1).max(replicasWantedMax).optional(),
   /** Who may have it and who votes on it, where that is not every member. */
   access: accessSchema.optional(),
+  /** How members' results become its ground truth, where that is not byte for byte. */
+  truth: truthRulesSchema.optional(),
   /** A git repository elsewhere that it is pulled from and pushed to. */
   upstream: upstreamSchema.optional(),
 }

@@ -160,7 +160,8 @@ test('a member that opens an endless round for itself alone stops nobody: rounds
   const endless = Date.now() * 1_000
   const alone = {
     electorate: [bob.identity.peerId],
-    method: 'identical',
+    method: { name: 'identical' },
+    quorum: { ballots: 1, votes: 1 },
     trigger: 'request',
     openedBy: bob.identity.peerId,
   }
@@ -188,7 +189,9 @@ test('rounds of what is no dataset are left alone until it is one', async (t) =>
   // Its record may come after its rounds; what was opened before it was founded is about another of its name.
   const openedMs = Date.now() + 5_000
   const times = { openedMs, cutoffMs: openedMs + 20_000, votesUntilMs: openedMs + 80_000 }
-  const shape = { method: 'identical', trigger: 'request', parent: null, height: 1, openedBy: electorate[0] }
+  const quorum = { ballots: 1, votes: 1 }
+  const asked = { method: { name: 'identical' }, trigger: 'request', quorum, openedBy: electorate[0] }
+  const shape = { ...asked, parent: null, height: 1 }
   await alice.registry.put('/rounds/data/collect/5/opening', encodeJson({ electorate, ...shape, ...times }))
   assert.deepEqual(alice.consensus.rounds(), [])
   await alice.datasets.add('data')

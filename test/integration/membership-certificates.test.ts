@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { assembleCertificate } from '../../src/consensus/certificate.ts'
+import { quorumOf } from '../../src/consensus/quorum.ts'
 import { closingOf, closingSchema, openingSchema, parseValue } from '../../src/consensus/records.ts'
 import { formatRoundId, voteKey } from '../../src/consensus/round-id.ts'
 import { truthProof } from '../../src/consensus/truth-proof.ts'
@@ -40,7 +41,9 @@ async function certificateOf(electorate: RegistryNode[], signers: RegistryNode[]
   const round = { dataset, step: 'x', slot: now }
   const peers = electorate.map(peerOf).sort()
   const times = { openedMs: now, cutoffMs: now + 60_000, votesUntilMs: now + 120_000 }
-  const asked = { method: 'identical', trigger: 'request', parent: null, height: 1, openedBy: peers[0] }
+  const quorum = { ballots: quorumOf(peers.length), votes: quorumOf(peers.length) }
+  const method = { name: 'identical' }
+  const asked = { method, trigger: 'request', quorum, parent: null, height: 1, openedBy: peers[0] }
   const opening = parseValue(openingSchema, encodeJson({ electorate: peers, ...asked, ...times }))
   assert.ok(opening)
   const ballots = new Map(peers.map((peer) => [peer, { commit, tree: commit }]))

@@ -58,7 +58,8 @@ export function makeLiar(node: VotingNode, random: () => number): void {
     const times = { openedMs: id.slot, cutoffMs, votesUntilMs: cutoffMs + 60_000 }
     return {
       electorate,
-      method: 'identical',
+      method: { name: 'identical' },
+      quorum: { ballots: 1, votes: 1 },
       trigger: 'schedule',
       parent: null,
       height: 99,

@@ -15,7 +15,7 @@ import {
 } from '../../src/consensus/decisions.ts'
 import { openingOf } from '../../src/consensus/opening.ts'
 import { closingOf, parseValue, voteSchema } from '../../src/consensus/records.ts'
-import { resultCommit } from '../../src/consensus/result-commit.ts'
+import { resultOf } from '../../src/consensus/result-of.ts'
 import { projectRound, type RoundRecords, type RoundStatus } from '../../src/consensus/round.ts'
 import {
   ballotKey,
@@ -29,6 +29,7 @@ import {
 } from '../../src/consensus/round-id.ts'
 import { Sightings } from '../../src/consensus/sightings.ts'
 import { tallyIdentical } from '../../src/consensus/tally.ts'
+import { PLAIN_TERMS } from '../../src/consensus/terms.ts'
 import type { TreeFile } from '../../src/datasets/git/repository.ts'
 import { encodeJson } from '../../src/registry/collection.ts'
 import type { Entry } from '../../src/registry/watchers.ts'
@@ -262,11 +263,14 @@ export class VotingNode {
   }
 
   /** What an honest member does. */
-  perform(action: Action, { records, members, truth, latestMs }: Situation): void {
+  perform(action: Action, situation: Situation): void {
+    const { records, members, truth, latestMs } = situation
     const round = formatRoundId(records.id)
     if (action.do === 'open') {
       const shape = {
         self: this.peer,
+        id: records.id,
+        terms: PLAIN_TERMS,
         members,
         truth,
         latestMs,
@@ -357,9 +361,7 @@ export class VotingNode {
     const cast = new Map(ballots.map(([peer, { commit }]) => [peer, files(commit)] as const))
     const tally = tallyIdentical(cast, parent === null ? [] : files(parent))
     if (!tally.decided) return { commit: null }
-    const counted = new Map(ballots.map(([peer, { commit }]) => [peer, commit] as const))
-    const shape = { round, opening: opening.value, counted, contested: tally.contested.length }
-    const commit = commitId(resultCommit({ ...shape, tree: treeId(tally.files) }))
+    const commit = commitId(resultOf(round, opening.value, closing.value, tally, treeId(tally.files)))
     this.world.commits.set(commit, tally.files)
     return { commit }
   }

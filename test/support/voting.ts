@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { OpenedRecord } from '../../src/consensus/certificate.ts'
+import { quorumOf } from '../../src/consensus/quorum.ts'
 import { type Opening, openingSchema, parseValue, type Signed } from '../../src/consensus/records.ts'
 import { encodeCommit, nestTrees, objectId } from '../../src/datasets/git/git-objects.ts'
 import type { NewCommit, TreeFile } from '../../src/datasets/git/repository.ts'
@@ -38,8 +39,9 @@ export function commitId(commit: NewCommit): string {
 export function openingBy(electorate: readonly string[], changes: Partial<Opening> = {}): Signed<Opening> {
   const opening: Opening = {
     electorate: [...electorate].sort(),
-    method: 'identical',
+    method: { name: 'identical' },
     trigger: 'request',
+    quorum: { ballots: quorumOf(electorate.length), votes: quorumOf(electorate.length) },
     parent: null,
     height: 1,
     openedMs: SLOT,

@@ -15,6 +15,7 @@ import {
 import { explain, projectRound, type RoundRecords, type SeenVote } from '../../src/consensus/round.ts'
 import { compareRounds, formatRoundId, parseRoundId, roundOfKey } from '../../src/consensus/round-id.ts'
 import { type ScheduledRun, scheduledOutputs } from '../../src/consensus/scheduled-outputs.ts'
+import { PLAIN_TERMS } from '../../src/consensus/terms.ts'
 import { roundView } from '../../src/consensus/views.ts'
 import { names, openingBy, SLOT, signed } from '../support/voting.ts'
 
@@ -156,7 +157,13 @@ test('whoever claims the name of a round with a record that is out of order stop
 
 test('an opening is taken part in only with all members, in its own name, and within bounds', () => {
   const why = (changes: Partial<Opening>, author = alice) =>
-    refuseOpening(claim(openingBy(changes.electorate ?? peers, changes), author), id, members, SLOT)
+    refuseOpening(
+      claim(openingBy(changes.electorate ?? peers, changes), author),
+      id,
+      members,
+      PLAIN_TERMS,
+      SLOT,
+    )
   assert.equal(why({}), undefined)
   assert.match(why({}, bob) ?? '', /in the name of another/)
   assert.match(why({ electorate: [alice, bob] }) ?? '', /left out/)
@@ -167,15 +174,24 @@ test('an opening is taken part in only with all members, in its own name, and wi
   assert.equal(why({ cutoffMs: day, votesUntilMs: day + 86_400_000 }), undefined)
   assert.match(why({ cutoffMs: day + 1, votesUntilMs: day + 60_001 }) ?? '', /out of bounds/)
   assert.match(why({ votesUntilMs: cutoffMs + 59_999 }) ?? '', /out of bounds/)
-  assert.match(refuseOpening(opening, { ...id, slot: SLOT + 3_600_000 }, members, SLOT) ?? '', /future/)
+  assert.match(
+    refuseOpening(opening, { ...id, slot: SLOT + 3_600_000 }, members, PLAIN_TERMS, SLOT) ?? '',
+    /future/,
+  )
   const newcomer = [...members, { peer: 'zz', since: SLOT + 1 }]
-  assert.equal(refuseOpening(opening, id, newcomer, SLOT), undefined, 'who joins in mid-round does not count')
+  assert.equal(
+    refuseOpening(opening, id, newcomer, PLAIN_TERMS, SLOT),
+    undefined,
+    'who joins in mid-round does not count',
+  )
 })
 
 test('an opening is made for all members, on the present truth, within bounds', () => {
   const parts = {
     self: alice,
+    id,
     members,
+    terms: PLAIN_TERMS,
     truth: { commit: result, height: 4, openedMs: 0 },
     latestMs: 0,
     trigger: 'request' as const,

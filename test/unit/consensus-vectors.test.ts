@@ -45,6 +45,7 @@ const vectors = z
       closingHash: z.string(),
       tree: z.string(),
       contested: z.number(),
+      departures: z.record(z.string(), z.number()),
       object: z.string(),
       commit: z.string(),
     }),
@@ -101,7 +102,11 @@ test('vector: the same opening, closing and result commit, byte for byte', () =>
   assert.equal(closing.hash, result.closingHash)
   const ballots = new Map(Object.entries(closing.value.ballots).reverse())
   assert.equal(new TextDecoder().decode(encodeJson(closingOf(opening.hash, ballots))), result.closing)
-  const counted = new Map([...ballots].map(([peer, { commit }]) => [peer, commit] as const))
+  const counted = new Map(
+    [...ballots].map(
+      ([peer, { commit }]) => [peer, { commit, departures: result.departures[peer] ?? 0 }] as const,
+    ),
+  )
   const { tree, contested } = result
   const round = parseRoundId(result.round) as RoundId
   const object = encodeCommit(resultCommit({ round, opening: opening.value, counted, tree, contested }))
