@@ -41,3 +41,12 @@ export const methodNotesMax = 200
 export const partitionBytes = 16 * 1024 * 1024
 export const partitionsMax = 256
 export const partitionBufferBytes = 128 * 1024
+
+/** Posteriors are multiples of 2^-32: sums of so many of them are exact, in whatever order (dawid-skene.ts). */
+export const dawidSkeneLabelsMax = 2 ** 21
+/** Posteriors (items × classes), and shares in confusion matrices (raters × classes²): 64 MB each. */
+export const dawidSkeneCellsMax = 8_000_000
+/** The 45 patients of 1979 take fewer than 100. */
+export const dawidSkeneIterationsMax = 1_000
+/** Labels × classes × iterations; some seconds of one core. */
+export const dawidSkeneWorkMax = 2_000_000_000
