@@ -37,16 +37,18 @@ export const labelKindsMax = 64
 export const entriesShownMax = 20
 export const entryNameCharactersMax = 128
 export const methodNotesMax = 200
-/** What is merged in memory at once, and what is gathered before it is written to a file. */
-export const partitionBytes = 16 * 1024 * 1024
-export const partitionsMax = 256
-export const partitionBufferBytes = 128 * 1024
+/** Entries are merged part by part, so that of 64 versions of the largest size some 100 MiB are held at once. */
+export const mergePartsMax = 128
+/** Entries are gathered so far before they are written, for each part; all parts stay in memory below the second. */
+export const mergeChunkBytes = 64 * 1024
+export const mergeInMemoryBytes = 32 * 1024 * 1024
 
-/** Posteriors are multiples of 2^-32: sums of so many of them are exact, in whatever order (dawid-skene.ts). */
-export const dawidSkeneLabelsMax = 2 ** 21
-/** Posteriors (items × classes), and shares in confusion matrices (raters × classes²): 64 MB each. */
-export const dawidSkeneCellsMax = 8_000_000
-/** The 45 patients of 1979 take fewer than 100. */
-export const dawidSkeneIterationsMax = 1_000
-/** Labels × classes × iterations; some seconds of one core. */
-export const dawidSkeneWorkMax = 2_000_000_000
+/** Past results that are read for members' reliability, each one commit: some 10 ms of reading. */
+export const reliabilityHistoryMax = 1_000
+/** The last so many that say something of a member: who has become better or worse is soon known by the new way. */
+export const reliabilityRoundsMax = 100
+/** Weights are in thousandths. */
+export const reliabilityWeightMax = 1_000
+export const reliabilityDifferencesShownMax = 10
+/** A result's message with a full electorate's ballots has some 14,000. */
+export const resultMessageCharactersMax = 32_768
