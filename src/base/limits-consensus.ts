@@ -10,13 +10,6 @@ export const ruleStepsMax = 32
 export const adaptiveProvenMax = 1_000
 export const adaptiveChecksMax = 1_000
 
-/** Beyond so many units agreement is reported of a sample: its standard error is below a hundredth even at half of this. */
-export const agreementUnitsMax = 20_000
-/** Different values in that sample; with more of them it is halved. Each takes about 200 bytes. */
-export const agreementCategoriesMax = 100_000
-/** Longer values are told apart by their SHA-256, so that a unit of megabytes costs no more than another. */
-export const agreementValueCharactersMax = 64
-
 /**
  * Merging holds one version, what it writes, and a part of all versions at a time: some four times a version. What is
  * beyond these is another kind of thing than a table that people compare.
@@ -42,13 +35,3 @@ export const mergePartsMax = 128
 /** Entries are gathered so far before they are written, for each part; all parts stay in memory below the second. */
 export const mergeChunkBytes = 64 * 1024
 export const mergeInMemoryBytes = 32 * 1024 * 1024
-
-/** Past results that are read for members' reliability, each one commit: some 10 ms of reading. */
-export const reliabilityHistoryMax = 1_000
-/** The last so many that say something of a member: who has become better or worse is soon known by the new way. */
-export const reliabilityRoundsMax = 100
-/** Weights are in thousandths. */
-export const reliabilityWeightMax = 1_000
-export const reliabilityDifferencesShownMax = 10
-/** A result's message with a full electorate's ballots has some 14,000. */
-export const resultMessageCharactersMax = 32_768

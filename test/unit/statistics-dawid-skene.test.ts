@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dawidSkeneLabelsMax } from '../../src/base/limits-consensus.ts'
+import { dawidSkeneLabelsMax } from '../../src/base/limits-statistics.ts'
 import { dawidSkene, dawidSkeneInTurns, type Label } from '../../src/consensus/statistics/dawid-skene.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { statisticsVectors } from '../support/statistics-vectors.ts'

@@ -3,7 +3,7 @@ import {
   reliabilityDifferencesShownMax,
   reliabilityRoundsMax,
   reliabilityWeightMax,
-} from '../../base/limits-consensus.ts'
+} from '../../base/limits-statistics.ts'
 import { formatRoundId } from '../round-id.ts'
 import type { BallotFacts, ResultFacts } from './result-facts.ts'
 

@@ -4,7 +4,7 @@
  * back to the founding are a history that everybody reads alike (protocols/reliability.md).
  */
 import { electorateMax } from '../../base/limits.ts'
-import { reliabilityHistoryMax, resultMessageCharactersMax } from '../../base/limits-consensus.ts'
+import { reliabilityHistoryMax, resultMessageCharactersMax } from '../../base/limits-statistics.ts'
 import { METHOD_NAMES, type MethodName } from '../../datasets/truth-rule.ts'
 import { parseRoundId, type RoundId } from '../round-id.ts'
 

@@ -1,5 +1,5 @@
 /** How far several raters agree, beyond what chance would give. A report: nothing is decided by it. */
-import { agreementCategoriesMax, agreementUnitsMax } from '../../base/limits-consensus.ts'
+import { agreementCategoriesMax, agreementUnitsMax } from '../../base/limits-statistics.ts'
 import {
   equalPairs,
   fleissKappa,

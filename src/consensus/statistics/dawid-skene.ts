@@ -18,7 +18,7 @@ import {
   dawidSkeneIterationsMax,
   dawidSkeneLabelsMax,
   dawidSkeneWorkMax,
-} from '../../base/limits-consensus.ts'
+} from '../../base/limits-statistics.ts'
 
 /** What one rater says of one item, all counted from 0. A rater may label an item more than once; each time counts. */
 export interface Label {

@@ -3,7 +3,7 @@
  * which the units come, so that everybody who reads the same files looks at the same units.
  */
 import { createHash } from 'node:crypto'
-import { agreementValueCharactersMax } from '../../base/limits-consensus.ts'
+import { agreementValueCharactersMax } from '../../base/limits-statistics.ts'
 
 export type Rating = string | number
 
