@@ -64,7 +64,7 @@ const COMPLAINTS: Record<string, RegExp> = {
   C2: /about dataset/,
   C3: /another opening/,
   C4: /Height or parent/,
-  C5: /ballots are not more than two thirds|ballot is from outside/,
+  C5: /ballots are less than the opening asks for|ballot is from outside/,
   C6: /not in the electorate/,
   C7: /signature does not hold|something else/,
   C8: /another result/,
