@@ -10,6 +10,8 @@ export const ruleStepsMax = 32
 export const adaptiveProvenMax = 1_000
 export const adaptiveChecksMax = 1_000
 
+/** A file of entries is held whole while it is read; a larger one is compared byte for byte or not at all. */
+export const entryFileBytesMax = 128 * 1024 * 1024
 /**
  * Merging holds one version, what it writes, and a part of all versions at a time: some four times a version. What is
  * beyond these is another kind of thing than a table that people compare.
@@ -35,3 +37,8 @@ export const mergePartsMax = 128
 /** Entries are gathered so far before they are written, for each part; all parts stay in memory below the second. */
 export const mergeChunkBytes = 64 * 1024
 export const mergeInMemoryBytes = 32 * 1024 * 1024
+/** Of the paths and files of a round's report, so many are named; the rest is counted. */
+export const reportPathsMax = 100
+export const reportFilesMax = 50
+/** Rounds whose findings are kept, so that looking at one again costs nothing. */
+export const reportsKeptMax = 32

@@ -42,10 +42,15 @@ export interface EntryDifferences {
 }
 
 export interface FileMerge {
-  /** The file that was agreed on, entry by entry; undefined when no entry is left, and so no file. */
+  /**
+   * The file that was agreed on, entry by entry. Undefined when the truth's file stays as it is, or there stays to be
+   * none: the file is contested as a whole, or every entry is and the truth has none.
+   */
   readonly bytes: Uint8Array | undefined
-  /** True when at least one entry was agreed on that the truth did not have so. */
+  /** True when these are other bytes than the truth's. */
   readonly changed: boolean
+  /** Why the file is contested as a whole, where it is: then nothing in it was agreed on. */
+  readonly whole?: string
   /** Entries without a majority: the truth's entry stands where it has one. */
   readonly contested: EntryList
   readonly members: ReadonlyMap<string, EntryDifferences>

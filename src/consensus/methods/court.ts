@@ -1,0 +1,61 @@
+/** Who speaks about a file, and with what weight: the versions of it, each told once however many ballots have it. */
+import type { Frame } from './entry.ts'
+import type { EntryDifferences, FileVersions } from './file-merge.ts'
+import { Departures } from './first-names.ts'
+import { wholeWeight } from './weights.ts'
+
+export interface Version {
+  readonly oid: string
+  readonly isTruth: boolean
+  /** Places in `Court.peers` of those who cast it. */
+  readonly ballots: readonly number[]
+  /** Of these together, in whole millionths. */
+  readonly weight: number
+  /** Set when it was read; undefined where it cannot be. */
+  frame: Frame | undefined
+  /** Set when the frame was agreed on: whether this version's entries stand in it. */
+  comparable: boolean
+  readonly departures: Departures
+}
+
+export interface Court {
+  /** Sorted. */
+  readonly peers: readonly string[]
+  /** The truth's first, then by id. */
+  readonly versions: readonly Version[]
+  /** Of all counted ballots, those without the file too. */
+  readonly total: number
+}
+
+export function courtOf({ parent, ballots, weights }: FileVersions): Court {
+  const peers = [...ballots.keys()].sort()
+  const weighed = peers.map((peer) => wholeWeight(weights === undefined ? 1 : (weights.get(peer) ?? 1)))
+  const ids = new Set([...ballots.values()].filter((oid) => oid !== undefined))
+  if (parent !== undefined) ids.add(parent)
+  const sorted = [...ids].sort((a, b) => Number(b === parent) - Number(a === parent) || (a < b ? -1 : 1))
+  const versions = sorted.map((oid): Version => {
+    const own = peers.flatMap((peer, i) => (ballots.get(peer) === oid ? [i] : []))
+    return {
+      oid,
+      isTruth: oid === parent,
+      ballots: own,
+      weight: own.reduce((sum, i) => sum + (weighed[i] as number), 0),
+      frame: undefined,
+      comparable: false,
+      departures: new Departures(),
+    }
+  })
+  return { peers, versions, total: weighed.reduce((sum, weight) => sum + weight, 0) }
+}
+
+/** Each member's departures; one without the file has none: it lacks the file, not its entries. */
+export function departuresByMember({ peers, versions }: Court): Map<string, EntryDifferences> {
+  const lists = versions.map(({ departures }) => departures.list())
+  const none = new Departures().list()
+  return new Map(
+    peers.map((peer, i) => {
+      const version = versions.findIndex(({ ballots }) => ballots.includes(i))
+      return [peer, lists[version] ?? none]
+    }),
+  )
+}
