@@ -32,6 +32,8 @@ import { openRecordsOf } from './open-record.ts'
 import { openingOf } from './opening.ts'
 import type { Voter } from './quorum.ts'
 import { openingSchema } from './records.ts'
+import type { RoundReport } from './report.ts'
+import { Reports } from './reports.ts'
 import {
   ballotsPrefix,
   formatRoundId,
@@ -82,6 +84,7 @@ export class Consensus implements Startable {
   readonly #duties: Duties
   readonly #truth: GroundTruth
   readonly #terms: RoundTerms
+  readonly #reports: Reports
   readonly #datasets = new Map<string, DatasetRounds>()
   /** Id of the dataset that each of these is about. */
   readonly #ids = new Map<string, string>()
@@ -101,6 +104,7 @@ export class Consensus implements Startable {
     const counting = new Counting({ datasets })
     this.#counting = counting
     this.#terms = new RoundTerms({ datasets })
+    this.#reports = new Reports({ counting, follows: (dataset) => datasets.follows(dataset) })
     this.#truth = new GroundTruth({
       ...{ registry, datasets, counting, members, nameOf, open, log },
       ...(parts.past && { past: parts.past }),
@@ -166,6 +170,15 @@ export class Consensus implements Startable {
     const view = parsed && this.#datasets.get(parsed.dataset)?.view(parsed)
     if (view === undefined) throw new NodeError('ROUND_NOT_FOUND', `No round is named ${id}`, { round: id })
     return view
+  }
+
+  /** What its ballots are, how far they agree, and where they differ. @throws NodeError ROUND_NOT_FOUND */
+  async report(id: string): Promise<RoundReport> {
+    const round = this.round(id)
+    const counted = this.#datasets.get(round.dataset)?.counted(round)
+    if (counted === undefined)
+      throw new NodeError('ROUND_NOT_FOUND', `No round is named ${id}`, { round: id })
+    return this.#reports.of(round, counted, this.#stopped.signal)
   }
 
   /** The present truth, who signed it, who agreed and who differed where. @throws NodeError DATASET_NOT_FOUND */

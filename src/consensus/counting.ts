@@ -18,6 +18,12 @@ export interface CountingParts {
   readonly datasets: Pick<Datasets, 'repository' | 'ensureCommit'>
 }
 
+export interface Counted {
+  readonly repository: Repository
+  readonly count: Count
+  readonly tally: Tally
+}
+
 export class Counting {
   readonly #parts: CountingParts
 
@@ -57,19 +63,19 @@ export class Counting {
 
   /** Counts a closing and stores its result. @throws NodeError when a commit cannot be had now. */
   async count(round: RoundId, opening: Opening, closing: Closing, signal: AbortSignal): Promise<Outcome> {
-    const { repository, tally } = await this.tally(round.dataset, opening, closing, signal)
+    const { repository, tally } = await this.counted(round.dataset, opening, closing, signal)
     if (!tally.decided) return { commit: null }
     const tree = await repository.writeTree([...tally.files])
     return { commit: await repository.writeCommit(resultOf(round, opening, closing, tally, tree)) }
   }
 
   /** What the ballots of a closing say, file by file. @throws NodeError when a commit cannot be had now. */
-  async tally(
+  async counted(
     dataset: string,
     opening: Pick<Opening, 'parent' | 'method' | 'weights'>,
     { ballots }: Pick<Closing, 'ballots'>,
     signal: AbortSignal,
-  ): Promise<{ repository: Repository; tally: Tally }> {
+  ): Promise<Counted> {
     const repository = await this.#parts.datasets.repository(dataset)
     const { method, weights: written } = opening
     const parent = await this.#filesOf(dataset, opening.parent, signal)
@@ -81,7 +87,7 @@ export class Counting {
     const count = countBy(method, cast, weights)
     const parts = { repository, signal, ...(weights && { weights }) }
     const merged = looksInto(method) ? await mergeFiles(count, parent, { ...parts, method }) : []
-    return { repository, tally: conclude(count, parent, merged) }
+    return { repository, count, tally: conclude(count, parent, merged) }
   }
 
   async #filesOf(dataset: string, commit: string | null, signal: AbortSignal): Promise<readonly TreeFile[]> {

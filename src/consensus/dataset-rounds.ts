@@ -20,7 +20,8 @@ import { Inspection } from './inspection.ts'
 import type { Truth } from './opening.ts'
 import type { Voter } from './quorum.ts'
 import type { Ballot } from './records.ts'
-import { projectRound, type RoundRecords, type RoundStatus } from './round.ts'
+import { ballotsOf, type CountedBallots } from './reports.ts'
+import { eligibleBallots, projectRound, type RoundRecords, type RoundStatus } from './round.ts'
 import { compareRounds, formatRoundId, parseRoundId, type RoundId } from './round-id.ts'
 import type { Output } from './scheduled-outputs.ts'
 import type { Sightings } from './sightings.ts'
@@ -146,6 +147,16 @@ export class DatasetRounds {
     if (!this.#rounds.has(formatRoundId(id))) return undefined
     const { clock, nameOf } = this.#parts
     return roundView(this.#records(id), this.#facts(), clock.now(), nameOf)
+  }
+
+  /** The ballots that the round's closing counts, or those that one could count now; undefined while nobody opened it. */
+  counted(id: RoundId): CountedBallots | undefined {
+    const [records, status] = [this.#records(id), this.#status(id)]
+    if (status === undefined) return undefined
+    const opening = status.opening.value
+    const closed = status.closing?.value.ballots
+    const ballots = closed === undefined ? eligibleBallots(records, opening) : new Map(Object.entries(closed))
+    return { opening, ballots: ballotsOf(ballots), provisional: closed === undefined }
   }
 
   /** When the latest round of the dataset was opened, ms; 0 when there is none. */

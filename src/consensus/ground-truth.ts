@@ -238,7 +238,7 @@ export class GroundTruth {
   async #tally(dataset: string, { opening, closing }: ReadCertificate, signal: AbortSignal): Promise<Tally> {
     const known = this.#tallies.get(dataset)
     if (known?.closing === closing.hash) return known.tally
-    const { tally } = await this.#parts.counting.tally(dataset, opening.value, closing.value, signal)
+    const { tally } = await this.#parts.counting.counted(dataset, opening.value, closing.value, signal)
     this.#tallies.set(dataset, { closing: closing.hash, tally })
     return tally
   }

@@ -83,11 +83,11 @@ export async function mergeFiles(
         signal: parts.signal,
       }),
     )
-    merged.push({
-      path,
-      file: await stored(repository, path, modeOf(path, count, before.get(path)), merge),
-      merge,
-    })
+    const { bytes: _, ...report } = merge
+    const own = before.get(path)
+    const file = await stored(repository, path, modeOf(path, count, own), merge)
+    const isAgreed = merge.contested.count === 0
+    merged.push({ path, verdict: file ?? (isAgreed ? (own ?? 'absent') : 'contested'), merge: report })
   }
   return merged
 }

@@ -27,7 +27,7 @@ export interface Tally {
   /** Paths on which no more than half agree; the parent's entry stands. */
   readonly contested: readonly string[]
   /** What methods found within files, by path. */
-  readonly merges: ReadonlyMap<string, FileMerge>
+  readonly merges: ReadonlyMap<string, MergeReport>
   /** Each counted member's differences. */
   readonly members: ReadonlyMap<string, Differences>
   /** False when paths are contested and nothing but the parent's files is left: a tie decides nothing. */
@@ -42,10 +42,13 @@ export type Ballots = ReadonlyMap<string, readonly TreeFile[]>
 /** What a method made of a contested file: its new version, where entries were agreed on, and how it came about. */
 export interface MergedFile {
   readonly path: string
-  /** Undefined: nothing within it was agreed on, so that it stays contested as a whole. */
-  readonly file: TreeFile | undefined
-  readonly merge: FileMerge
+  /** Contested: nothing within it was agreed on that the truth did not have. */
+  readonly verdict: Verdict
+  readonly merge: MergeReport
 }
+
+/** What is kept of a merge once its bytes are stored. */
+export type MergeReport = Omit<FileMerge, 'bytes'>
 
 /** Files by path and member, and what each path's ballots say. */
 export interface Count {
@@ -99,7 +102,7 @@ export function conclude(
   merged: readonly MergedFile[] = [],
 ): Tally {
   const verdicts = new Map(counted)
-  for (const { path, file } of merged) if (file !== undefined) verdicts.set(path, file)
+  for (const { path, verdict } of merged) verdicts.set(path, verdict)
   const agreed = [...verdicts.values()].filter((verdict) => typeof verdict === 'object')
   const files = merge(agreed, parent)
   const contested = contestedPaths({ held, verdicts })
@@ -139,7 +142,7 @@ export function contestedCount({ contested, merges }: Pick<Tally, 'contested' | 
 function withEntries(
   found: Differences,
   member: string,
-  merges: ReadonlyMap<string, FileMerge>,
+  merges: ReadonlyMap<string, MergeReport>,
 ): Differences {
   const entries: Record<string, EntryDifferences> = {}
   for (const [path, { members }] of merges) {
