@@ -2,6 +2,7 @@
 import { loadavg } from 'node:os'
 import { messageOf } from '../../src/base/errors.ts'
 import { parseArguments } from './arguments.ts'
+import { consensus } from './consensus.ts'
 import { datasets } from './datasets.ts'
 import { execution } from './execution.ts'
 import { federation } from './federation.ts'
@@ -9,7 +10,7 @@ import { table } from './figures.ts'
 import { type Bench, Workplace } from './harness.ts'
 import { registry } from './registry.ts'
 
-const BENCHES = { registry, datasets, execution, federation } satisfies Record<string, Bench>
+const BENCHES = { registry, datasets, execution, federation, consensus } satisfies Record<string, Bench>
 const NAMES = Object.keys(BENCHES) as (keyof typeof BENCHES)[]
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--quick]
