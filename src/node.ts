@@ -8,15 +8,15 @@ import { type Clock, systemClock } from './base/clock.ts'
 import { messageOf, NodeError } from './base/errors.ts'
 import { type Startable, StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
-import { runOn, scheduledRuns } from './bridges.ts'
+import { runOn } from './bridges.ts'
 import type { Config } from './config.ts'
-import { Consensus } from './consensus/consensus.ts'
 import { quorumOf } from './consensus/quorum.ts'
 import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
 import { DatasetAccess } from './datasets/dataset-access.ts'
 import type { DatasetEvent } from './datasets/dataset-events.ts'
 import { Datasets } from './datasets/datasets.ts'
+import { type Deciding, startDeciding } from './deciding.ts'
 import type { ClusterReplication } from './etcd/cluster-replication.ts'
 import { inCluster } from './etcd/in-cluster.ts'
 import { serveEtcd } from './etcd/serve.ts'
@@ -57,7 +57,7 @@ export interface NodeParts {
 }
 
 /** What a node can do once it is in a federation. */
-export interface FederationRooms {
+export interface FederationRooms extends Deciding {
   readonly genesis: Genesis
   readonly registry: Registry
   readonly members: Members
@@ -73,7 +73,6 @@ export interface FederationRooms {
   readonly execution: Execution
   /** Runs between members. */
   readonly remote: Remote
-  readonly consensus: Consensus
 }
 
 /** What happens on a node, for its event stream. */
@@ -338,22 +337,10 @@ export class Node implements Startable {
       ...{ registry, members, network: streams, datasets, execution, database, directory, clock, log },
     })
     await running.start('remote', remote)
-    const consensus = new Consensus({
-      self,
-      registry,
-      members,
-      voters: (name) => access.voters(name),
-      past: admission.past,
-      datasets,
-      runs: scheduledRuns(execution),
-      clock,
-      log,
+    const deciding = await startDeciding({
+      onRound: (event) => this.#tell({ type: 'round', event }),
+      ...{ self, registry, admission, access, datasets, execution, clock, log, running },
     })
-    running.push(
-      'round events',
-      consensus.onEvent((event) => this.#tell({ type: 'round', event })),
-    )
-    await running.start('consensus', consensus)
 
     // The registry once more, as etcd clients see it.
     const etcdCalls = await serveEtcd({
@@ -371,7 +358,7 @@ export class Node implements Startable {
     this.#replication = replication
     const shared = { registry, members, membership, admission, access, presences, sync: peers?.sync, cluster }
     const meters = Object.assign(metersOf(registry, network.gossip, peers?.sync), { etcdCalls })
-    return { genesis, ...shared, datasets, execution, remote, consensus, meters }
+    return { genesis, ...shared, datasets, execution, remote, ...deciding, meters }
   }
 
   #tell(event: NodeEvent): void {

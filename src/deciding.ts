@@ -1,0 +1,44 @@
+/** What the members of a federation decide together: rounds and their truths, and what people ask about them. */
+import type { Clock } from './base/clock.ts'
+import type { StopStack } from './base/lifecycle.ts'
+import type { Logger } from './base/logger.ts'
+import { scheduledRuns } from './bridges.ts'
+import { Consensus } from './consensus/consensus.ts'
+import type { ConsensusEvent } from './consensus/views.ts'
+import type { DatasetAccess } from './datasets/dataset-access.ts'
+import type { Datasets } from './datasets/datasets.ts'
+import type { Execution } from './execution/execution.ts'
+import type { Admission } from './federation/admission.ts'
+import type { Registry } from './registry/registry.ts'
+
+export interface DecidingParts {
+  /** This node's peer id. */
+  readonly self: string
+  readonly registry: Registry
+  readonly admission: Admission
+  readonly access: DatasetAccess
+  readonly datasets: Datasets
+  readonly execution: Execution
+  readonly clock: Clock
+  readonly log: Logger
+  /** What is started here is stopped with it. */
+  readonly running: StopStack
+  readonly onRound: (event: ConsensusEvent) => void
+}
+
+export interface Deciding {
+  readonly consensus: Consensus
+}
+
+export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
+  const { self, registry, admission, access, datasets, execution, clock, log, running } = parts
+  const { members, past } = admission
+  const consensus = new Consensus({
+    ...{ self, registry, members, past, datasets, clock, log },
+    voters: (name) => access.voters(name),
+    runs: scheduledRuns(execution),
+  })
+  running.push('round events', consensus.onEvent(parts.onRound))
+  await running.start('consensus', consensus)
+  return { consensus }
+}
