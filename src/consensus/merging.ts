@@ -86,7 +86,7 @@ export async function mergeFiles(
     const { bytes: _, ...report } = merge
     const own = before.get(path)
     const file = await stored(repository, path, modeOf(path, count, own), merge)
-    const isAgreed = merge.contested.count === 0
+    const isAgreed = merge.contested.count === 0 && merge.whole === undefined
     merged.push({ path, verdict: file ?? (isAgreed ? (own ?? 'absent') : 'contested'), merge: report })
   }
   return merged

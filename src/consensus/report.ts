@@ -30,6 +30,8 @@ export interface MemberReport extends NamedPeer {
 /** A file that was agreed on entry by entry. */
 export interface FileReport {
   readonly path: string
+  /** Why the file is contested as a whole. */
+  readonly whole?: string
   readonly contested: EntryList
   readonly agreement: Agreement
   readonly notes: readonly string[]
@@ -127,8 +129,11 @@ function agreementOf({ held, verdicts }: Count): Agreement {
   return tally.result()
 }
 
-function fileReport([path, { contested, agreement, notes }]: readonly [string, MergeReport]): FileReport {
-  return { path, contested, agreement, notes }
+function fileReport([path, { whole, contested, agreement, notes }]: readonly [
+  string,
+  MergeReport,
+]): FileReport {
+  return { path, ...(whole !== undefined && { whole }), contested, agreement, notes }
 }
 
 function listOf(paths: readonly string[]): EntryList {

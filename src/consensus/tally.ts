@@ -111,8 +111,8 @@ export function conclude(
   const members = new Map(
     [...held].map(([member, files]) => [member, withEntries(differences(files, whole), member, merges)]),
   )
-  const isWhole = contested.length === 0 && merged.every(({ merge }) => merge.contested.count === 0)
-  return { files, contested, merges, members, decided: isWhole || !sameFiles(files, parent) }
+  const isAgreed = contestedCount({ contested, merges }) === 0
+  return { files, contested, merges, members, decided: isAgreed || !sameFiles(files, parent) }
 }
 
 /** Method `identical`. */
@@ -136,7 +136,10 @@ export function departures({ missing, extra, different, entries = {} }: Differen
 /** How many files and entries are contested. */
 export function contestedCount({ contested, merges }: Pick<Tally, 'contested' | 'merges'>): number {
   const whole = contested.filter((path) => !merges.has(path)).length
-  return [...merges.values()].reduce((sum, merge) => sum + merge.contested.count, whole)
+  return [...merges.values()].reduce(
+    (sum, merge) => sum + merge.contested.count + (merge.whole === undefined ? 0 : 1),
+    whole,
+  )
 }
 
 function withEntries(
