@@ -55,6 +55,7 @@ import { remoteRunRoutes } from './remote-run-routes.ts'
 import { RevisionClock } from './revision-clock.ts'
 import { roundRoutes } from './round-routes.ts'
 import { newRoutes, tells } from './routing.ts'
+import { ruleRoutes } from './rule-routes.ts'
 import { runResultRoutes } from './run-result-routes.ts'
 import { runRoutes } from './run-routes.ts'
 import { scheduleRoutes } from './schedule-routes.ts'
@@ -175,6 +176,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     lineageRoutes(node),
     insightRoutes(node),
     roundRoutes(node),
+    ruleRoutes(node),
     marketRoutes(node),
     marketInstallRoutes(node),
     notificationRoutes(node),

@@ -5,6 +5,8 @@ export const ruleColumnsMax = 64
 export const ruleFilePatternsMax = 16
 export const ruleNameCharactersMax = 128
 export const ruleStepsMax = 32
+/** Of a file that holds a rule; the record that it goes into has room for as much. */
+export const ruleFileBytesMax = 65_536
 
 /** Beyond these a member would never be proven, and a proven one never looked after. */
 export const adaptiveProvenMax = 1_000

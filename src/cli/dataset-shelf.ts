@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { type DatasetView, datasetDetailSchema, datasetSchema, removedSchema } from '../api/dataset-views.ts'
+import { datasetRuleSchema } from '../api/rule-routes.ts'
 import { type UpstreamView, upstreamSchema } from '../api/upstream-views.ts'
 import { NodeError } from '../base/errors.ts'
 import { isUpstreamBranch, parseUpstreamUrl } from '../datasets/upstream/upstream-address.ts'
@@ -9,6 +10,7 @@ import type { ApiClient } from './client.ts'
 import { policyOption } from './dataset-import.ts'
 import { datasetText, sizeText } from './dataset-text.ts'
 import { shortId } from './output.ts'
+import { readRules } from './rule-file.ts'
 import type { Act, Session } from './session.ts'
 
 interface NewOptions {
@@ -18,6 +20,7 @@ interface NewOptions {
   replicas?: number
   upstream?: string
   upstreamBranch: string
+  rule?: string
 }
 
 interface Changes {
@@ -41,15 +44,18 @@ export function datasetShelfCommands(dataset: Command, act: Act): void {
     )
     .option('--upstream <url>', 'a git repository elsewhere that it is pulled from and pushed to')
     .option('--upstream-branch <branch>', 'the branch there', 'main')
+    .option('--rule <file>', 'how results become its ground truth, as JSON; or later: maoctl dataset rule')
     .action(
       act(async (session, named: string | undefined, options: NewOptions) => {
         const client = await session.connect()
-        const { upstream, upstreamBranch, ...founding } = { ...options, name: options.name ?? named }
+        const { upstream, upstreamBranch, rule, ...founding } = { ...options, name: options.name ?? named }
         if (founding.name === undefined || (named !== undefined && founding.name !== named)) {
           throw new NodeError('INVALID_INPUT', 'A dataset has one name: maoctl dataset add NAME')
         }
         if (upstream !== undefined) checkUpstream(upstream, upstreamBranch)
+        const rules = rule === undefined ? undefined : await readRules(rule)
         const added = await client.post('/datasets', datasetSchema, founding)
+        if (rules !== undefined) await client.put(`${pathOf(added.name)}/rule`, datasetRuleSchema, rules)
         if (upstream !== undefined) await nameUpstream(session, client, added.name, upstream, upstreamBranch)
         session.out.result(added, () => {
           const fill = `"maoctl dataset import DIRECTORY --into ${added.name}" puts something into it`

@@ -8,6 +8,7 @@ import { datasetImportCommand } from './dataset-import.ts'
 import { datasetLocalCommands } from './dataset-local.ts'
 import { datasetPushCommand } from './dataset-push.ts'
 import { datasetResetCommand } from './dataset-reset.ts'
+import { datasetRuleCommand } from './dataset-rule.ts'
 import { datasetShelfCommands } from './dataset-shelf.ts'
 import { datasetTrustCommands } from './dataset-trust.ts'
 import { datasetUpkeepCommands } from './dataset-upkeep.ts'
@@ -28,6 +29,7 @@ export function datasetCommands(program: Command, acting: Act): void {
   datasetBrowseCommands(dataset, act)
   datasetDiffCommand(dataset, act)
   truthCommand(dataset, act)
+  datasetRuleCommand(dataset, act)
   dataset.commandsGroup('Work in a clone:')
   datasetCloneCommands(dataset, act)
   datasetPushCommand(dataset, act)

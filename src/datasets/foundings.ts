@@ -14,6 +14,7 @@ import { type KnownDatasets, placeOf } from './known-datasets.ts'
 import type { OwnBranches } from './own-branches.ts'
 import type { Policy } from './policies.ts'
 import type { Shelf } from './shelf.ts'
+import type { TruthRules } from './truth-rule.ts'
 
 /** What whoever founds a dataset may say of it. */
 export interface Founding {
@@ -31,6 +32,8 @@ export interface DatasetChange {
   readonly upstream?: DatasetRecord['upstream'] | null
   /** Who may have it and who votes on it. */
   readonly access?: Access
+  /** How results become its ground truth; with nothing in it, byte for byte. */
+  readonly truth?: TruthRules
   /** Only for the owner, on its own node. */
   readonly policy?: Exclude<Policy, 'local-only'>
 }
@@ -93,11 +96,12 @@ export class Foundings {
   /** Changes what is said of a dataset. @throws NodeError DATASET_NOT_FOUND, FORBIDDEN, CONFLICT (another's claim). */
   async edit(
     name: string,
-    { description, replicas, upstream, policy, access }: DatasetChange,
+    { description, replicas, upstream, policy, access, truth }: DatasetChange,
   ): Promise<void> {
     const { known } = this.#parts
     const { record } = known.need(name)
-    const { replicas: wanted, upstream: source, ...rest } = record
+    const { replicas: wanted, upstream: source, truth: rules, ...rest } = record
+    const said = truth ?? rules
     const [copies, from] = [
       replicas === undefined ? wanted : replicas,
       upstream === undefined ? source : upstream,
@@ -109,6 +113,7 @@ export class Foundings {
       ...(description === undefined ? {} : { description }),
       ...(copies == null ? {} : { replicas: copies }),
       ...(from == null ? {} : { upstream: from }),
+      ...(said === undefined || Object.keys(said).length === 0 ? {} : { truth: said }),
     }
     if (policy === undefined) return known.write(name, changed)
     const promise = this.#promise(name, policy)
