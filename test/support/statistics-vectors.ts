@@ -37,6 +37,22 @@ const schema = z.object({
       }),
     )
     .min(1),
+  exact: z
+    .array(
+      z.object({
+        name: z.string(),
+        raters: z.number(),
+        classes: z.number(),
+        /** For each label the rater's digit and the letter of the class. */
+        items: z.array(z.string()),
+        iterations: z.number(),
+        converged: z.boolean(),
+        labels: z.string(),
+        /** In units of 2^-32. */
+        posteriors: z.array(row),
+      }),
+    )
+    .min(1),
 })
 
 export async function statisticsVectors(): Promise<z.infer<typeof schema>> {

@@ -35,6 +35,29 @@ for (const vector of (await statisticsVectors()).dawidSkene) {
   })
 }
 
+for (const { name, items, raters, classes, ...expected } of (await statisticsVectors()).exact) {
+  test(`vector, to the last bit: ${name}`, () => {
+    const letters = 'abcdefgh'
+    const labels = items.flatMap((text, item) =>
+      [...text.matchAll(/([0-9])([a-h])/g)].map(([, rater, letter]) => {
+        return { item, rater: Number(rater), label: letters.indexOf(letter as string) }
+      }),
+    )
+    const found = dawidSkene(labels, { items: items.length, raters, classes })
+    assert.deepEqual(
+      {
+        iterations: found.iterations,
+        converged: found.converged,
+        labels: found.labels.map((label) => (label === undefined ? '?' : letters[label])).join(''),
+        posteriors: items.map((_, item) =>
+          [...found.posteriors.subarray(item * classes, (item + 1) * classes)].map((p) => p * 2 ** 32),
+        ),
+      },
+      expected,
+    )
+  })
+}
+
 /** Items of known classes, labelled by raters who err at their own rates. */
 function world(seed: number, { items, raters, classes, each }: Record<string, number> & object) {
   const random = seededRandom(seed)
