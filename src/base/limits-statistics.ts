@@ -13,7 +13,7 @@ export const dawidSkeneLabelsMax = 2 ** 21
 export const dawidSkeneCellsMax = 8_000_000
 /** The 45 patients of 1979 take fewer than 100. */
 export const dawidSkeneIterationsMax = 1_000
-/** Labels × classes × iterations; some seconds of one core. */
+/** Labels × classes × iterations; some twenty seconds of one core. */
 export const dawidSkeneWorkMax = 2_000_000_000
 
 /** Past results that are read for members' reliability, each one commit. */
@@ -25,3 +25,9 @@ export const reliabilityWeightMax = 1_000
 export const reliabilityDifferencesShownMax = 10
 /** A result's message with a full electorate's ballots has some 14,000. */
 export const resultMessageCharactersMax = 32_768
+/** Rounds on truths that came before the present one are judged as well; so many more results are read for their sake. */
+export const reliabilityParentsMax = 64
+/** Datasets whose history is held in memory, some 15 MB at most; the least recently read one is read again when it is asked for. */
+export const reliabilityDatasetsMax = 16
+/** Terms of rounds that were worked out; each is small, and the same is asked for many times in one look. */
+export const reliabilityTermsMax = 64

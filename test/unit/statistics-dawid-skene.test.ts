@@ -197,6 +197,19 @@ test('thousands of labels of one item underflow nothing', () => {
     assert.ok(value === undefined || (value >= 0 && value <= 1))
 })
 
+test('a long estimation lets others have their turn, and finds the same', async () => {
+  const { labels, sizes } = world(10, { items: 60_000, raters: 5, classes: 20, each: 4 })
+  let turns = 0
+  let other = setImmediate(function turn() {
+    turns += 1
+    other = setImmediate(turn)
+  })
+  const found = await dawidSkeneInTurns(labels, sizes, { iterationsMax: 3 })
+  clearImmediate(other)
+  assert.ok(turns > found.iterations, `${turns} turns`)
+  assert.deepEqual(dawidSkene(labels, sizes, { iterationsMax: 3 }).posteriors, found.posteriors)
+})
+
 test('what is outside of its sizes, or too much, is refused; what is called off ends', async () => {
   const one = { items: 1, raters: 1, classes: 2 }
   for (const label of [
