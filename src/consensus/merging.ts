@@ -47,7 +47,7 @@ export async function inspectFiles(
     const size = sizes.get(oid) ?? 0
     if (size > entryFileBytesMax)
       return `${path} has ${size} bytes; entries are compared in up to ${entryFileBytesMax}`
-    const reason = inspectFile(method, path, await repository.readBlob(oid))
+    const reason = await inspectFile(method, path, await repository.readBlob(oid), signal)
     if (reason !== undefined) return `${path}: ${reason}`
   }
   return undefined
@@ -126,15 +126,21 @@ async function stored(
   { bytes, changed }: FileMerge,
 ): Promise<TreeFile | undefined> {
   if (bytes === undefined || !changed) return undefined
+  return { path, mode, oid: await storeFile(repository, bytes) }
+}
+
+/** Puts a file into the repository, where nothing names it yet. @returns its id. */
+export async function storeFile(repository: Repository, bytes: Uint8Array): Promise<string> {
   await inScratch(repository.path, async (scratch) => {
     const directory = await scratch('file')
     await writeFile(join(directory, 'merged'), bytes)
     await repository.writeTreeFromDirectory(directory)
   })
-  return { path, mode, oid: objectId('blob', bytes) }
+  return objectId('blob', bytes)
 }
 
-async function readBounded(repository: Repository, path: string, oid: string): Promise<Uint8Array> {
+/** @throws NodeError TOO_LARGE, NOT_FOUND */
+export async function readBounded(repository: Repository, path: string, oid: string): Promise<Uint8Array> {
   const size = (await repository.fileSizes([oid])).get(oid) ?? 0
   if (size <= entryFileBytesMax) return repository.readBlob(oid)
   throw new NodeError(

@@ -18,7 +18,7 @@ const text = new TextDecoder('utf-8', { ignoreBOM: true })
 export interface CsvParts {
   readonly key: readonly string[]
   /** Called with the columns before the first row, gives what is asked of each row. @throws Uncountable */
-  readonly onColumns?: (columns: readonly string[]) => ((row: CsvScanner) => void) | undefined
+  readonly onColumns?: ((columns: readonly string[]) => ((row: CsvScanner) => void) | undefined) | undefined
 }
 
 /** Reads a table of valid UTF-8 row by row. */

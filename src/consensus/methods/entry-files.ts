@@ -1,9 +1,11 @@
 /** Which files a method looks into, and how it reads them. */
 import { isUtf8 } from 'node:buffer'
-import { entryFileBytesMax } from '../../base/limits-consensus.ts'
+import { entryFileBytesMax, labelFileBytesMax } from '../../base/limits-consensus.ts'
+import { CheckedReader, rowCheck } from './cell-checks.ts'
 import { CsvReader } from './csv-entries.ts'
 import type { EntryReader } from './entry.ts'
 import type { EntryMethod } from './file-merge.ts'
+import { JsonLinesReader, JsonReader } from './json-entries.ts'
 import { matchesPattern } from './path-pattern.ts'
 import { Uncountable } from './uncountable.ts'
 
@@ -33,9 +35,16 @@ export function entryReader(method: EntryMethod, path: string, bytes: Uint8Array
   if (bytes.length > entryFileBytesMax) throw new Uncountable(`more than ${entryFileBytesMax} bytes`)
   if (!isUtf8(bytes)) throw new Uncountable(`line ${lineOfBadUtf8(bytes)}: not valid UTF-8`)
   const key = method.key ?? []
+  if (method.name === 'dawid-skene' && bytes.length > labelFileBytesMax) {
+    throw new Uncountable(`more than ${labelFileBytesMax} bytes of labels`)
+  }
   switch (formatOf(path)) {
     case 'csv':
-      return new CsvReader(bytes, { key })
+      return new CsvReader(bytes, { key, onColumns: rowCheck(method, bytes) })
+    case 'json':
+      return new CheckedReader(new JsonReader(bytes, key), method)
+    case 'lines':
+      return new CheckedReader(new JsonLinesReader(bytes, key), method)
     default:
       throw new Uncountable('neither CSV nor JSON nor JSON Lines by its name')
   }

@@ -18,13 +18,13 @@ const PENDING_BYTES = 4 * 1024 * 1024
 
 interface Chunk {
   /** Undefined once it is in the file. */
-  bytes: Uint8Array | undefined
+  bytes: Uint8Array<ArrayBuffer> | undefined
   readonly size: number
   at: number
 }
 
 interface Part {
-  buffer: Uint8Array
+  buffer: Uint8Array<ArrayBuffer>
   view: DataView
   used: number
   readonly chunks: Chunk[]
@@ -35,6 +35,9 @@ export class EntryParts implements AsyncDisposable {
   readonly #scratch: () => Promise<string>
   readonly #parts: Part[]
   #pending: Chunk[] = []
+  /** Buffers whose bytes are in the file. Making new ones is cheap, but they wait long to be collected. */
+  readonly #spare: ArrayBuffer[] = []
+  #whole = new Uint8Array(0)
   #pendingBytes = 0
   #inMemory = 0
   #file: FileHandle | undefined
@@ -94,10 +97,15 @@ export class EntryParts implements AsyncDisposable {
     const chunks = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
-    const batches = chunks.map(({ bytes }) => bytes as Uint8Array)
     for (let i = 0; i < chunks.length; i += BATCH) {
-      await writeAll(this.#file, batches.slice(i, i + BATCH), this.#fileBytes)
-      for (const chunk of chunks.slice(i, i + BATCH)) {
+      const batch = chunks.slice(i, i + BATCH)
+      await writeAll(
+        this.#file,
+        batch.map(({ bytes }) => bytes as Uint8Array),
+        this.#fileBytes,
+      )
+      for (const chunk of batch) {
+        if (chunk.bytes?.buffer.byteLength === mergeChunkBytes) this.#spare.push(chunk.bytes.buffer)
         chunk.at = this.#fileBytes
         chunk.bytes = undefined
         this.#fileBytes += chunk.size
@@ -105,11 +113,12 @@ export class EntryParts implements AsyncDisposable {
     }
   }
 
-  /** All entries of one part, version after version as they were added. */
+  /** All entries of one part, version after version as they were added; a view, good until the next `read`. */
   async read(number: number): Promise<Uint8Array> {
     const part = this.#parts[number] as Part
     const size = part.chunks.reduce((sum, chunk) => sum + chunk.size, part.used)
-    const all = new Uint8Array(size)
+    if (this.#whole.length < size) this.#whole = new Uint8Array(size + (size >> 2))
+    const all = this.#whole.subarray(0, size)
     let at = 0
     for (const chunk of part.chunks) {
       if (chunk.bytes !== undefined) all.set(chunk.bytes, at)
@@ -134,7 +143,8 @@ export class EntryParts implements AsyncDisposable {
     }
     // Small files leave most parts with a handful of entries.
     const size = Math.max(wanted, Math.min(mergeChunkBytes, 2 * part.buffer.length))
-    part.buffer = new Uint8Array(size)
+    const spare = size === mergeChunkBytes ? this.#spare.pop() : undefined
+    part.buffer = new Uint8Array(spare ?? new ArrayBuffer(size))
     part.view = new DataView(part.buffer.buffer)
     part.used = 0
   }
@@ -149,10 +159,15 @@ function newPart(): Part {
 }
 
 async function writeAll(file: FileHandle, buffers: readonly Uint8Array[], at: number): Promise<void> {
-  const all = Buffer.concat(buffers)
-  for (let written = 0; written < all.length; ) {
-    const { bytesWritten } = await file.write(all, written, all.length - written, at + written)
-    written += bytesWritten
+  const { bytesWritten } = await file.writev(buffers, at)
+  if (bytesWritten === buffers.reduce((sum, { length }) => sum + length, 0)) return
+  // Rare: the disk took a part. Once more, one by one.
+  let place = at
+  for (const buffer of buffers) {
+    for (let written = 0; written < buffer.length; ) {
+      written += (await file.write(buffer, written, buffer.length - written, place + written)).bytesWritten
+    }
+    place += buffer.length
   }
 }
 

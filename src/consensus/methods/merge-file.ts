@@ -62,7 +62,7 @@ async function gather(
   parts: EntryParts,
 ): Promise<Frame | undefined> {
   // Ballots were inspected before they were counted. A truth from before the method may be anything.
-  if (isTruth && inspectFile(method, path, bytes) !== undefined) return undefined
+  if (isTruth && (await inspectFile(method, path, bytes)) !== undefined) return undefined
   try {
     const reader = entryReader(method, path, bytes)
     let ordinal = 0
