@@ -20,9 +20,7 @@ export function rowCheck(
     const absent = method.columns?.find((name) => !columns.includes(name))
     if (absent !== undefined) throw new Uncountable(`line 1: no column is named ${quoted(absent)}`)
     if (method.name === 'dawid-skene') return labelCount()
-    const measured = [...columns.entries()].filter(
-      ([, name]) => isMeasured(method, name) && !isKey(method, name),
-    )
+    const measured = [...columns.entries()].filter(([, name]) => isMeasured(method, name))
     return (row) => {
       for (const [i, name] of measured) {
         const said = text.decode(bytes.subarray(row.starts[i], row.ends[i]))

@@ -18,7 +18,7 @@ export interface Version {
   readonly departures: Departures
 }
 
-export interface Court {
+export interface Voters {
   /** Sorted. */
   readonly peers: readonly string[]
   /** The truth's first, then by id. */
@@ -27,7 +27,15 @@ export interface Court {
   readonly total: number
 }
 
-export function courtOf({ parent, ballots, weights }: FileVersions): Court {
+/** Once it is agreed what stands around the entries. */
+export interface Court extends Voters {
+  readonly frame: Frame
+  /** The weight of those whose version can be compared, and of those whose version cannot. */
+  readonly withFile: number
+  readonly others: number
+}
+
+export function votersOf({ parent, ballots, weights }: FileVersions): Voters {
   const peers = [...ballots.keys()].sort()
   const weighed = peers.map((peer) => wholeWeight(weights === undefined ? 1 : (weights.get(peer) ?? 1)))
   const ids = new Set([...ballots.values()].filter((oid) => oid !== undefined))
@@ -48,8 +56,19 @@ export function courtOf({ parent, ballots, weights }: FileVersions): Court {
   return { peers, versions, total: weighed.reduce((sum, weight) => sum + weight, 0) }
 }
 
+export function courtOf(voters: Voters, frame: Frame): Court {
+  let withFile = 0
+  let others = 0
+  for (const version of voters.versions) {
+    version.comparable = version.frame?.shape === frame.shape
+    if (version.comparable) withFile += version.weight
+    else others += version.weight
+  }
+  return { ...voters, frame, withFile, others }
+}
+
 /** Each member's departures; one without the file has none: it lacks the file, not its entries. */
-export function departuresByMember({ peers, versions }: Court): Map<string, EntryDifferences> {
+export function departuresByMember({ peers, versions }: Voters): Map<string, EntryDifferences> {
   const lists = versions.map(({ departures }) => departures.list())
   const none = new Departures().list()
   return new Map(

@@ -1,8 +1,10 @@
 /** One file of which no version has a majority, merged entry by entry (protocols/methods.md). */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
+import { methodNotesMax } from '../../base/limits-consensus.ts'
 import { AgreementTally } from '../statistics/agreement.ts'
-import { type Court, courtOf, departuresByMember, type Version } from './court.ts'
+import { CellJudge } from './cell-judge.ts'
+import { type Court, courtOf, departuresByMember, type Version, type Voters, votersOf } from './court.ts'
 import type { Frame } from './entry.ts'
 import { entryReader } from './entry-files.ts'
 import { EntryGroups, type Spoken } from './entry-groups.ts'
@@ -12,8 +14,11 @@ import type { EntryMethod, FileMerge, FileVersions, MergeSource } from './file-m
 import { FirstNames } from './first-names.ts'
 import { agreeOnFrame } from './frames.ts'
 import { inspectFile } from './inspect-file.ts'
+import type { EntryJudge } from './judge.ts'
 import { KeyedHash } from './keyed-hash.ts'
-import { type Judged, judgeRow } from './row-judge.ts'
+import { LabelColumns } from './label-columns.ts'
+import { NumberColumns } from './number-columns.ts'
+import { RowJudge } from './row-judge.ts'
 import { Uncountable } from './uncountable.ts'
 
 /** The node does other things, too: after so many entries they have their turn. */
@@ -27,29 +32,50 @@ export async function mergeFile(
   versions: FileVersions,
   source: MergeSource,
 ): Promise<FileMerge> {
-  const court = courtOf(versions)
+  const voters = votersOf(versions)
   const hash = new KeyedHash(hashKey(versions))
   await using parts = new EntryParts(hash, () => source.scratch())
   let truth: string | undefined
-  for (const [index, version] of court.versions.entries()) {
+  for (const [index, version] of voters.versions.entries()) {
     source.signal?.throwIfAborted()
     const bytes = await source.read(version.oid)
     if (version.isTruth) truth = fingerprint(bytes)
     version.frame = await gather(method, versions.path, version, index, bytes, parts)
   }
-  const frame = agreeOnFrame(court.versions, court.total)
-  if (frame === undefined) return contestedAsWhole(court)
-  for (const version of court.versions) version.comparable = version.frame?.shape === frame.shape
-  const merging = new Merging(court)
-  for (let part = 0; part < parts.count; part += 1) {
-    source.signal?.throwIfAborted()
-    const groups = new EntryGroups(await parts.read(part), hash)
-    for (let group = 0; group < groups.count; group += 1) {
-      if (group % TURN_ENTRIES === TURN_ENTRIES - 1) await setImmediate()
-      merging.settle(groups.key(group), groups.spoken(group))
+  const frame = agreeOnFrame(voters.versions, voters.total)
+  if (frame === undefined) return contestedAsWhole(voters)
+  const court = courtOf(voters, frame)
+  const judge = judgeOf(method, court)
+  const each = async (visit: (key: Uint8Array, spoken: readonly Spoken[]) => void) => {
+    for (let part = 0; part < parts.count; part += 1) {
+      source.signal?.throwIfAborted()
+      const groups = new EntryGroups(await parts.read(part), hash)
+      for (let group = 0; group < groups.count; group += 1) {
+        if (group % TURN_ENTRIES === TURN_ENTRIES - 1) await setImmediate()
+        const spoken = groups.spoken(group).filter(({ version }) => court.versions[version]?.comparable)
+        if (spoken.length > 0) visit(groups.key(group), spoken)
+      }
     }
   }
-  return merging.result(frame, truth)
+  if (judge.study !== undefined) {
+    await each((key, spoken) => judge.study?.(key, spoken))
+    await judge.studied?.()
+  }
+  const merging = new Merging(court, judge)
+  await each((key, spoken) => merging.settle(key, spoken))
+  return merging.result(truth)
+}
+
+function judgeOf(method: EntryMethod, court: Court): EntryJudge {
+  switch (method.name) {
+    case 'rows':
+    case 'weighted':
+      return new RowJudge(court)
+    case 'numeric':
+      return new CellJudge(method, court, new NumberColumns(method, court))
+    case 'dawid-skene':
+      return new CellJudge(method, court, new LabelColumns(method, court))
+  }
 }
 
 /** Adds what a version says. @returns what stands around it, undefined where it cannot be read. */
@@ -81,22 +107,20 @@ async function gather(
 
 class Merging {
   readonly #court: Court
-  readonly #agreement: AgreementTally
+  readonly #judge: EntryJudge
   readonly #output = new EntryOutput()
   readonly #contested = new FirstNames()
   #agreed = 0
 
-  constructor(court: Court) {
+  constructor(court: Court, judge: EntryJudge) {
     this.#court = court
-    this.#agreement = new AgreementTally({ level: 'nominal', raters: court.peers.length })
+    this.#judge = judge
   }
 
-  settle(key: Uint8Array, all: readonly Spoken[]): void {
-    const { versions } = this.#court
-    const spoken = all.filter(({ version }) => versions[version]?.comparable)
-    if (spoken.length === 0) return
-    const truth = spoken.find(({ version }) => versions[version]?.isTruth)
-    const { verdict, agreeing } = judgeRow(spoken, this.#court, this.#agreement)
+  settle(key: Uint8Array, spoken: readonly Spoken[]): void {
+    const [first] = spoken
+    const truth = first !== undefined && this.#court.versions[first.version]?.isTruth ? first : undefined
+    const { verdict, contested, differing } = this.#judge.judge(key, spoken)
     const ordinal = truth?.ordinal ?? NEW
     if (verdict.kind === 'agreed') {
       this.#agreed += 1
@@ -104,35 +128,45 @@ class Merging {
     } else if (verdict.kind !== 'gone' && truth !== undefined) {
       this.#output.put(ordinal, key, truth.written, truth.ending)
     }
-    if (verdict.kind === 'contested') this.#contested.add(key)
-    else this.#depart(key, spoken, { verdict, agreeing })
+    for (const name of contested) this.#contested.add(name)
+    for (const { version, name } of differing) this.#court.versions[version]?.departures.different.add(name)
+    if (verdict.kind !== 'contested') this.#depart(key, spoken, verdict.kind === 'agreed')
   }
 
-  result(frame: Frame, truth: string | undefined): FileMerge {
+  result(truth: string | undefined): FileMerge {
     const nothing = this.#agreed === 0 && this.#contested.count > 0 && truth === undefined
-    const bytes = nothing ? undefined : this.#output.file(frame)
+    const bytes = nothing ? undefined : this.#output.file(this.#court.frame)
     return {
       bytes,
       changed: bytes !== undefined && fingerprint(bytes) !== truth,
       contested: this.#contested.list(),
       members: departuresByMember(this.#court),
-      agreement: this.#agreement.result(),
-      notes: [],
+      agreement: this.#judge.agreement.result(),
+      notes: [...notesOnVersions(this.#court), ...this.#judge.notes()].slice(0, methodNotesMax),
     }
   }
 
-  #depart(key: Uint8Array, spoken: readonly Spoken[], { verdict, agreeing }: Judged): void {
+  /** Who lacks what is there, and who has what is not. */
+  #depart(key: Uint8Array, spoken: readonly Spoken[], isThere: boolean): void {
     const { versions } = this.#court
-    const there = new Set(spoken.map(({ version }) => version))
-    const right = new Set(agreeing.map(({ version }) => version))
-    for (const [index, { comparable, ballots, departures }] of versions.entries()) {
-      if (!comparable || ballots.length === 0) continue
-      if (verdict.kind !== 'agreed') {
-        if (there.has(index)) departures.extra.add(key)
-      } else if (!there.has(index)) departures.missing.add(key)
-      else if (!right.has(index)) departures.different.add(key)
+    if (isThere && spoken.length === versions.length) return
+    const having = new Set(spoken.map(({ version }) => version))
+    for (const [index, { comparable, departures }] of versions.entries()) {
+      if (!comparable || isThere === having.has(index)) continue
+      if (isThere) departures.missing.add(key)
+      else departures.extra.add(key)
     }
   }
+}
+
+function notesOnVersions({ peers, versions }: Court): string[] {
+  return versions.flatMap(({ comparable, isTruth, ballots }) => {
+    if (comparable) return []
+    const who = [...(isTruth ? ['the truth'] : []), ...ballots.map((i) => peers[i])]
+    return who.map(
+      (name) => `${name} has other columns, or another kind of file: nothing in it can be compared`,
+    )
+  })
 }
 
 /** Nobody who casts a ballot knows the others' before, so nobody chooses the key; and it is the same everywhere. */
@@ -144,7 +178,7 @@ function hashKey({ path, parent, ballots }: FileVersions): Uint8Array {
   return hash.digest()
 }
 
-function contestedAsWhole(court: Court): FileMerge {
+function contestedAsWhole(court: Voters): FileMerge {
   const agreement = new AgreementTally({ level: 'nominal', raters: court.peers.length })
   const ratings: (string | undefined)[] = new Array(court.peers.length).fill(undefined)
   for (const { frame, ballots } of court.versions) for (const i of ballots) ratings[i] = frame?.shape

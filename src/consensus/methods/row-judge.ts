@@ -1,59 +1,37 @@
 /** Methods `rows` and `weighted` (protocols/methods.md §5, §7): each entry by majority. */
-import type { AgreementTally } from '../statistics/agreement.ts'
+import { AgreementTally } from '../statistics/agreement.ts'
 import type { Court } from './court.ts'
 import { compareBytes, type Ending } from './entry.ts'
 import type { Spoken } from './entry-groups.ts'
+import { type EntryJudge, type Judged, withoutMajority } from './judge.ts'
 import { isMajority } from './weights.ts'
 
-/** What becomes of one entry. */
-export type EntryVerdict =
-  | { readonly kind: 'agreed'; readonly written: Uint8Array; readonly ending: Ending }
-  /** More than half have the file without it. */
-  | { readonly kind: 'gone' }
-  /** More than half do not have it, but only since some of them do not have the file: the truth's stays. */
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'contested' }
+export class RowJudge implements EntryJudge {
+  readonly agreement: AgreementTally
+  readonly #court: Court
 
-export interface Judged {
-  readonly verdict: EntryVerdict
-  /** Which of the spoken say what was agreed. */
-  readonly agreeing: readonly Spoken[]
-}
-
-/** How much of the weight has an entry, lacks it, and lacks it though it has the file. */
-export interface Presence {
-  readonly present: number
-  readonly absent: number
-  readonly without: number
-}
-
-export function presenceOf(spoken: readonly Spoken[], court: Court): Presence {
-  let present = 0
-  for (const { version } of spoken) present += court.versions[version]?.weight ?? 0
-  let withFile = 0
-  let others = 0
-  for (const { weight, comparable } of court.versions) {
-    if (comparable) withFile += weight
-    else others += weight
+  constructor(court: Court) {
+    this.#court = court
+    this.agreement = new AgreementTally({ level: 'nominal', raters: court.peers.length })
   }
-  return { present, absent: court.total - present - others, without: withFile - present }
-}
 
-/** Absence, where it has a majority. */
-export function absenceOf({ absent, without }: Presence, { total }: Court): EntryVerdict | undefined {
-  if (isMajority(without, total)) return { kind: 'gone' }
-  return isMajority(absent, total) ? { kind: 'absent' } : undefined
-}
+  judge(key: Uint8Array, spoken: readonly Spoken[]): Judged {
+    const court = this.#court
+    const variants = variantsOf(spoken, court)
+    this.agreement.add(ratingsOf(variants, court))
+    const most = variants.find(({ weight }) => isMajority(weight, court.total))
+    if (most === undefined) return withoutMajority(key, spoken, court)
+    const others = variants.filter((variant) => variant !== most).flatMap((variant) => variant.spoken)
+    return {
+      verdict: { kind: 'agreed', ...formOf(most.spoken, court) },
+      contested: [],
+      differing: others.map(({ version }) => ({ version, name: key })),
+    }
+  }
 
-/** @param spoken what comparable versions say under one name, each version once. */
-export function judgeRow(spoken: readonly Spoken[], court: Court, agreement: AgreementTally): Judged {
-  const variants = variantsOf(spoken, court)
-  agreement.add(ratingsOf(variants, court))
-  const most = variants.find(({ weight }) => isMajority(weight, court.total))
-  if (most !== undefined)
-    return { verdict: { kind: 'agreed', ...formOf(most.spoken, court) }, agreeing: most.spoken }
-  const absence = absenceOf(presenceOf(spoken, court), court)
-  return { verdict: absence ?? { kind: 'contested' }, agreeing: [] }
+  notes(): string[] {
+    return []
+  }
 }
 
 interface Variant {
