@@ -4,6 +4,8 @@ import type { StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
 import { scheduledRuns } from './bridges.ts'
 import { Consensus } from './consensus/consensus.ts'
+import { HandBallots } from './consensus/hand/hand-ballots.ts'
+import { Refusals } from './consensus/refusals.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetAccess } from './datasets/dataset-access.ts'
 import type { Datasets } from './datasets/datasets.ts'
@@ -28,6 +30,10 @@ export interface DecidingParts {
 
 export interface Deciding {
   readonly consensus: Consensus
+  /** Ballots that people cast. */
+  readonly handBallots: HandBallots
+  /** What this node does not sign in rounds, and why. */
+  readonly refusals: Refusals
 }
 
 export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
@@ -38,7 +44,13 @@ export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
     voters: (name) => access.voters(name),
     runs: scheduledRuns(execution),
   })
+  const refusals = new Refusals()
+  running.push(
+    'refusals',
+    consensus.onEvent((event) => refusals.hear(event)),
+  )
   running.push('round events', consensus.onEvent(parts.onRound))
   await running.start('consensus', consensus)
-  return { consensus }
+  const handBallots = new HandBallots({ self, consensus, registry, members, datasets, clock })
+  return { consensus, handBallots, refusals }
 }

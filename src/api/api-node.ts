@@ -1,4 +1,6 @@
 import type { Consensus } from '../consensus/consensus.ts'
+import type { HandBallots } from '../consensus/hand/hand-ballots.ts'
+import type { Refusals } from '../consensus/refusals.ts'
 import type { DatasetAccess } from '../datasets/dataset-access.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { ClusterReplication } from '../etcd/cluster-replication.ts'
@@ -80,7 +82,11 @@ export interface ApiRooms {
     | 'upkeep'
     | 'upstreams'
   >
-  readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'truth' | 'verify'>
+  readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'report' | 'truth' | 'verify'>
+  /** Ballots that people cast. */
+  readonly handBallots: Pick<HandBallots, 'cast' | 'candidates'>
+  /** What this node does not sign in rounds, and why. */
+  readonly refusals: Pick<Refusals, 'of'>
   readonly execution: Execution
   readonly remote: Remote
 }

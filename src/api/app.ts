@@ -67,6 +67,7 @@ import { toolRoutes } from './tool-routes.ts'
 import { trustRoutes } from './trust-routes.ts'
 import { discardBody, limitBody } from './upload.ts'
 import { upstreamRoutes } from './upstream-routes.ts'
+import { voteRoutes } from './vote-routes.ts'
 
 export interface AppParts<E extends Happening> {
   node: ApiNode
@@ -176,6 +177,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     lineageRoutes(node),
     insightRoutes(node),
     roundRoutes(node),
+    voteRoutes(node),
     ruleRoutes(node),
     marketRoutes(node),
     marketInstallRoutes(node),

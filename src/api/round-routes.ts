@@ -1,8 +1,10 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
+import type { RoundView } from '../consensus/views.ts'
 import type { ApiNode } from './api-node.ts'
-import { roundSchema, truthSchema, verificationSchema } from './round-views.ts'
+import { ownPartOf } from './own-part.ts'
+import { roundHereSchema, roundSchema, truthSchema, verificationSchema } from './round-views.ts'
 import { body, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
 
 const open = createRoute({
@@ -31,7 +33,7 @@ const list = createRoute({
   path: '/rounds',
   summary: 'The rounds that this node knows',
   request: { query: z.strictObject({ dataset: nameSchema.optional() }) },
-  responses: tells(z.array(roundSchema), 'Newest first'),
+  responses: tells(z.array(roundHereSchema), 'Newest first'),
 })
 
 const show = createRoute({
@@ -41,7 +43,7 @@ const show = createRoute({
   request: {
     params: z.object({ dataset: nameSchema, step: nameSchema, slot: z.string().regex(/^\d{1,16}$/) }),
   },
-  responses: tells(roundSchema, 'The round'),
+  responses: tells(roundHereSchema, 'The round'),
 })
 
 const showTruth = createRoute({
@@ -60,6 +62,11 @@ const verify = createRoute({
   responses: tells(verificationSchema, 'What holds, and what does not'),
 })
 
+/** A round with this node's own part in it. */
+export function here<R extends RoundView>(node: ApiNode, round: R) {
+  return { ...round, mine: ownPartOf(round, node.peerId, Date.now()) }
+}
+
 export function roundRoutes(node: ApiNode): OpenAPIHono {
   const routes = newRoutes()
   routes.openapi(open, async (c) => {
@@ -68,11 +75,17 @@ export function roundRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(list, (c) => {
     const { dataset } = c.req.valid('query')
-    return c.json(node.federation.consensus.rounds(dataset).reverse(), 200)
+    return c.json(
+      node.federation.consensus
+        .rounds(dataset)
+        .reverse()
+        .map((round) => here(node, round)),
+      200,
+    )
   })
   routes.openapi(show, (c) => {
     const { dataset, step, slot } = c.req.valid('param')
-    return c.json(node.federation.consensus.round(`${dataset}/${step}/${slot}`), 200)
+    return c.json(here(node, node.federation.consensus.round(`${dataset}/${step}/${slot}`)), 200)
   })
   routes.openapi(showTruth, async (c) => {
     return c.json(await node.federation.consensus.truth(c.req.valid('param').name), 200)

@@ -2,11 +2,13 @@ import { z } from 'zod'
 import { certificateSchema } from '../consensus/records.ts'
 import { methodSchema } from '../datasets/truth-rule.ts'
 import { policySchema } from './dataset-views.ts'
+import { ownPartSchema } from './own-part.ts'
 
 /** What the API says of rounds and truths; the shapes are those of consensus/views.ts. */
 const timeMs = z.int().describe('milliseconds since 1970')
 const named = { peer: z.string(), name: z.string() }
-const namedPeer = z.object(named).meta({ id: 'NamedPeer' })
+export const namedPeerSchema = z.object(named).meta({ id: 'NamedPeer' })
+const namedPeer = namedPeerSchema
 
 export const roundSchema = z
   .object({
@@ -89,5 +91,8 @@ export const verificationSchema = z
   })
   .meta({ id: 'Verification' })
 
+/** With what this node has done in it. */
+export const roundHereSchema = roundSchema.extend({ mine: ownPartSchema }).meta({ id: 'RoundHere' })
+export type RoundHere = z.output<typeof roundHereSchema>
 export type RoundView = z.output<typeof roundSchema>
 export type TruthView = z.output<typeof truthSchema>

@@ -44,3 +44,10 @@ export const reportPathsMax = 100
 export const reportFilesMax = 50
 /** Rounds whose findings are kept, so that looking at one again costs nothing. */
 export const reportsKeptMax = 32
+/** Of files and entries that a person chooses for one ballot: each is named in its commit. */
+export const handChoicesMax = 500
+/** Ballots that people cast at once wait for each other, so that none is cast twice. */
+export const handBallotsWaitingMax = 20
+/** What this node will not sign and why: kept for so many rounds, the oldest go first, and so many reasons of each. */
+export const refusedRoundsMax = 200
+export const refusalsPerRoundMax = 10

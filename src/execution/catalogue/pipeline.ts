@@ -54,7 +54,8 @@ const furtherFields = {
 }
 
 const stepNameSchema = nameSchema.refine((name) => !isReservedStep(name), {
-  error: 'begins with "for.", which is how hosts name what they made for other members',
+  error:
+    'begins with "for." or "vote.", which are for what hosts made for others, and what people put together for a vote',
 })
 
 const stepFields = {
