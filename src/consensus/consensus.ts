@@ -78,12 +78,12 @@ const datasetsPrefix = '/dataset/'
 const openingsWaitingMax = 100
 
 export class Consensus implements Startable {
+  readonly terms: RoundTerms
   readonly #parts: ConsensusParts
   readonly #sightings: Sightings
   readonly #counting: Counting
   readonly #duties: Duties
   readonly #truth: GroundTruth
-  readonly #terms: RoundTerms
   readonly #reports: Reports
   readonly #datasets = new Map<string, DatasetRounds>()
   /** Id of the dataset that each of these is about. */
@@ -103,11 +103,15 @@ export class Consensus implements Startable {
     this.#sightings = new Sightings({ registry, clock })
     const counting = new Counting({ datasets })
     this.#counting = counting
-    this.#terms = new RoundTerms({ datasets })
     this.#reports = new Reports({ counting, follows: (dataset) => datasets.follows(dataset) })
     this.#truth = new GroundTruth({
       ...{ registry, datasets, counting, members, nameOf, open, log },
       ...(parts.past && { past: parts.past }),
+    })
+    this.terms = new RoundTerms({
+      ...{ self, datasets, members, clock, log },
+      truth: (dataset) => this.#truth.truth(dataset),
+      onRead: (dataset) => this.#datasets.get(dataset)?.revisit(),
     })
     const onRefused = (id: RoundId, reason: string) =>
       this.#emit({ type: 'refused', dataset: id.dataset, round: formatRoundId(id), reason })
@@ -227,7 +231,8 @@ export class Consensus implements Startable {
       const message = `Round ${formatRoundId(other)} of this dataset is under way; wait until it has ended`
       throw new NodeError('CONFLICT', message, { round: formatRoundId(other) })
     }
-    const terms = this.#terms.of(dataset)
+    await this.terms.prepare(dataset, this.#stopped.signal)
+    const terms = this.terms.of(dataset)
     const members = this.#voters(dataset)
     const parts = { self, id, members, terms, truth, latestMs: rounds.latestMs(), windowMs, now }
     const opening = openingOf({ ...parts, trigger: 'request' })
@@ -345,8 +350,9 @@ export class Consensus implements Startable {
       duties: this.#duties,
       counting: this.#counting,
       truth: this.#truth,
-      terms: () => this.#terms.of(dataset),
-      rule: (step) => this.#terms.rule(dataset, step),
+      terms: () => this.terms.of(dataset),
+      rule: (step) => this.terms.rule(dataset, step),
+      prepare: (fetch) => this.terms.prepare(dataset, fetch),
       follows: () => this.#parts.datasets.follows(dataset),
       head: (step) => this.#head(dataset, step),
       emit: (event) => this.#emit(event),

@@ -40,6 +40,8 @@ export interface DatasetRoundsParts {
   /** What the dataset asks of its rounds. */
   readonly terms: () => TermsOf
   readonly rule: (step: string) => TruthRule
+  /** Gets ready what the terms look back on; fetched where it is not here until the signal is aborted. */
+  readonly prepare: (fetch?: AbortSignal) => Promise<void>
   /** Whether this node copies the dataset. */
   readonly follows: () => boolean
   /** This node's present head of branch `<step>-<node>`. */
@@ -222,6 +224,7 @@ export class DatasetRounds {
   async #evaluate(): Promise<number | undefined> {
     this.#adoption.begin()
     const live = this.#rounds.live()
+    await this.#parts.prepare(live.length > 0 ? this.#signal : undefined)
     if (live.length === 0) return undefined
     const truth = await this.#parts.truth.truth(this.#parts.dataset)
     const wakes: number[] = []

@@ -5,6 +5,7 @@
  */
 import { cutoffMarginMs } from '../base/limits.ts'
 import { compareRanks, type Rank } from './certificate.ts'
+import { openersOf } from './openers.ts'
 import { refuseOpening, type Truth } from './opening.ts'
 import type { Voter } from './quorum.ts'
 import type { Ballot, Claim, Closing, Opening } from './records.ts'
@@ -211,7 +212,8 @@ function cast(plan: Plan, situation: Situation, opening: Claim<Opening> | undefi
   if (invited) plan.act({ do: 'cast', ballot: candidate })
 }
 
-function open(plan: Plan, { records, members, rivals }: Situation, wish: Wish, self: string): void {
+function open(plan: Plan, situation: Situation, wish: Wish, self: string): void {
+  const { records, members, terms, truth, rivals } = situation
   if (plan.now >= wish.sinceMs + wish.windowMs) return
   // One round after the other: two at once would compete for one parent, and one of them would be for nothing.
   const patientMs = wish.sinceMs + wish.windowMs / 2
@@ -219,11 +221,7 @@ function open(plan: Plan, { records, members, rivals }: Situation, wish: Wish, s
     r.quiet ? Math.min(r.heldUntilMs, patientMs) : r.heldUntilMs,
   )
   if (before.some((untilMs) => plan.isBefore(untilMs))) return
-  const line = lineUp(
-    formatRoundId(records.id),
-    'opening',
-    members.map(({ peer }) => peer),
-  )
+  const line = openersOf({ id: records.id, members, terms, parent: truth.commit })
   if (plan.isTurn(line, self, wish.sinceMs)) plan.act({ do: 'open', windowMs: wish.windowMs })
 }
 

@@ -56,7 +56,7 @@ export function openingOf(parts: OpeningParts): Opening {
   }
   const electorate = voters.map(({ peer }) => peer).sort()
   const { method, byHand, quorum, weights } = knownTerms(
-    parts.terms(id, { electorate, parent: truth.commit }),
+    parts.terms(id, { electorate, parent: truth.commit, trigger }),
   )
   const cutoffMs = now + windowMs
   return {

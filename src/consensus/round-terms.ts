@@ -1,28 +1,125 @@
 /**
  * What the rounds of one dataset have to be like, for this node: its rule as the registry has it, and the history of its
- * truth where the rule looks back.
+ * truth where the rule looks back (protocols/reliability.md).
  */
+
+import type { Clock } from '../base/clock.ts'
+import { reliabilityTermsMax } from '../base/limits-statistics.ts'
+import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
-import { ruleOf, type TruthRule } from '../datasets/truth-rule.ts'
-import { plainTerms, type TermsOf } from './terms.ts'
+import { ruleOf, type TruthRule, type TruthRules } from '../datasets/truth-rule.ts'
+import type { Truth } from './opening.ts'
+import type { Voter } from './quorum.ts'
+import { History, type HistoryParts } from './reliability/history.ts'
+import { weightsOf } from './reliability/reliability.ts'
+import { type Repetition, repetitionOf } from './reliability/repetition.ts'
+import type { ResultFacts } from './reliability/result-facts.ts'
+import { formatRoundId, type RoundId } from './round-id.ts'
+import { type Asked, plainTerms, type Terms, type TermsOf } from './terms.ts'
 
 export interface RoundTermsParts {
-  readonly datasets: Pick<Datasets, 'find'>
+  /** This node's peer id. */
+  readonly self: string
+  readonly datasets: Pick<Datasets, 'find' | 'follows' | 'repository' | 'ensureCommit'>
+  /** Who votes on a dataset. */
+  readonly members: (dataset: string) => readonly Voter[]
+  /** The truth that this node holds. */
+  readonly truth: (dataset: string) => Promise<Truth>
+  readonly onRead: HistoryParts['onRead']
+  readonly clock: Clock
+  readonly log: Logger
 }
 
+type Results = readonly ResultFacts[]
+
 export class RoundTerms {
+  /** The past results that are held here. */
+  readonly history: History
   readonly #parts: RoundTermsParts
+  /** Terms that were worked out, by the results that they follow from. */
+  readonly #known = new WeakMap<Results, Map<string, Terms>>()
 
   constructor(parts: RoundTermsParts) {
     this.#parts = parts
+    this.history = new History(parts)
+  }
+
+  /**
+   * Gets ready what the terms of the dataset's rounds look back on.
+   *
+   * @param fetch where it is not here, whoever votes on the dataset or keeps a copy sends for it, until this is aborted.
+   */
+  async prepare(dataset: string, fetch?: AbortSignal): Promise<void> {
+    const { self, datasets, members, truth } = this.#parts
+    const known = datasets.find(dataset)
+    if (known?.policy !== 'shared' || !looksBack(known.record.truth)) return
+    const wanted = datasets.follows(dataset) || members(dataset).some(({ peer }) => peer === self)
+    await this.history.read(dataset, await truth(dataset), wanted ? fetch : undefined)
   }
 
   /** The terms of the dataset's rounds as far as they are known without looking anywhere. */
   of(dataset: string): TermsOf {
-    return ({ step }, asked) => plainTerms(this.rule(dataset, step), asked)
+    return (id, asked) => {
+      const rule = this.rule(dataset, id.step)
+      if (!looksBack({ all: rule })) return plainTerms(rule, asked)
+      const results = this.history.upTo(dataset, asked.parent, id.step)
+      return typeof results === 'string' ? results : this.#terms({ id, asked, rule, results })
+    }
   }
 
   rule(dataset: string, step: string): TruthRule {
     return ruleOf(this.#parts.datasets.find(dataset)?.record.truth, step)
   }
+
+  #terms(past: PastTerms): Terms {
+    const { id, asked, rule, results } = past
+    const known = this.#known.get(results) ?? new Map<string, Terms>()
+    this.#known.set(results, known)
+    const { electorate, trigger } = asked
+    const name = JSON.stringify([formatRoundId(id), trigger, rule, electorate])
+    const terms = known.get(name) ?? termsAfter(past)
+    known.set(name, terms)
+    const [oldest] = known.keys()
+    if (known.size > reliabilityTermsMax && oldest !== undefined) known.delete(oldest)
+    return terms
+  }
+}
+
+/** Whether rounds by these rules depend on past results. */
+export function looksBack({ all, steps = {} }: TruthRules = {}): boolean {
+  const rules = [...(all === undefined ? [] : [all]), ...Object.values(steps)]
+  return rules.some(({ method, adaptive }) => method.name === 'weighted' || adaptive !== undefined)
+}
+
+export interface PastTerms {
+  readonly id: RoundId
+  readonly asked: Asked
+  readonly rule: TruthRule
+  /** Of the round's step, up to its parent, newest last. */
+  readonly results: Results
+}
+
+/** The terms that follow from past results ([R5], [A1]–[A4]). Pure. */
+export function termsAfter({ id, asked, rule, results }: PastTerms): Terms {
+  const { electorate, trigger } = asked
+  const plain = plainTerms(rule, asked)
+  const repetition = trigger === 'schedule' ? repetitionIn({ id, electorate, rule, results }) : undefined
+  const weights = rule.method.name === 'weighted' ? { weights: weightsOf(results, electorate) } : {}
+  if (repetition === undefined || repetition.needed >= plain.quorum.ballots) return { ...plain, ...weights }
+  return { ...plain, ...weights, quorum: { ...plain.quorum, proven: repetition.workers.toSorted() } }
+}
+
+/** Who is to work in a round; undefined where the rule has everybody work each time. Pure. */
+export function repetitionIn(p: {
+  readonly id: RoundId
+  readonly electorate: readonly string[]
+  readonly rule: TruthRule
+  readonly results: Results
+}): Repetition | undefined {
+  const { id, electorate, rule, results: history } = p
+  if (rule.adaptive === undefined || rule.ballots === 'hand') return undefined
+  const { quorum } = plainTerms(rule, { electorate })
+  return repetitionOf({
+    ...{ round: formatRoundId(id), electorate, history, rule: rule.adaptive, quorum: quorum.ballots },
+  })
 }

@@ -17,7 +17,7 @@ export interface Terms {
 }
 
 /** Whose terms are asked for. */
-export type Asked = Pick<Opening, 'electorate' | 'parent'>
+export type Asked = Pick<Opening, 'electorate' | 'parent' | 'trigger'>
 
 /**
  * The terms of a round of that electorate on that parent; a sentence where they cannot be known here, since the history
@@ -26,7 +26,7 @@ export type Asked = Pick<Opening, 'electorate' | 'parent'>
 export type TermsOf = (id: RoundId, asked: Asked) => Terms | string
 
 /** The terms of a rule that looks at nothing but itself. */
-export function plainTerms(rule: TruthRule, { electorate }: Pick<Asked, 'electorate'>): Terms {
+export function plainTerms(rule: TruthRule, { electorate }: { electorate: readonly string[] }): Terms {
   const quorum = quorumOf(electorate.length)
   return {
     method: rule.method,
