@@ -3,6 +3,7 @@
  * (protocols/keyspace.md).
  */
 import { claimLifeMaxMs, rawLifeMs, versionCountedMax } from '../base/limits.ts'
+import { auditRecordsLifeMs } from '../base/limits-audit.ts'
 import { requestLifeMaxMs } from '../base/limits-membership.ts'
 import { compare } from '../registry/order.ts'
 import { isKey, type SealedRecord } from '../registry/record.ts'
@@ -82,7 +83,7 @@ const KEYSPACE: readonly Rule[] = [
   { prefix: '/ballots/', segments: 4, writers: 'own' },
   { prefix: '/votes/', segments: 4, writers: 'own' },
   { prefix: '/truth/', segments: 1, writers: 'proven' },
-  { prefix: '/audit/', segments: [2, 3], writers: 'own', by: ROLES },
+  { prefix: '/audit/', segments: [3, 4], writers: 'own', lifeMs: auditRecordsLifeMs },
   { prefix: '/offers/', segments: 1, writers: 'own', passing: true },
   { prefix: '/raw/', segments: [1, FREE_SEGMENTS_MAX], writers: 'claims', lifeMs: rawLifeMs, passing: true },
   { prefix: '/shared/', segments: [1, FREE_SEGMENTS_MAX], writers: 'claims' },

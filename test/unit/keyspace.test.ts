@@ -30,7 +30,7 @@ test('who may write which key', () => {
     ['/truth/packages', 'ben', undefined],
     ['/shared/any/thing/at/all', 'amy', undefined],
     ['/offers/amy', 'amy', undefined],
-    ['/audit/packages/amy', 'ben', 'INVALID_VALUE'],
+    ['/audit/packages/1700000000000/amy', 'ben', 'INVALID_VALUE'],
   ]
   for (const [key, author, code] of cases)
     assert.equal(admit(plainRecord({ key, author }), roster)?.code, code, `${author} ${key}`)
