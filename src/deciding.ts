@@ -3,6 +3,8 @@ import type { Clock } from './base/clock.ts'
 import type { StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
 import { scheduledRuns } from './bridges.ts'
+import type { AuditEvent } from './consensus/audit/audit-views.ts'
+import { Audits } from './consensus/audit/audits.ts'
 import { Consensus } from './consensus/consensus.ts'
 import { HandBallots } from './consensus/hand/hand-ballots.ts'
 import { Refusals } from './consensus/refusals.ts'
@@ -26,10 +28,12 @@ export interface DecidingParts {
   /** What is started here is stopped with it. */
   readonly running: StopStack
   readonly onRound: (event: ConsensusEvent) => void
+  readonly onAudit: (event: AuditEvent) => void
 }
 
 export interface Deciding {
   readonly consensus: Consensus
+  readonly audits: Audits
   /** Ballots that people cast. */
   readonly handBallots: HandBallots
   /** What this node does not sign in rounds, and why. */
@@ -51,6 +55,9 @@ export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
   )
   running.push('round events', consensus.onEvent(parts.onRound))
   await running.start('consensus', consensus)
+  const audits = new Audits({ self, registry, members, datasets, clock, log })
+  running.push('audit events', audits.onEvent(parts.onAudit))
+  await running.start('audits', audits)
   const handBallots = new HandBallots({ self, consensus, registry, members, datasets, clock })
-  return { consensus, handBallots, refusals }
+  return { consensus, audits, handBallots, refusals }
 }

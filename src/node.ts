@@ -10,6 +10,7 @@ import { type Startable, StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
 import { runOn } from './bridges.ts'
 import type { Config } from './config.ts'
+import type { AuditEvent } from './consensus/audit/audit-views.ts'
 import { quorumOf } from './consensus/quorum.ts'
 import { truthProof } from './consensus/truth-proof.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
@@ -82,6 +83,7 @@ export type NodeEvent =
   | { readonly type: 'dataset'; readonly event: DatasetEvent }
   | { readonly type: 'run'; readonly run: Run }
   | { readonly type: 'round'; readonly event: ConsensusEvent }
+  | { readonly type: 'audit'; readonly event: AuditEvent }
 
 export class Node implements Startable {
   readonly config: Config
@@ -339,6 +341,7 @@ export class Node implements Startable {
     await running.start('remote', remote)
     const deciding = await startDeciding({
       onRound: (event) => this.#tell({ type: 'round', event }),
+      onAudit: (event) => this.#tell({ type: 'audit', event }),
       ...{ self, registry, admission, access, datasets, execution, clock, log, running },
     })
 

@@ -1,3 +1,4 @@
+import type { Audits } from '../consensus/audit/audits.ts'
 import type { Consensus } from '../consensus/consensus.ts'
 import type { HandBallots } from '../consensus/hand/hand-ballots.ts'
 import type { Refusals } from '../consensus/refusals.ts'
@@ -83,6 +84,7 @@ export interface ApiRooms {
     | 'upstreams'
   >
   readonly consensus: Pick<Consensus, 'open' | 'rounds' | 'round' | 'report' | 'truth' | 'verify'>
+  readonly audits: Pick<Audits, 'open' | 'list' | 'show'>
   /** Ballots that people cast. */
   readonly handBallots: Pick<HandBallots, 'cast' | 'candidates'>
   /** What this node does not sign in rounds, and why. */

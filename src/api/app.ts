@@ -7,6 +7,7 @@ import type { TokenBook } from '../identity/token-book.ts'
 import { docsPage } from '../web/docs-page.ts'
 import { page } from '../web/page.ts'
 import type { ApiNode } from './api-node.ts'
+import { auditRoutes } from './audit-routes.ts'
 import { type AuthParts, requireToken } from './auth.ts'
 import { buildRoutes } from './build-routes.ts'
 import { crateRoutes } from './crate-routes.ts'
@@ -177,6 +178,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     lineageRoutes(node),
     insightRoutes(node),
     roundRoutes(node),
+    auditRoutes(node),
     voteRoutes(node),
     ruleRoutes(node),
     marketRoutes(node),

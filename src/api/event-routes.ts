@@ -7,7 +7,7 @@ import { newRoutes, streams, withoutUndefined } from './routing.ts'
 import { liveText } from './streams.ts'
 
 /** As node.ts has them; a name that no event has would be waited for for ever. */
-const TYPES: readonly NodeEvent['type'][] = ['federation', 'registry', 'dataset', 'run', 'round']
+const TYPES: readonly NodeEvent['type'][] = ['federation', 'registry', 'dataset', 'run', 'round', 'audit']
 const typesSchema = z
   .string()
   .max(200)

@@ -2,14 +2,14 @@ import { z } from 'zod'
 import { namedPeerSchema, roundHereSchema } from './round-views.ts'
 
 /** What the API says of a round's ballots; the shapes are those of consensus/report.ts. */
-const entryListSchema = z
+export const entryListSchema = z
   .object({
     count: z.int(),
     first: z.array(z.string()).readonly().describe('so many of them as are told'),
   })
   .meta({ id: 'EntryList' })
 
-const agreementSchema = z
+export const agreementSchema = z
   .object({
     level: z.enum(['nominal', 'ordinal', 'interval']),
     units: z.int().describe('files, rows or cells that at least two ballots have'),

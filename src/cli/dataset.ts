@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { datasetAuditCommands } from './audit.ts'
 import { datasetAccessCommands } from './dataset-access.ts'
 import { datasetBrowseCommands } from './dataset-browse.ts'
 import { datasetCloneCommands } from './dataset-clone.ts'
@@ -29,6 +30,7 @@ export function datasetCommands(program: Command, acting: Act): void {
   datasetBrowseCommands(dataset, act)
   datasetDiffCommand(dataset, act)
   truthCommand(dataset, act)
+  datasetAuditCommands(dataset, act)
   datasetRuleCommand(dataset, act)
   dataset.commandsGroup('Work in a clone:')
   datasetCloneCommands(dataset, act)

@@ -11,7 +11,7 @@ export const EXIT = {
   /** What the work needs does not answer, is not there, or cannot do it: a node, a peer, a program, room on the disk. */
   UNAVAILABLE: 6,
   LIMIT: 7,
-  /** The run or round that was waited for ended, but not well. */
+  /** The run, round or audit that was waited for ended, but not well; of an audit, a person has to decide. */
   OUTCOME: 8,
   UNTRUSTED: 9,
   INTERRUPTED: 130,
@@ -27,7 +27,8 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   FORBIDDEN: 'not allowed: no token, not the right one, or not for this node or member',
   UNAVAILABLE: 'what the work needs does not answer: a node, a peer, a program, room on the disk',
   LIMIT: 'a limit was reached: size, quota, queue, rate or time',
-  OUTCOME: 'it ended, but not well: a run or round that was waited for, a check of "maoctl doctor"',
+  OUTCOME:
+    'it ended, but not well: a run or round that was waited for, an audit that a person has to decide, a check of "maoctl doctor"',
   UNTRUSTED: 'not to be trusted: a signature, checksum or certificate does not hold',
   INTERRUPTED: 'interrupted, by Ctrl-C or by the answer no',
 }

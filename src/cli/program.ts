@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { messageOf, NodeError } from '../base/errors.ts'
+import { auditHabit } from './audit.ts'
 import { completionCommands } from './completion.ts'
 import { datasetCommands } from './dataset.ts'
 import { doctorCommands } from './doctor.ts'
@@ -90,6 +91,7 @@ export function commandTree(terminal: Terminal, act: Act): Command {
   publicationCommands(program, act)
   secretCommands(program, act)
   roundCommands(program, act)
+  auditHabit(program, act)
   marketCommands(program, act)
   registryCommands(program, act)
   notificationCommands(program, act)
