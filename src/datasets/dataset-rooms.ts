@@ -10,6 +10,7 @@ import type { Members } from '../federation/members.ts'
 import type { Streams } from '../network/network.ts'
 import type { Collection } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
+import { CertificateBranches } from './certificate-branches.ts'
 import { Copies } from './copies.ts'
 import type { DatasetAccess } from './dataset-access.ts'
 import type { DatasetEvent } from './dataset-events.ts'
@@ -97,6 +98,7 @@ export interface Rooms {
   readonly replicator: Replicator
   readonly own: OwnBranches
   readonly truths: GroundTruths
+  readonly certificates: CertificateBranches
   readonly watch: HeadWatch
   readonly equivocations: Equivocations
   readonly showing: Showing
@@ -197,6 +199,8 @@ export async function startRooms(
     onCommit: (dataset, commit) => truths.followOwn(dataset, commit),
   })
   running.push('own branches', () => own.stop())
+  const isMember = (peer: string) => members.isMember(peer)
+  const certificates = new CertificateBranches({ self, known, heads, isMember, shelf, own, replicator })
   const reports = new ReplicaReports({
     ...{ self, known, replicas, members, shelf, log, intervalMs: pace.reportMs },
     headsOf: (now) => watch.followable(now, heads.list(`${now.name}/`)),
@@ -249,7 +253,19 @@ export async function startRooms(
     adopt: (adoption) => own.adopt(adoption),
   })
   opened({
-    ...{ shelf, replicator, own, truths, watch, equivocations, followed, reports, showing, obtaining },
+    ...{
+      shelf,
+      replicator,
+      own,
+      truths,
+      certificates,
+      watch,
+      equivocations,
+      followed,
+      reports,
+      showing,
+      obtaining,
+    },
     ...{ foundings, removals, upkeep, stockGit, upstreams },
   })
   await running.start('upkeep', upkeep)
@@ -262,8 +278,8 @@ export async function startRooms(
       if (repository !== undefined) return repository
       throw new NodeError('DATASET_NOT_FOUND', `This node holds nothing of the dataset ${name}`, { name })
     },
-    isMember: (peer) => members.isMember(peer),
-    mayRead: (peer, name) => mayRead(known, members.isMember(peer), name) && isGranted(peer, name),
+    isMember,
+    mayRead: (peer, name) => mayRead(known, isMember(peer), name) && isGranted(peer, name),
     onChange: (changed) => {
       const unwatch = [members.onChange(changed), known.watch(changed)]
       if (access !== undefined) unwatch.push(access.onChange(changed))

@@ -2,7 +2,7 @@ import type { Members } from '../federation/members.ts'
 import type { Item } from '../registry/collection.ts'
 import { ownerOfBranch } from './branches.ts'
 import { type DatasetRecord, idOf } from './dataset-record.ts'
-import { TRUTH_BRANCH } from './git/git-directory.ts'
+import { CERTIFICATES_BRANCH, TRUTH_BRANCH } from './git/git-directory.ts'
 import { foreignBranches, type HeadRecord } from './heads.ts'
 import type { FetchFailureView, HeldUp, RefusalView } from './held-up.ts'
 import type { ContestedClaim } from './name-claims.ts'
@@ -194,7 +194,7 @@ function branchesOf(name: string, { heads, held, members }: Seen): BranchView[] 
     }
   }
   for (const [branch, commit] of held) {
-    if (branch === TRUTH_BRANCH || views.has(branch)) continue
+    if (branch === TRUTH_BRANCH || branch === CERTIFICATES_BRANCH || views.has(branch)) continue
     const member = ownerOfBranch(branch, names) ?? ''
     views.set(branch, { branch, commit, member, announced: false, present: true })
   }

@@ -8,6 +8,7 @@ import { type Startable, StopStack } from '../base/lifecycle.ts'
 import type { Logger } from '../base/logger.ts'
 import { Collection } from '../registry/collection.ts'
 import { branchOf } from './branches.ts'
+import type { CertificateBranches } from './certificate-branches.ts'
 import type { DatasetEvent } from './dataset-events.ts'
 import { DATASET_PREFIX, datasetSchema } from './dataset-record.ts'
 import { type DatasetsParts, type Rooms, startRooms } from './dataset-rooms.ts'
@@ -17,7 +18,7 @@ import { TRUTH_BRANCH } from './git/git-directory.ts'
 import type { CommitInfo, GitBackend, PackRepository, Quarantine, Repository } from './git/repository.ts'
 import { headSchema, type Reset } from './heads.ts'
 import { type Known, KnownDatasets } from './known-datasets.ts'
-import type { Adoption, CommittedDirectory, DirectoryCommit } from './own-branch-requests.ts'
+import type { Adoption, CommittedDirectory, DirectoryCommit, ResetRequest } from './own-branch-requests.ts'
 import type { StockGit } from './push/stock-git.ts'
 import type { LocalCopy } from './removals.ts'
 import { REPLICAS_PREFIX, replicaSchema } from './replicas.ts'
@@ -26,17 +27,8 @@ import type { Upstreams } from './upstream/upstreams.ts'
 
 export type { DatasetsParts } from './dataset-rooms.ts'
 export type { DatasetChange, Founding } from './foundings.ts'
+export type { ResetRequest } from './own-branch-requests.ts'
 export type { LocalCopy } from './removals.ts'
-
-/** A reset of a branch of this node, which is named itself or by its step. */
-export interface ResetRequest {
-  readonly dataset: string
-  readonly step?: string
-  readonly branch?: string
-  /** The commit to go to. */
-  readonly to: string
-  readonly reason: string
-}
 
 export interface FetchOptions {
   readonly signal?: AbortSignal
@@ -116,6 +108,11 @@ export class Datasets implements Startable {
   /** Disk space, and what is done to keep it. */
   get upkeep(): Upkeep {
     return this.#inside.upkeep
+  }
+
+  /** The branches that prove the ground truths. */
+  get certificates(): CertificateBranches {
+    return this.#inside.certificates
   }
 
   /** Clones, fetches and pushes of git clients. */

@@ -43,6 +43,8 @@ export const headSchema = z.object({
   resets: byBranch(resetSchema).optional(),
   /** The ground truth of a dataset on which nobody votes, by the word of who founded it. */
   truth: oidSchema.optional(),
+  /** Where its author's certificates of the dataset are, which prove the ground truth (verification.md). */
+  certificates: oidSchema.optional(),
   /** Of all branches together, where the objects themselves are not to be had. */
   size: z.object({ bytes: z.number().int().nonnegative(), files: z.number().int().nonnegative() }).optional(),
   /** SHA-256 of the author's head before this one, so that no head can be left out or put elsewhere unnoticed. */
@@ -70,6 +72,7 @@ export interface HeadChange {
   /** Branches that were rewritten. */
   readonly resets?: HeadRecord['resets']
   readonly truth?: HeadRecord['truth']
+  readonly certificates?: HeadRecord['certificates']
   readonly size?: HeadRecord['size']
 }
 
@@ -93,6 +96,7 @@ export function nextHead(
     previous: current === undefined ? null : headHash(current.value),
     ...(Object.keys(resets).length === 0 ? {} : { resets }),
     ...(change.truth === undefined ? {} : { truth: change.truth }),
+    ...(change.certificates === undefined ? {} : { certificates: change.certificates }),
     ...(change.size === undefined ? {} : { size: change.size }),
   }
 }

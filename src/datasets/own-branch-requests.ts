@@ -44,3 +44,13 @@ export interface OwnReset {
   /** For the other members, who are told. */
   readonly reason: string
 }
+
+/** A reset of a branch of this node, which is named itself or by its step. */
+export interface ResetRequest {
+  readonly dataset: string
+  readonly step?: string
+  readonly branch?: string
+  /** The commit to go to. */
+  readonly to: string
+  readonly reason: string
+}

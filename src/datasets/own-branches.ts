@@ -8,7 +8,7 @@ import type { Members } from '../federation/members.ts'
 import type { Collection, Item } from '../registry/collection.ts'
 import { branchOf, ownerOfBranch } from './branches.ts'
 import type { DatasetEvent } from './dataset-events.ts'
-import { TRUTH_BRANCH } from './git/git-directory.ts'
+import { CERTIFICATES_BRANCH, TRUTH_BRANCH } from './git/git-directory.ts'
 import type { Repository } from './git/repository.ts'
 import type { HeadWatch } from './head-watch.ts'
 import { type HeadChange, type HeadRecord, isOf, nextHead, type Reset } from './heads.ts'
@@ -103,6 +103,13 @@ export class OwnBranches {
   /** Tells the others what the truth of a dataset is on which nobody votes. */
   announceTruth(dataset: string): Promise<void> {
     return this.#inTurn(dataset, () => this.#announce(dataset, {}))
+  }
+
+  /** Tells those who hear of this node's branches where its certificates are. */
+  announceCertificates(dataset: string): Promise<void> {
+    return this.#inTurn(dataset, async () => {
+      if (this.#current(dataset) !== undefined) await this.#announce(dataset, {})
+    })
   }
 
   /** Takes back what this node has announced of another dataset of this name. */
@@ -323,19 +330,21 @@ export class OwnBranches {
     moved: Record<string, string>,
     resets?: HeadRecord['resets'],
   ): Promise<void> {
-    const { heads, self, known, watch } = this.#parts
+    const { heads, self, known, watch, shelf } = this.#parts
     const now = known.get(dataset)
     // [MUST] What never leaves this node is announced to nobody (H14); what is being founded, once it is there.
     if (now === undefined || now.policy === 'local-only') return
     const current = this.#current(dataset)
     const truth = this.#truth(now)
     const news = Object.entries(moved).some(([branch, commit]) => current?.value.branches[branch] !== commit)
-    if (!news && resets === undefined && truth === current?.value.truth) return
+    const certificates = shelf.branches(dataset).get(CERTIFICATES_BRANCH)
+    const isSame = truth === current?.value.truth && certificates === current?.value.certificates
+    if (!news && resets === undefined && isSame) return
     const size =
       now.policy === 'compute-only'
         ? await this.#size(dataset, { ...current?.value.branches, ...moved })
         : undefined
-    const change: HeadChange = { branches: moved, resets, truth, size }
+    const change: HeadChange = { branches: moved, resets, truth, certificates, size }
     const before = current === undefined ? undefined : { head: current.value, value: current.entry.value }
     const sequence = watch.sequenceOf(now.id, self)
     await heads.put(`${dataset}/${self}`, nextHead(before, now.id, sequence, change))

@@ -4,7 +4,7 @@ import { decodeRecord } from '../registry/record.ts'
 import type { Copies } from './copies.ts'
 import type { DatasetView } from './dataset-view.ts'
 import type { Followed } from './followed.ts'
-import { TRUTH_BRANCH } from './git/git-directory.ts'
+import { CERTIFICATES_BRANCH, TRUTH_BRANCH } from './git/git-directory.ts'
 import { measureRepository } from './git/repository-size.ts'
 import type { Known, KnownDatasets } from './known-datasets.ts'
 import type { Policy } from './policies.ts'
@@ -141,7 +141,8 @@ export class Removals {
     const { shelf, viewOf, selfName, nameOf: nameOfPeer } = this.#parts
     if (now !== undefined) {
       await shelf.openIfHere(name)
-      const here = [...shelf.branches(name).keys()].filter((branch) => branch !== TRUTH_BRANCH)
+      const agreed = [TRUTH_BRANCH, CERTIFICATES_BRANCH]
+      const here = [...shelf.branches(name).keys()].filter((branch) => !agreed.includes(branch))
       if (here.length === 0) return
       const [self, owner] = [selfName(), nameOfPeer(now.owner)]
       const { branches, replicas } = viewOf(now)

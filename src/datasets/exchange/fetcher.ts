@@ -2,6 +2,7 @@ import { type ErrorCode, isNodeError, NodeError } from '../../base/errors.ts'
 import { askBesideAfterMs, askSilentMaxMs, fetchAttemptsMax, fetchDialledMax } from '../../base/limits.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Streams } from '../../network/network.ts'
+import type { AdmissionBounds } from '../git/admission.ts'
 import type { NewRepository, PackRepository } from '../git/repository.ts'
 import { candidates, rotated } from '../heads.ts'
 import { isNoRoom } from '../upkeep/room-left.ts'
@@ -11,6 +12,7 @@ import { FetchTurns } from './fetch-turns.ts'
 import { fetchCommits } from './pack-client.ts'
 import type { TransferProgress } from './progress.ts'
 import { type Passage, UnderWay } from './under-way.ts'
+import { within } from './within.ts'
 
 const REJECTIONS: readonly ErrorCode[] = ['PACK_REJECTED', 'PATH_UNSAFE', 'DATASET_WITHHELD']
 /** What one commit out of many may be at fault for. */
@@ -54,6 +56,8 @@ export interface FetchOptions {
   readonly missing?: boolean
   /** Brings all that the commits need, whatever is here: some of that is not what it should be. */
   readonly whole?: boolean
+  /** For what is smaller than a dataset may be. */
+  readonly bounds?: Partial<AdmissionBounds>
 }
 
 /** Brings commits here from whichever member has them, those that are connected first. */
@@ -95,7 +99,7 @@ export class Fetcher {
   ): Promise<void> {
     const { streams, isMember, self, repository, log } = this.#parts
     const { author, round = 0, signal, urgent = false } = options
-    const place = await repository(dataset)
+    const place = within(await repository(dataset), options.bounds)
     const holds = (peer: string) => this.#parts.holds?.(peer, dataset) ?? true
     const near = streams.connectedPeers().filter((peer) => peer !== self && isMember(peer))
     const connected = [...near, ...this.#elsewhere(near, holds, { author, round })]

@@ -11,6 +11,8 @@ const QUARANTINE = '.quarantine'
 const ZEROS = '0'.repeat(40)
 export const NO_COMMIT = ZEROS
 export const TRUTH_BRANCH = 'ground-truth'
+/** Proves the one above; no step and no member can have this name, for it has no dash. */
+export const CERTIFICATES_BRANCH = 'certificates'
 /** Where stock git begins (stock-git.md P7). */
 const HEAD = `ref: refs/heads/${TRUTH_BRANCH}\n`
 

@@ -6,7 +6,7 @@ import { NodeError } from '../../base/errors.ts'
 import { branchesPerHeadMax, pushCommandsMax, pushRefBytesMax } from '../../base/limits.ts'
 import { isName } from '../../base/names.ts'
 import { branchOf, ownerOfBranch } from '../branches.ts'
-import { isBranch, NO_COMMIT, TRUTH_BRANCH } from '../git/git-directory.ts'
+import { CERTIFICATES_BRANCH, isBranch, NO_COMMIT, TRUTH_BRANCH } from '../git/git-directory.ts'
 import { isOid } from '../git/git-objects.ts'
 import { lineOf, type PacketReader } from '../git/pkt-line.ts'
 
@@ -118,6 +118,8 @@ export function refusalOf(command: PushCommand, { self, members, held }: PushPla
   }
   const wayOut = `push to <step>-${self}, for example: git push origin HEAD:${exampleFor(branch, self)}`
   if (branch === TRUTH_BRANCH) return `${TRUTH_BRANCH} moves only when the members agree: ${wayOut}`
+  if (branch === CERTIFICATES_BRANCH)
+    return `${branch} holds what the members signed and moves with the ground truth alone: ${wayOut}`
   const owner = ownerOfBranch(branch, members)
   if (owner !== self)
     return `the branch ${branch} is ${owner === undefined ? 'not yours' : `${owner}'s`}: ${wayOut}`
@@ -144,6 +146,7 @@ function exampleFor(branch: string, self: string): string {
     .replaceAll(/[^a-z0-9._]+|\.\.+/g, '-')
     .slice(0, 40)
     .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
-  const named = branch !== TRUTH_BRANCH && isName(step) ? step : 'main'
+  const isAgreed = branch === TRUTH_BRANCH || branch === CERTIFICATES_BRANCH
+  const named = !isAgreed && isName(step) ? step : 'main'
   return named.endsWith(`-${self}`) ? named : branchOf(named, self)
 }

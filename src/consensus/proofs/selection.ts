@@ -1,0 +1,103 @@
+/**
+ * Which certificates and which records of a roll a node keeps of all that it has seen (protocols/verification.md §6). It
+ * depends on what there is and on the present truth alone, so that nodes that have seen the same keep the same, byte for
+ * byte. Pure.
+ */
+import { rollRepairsMax } from '../../base/limits-proofs.ts'
+import { type ChainCheck, type ChainFailure, checkChain, checkQuorum } from './chain.ts'
+import type { Link } from './link.ts'
+import { type Founders, Roll } from './roll.ts'
+import type { RollRecord } from './roll-records.ts'
+
+/** Work that repairs of one roll may cost: links that are looked at again. */
+const REPAIRED_LINKS_MAX = 100_000
+
+export interface Seen {
+  readonly genesis: Founders
+  readonly dataset: string
+  /** The certificate of the present truth. */
+  readonly tip: Link
+  readonly links: readonly Link[]
+  readonly records: readonly RollRecord[]
+}
+
+export interface Selected {
+  /** From the lowest height that is joined to the tip without a gap. */
+  readonly links: readonly Link[]
+  readonly records: readonly RollRecord[]
+  readonly check: ChainCheck
+}
+
+export function select(seen: Seen): Selected {
+  const first = attempt(seen, new Set())
+  if (first.check.failure === undefined) return trimmed(seen, first)
+  const without = new Set<string>()
+  let [now, tries] = [first, repairsMax(first.links.length)]
+  for (; now.check.failure !== undefined && tries > 0; tries -= 1) {
+    const culprit = now.check.failure.against?.find((hash) => !without.has(hash))
+    if (culprit === undefined) break
+    // A record that speaks against a link on which later truths stand was dated back, or came too late to count.
+    without.add(culprit)
+    now = attempt(seen, without)
+  }
+  return now.check.failure === undefined ? trimmed(seen, now) : trimmed(seen, first)
+}
+
+interface Attempt extends Selected {
+  readonly roll: Roll
+}
+
+function attempt(seen: Seen, without: ReadonlySet<string>): Attempt {
+  const records = seen.records.filter(({ hash }) => !without.has(hash))
+  const roll = new Roll(seen.genesis, seen.dataset, records)
+  const links = joined(seen, roll)
+  const check = checkChain(links, roll, { fromHeight: links[0]?.height ?? 1 })
+  return { links, records, check, roll }
+}
+
+/** [S1] From the tip down, at each height what the one above names; of several the lowest hash that holds [S2]. */
+function joined({ tip, links }: Seen, roll: Roll): Link[] {
+  const byPlace = new Map<string, Link[]>()
+  const placeOf = (height: number, commit: string) => `${height} ${commit}`
+  for (const link of [tip, ...links]) {
+    const place = placeOf(link.height, link.commit)
+    byPlace.set(place, [...(byPlace.get(place) ?? []), link])
+  }
+  const chain: Link[] = []
+  let wanted: string | null = tip.commit
+  for (let height = tip.height; height > 0 && wanted !== null; height -= 1) {
+    const beforeMs = chain.at(-1)?.openedMs ?? Infinity
+    const alike: Link[] = (byPlace.get(placeOf(height, wanted)) ?? [])
+      .filter(({ openedMs }) => openedMs < beforeMs)
+      .sort((a, b) => (a.hash < b.hash ? -1 : 1))
+    const kept: Link | undefined =
+      alike.length < 2 ? alike[0] : (alike.find((link) => !('clause' in checkQuorum(link, roll))) ?? alike[0])
+    if (kept === undefined) break
+    chain.push(kept)
+    wanted = kept.parent
+  }
+  return chain.reverse()
+}
+
+/** [S3] Of a chain that holds, what it rests on; of one that does not, all: what is missing may be on its way. */
+function trimmed({ genesis, dataset }: Seen, { links, records, check }: Attempt): Selected {
+  if (check.failure !== undefined) return { links, records, check }
+  // Asked anew, for what was looked at on the way is not needed.
+  const roll = new Roll(genesis, dataset, records)
+  checkChain(links, roll, { fromHeight: links[0]?.height ?? 1 })
+  const needed = roll.needed()
+  return { links, records: records.filter(({ hash }) => needed.has(hash)), check }
+}
+
+function repairsMax(links: number): number {
+  return Math.min(rollRepairsMax, Math.ceil(REPAIRED_LINKS_MAX / Math.max(1, links)))
+}
+
+/** How a chain that does not begin at height 1 is told of. */
+export function gapBelow(links: readonly Link[]): ChainFailure | undefined {
+  const [lowest] = links
+  if (lowest === undefined || lowest.height === 1) return undefined
+  const missing =
+    lowest.height === 2 ? 'the certificate of height 1 is' : `those of heights 1 to ${lowest.height - 1} are`
+  return { height: lowest.height - 1, clause: 'L1', reason: `${missing} not here` }
+}
