@@ -13,3 +13,5 @@ export const doctorProgramTimeoutMs = 3 * SECOND_MS
 export const doctorClockMs = 30 * SECOND_MS
 /** Registries that differ for longer than ten catch-ups do not meet by themselves. */
 export const doctorDifferenceMs = 10 * MINUTE_MS
+/** A round that is watched is looked at so often where no event says that it has changed. */
+export const clientWatchMs = 5 * SECOND_MS

@@ -56,6 +56,8 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   request: 'request',
   delivery: 'delivery',
   into: 'dataset',
+  round: 'round',
+  candidate: 'member',
 }
 
 const BY_NOUN: Readonly<Record<string, Kind>> = {

@@ -32,6 +32,7 @@ import { statusCommands } from './status.ts'
 import { tokenCommands } from './token.ts'
 import { toolCommands } from './tool.ts'
 import { version } from './version.ts'
+import { voteCommands } from './vote.ts'
 
 const AFTER_HELP = `
 The node is the one of --url or --data, else of --profile, else of MAO_URL, MAO_PROFILE or MAO_DATA, else of the default
@@ -91,6 +92,7 @@ export function commandTree(terminal: Terminal, act: Act): Command {
   publicationCommands(program, act)
   secretCommands(program, act)
   roundCommands(program, act)
+  voteCommands(program, act)
   auditHabit(program, act)
   marketCommands(program, act)
   registryCommands(program, act)

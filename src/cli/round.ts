@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { type RoundView, roundSchema } from '../api/round-views.ts'
-import { NodeError } from '../base/errors.ts'
 import { clientPollMs } from '../base/limits.ts'
 import { delay } from '../base/wait.ts'
 import { parseDuration } from './arguments.ts'
 import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
 import { type Output, type Pair, shortId, timeText } from './output.ts'
+import { roundIdOf, roundPath } from './round-names.ts'
 import type { Act, Session } from './session.ts'
 
 interface OpenOptions {
@@ -30,10 +30,11 @@ export function roundCommands(program: Command, act: Act): void {
         const client = await session.connect()
         const opened = await client.post('/rounds', roundSchema, { dataset, step, windowMs: window })
         if (wait !== true) {
-          session.out.result(
-            opened,
-            () => `The round ${opened.id} takes ballots until ${timeText(opened.cutoffMs)}.`,
-          )
+          session.out.result(opened, () => {
+            const byHand =
+              opened.trigger === 'hand' ? ` Cast them by hand: maoctl vote cast ${opened.id}` : ''
+            return `The round ${opened.id} takes ballots until ${timeText(opened.cutoffMs)}.${byHand}`
+          })
           return
         }
         const ended = await untilEnded(session, client, opened)
@@ -66,7 +67,7 @@ export function roundCommands(program: Command, act: Act): void {
     .action(
       act(async (session, id: string) => {
         const client = await session.connect()
-        const shown = await client.get(pathOf(id), roundSchema)
+        const shown = await client.get(roundPath(await roundIdOf(client, id)), roundSchema)
         session.out.result(shown, () => renderRound(session.out, shown))
       }),
     )
@@ -76,22 +77,13 @@ export function roundCommands(program: Command, act: Act): void {
 async function untilEnded(session: Session, client: ApiClient, opened: RoundView): Promise<RoundView> {
   let told = ''
   for (;;) {
-    const round = await client.get(pathOf(opened.id), roundSchema)
+    const round = await client.get(roundPath(opened.id), roundSchema)
     const news = `${round.state}: ${round.ballots.length} ballots, ${round.votes.length} votes`
     if (news !== told) session.out.note(news)
     told = news
     if (round.state === 'decided' || round.state === 'undecided') return round
     await delay(clientPollMs)
   }
-}
-
-/** @throws NodeError INVALID_INPUT */
-function pathOf(id: string): string {
-  if (!/^[^/]+\/[^/]+\/\d+$/.test(id)) {
-    const message = `"${id}" is no round; its id is dataset/step/slot, as "maoctl round list" tells it`
-    throw new NodeError('INVALID_INPUT', message, { id })
-  }
-  return `/rounds/${id.split('/').map(encodeURIComponent).join('/')}`
 }
 
 export function renderRound(out: Output, round: RoundView): string {

@@ -112,6 +112,8 @@ const PIECED_TOGETHER: Readonly<Record<string, string>> = {
   'delete /local-datasets/{name}': 'dataset remove-local',
   'get /notifications/deliveries': 'notification deliveries',
   'get /rounds/{dataset}/{step}/{slot}': 'round show',
+  'get /rounds/{dataset}/{step}/{slot}/report': 'vote show',
+  'post /rounds/{dataset}/{step}/{slot}/ballot': 'vote cast',
   'get /runs/{id}/files/{path}': 'run get',
   'get /runs/{id}/archive': 'run get',
   'post /datasets/{name}/upstream/pull': 'dataset upstream pull',
