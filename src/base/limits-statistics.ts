@@ -31,3 +31,5 @@ export const reliabilityParentsMax = 64
 export const reliabilityDatasetsMax = 16
 /** Terms of rounds that were worked out; each is small, and the same is asked for many times in one look. */
 export const reliabilityTermsMax = 64
+/** So many proven members are waited for, one after the other, before everybody does the work. */
+export const provenInLineMax = 3
