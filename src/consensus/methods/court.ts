@@ -35,7 +35,11 @@ export interface Court extends Voters {
   readonly others: number
 }
 
-export function votersOf({ parent, ballots, weights }: FileVersions): Voters {
+/** @param weights without them all weigh the same. */
+export function votersOf(
+  { parent, ballots }: FileVersions,
+  weights: ReadonlyMap<string, number> | undefined,
+): Voters {
   const peers = [...ballots.keys()].sort()
   const weighed = peers.map((peer) => wholeWeight(weights === undefined ? 1 : (weights.get(peer) ?? 1)))
   const ids = new Set([...ballots.values()].filter((oid) => oid !== undefined))

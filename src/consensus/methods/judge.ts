@@ -48,8 +48,15 @@ export function withoutMajority(key: Uint8Array, spoken: readonly Spoken[], cour
 }
 
 /** The weight of all that have the entry. */
-export function presentWeight(spoken: readonly Spoken[], { versions }: Court): number {
-  let present = 0
-  for (const { version } of spoken) present += versions[version]?.weight ?? 0
-  return present
+export function presentWeight(spoken: readonly Spoken[], court: Court): number {
+  return weightOf(
+    spoken.map(({ version }) => version),
+    court,
+  )
+}
+
+export function weightOf(versions: readonly number[], court: Court): number {
+  let weight = 0
+  for (const version of versions) weight += court.versions[version]?.weight ?? 0
+  return weight
 }

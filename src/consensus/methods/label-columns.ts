@@ -12,10 +12,12 @@ import {
   ratingsOf,
   rawOf,
 } from './cell-judge.ts'
-import { isMeasured, isNothing } from './cells.ts'
+import { type Cell, isMeasured, isNothing } from './cells.ts'
 import type { Court } from './court.ts'
 import type { EntryMethod } from './file-merge.ts'
+import { weightOf } from './judge.ts'
 import { quoted } from './uncountable.ts'
+import { isMajority } from './weights.ts'
 
 const decoder = new TextDecoder()
 /** Larger matrices are nothing to read. */
@@ -27,8 +29,7 @@ type Said = Map<string, (string | undefined)[]>
 interface Estimated {
   readonly winners: ReadonlyMap<string, string | undefined>
   readonly kinds: readonly string[]
-  /** Undefined where the estimation would take too long: then majorities decide. */
-  readonly estimate: DawidSkene | undefined
+  readonly estimate: DawidSkene
 }
 
 export class LabelColumns implements MeasuredColumns {
@@ -44,20 +45,34 @@ export class LabelColumns implements MeasuredColumns {
     this.agreement = new AgreementTally({ level: 'nominal', raters: court.peers.length })
   }
 
-  /** Entries that cannot stand have no part in it: nobody drowns the others' labels in entries of his own. */
+  /**
+   * Entries that cannot stand, and columns of an entry in which no more than half have a label, have no part in it: nobody
+   * drowns the others' labels in his own.
+   */
   study({ key, cells }: CellEntry, present: boolean): void {
     if (!present) return
-    const { frame, peers, versions } = this.#court
+    const { peers, versions } = this.#court
     const entry = decoder.decode(key)
-    for (const { spoken, cells: own } of cells) {
-      for (const { name, said } of own.byName.values()) {
-        if (!isMeasured(this.#method, name) || isNothing(said, frame)) continue
-        const column: Said = this.#said.get(name) ?? new Map()
-        this.#said.set(name, column)
-        const row = column.get(entry) ?? new Array<string | undefined>(peers.length).fill(undefined)
-        column.set(entry, row)
-        for (const i of versions[spoken.version]?.ballots ?? []) row[i] = said
+    const names = new Set(cells.flatMap(({ cells: own }) => [...own.byName.keys()]))
+    for (const name of names) {
+      if (!isMeasured(this.#method, name)) continue
+      const labelled = cells.filter(({ cells: own }) => this.#isLabel(own.byName.get(name)))
+      if (
+        !isMajority(
+          weightOf(
+            labelled.map(({ spoken }) => spoken.version),
+            this.#court,
+          ),
+          this.#court.total,
+        )
+      )
+        continue
+      const row = new Array<string | undefined>(peers.length).fill(undefined)
+      for (const { spoken, cells: own } of labelled) {
+        for (const i of versions[spoken.version]?.ballots ?? []) row[i] = own.byName.get(name)?.said
       }
+      const column: Said = this.#said.get(name) ?? new Map()
+      this.#said.set(name, column.set(entry, row))
     }
   }
 
@@ -69,24 +84,32 @@ export class LabelColumns implements MeasuredColumns {
   }
 
   judge({ key }: CellEntry, name: string, holdings: readonly Holding[]): CellVerdict {
-    const { frame } = this.#court
     this.agreement.add(
-      ratingsOf(holdings, this.#court, (cell) => (isNothing(cell?.said, frame) ? undefined : cell?.said)),
+      ratingsOf(holdings, this.#court, (cell) => (this.#isLabel(cell) ? cell?.said : undefined)),
     )
-    const nothing = majorityOf(
-      holdings.filter(({ cell }) => isNothing(cell?.said, frame)),
-      this.#court,
-    )
+    const silent = holdings.filter(({ cell }) => !this.#isLabel(cell))
+    const nothing = majorityOf(silent, this.#court)
     if (nothing !== undefined) return nothing
     const winner = this.#estimated.get(name)?.winners.get(decoder.decode(key))
     if (winner === undefined) return 'contested'
     const agreeing = holdings.filter(({ cell }) => cell?.said === winner)
+    // An estimate may be a label that nobody gave here; what stands in the file is what somebody wrote.
+    if (
+      weightOf(
+        agreeing.map(({ version }) => version),
+        this.#court,
+      ) === 0
+    )
+      return 'contested'
     return { raw: rawOf(agreeing), agreeing: new Set(agreeing.map(({ version }) => version)) }
+  }
+
+  #isLabel(cell: Cell | undefined): boolean {
+    return !isNothing(cell?.said, this.#court.frame)
   }
 
   notes(): string[] {
     return [...this.#estimated].flatMap(([name, { kinds, estimate }]) => {
-      if (estimate === undefined) return [`${quoted(name)}: too much to estimate; every label is contested`]
       const { shares, confusion, iterations, logLikelihood } = estimate
       const head = `${quoted(name)}: ${kinds.length} labels, log-likelihood ${logLikelihood.toFixed(5)} after ${iterations} iterations`
       if (kinds.length > SHOWN_KINDS) return [head]

@@ -32,7 +32,7 @@ export async function mergeFile(
   versions: FileVersions,
   source: MergeSource,
 ): Promise<FileMerge> {
-  const voters = votersOf(versions)
+  const voters = votersOf(versions, method.name === 'weighted' ? versions.weights : undefined)
   const hash = new KeyedHash(hashKey(versions))
   await using parts = new EntryParts(hash, () => source.scratch())
   let truth: string | undefined

@@ -13,36 +13,41 @@ export interface Strangeness {
 }
 
 /**
- * A path counts as one difference of two candidates when one of them lacks it or both hold something else there.
+ * A path counts as one difference of two candidates when one of them lacks it or both hold something else there. So each
+ * entry costs its holder one for every candidate that does not hold the same, and each path that a candidate lacks costs
+ * it one for every candidate that has it. These are counted by entry instead of by pair: the time taken is in proportion
+ * to the entries of all candidates together.
  *
  * @param candidates entry id by path, by candidate.
  */
 export function strangeness(candidates: ReadonlyMap<string, ReadonlyMap<string, string>>): Strangeness {
-  const holders = new Map<string, Map<string, number>>()
+  const paths = new Map<string, { holders: number; readonly alike: Map<string, number> }>()
+  let held = 0
   for (const entries of candidates.values()) {
+    held += entries.size
     for (const [path, entry] of entries) {
-      const counts = holders.get(path) ?? new Map<string, number>()
-      holders.set(path, counts.set(entry, (counts.get(entry) ?? 0) + 1))
+      const found = paths.get(path)
+      if (found === undefined) paths.set(path, { holders: 1, alike: new Map([[entry, 1]]) })
+      else {
+        found.holders += 1
+        found.alike.set(entry, (found.alike.get(entry) ?? 0) + 1)
+      }
     }
   }
   const scores = new Map<string, number>()
   for (const [name, entries] of candidates) {
-    let score = 0
-    for (const [path, counts] of holders) {
-      const own = entries.get(path)
-      const holding = [...counts.values()].reduce((sum, count) => sum + count, 0)
-      const alike = own === undefined ? candidates.size - holding : (counts.get(own) ?? 0)
-      score += candidates.size - alike
+    // As if it lacked every path; then what it does hold is put right.
+    let score = held
+    for (const [path, entry] of entries) {
+      const { holders, alike } = paths.get(path) as { holders: number; alike: Map<string, number> }
+      score += candidates.size - (alike.get(entry) as number) - holders
     }
     scores.set(name, score)
   }
-  const least = Math.min(...scores.values())
-  const winners = [...scores]
-    .filter(([, score]) => score === least)
-    .map(([name]) => name)
-    .sort()
-  const [first] = winners
-  const model = candidates.get(first ?? '')
+  let least = Number.POSITIVE_INFINITY
+  for (const score of scores.values()) least = Math.min(least, score)
+  const winners = [...scores].flatMap(([name, score]) => (score === least ? [name] : [])).sort()
+  const model = candidates.get(winners[0] ?? '')
   const drawn = !winners.every((name) => isSame(candidates.get(name), model))
   return { scores, winners, drawn }
 }
