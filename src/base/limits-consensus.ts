@@ -51,3 +51,6 @@ export const handBallotsWaitingMax = 20
 /** What this node will not sign and why: kept for so many rounds, the oldest go first, and so many reasons of each. */
 export const refusedRoundsMax = 200
 export const refusalsPerRoundMax = 10
+/** Of each dataset, what is kept of the trees that were listed for rounds: some 30 MB; and which tree commits have. */
+export const listedFilesMax = 150_000
+export const listedCommitsMax = 1_000

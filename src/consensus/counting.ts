@@ -8,6 +8,7 @@ import type { Datasets } from '../datasets/datasets.ts'
 import type { Repository, TreeFile } from '../datasets/git/repository.ts'
 import type { Method } from '../datasets/truth-rule.ts'
 import type { Outcome } from './decisions.ts'
+import { Listings } from './listings.ts'
 import { inspectFiles, looksInto, mergeFiles } from './merging.ts'
 import type { Ballot, Closing, Opening } from './records.ts'
 import { resultOf } from './result-of.ts'
@@ -26,6 +27,7 @@ export interface Counted {
 
 export class Counting {
   readonly #parts: CountingParts
+  readonly #listings = new Listings()
 
   constructor(parts: CountingParts) {
     this.#parts = parts
@@ -46,9 +48,9 @@ export class Counting {
   ): Promise<string | undefined> {
     try {
       const repository = await this.#with(dataset, ballot.commit, signal)
-      const { tree } = await repository.readCommit(ballot.commit)
+      const tree = await this.#listings.treeOf(repository, ballot.commit)
       if (tree !== ballot.tree) return 'its commit does not hold the tree that it names'
-      const files = await repository.listFiles(ballot.commit)
+      const files = await this.#listings.filesOf(repository, ballot.commit)
       return await inspectFiles(repository, method, files, signal)
     } catch (error) {
       // A hostile tree is the fault of who cast it and ends that ballot; whatever else went wrong may yet go right.
@@ -65,7 +67,7 @@ export class Counting {
   async count(round: RoundId, opening: Opening, closing: Closing, signal: AbortSignal): Promise<Outcome> {
     const { repository, tally } = await this.counted(round.dataset, opening, closing, signal)
     if (!tally.decided) return { commit: null }
-    const tree = await repository.writeTree([...tally.files])
+    const tree = await this.#stored(repository, tally.files)
     return { commit: await repository.writeCommit(resultOf(round, opening, closing, tally, tree)) }
   }
 
@@ -79,10 +81,10 @@ export class Counting {
     const repository = await this.#parts.datasets.repository(dataset)
     const { method, weights: written } = opening
     const parent = await this.#filesOf(dataset, opening.parent, signal)
-    const cast = new Map<string, readonly TreeFile[]>()
-    for (const [peer, { commit }] of Object.entries(ballots)) {
-      cast.set(peer, await this.#filesOf(dataset, commit, signal))
-    }
+    const listing = Object.entries(ballots).map(async ([peer, { commit }]) => {
+      return [peer, await this.#filesOf(dataset, commit, signal)] as const
+    })
+    const cast = new Map(await Promise.all(listing))
     const weights = written && new Map(Object.entries(written))
     const count = countBy(method, cast, weights)
     const parts = { repository, signal, ...(weights && { weights }) }
@@ -90,13 +92,29 @@ export class Counting {
     return { repository, count, tally: conclude(count, parent, merged) }
   }
 
+  async #stored(repository: Repository, files: readonly TreeFile[]): Promise<string> {
+    try {
+      return await repository.writeTree([...files])
+    } catch (error) {
+      // Files of a commit that was collected in the meantime: the next attempt fetches it again.
+      if (isNodeError(error, 'NOT_FOUND')) this.#listings.forget(repository)
+      throw error
+    }
+  }
+
   async #filesOf(dataset: string, commit: string | null, signal: AbortSignal): Promise<readonly TreeFile[]> {
-    return commit === null ? [] : (await this.#with(dataset, commit, signal)).listFiles(commit)
+    if (commit === null) return []
+    return this.#listings.filesOf(await this.#with(dataset, commit, signal), commit)
   }
 
   async #with(dataset: string, commit: string, signal: AbortSignal): Promise<Repository> {
     const repository = await this.#parts.datasets.repository(dataset)
-    if (await repository.hasCommit(commit)) return repository
+    try {
+      await this.#listings.treeOf(repository, commit)
+      return repository
+    } catch (error) {
+      if (!isNodeError(error, 'COMMIT_NOT_FOUND')) throw error
+    }
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(candidateFetchTimeoutMs)])
     await this.#parts.datasets.ensureCommit(dataset, commit, { signal: bounded })
     return repository

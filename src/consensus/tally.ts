@@ -50,9 +50,11 @@ export interface MergedFile {
 /** What is kept of a merge once its bytes are stored. */
 export type MergeReport = Omit<FileMerge, 'bytes'>
 
+type FilesByPath = ReadonlyMap<string, TreeFile>
+
 /** Files by path and member, and what each path's ballots say. */
 export interface Count {
-  readonly held: ReadonlyMap<string, ReadonlyMap<string, TreeFile>>
+  readonly held: ReadonlyMap<string, FilesByPath>
   readonly verdicts: ReadonlyMap<string, Verdict>
 }
 
@@ -62,12 +64,18 @@ export interface Count {
  * @param weights what each member's ballot weighs; without them, all weigh the same.
  */
 export function countFiles(ballots: Ballots, weights?: ReadonlyMap<string, number>): Count {
-  const held = new Map([...ballots].map(([member, files]) => [member, byPath(files)]))
-  const paths = new Set([...held.values()].flatMap((files) => [...files.keys()]))
-  const weighed = [...held].map(([member, files]) => ({ files, weight: weights?.get(member) ?? 1 }))
+  // Equal results mostly are one list, which is looked through once.
+  const indexed = new Map([...new Set(ballots.values())].map((files) => [files, byPath(files)]))
+  const held = new Map([...ballots].map(([member, files]) => [member, indexed.get(files) as FilesByPath]))
+  const groups = new Map<FilesByPath, number>()
+  for (const [member, files] of held)
+    groups.set(files, (groups.get(files) ?? 0) + (weights?.get(member) ?? 1))
+  const weighed = [...groups]
   const verdicts = new Map<string, Verdict>()
-  for (const path of paths) {
-    verdicts.set(path, majority(weighed.map(({ files, weight }) => ({ entry: files.get(path), weight }))))
+  for (const files of groups.keys()) {
+    for (const path of files.keys()) {
+      if (!verdicts.has(path)) verdicts.set(path, majority(path, weighed))
+    }
   }
   return { held, verdicts }
 }
@@ -108,8 +116,11 @@ export function conclude(
   const contested = contestedPaths({ held, verdicts })
   const merges = new Map(merged.map(({ path, merge }) => [path, merge]))
   const whole = new Map([...verdicts].filter(([path]) => !merges.has(path)))
+  const departing = new Map([...new Set(held.values())].map((own) => [own, differences(own, whole)]))
   const members = new Map(
-    [...held].map(([member, files]) => [member, withEntries(differences(files, whole), member, merges)]),
+    [...held].map(([member, own]) => {
+      return [member, withEntries(departing.get(own) as Differences, member, merges)] as const
+    }),
   )
   const isAgreed = contestedCount({ contested, merges }) === 0
   return { files, contested, merges, members, decided: isAgreed || !sameFiles(files, parent) }
@@ -156,18 +167,23 @@ function withEntries(
   return Object.keys(entries).length === 0 ? found : { ...found, entries }
 }
 
-function majority(entries: readonly { entry: TreeFile | undefined; weight: number }[]): Verdict {
-  const counts = new Map<string, { weight: number; entry: TreeFile | undefined }>()
+/**
+ * What more than half of the weight holds at a path: the one that is left when different ones cancel each other out
+ * (Boyer & Moore 1991), if it is more than half indeed.
+ */
+function majority(path: string, weighed: readonly (readonly [FilesByPath, number])[]): Verdict {
+  let [candidate, left]: [TreeFile | undefined, number] = [undefined, 0]
   let total = 0
-  for (const { entry, weight } of entries) {
-    const name = entry === undefined ? '' : `${entry.mode} ${entry.oid}`
-    const counted = counts.get(name) ?? { weight: 0, entry }
-    counted.weight += weight
+  for (const [files, weight] of weighed) {
+    const entry = files.get(path)
     total += weight
-    counts.set(name, counted)
+    if (sameEntry(entry, candidate)) left += weight
+    else if (left >= weight) left -= weight
+    else [candidate, left] = [entry, weight - left]
   }
-  for (const { weight, entry } of counts.values()) if (2 * weight > total) return entry ?? 'absent'
-  return 'contested'
+  let held = 0
+  for (const [files, weight] of weighed) if (sameEntry(files.get(path), candidate)) held += weight
+  return 2 * held > total ? (candidate ?? 'absent') : 'contested'
 }
 
 /**
@@ -185,7 +201,7 @@ function merge(agreed: readonly TreeFile[], parent: readonly TreeFile[]): TreeFi
   return [...merged.values()].sort((a, b) => comparePaths(a.path, b.path))
 }
 
-function differences(files: ReadonlyMap<string, TreeFile>, verdicts: ReadonlyMap<string, Verdict>) {
+function differences(files: FilesByPath, verdicts: ReadonlyMap<string, Verdict>): Differences {
   const found = { missing: [] as string[], extra: [] as string[], different: [] as string[] }
   for (const [path, verdict] of verdicts) {
     const own = files.get(path)
@@ -211,8 +227,8 @@ function byPath(files: readonly TreeFile[]): Map<string, TreeFile> {
   return new Map(files.map((file) => [file.path, file]))
 }
 
-function sameEntry(a: TreeFile, b: TreeFile): boolean {
-  return a.mode === b.mode && a.oid === b.oid
+function sameEntry(a: TreeFile | undefined, b: TreeFile | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.mode === b.mode && a.oid === b.oid)
 }
 
 function sameFiles(a: readonly TreeFile[], b: readonly TreeFile[]): boolean {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { isNodeError } from '../../../src/base/errors.ts'
 import { ownerOfBranch } from '../../../src/datasets/branches.ts'
-import { checkPaths, linkFault, pathFault } from '../../../src/datasets/git/path-rules.ts'
+import { checkPaths, faultByName, linkFault, pathFault } from '../../../src/datasets/git/path-rules.ts'
 
 interface Vectors {
   readonly paths: { readonly safe: string[]; readonly unsafe: string[] }
@@ -22,6 +23,37 @@ for (const path of paths.unsafe) {
 for (const path of [...paths.safe]) {
   test(`the path ${JSON.stringify(path)} is allowed`, () => assert.equal(pathFault(path), undefined))
 }
+
+test('the short way for plain paths finds what all the rules find', () => {
+  const parts = [
+    'a',
+    'B',
+    '7',
+    '_',
+    '-',
+    '.',
+    '..',
+    '/',
+    '//',
+    'git',
+    '.git',
+    'con',
+    'COM1',
+    'nul',
+    'aux',
+    'lpt',
+    '~1',
+    ':',
+    ' ',
+    'é',
+    'ſ',
+  ]
+  const written = fc.array(fc.constantFrom(...parts), { maxLength: 80 }).map((some) => some.join(''))
+  const check = (path: string) => assert.equal(pathFault(path), faultByName(path), path)
+  fc.assert(fc.property(fc.oneof(written, fc.string()), check), { numRuns: 20_000 })
+  for (const path of [...paths.safe, ...paths.unsafe]) check(path)
+  for (const names of [63, 64, 65]) check(Array.from({ length: names }, () => 'a').join('/'))
+})
 
 test('half a surrogate pair, which JSON would carry and UTF-8 cannot, is refused', () => {
   assert.ok(pathFault('half\ud800pair'))
