@@ -193,11 +193,12 @@ export class Audits implements Startable {
         try {
           await this.#attend(audit, followed)
         } catch (error) {
+          if (this.#stopped.signal.aborted) return
           // What one audit cannot do now must not keep the others from their turn; it is tried at the next tick.
-          if (!this.#stopped.signal.aborted)
-            this.#parts.log.warn({ audit, error: messageOf(error) }, 'an audit has to wait')
+          this.#parts.log.warn({ audit, error: messageOf(error) }, 'an audit has to wait')
         }
       }
+      if (this.#stopped.signal.aborted) return
       this.#candidates.keep(this.#underWay.all().flatMap(([, followed]) => this.#wanted(followed)))
     }
     if (this.#underWay.size === 0 || this.#stopped.signal.aborted) return
