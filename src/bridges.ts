@@ -1,7 +1,10 @@
 /** What one room asks of another that it may not know: small adapters that the composition root hands over. */
+import { takeOverMaxMs, takeOverMinMs } from './base/limits.ts'
+import { type ProvenWorkParts, workersOf } from './consensus/proven-work.ts'
 import type { RunSource } from './consensus/scheduled-outputs.ts'
 import type { Execution } from './execution/execution.ts'
 import { isEnded } from './execution/runs/run.ts'
+import type { Sharing, SharingQuestion, WorkSharing } from './execution/schedules/shared-work.ts'
 
 /** Runs as consensus looks at them: whose results go into a round, the schedule says. */
 export function scheduledRuns(execution: Execution): RunSource {
@@ -9,6 +12,24 @@ export function scheduledRuns(execution: Execution): RunSource {
     runs: () => execution.runs(),
     onRun: (heard) => execution.onRun(heard),
     roundOf: (pipeline) => execution.schedules.get(pipeline)?.value.round,
+  }
+}
+
+/** Schedules ask which slots need not be run by everybody; they fire before there is somebody who knows. */
+export class ProvenWork implements WorkSharing {
+  #parts: ProvenWorkParts | undefined
+
+  connect(parts: ProvenWorkParts): void {
+    this.#parts = parts
+  }
+
+  async of({ outputs, slot, windowMs }: SharingQuestion): Promise<Sharing> {
+    if (this.#parts === undefined) return 'unknown'
+    const rounds = outputs.map((output) => ({ ...output, slot }))
+    const work = await workersOf(rounds, this.#parts)
+    if (typeof work === 'string') return work
+    // A result is handed in within the round's window or not at all.
+    return { ...work, takeOverMs: Math.min(Math.max(windowMs, takeOverMinMs), takeOverMaxMs) }
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Clock } from './base/clock.ts'
 import type { StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
-import { scheduledRuns } from './bridges.ts'
+import { type ProvenWork, scheduledRuns } from './bridges.ts'
 import type { AuditEvent } from './consensus/audit/audit-views.ts'
 import { Audits } from './consensus/audit/audits.ts'
 import { Consensus } from './consensus/consensus.ts'
@@ -23,6 +23,8 @@ export interface DecidingParts {
   readonly access: DatasetAccess
   readonly datasets: Datasets
   readonly execution: Execution
+  /** Hears from here whose results are enough. */
+  readonly work: ProvenWork
   readonly clock: Clock
   readonly log: Logger
   /** What is started here is stopped with it. */
@@ -55,6 +57,14 @@ export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
   )
   running.push('round events', consensus.onEvent(parts.onRound))
   await running.start('consensus', consensus)
+  const { terms } = consensus
+  parts.work.connect({
+    registry,
+    datasets,
+    terms,
+    voters: (name) => access.voters(name),
+    now: () => clock.now(),
+  })
   const audits = new Audits({ self, registry, members, datasets, clock, log })
   running.push('audit events', audits.onEvent(parts.onAudit))
   await running.start('audits', audits)

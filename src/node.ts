@@ -8,7 +8,7 @@ import { type Clock, systemClock } from './base/clock.ts'
 import { messageOf, NodeError } from './base/errors.ts'
 import { type Startable, StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
-import { runOn } from './bridges.ts'
+import { ProvenWork, runOn } from './bridges.ts'
 import type { Config } from './config.ts'
 import type { AuditEvent } from './consensus/audit/audit-views.ts'
 import { quorumOf } from './consensus/quorum.ts'
@@ -314,8 +314,10 @@ export class Node implements Startable {
     )
     const engines = await openEngines({ settings: config.docker, directory, peer: self, log })
     await running.start('engines', engines)
+    const work = new ProvenWork()
     const execution = new Execution({
       engines,
+      workSharing: work,
       settings: config.execution,
       notifications: config.notifications,
       keyFor: (purpose) => derivedKey(identity.privateKey, purpose),
@@ -342,7 +344,7 @@ export class Node implements Startable {
     const deciding = await startDeciding({
       onRound: (event) => this.#tell({ type: 'round', event }),
       onAudit: (event) => this.#tell({ type: 'audit', event }),
-      ...{ self, registry, admission, access, datasets, execution, clock, log, running },
+      ...{ self, registry, admission, access, datasets, execution, work, clock, log, running },
     })
 
     // The registry once more, as etcd clients see it.

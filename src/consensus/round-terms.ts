@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from '../base/clock.ts'
+import { candidateFetchTimeoutMs } from '../base/limits.ts'
 import { reliabilityTermsMax } from '../base/limits-statistics.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
@@ -65,6 +66,19 @@ export class RoundTerms {
       const results = this.history.upTo(dataset, asked.parent, id.step)
       return typeof results === 'string' ? results : this.#terms({ id, asked, rule, results })
     }
+  }
+
+  /**
+   * Who is to work in a scheduled round on the truth that this node holds; undefined where everybody works each time, a
+   * sentence where it cannot be known here.
+   */
+  async repetition(id: RoundId, electorate: readonly string[]): Promise<Repetition | string | undefined> {
+    const rule = this.rule(id.dataset, id.step)
+    if (rule.adaptive === undefined) return undefined
+    await this.prepare(id.dataset, AbortSignal.timeout(candidateFetchTimeoutMs))
+    const { commit } = await this.#parts.truth(id.dataset)
+    const results = this.history.upTo(id.dataset, commit, id.step)
+    return typeof results === 'string' ? results : repetitionIn({ id, electorate, rule, results })
   }
 
   rule(dataset: string, step: string): TruthRule {

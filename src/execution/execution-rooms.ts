@@ -33,6 +33,7 @@ import { Recovery } from './runs/recovery.ts'
 import { RunIds } from './runs/run-ids.ts'
 import { type OnRun, RunStore } from './runs/run-store.ts'
 import { scheduleRooms } from './schedules/schedule-rooms.ts'
+import type { WorkSharing } from './schedules/shared-work.ts'
 import type { SealedValues } from './secrets/sealed-values.ts'
 import { SecretApprovals } from './secrets/secret-approvals.ts'
 import { SecretStore } from './secrets/secret-store.ts'
@@ -48,6 +49,8 @@ export interface ExecutionParts {
   readonly live: () => readonly string[]
   /** How many ballots a round needs among so many members. */
   readonly quorumOf: (members: number) => number
+  /** Says whose result of a scheduled slot is enough; without it, every member's is wanted each time. */
+  readonly workSharing?: WorkSharing
   readonly datasets: RunnerDatasets &
     Pick<Datasets, 'list' | 'find' | 'show' | 'upkeep' | 'upstreams' | 'repository' | 'adoptCommit'>
   readonly engines: Engines
@@ -191,10 +194,10 @@ export function executionRooms(parts: ExecutionParts) {
   const lineage = new Lineage({ store, submissions, datasets })
 
   // Running it by itself, here or once for all.
-  const { live, quorumOf } = parts
+  const { live, quorumOf, workSharing } = parts
   const { scheduler, claimed, timetable } = scheduleRooms({
     ...{ registry, members, datasets, catalogue, submissions, store, database, live, quorumOf },
-    ...{ newId, peer, clock, log },
+    ...{ workSharing, newId, peer, clock, log },
   })
   const latePublishing = new LatePublishing({
     ...{ recovery, store, publishers, checkouts, logs, queue, timeoutMs: settings.runTimeoutMs, clock, log },

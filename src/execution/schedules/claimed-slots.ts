@@ -25,6 +25,7 @@ import {
 import { type Decision, decide, type HeardClaim, sinceFor } from './claims.ts'
 import type { Ledger } from './ledger.ts'
 import { runnersOf, type Schedule, termsOf } from './schedule.ts'
+import { decideShared, type SharedWork, type Sharing } from './shared-work.ts'
 import type { SlotRuns } from './slot-runs.ts'
 import { jitterOf } from './slots.ts'
 import { WakeLoop } from './wake-loop.ts'
@@ -33,7 +34,7 @@ export interface ClaimedSlotsParts {
   readonly schedules: Pick<Collection<Schedule>, 'get'>
   readonly claims: Pick<Collection<Claim>, 'list' | 'put' | 'watch'>
   readonly ledger: Pick<Ledger, 'list' | 'close'>
-  readonly runs: Pick<SlotRuns, 'find' | 'begin' | 'identity' | 'skip' | 'note'>
+  readonly runs: Pick<SlotRuns, 'find' | 'begin' | 'identity' | 'sharing' | 'skip' | 'spare' | 'note'>
   readonly store: Pick<RunStore, 'onRun'>
   /** The members that are there now, as far as this node knows. */
   readonly live: () => readonly string[]
@@ -55,6 +56,10 @@ interface Open extends SlotName {
   readonly heard: Map<string, { revision: number; heardMs: number }>
   /** What this node said last. */
   said?: Claim | undefined
+  /** Whose result of it is enough, where every member would run it. */
+  work?: SharedWork | 'everybody'
+  /** It was noted that others run it. */
+  spared?: boolean
 }
 
 /**
@@ -131,13 +136,16 @@ export class ClaimedSlots implements Startable {
   /** @returns when to look again, ms since the epoch. */
   async #attend(open: Open): Promise<number> {
     const schedule = this.#parts.schedules.get(open.pipeline)?.value
-    const runners = schedule && runnersOf(schedule)
     const claims = this.#claims(open)
     const own = claims.get(this.#parts.self)
     const atWork = own !== undefined && !isSettled(own) && !isVacated(own)
     const stale = this.#parts.clock.now() - open.slot > missedRunMaxMs
-    if (schedule === undefined || runners === undefined) return this.#close(open)
+    if (schedule === undefined) return this.#close(open)
     if (!atWork && termsOf(schedule).paused) return this.#close(open)
+    const work = runnersOf(schedule) === undefined ? await this.#work(open, schedule) : undefined
+    if (work === 'unknown') return this.#parts.clock.now() + RETRY_MS
+    if (work === 'everybody') return this.#runForItself(open, schedule)
+    const runners = runnersOf(schedule) ?? 1
     if (!atWork && stale) {
       const reason = 'fewer members than wanted could run it within 18 hours'
       if (settledIn(claims) < runners)
@@ -145,7 +153,10 @@ export class ClaimedSlots implements Startable {
       return this.#close(open)
     }
     const renewalMs = await this.#renew(open, schedule)
-    const decision = this.#decide(open, schedule, runners, this.#claims(open))
+    const heard = this.#claims(open)
+    const decision = work
+      ? this.#decideShared(open, schedule, work, heard)
+      : this.#decide(open, schedule, runners, heard)
     switch (decision.act) {
       case 'run':
         return this.#run(open, schedule, decision)
@@ -153,8 +164,10 @@ export class ClaimedSlots implements Startable {
         await this.#say(open, schedule, { state: 'failed', end: 'lost' })
         return this.#close(open)
       case 'wait':
+        if (work !== undefined) await this.#spare(open, work)
         return Math.min(decision.untilMs ?? Number.POSITIVE_INFINITY, renewalMs)
       case 'nothing':
+        if (work !== undefined) await this.#spare(open, work)
         return this.#close(open)
     }
   }
@@ -179,11 +192,57 @@ export class ClaimedSlots implements Startable {
     })
   }
 
+  /** Whose result of the slot is enough, as it was when it was first known: it is one slot for one line of members. */
+  async #work(open: Open, schedule: Schedule): Promise<Sharing> {
+    if (open.work !== undefined) return open.work
+    const { runs, clock } = this.#parts
+    const work = await runs.sharing(schedule, open.slot)
+    // Whoever does not get to know it does what it would do by itself.
+    const patient = clock.now() < open.lookedMs + termsOf(schedule).takeOverMs
+    if (work === 'unknown' && patient) return work
+    open.work = work === 'unknown' ? 'everybody' : work
+    return open.work
+  }
+
+  #decideShared(
+    open: Open,
+    schedule: Schedule,
+    work: SharedWork,
+    claims: ReadonlyMap<string, HeardClaim>,
+  ): Decision {
+    const { self, live, runs, clock } = this.#parts
+    const { pipeline, slot, lookedMs } = open
+    const { takeOverMs } = work
+    // Each member waits for its own jitter; all know that of the first in line.
+    const dueMs = slot + jitterOf(schedule, slot, work.workers[0] ?? '')
+    const sinceMs = sinceFor({ dueMs, lookedMs, takeOverMs })
+    const begun = runs.find(pipeline, slot) !== undefined
+    return decideShared({ work, sinceMs, live: live(), claims, self, begun, nowMs: clock.now() })
+  }
+
+  async #runForItself(open: Open, schedule: Schedule): Promise<number> {
+    const { runs } = this.#parts
+    if (runs.find(open.pipeline, open.slot) === undefined) await runs.begin(schedule, open.slot)
+    return this.#close(open)
+  }
+
+  /** Says once that this node leaves the slot to others. */
+  async #spare(open: Open, { workers }: SharedWork): Promise<void> {
+    const { runs, live, nameOf, self } = this.#parts
+    const first = workers.find((peer) => peer === self || live().includes(peer))
+    if (first === self || open.spared === true) return
+    if (runs.find(open.pipeline, open.slot) !== undefined) return
+    open.spared = true
+    const reason = `${nameOf(first ?? '')} runs it for all, whose last results were those that were agreed on`
+    await runs.spare(open.pipeline, { slot: open.slot, reason })
+  }
+
   /** The claim comes first: whoever crashes behind it is taken over. */
   async #run(open: Open, schedule: Schedule, { heirs, why }: Turn): Promise<number> {
     const { runs, nameOf, clock, log } = this.#parts
     const { pipeline, slot } = open
-    const busy = termsOf(schedule).overlap === 'skip' ? this.#busyBefore(open, schedule) : undefined
+    const alone = runnersOf(schedule) !== undefined
+    const busy = alone && termsOf(schedule).overlap === 'skip' ? this.#busyBefore(open, schedule) : undefined
     if (busy !== undefined) {
       const reason = `${nameOf(busy)} is still at work on a slot before it`
       await runs.skip(schedule, slot, reason)
@@ -209,7 +268,8 @@ export class ClaimedSlots implements Startable {
     const run = runs.find(open.pipeline, open.slot)
     if (run === undefined) return Number.POSITIVE_INFINITY
     const nowMs = clock.now()
-    const everyMs = termsOf(schedule).takeOverMs / claimRenewals
+    const { takeOverMs } = typeof open.work === 'object' ? open.work : termsOf(schedule)
+    const everyMs = takeOverMs / claimRenewals
     const claim = claimOf(run, '', nowMs)
     const { said } = open
     const news = said?.state !== claim.state || said.end !== claim.end || said.run !== claim.run

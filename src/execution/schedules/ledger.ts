@@ -17,6 +17,16 @@ export interface Problem {
   readonly reason: string
 }
 
+/** Why a slot was left to others, which is no problem. */
+export interface Spared {
+  readonly slot: number
+  /** When it was noted. */
+  readonly timeMs: number
+  /** `proven`: a member runs it whose word is enough. */
+  readonly kind: 'proven'
+  readonly reason: string
+}
+
 /** What a node remembers of a schedule beside its runs. */
 export interface Remembered {
   /** Every slot up to this one has been seen to, in one way or another. */
@@ -24,6 +34,7 @@ export interface Remembered {
   /** Slots before it that are still followed until somebody in the federation has run them. */
   readonly open: readonly number[]
   readonly problem?: Problem
+  readonly spared?: Spared
 }
 
 /**
@@ -68,6 +79,11 @@ export class Ledger {
   async note(pipeline: string, problem: Problem): Promise<void> {
     const row = this.#rows.get(pipeline) ?? { passedMs: 0, open: [] }
     await this.#put(pipeline, { ...row, problem })
+  }
+
+  async spare(pipeline: string, spared: Spared): Promise<void> {
+    const row = this.#rows.get(pipeline) ?? { passedMs: 0, open: [] }
+    await this.#put(pipeline, { ...row, spared })
   }
 
   /** A schedule that is no more is not remembered either. */

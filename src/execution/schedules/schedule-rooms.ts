@@ -13,6 +13,7 @@ import { claimSchema, claimsPrefix } from './claim.ts'
 import { ClaimedSlots } from './claimed-slots.ts'
 import { Ledger } from './ledger.ts'
 import { Scheduler } from './scheduler.ts'
+import type { WorkSharing } from './shared-work.ts'
 import { SlotRuns } from './slot-runs.ts'
 import { Timetable } from './timetable.ts'
 
@@ -28,6 +29,7 @@ export interface ScheduleRoomsParts {
   readonly live: () => readonly string[]
   /** How many ballots a round needs among so many members. */
   readonly quorumOf: (members: number) => number
+  readonly workSharing?: WorkSharing | undefined
   readonly newId: () => string
   /** This node's peer id. */
   readonly peer: string

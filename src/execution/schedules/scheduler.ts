@@ -14,7 +14,7 @@ import { WakeLoop } from './wake-loop.ts'
 export interface SchedulerParts {
   readonly schedules: Pick<Collection<Schedule>, 'list' | 'get' | 'watch'>
   readonly ledger: Pick<Ledger, 'load' | 'get' | 'list' | 'pass' | 'forget'>
-  readonly runs: Pick<SlotRuns, 'list' | 'find' | 'begin' | 'note'>
+  readonly runs: Pick<SlotRuns, 'list' | 'find' | 'begin' | 'sharing' | 'note'>
   /** Takes the slots that one member runs for others. */
   readonly claimed: Pick<ClaimedSlots, 'follow'>
   /** Since when this node is a member: what was scheduled before concerns it not. */
@@ -119,7 +119,8 @@ export class Scheduler implements Startable {
     const { pipeline } = schedule
     // A clock that was set back comes to a slot again.
     const done = runs.find(pipeline, slot) !== undefined
-    if (done || runnersOf(schedule) === undefined) {
+    const ofEverybody = runnersOf(schedule) === undefined
+    if (done || (ofEverybody && (await runs.sharing(schedule, slot)) === 'everybody')) {
       if (!done) await runs.begin(schedule, slot, { behind })
       return ledger.pass(pipeline, slot)
     }

@@ -10,12 +10,15 @@ import type { RunStore } from '../runs/run-store.ts'
 import type { Ledger, Problem } from './ledger.ts'
 import { runIdentity } from './run-identity.ts'
 import { type Schedule, termsOf } from './schedule.ts'
+import type { Sharing, WorkSharing } from './shared-work.ts'
 
 export interface SlotRunsParts {
   readonly submissions: Pick<Submissions, 'submit' | 'keepEnded'>
   readonly catalogue: Pick<Catalogue, 'pipelines'>
   readonly store: Pick<RunStore, 'list' | 'onRun'>
-  readonly ledger: Pick<Ledger, 'note'>
+  readonly ledger: Pick<Ledger, 'note' | 'spare'>
+  /** Says whose result of a slot is enough; without it, every member's is wanted each time. */
+  readonly workSharing?: WorkSharing | undefined
   readonly newId: () => string
   readonly clock: Clock
   readonly log: Logger
@@ -49,6 +52,15 @@ export class SlotRuns {
     const { pipeline } = schedule
     const plan = this.#parts.catalogue.pipelines.get(pipeline)?.value.steps ?? []
     return runIdentity({ pipeline, plan, slot, scope: termsOf(schedule).scope })
+  }
+
+  /** Who is to run a slot that every member would run. */
+  async sharing({ pipeline, round }: Schedule, slot: number): Promise<Sharing> {
+    const { workSharing, catalogue } = this.#parts
+    const steps = catalogue.pipelines.get(pipeline)?.value.steps ?? []
+    if (workSharing === undefined || round === undefined || steps.length === 0) return 'everybody'
+    const outputs = steps.map(({ name: step, output_dataset: dataset }) => ({ dataset, step }))
+    return workSharing.of({ pipeline, slot, outputs, windowMs: round.windowMs })
   }
 
   /**
@@ -89,6 +101,13 @@ export class SlotRuns {
   /** Notes that the slot is not run since an earlier one is still at work. */
   async skip({ pipeline }: Schedule, slot: number, reason: string): Promise<void> {
     await this.note(pipeline, { slot, kind: 'overlap', reason })
+  }
+
+  /** Notes that others run the slot for all. */
+  async spare(pipeline: string, { slot, reason }: { slot: number; reason: string }): Promise<void> {
+    const { ledger, clock, log } = this.#parts
+    log.info({ pipeline, slot, reason }, 'a slot of a schedule is left to others')
+    await ledger.spare(pipeline, { slot, timeMs: clock.now(), kind: 'proven', reason })
   }
 
   async note(pipeline: string, problem: Omit<Problem, 'timeMs'>): Promise<void> {

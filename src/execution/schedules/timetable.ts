@@ -10,7 +10,7 @@ import type { Pipeline } from '../catalogue/pipeline.ts'
 import type { Run } from '../runs/run.ts'
 import { type Claim, parseClaimName } from './claim.ts'
 import { counting, rankFor } from './claims.ts'
-import type { Ledger, Problem } from './ledger.ts'
+import type { Ledger, Problem, Spared } from './ledger.ts'
 import { checkCron, runnersOf, type Schedule, type Terms, termsOf } from './schedule.ts'
 import { type SlotRuns, slotOf } from './slot-runs.ts'
 import { nextSlots } from './slots.ts'
@@ -34,6 +34,8 @@ export interface ScheduleView extends Omit<Schedule, keyof Terms>, Terms {
   /** When it fires next, ms since the epoch; never while it is paused. */
   readonly nextMs?: number
   readonly lastProblem?: Problem
+  /** The last slot that this node left to others. */
+  readonly lastSpared?: Spared
 }
 
 export interface ClaimView extends Claim {
@@ -142,12 +144,14 @@ export class Timetable {
     const terms = termsOf(schedule)
     const [nextMs] = terms.paused ? [] : nextSlots(schedule, this.#parts.clock.now(), 1)
     const { ledger, runs } = this.#parts
-    const lastProblem = lastProblemOf(ledger.get(schedule.pipeline)?.problem, runs.list(schedule.pipeline))
+    const { problem, spared: lastSpared } = ledger.get(schedule.pipeline) ?? {}
+    const lastProblem = lastProblemOf(problem, runs.list(schedule.pipeline))
     return {
       ...schedule,
       ...terms,
       ...(nextMs === undefined ? {} : { nextMs }),
       ...(lastProblem === undefined ? {} : { lastProblem }),
+      ...(lastSpared === undefined ? {} : { lastSpared }),
     }
   }
 
