@@ -113,6 +113,10 @@ export class EntryParts implements AsyncDisposable {
     }
   }
 
+  isEmpty(number: number): boolean {
+    return this.#parts[number]?.used === 0
+  }
+
   /** All entries of one part, version after version as they were added; a view, good until the next `read`. */
   async read(number: number): Promise<Uint8Array> {
     const part = this.#parts[number] as Part
@@ -151,7 +155,7 @@ export class EntryParts implements AsyncDisposable {
 }
 
 const BATCH = 64
-const BUFFER_FIRST = 1024
+const BUFFER_FIRST = 256
 
 function newPart(): Part {
   const buffer = new Uint8Array(BUFFER_FIRST)

@@ -1,8 +1,8 @@
 /** Names of entries, numbered in the order in which they come: a table with open addressing over one stretch of bytes. */
 import type { KeyedHash } from './keyed-hash.ts'
 
-const SLOTS_FIRST = 1024
-const BYTES_FIRST = 16 * 1024
+const SLOTS_FIRST = 64
+const BYTES_FIRST = 512
 
 export class KeyTable {
   readonly #hash: KeyedHash
@@ -73,7 +73,7 @@ export class KeyTable {
   }
 }
 
-export function grown(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
+function grown(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   const wider = new Uint8Array(size)
   wider.set(bytes)
   return wider

@@ -48,6 +48,7 @@ export async function mergeFile(
   const judge = judgeOf(method, court)
   const each = async (visit: (key: Uint8Array, spoken: readonly Spoken[]) => void) => {
     for (let part = 0; part < parts.count; part += 1) {
+      if (parts.isEmpty(part)) continue
       source.signal?.throwIfAborted()
       const groups = new EntryGroups(await parts.read(part), hash)
       for (let group = 0; group < groups.count; group += 1) {
@@ -160,12 +161,11 @@ class Merging {
 }
 
 function notesOnVersions({ peers, versions }: Court): string[] {
-  return versions.flatMap(({ comparable, isTruth, ballots }) => {
+  return versions.flatMap(({ comparable, frame, isTruth, ballots }) => {
     if (comparable) return []
-    const who = [...(isTruth ? ['the truth'] : []), ...ballots.map((i) => peers[i])]
-    return who.map(
-      (name) => `${name} has other columns, or another kind of file: nothing in it can be compared`,
-    )
+    const why = frame === undefined ? 'cannot be read' : 'has other columns, or is another kind of file'
+    const owners = [...(isTruth ? ['the truth'] : []), ...ballots.map((i) => peers[i])]
+    return owners.map((owner) => `${owner}: this version ${why}: its entries are not compared`)
   })
 }
 

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { mergeFile, weightedMajority } from '../../src/consensus/methods/entry-methods.ts'
+import type { EntryMethod, FileMerge } from '../../src/consensus/methods/file-merge.ts'
+import { strangeness } from '../../src/consensus/methods/strangeness.ts'
+
+const seed = Number(process.env.MAO_TEST_SEED ?? 20_261_122)
+const rows: EntryMethod = { name: 'rows', key: ['id'] }
+const numeric: EntryMethod = { name: 'numeric', key: ['id'], tolerance: { absolute: 1 } }
+const labels: EntryMethod = { name: 'dawid-skene', key: ['id'] }
+
+interface Case {
+  readonly method?: EntryMethod
+  readonly path?: string
+  readonly truth?: string | undefined
+  readonly ballots: readonly (string | undefined)[]
+  readonly scratch?: () => Promise<string>
+}
+
+async function merge({ method = rows, path = 'a.csv', truth, ballots, scratch }: Case): Promise<FileMerge> {
+  const texts = [...new Set([truth, ...ballots])]
+  const idOf = (text: string | undefined) => (text === undefined ? undefined : `id-${texts.indexOf(text)}`)
+  return mergeFile(
+    method,
+    { path, parent: idOf(truth), ballots: new Map(ballots.map((text, i) => [`peer-${i}`, idOf(text)])) },
+    {
+      read: async (id) => Buffer.from(texts[Number(id.slice(3))] ?? ''),
+      scratch: scratch ?? (() => assert.fail('so little needs no disk')),
+    },
+  )
+}
+
+function text({ bytes }: FileMerge): string | undefined {
+  return bytes && Buffer.from(bytes).toString()
+}
+
+const field = fc.constantFrom('', '1', '2', '3.5', 'x', '"', 'a,b', 'a\nb', '\u{1f600}')
+const written = (said: string) => (/[",\n]/.test(said) ? `"${said.replaceAll('"', '""')}"` : said)
+const table = (value: fc.Arbitrary<string>) =>
+  fc
+    .uniqueArray(fc.tuple(fc.constantFrom('a', 'b', 'c', '"d"', 'e,f', '\uff5e', '\u{1f600}'), value), {
+      selector: ([id]) => id,
+      maxLength: 6,
+    })
+    .map((entries) => `id,v\n${entries.map(([id, said]) => `${written(id)},${written(said)}\n`).join('')}`)
+const tables: readonly (readonly [EntryMethod, fc.Arbitrary<string>])[] = [
+  [rows, table(field)],
+  [numeric, table(fc.constantFrom('', '1', '1.5', '2', '7', '1e0'))],
+  [labels, table(fc.constantFrom('', 'x', 'y', 'z'))],
+]
+
+for (const [method, version] of tables) {
+  test(`whatever members have, a merge by ${method.name} keeps the laws of merging`, async () => {
+    const property = fc.asyncProperty(
+      fc.option(version, { nil: undefined }),
+      fc.array(fc.option(version, { nil: undefined, freq: 8 }), { minLength: 1, maxLength: 7 }),
+      async (truth, ballots) => {
+        const merged = await merge({ method, truth, ballots })
+        // Who has what does not matter.
+        const turned = await merge({ method, truth, ballots: [...ballots].reverse() })
+        assert.equal(text(turned), text(merged))
+        assert.deepEqual(turned.contested, merged.contested)
+        assert.equal(turned.agreement.percent, merged.agreement.percent)
+        // What was agreed on by all before stays.
+        const agreed = text(merged)
+        if (agreed === undefined) return
+        const again = await merge({ method, truth: agreed, ballots: [agreed, agreed, agreed] })
+        assert.equal(text(again), agreed)
+        assert.equal(again.changed, false)
+        assert.equal(again.contested.count, 0)
+      },
+    )
+    await fc.assert(property, { seed, numRuns: 100 })
+  })
+}
+
+test('a file that more than half have byte for byte wins, in the order of the truth', async () => {
+  const property = fc.asyncProperty(
+    fc.option(table(field), { nil: undefined }),
+    table(field),
+    fc.array(fc.option(table(field), { nil: undefined }), { maxLength: 3 }),
+    async (truth, most, others) => {
+      const merged = await merge({ truth, ballots: [...Array.from({ length: 4 }, () => most), ...others] })
+      const alone = await merge({ truth, ballots: [most] })
+      assert.equal(text(merged), text(alone))
+      assert.equal(merged.contested.count, 0)
+      for (const peer of ['peer-0', 'peer-1', 'peer-2', 'peer-3']) {
+        const { missing, extra, different } = merged.members.get(peer) ?? assert.fail(peer)
+        assert.equal(missing.count + extra.count + different.count, 0)
+      }
+    },
+  )
+  await fc.assert(property, { seed, numRuns: 100 })
+})
+
+async function scratchOf(context: TestContext): Promise<() => Promise<string>> {
+  const directory = await mkdtemp(join(tmpdir(), 'mao-methods-'))
+  context.after(() => rm(directory, { recursive: true, force: true }))
+  return async () => directory
+}
+
+test('what does not fit into memory comes out the same by way of the disk', async (context) => {
+  const count = 60_000
+  const wide = 'w'.repeat(160)
+  const version = (liar: number) => {
+    const lines = Array.from(
+      { length: count },
+      (_, i) => `r${(i * 7919) % count},${i % 5 === liar ? liar : 'v'},${wide}\n`,
+    )
+    return `id,v,w\n${lines.join('')}`
+  }
+  let asked = 0
+  const directory = await scratchOf(context)
+  const merged = await merge({
+    ballots: [0, 1, 2, 3, 4].map(version),
+    scratch: () => {
+      asked += 1
+      return directory()
+    },
+  })
+  assert.equal(asked, 1)
+  const ids = Array.from({ length: count }, (_, i) => `r${i}`).sort()
+  assert.equal(text(merged), `id,v,w\n${ids.map((id) => `${id},v,${wide}\n`).join('')}`)
+  assert.deepEqual(merged.contested, { count: 0, first: [] })
+  assert.equal(merged.members.get('peer-3')?.different.count, count / 5)
+})
+
+test('rows are merged while others have their turn, and a merge that is called off ends', async () => {
+  const controller = new AbortController()
+  const reading = mergeFile(
+    rows,
+    {
+      path: 'a.csv',
+      parent: undefined,
+      ballots: new Map([
+        ['a', '1'],
+        ['b', '2'],
+      ]),
+    },
+    {
+      read: async () => {
+        controller.abort(new Error('enough'))
+        return Buffer.from('id,v\na,1\n')
+      },
+      scratch: () => assert.fail(),
+      signal: controller.signal,
+    },
+  )
+  await assert.rejects(reading, /enough/)
+})
+
+test('a truth that is no table is told of and counts as empty', async () => {
+  const merged = await merge({
+    truth: 'id,id\n',
+    ballots: ['id,v\na,1\nb,1\n', 'id,v\na,1\n', 'id,v\na,1\nb,2\n'],
+  })
+  assert.equal(text(merged), 'id,v\na,1\n')
+  assert.deepEqual(merged.notes, ['the truth: this version cannot be read: its entries are not compared'])
+})
+
+test('a liar with labels of his own in entries of his own moves nobody else', async () => {
+  const honest = `id,l\n${Array.from({ length: 20 }, (_, i) => `e${i},${i % 2 ? 'x' : 'y'}\n`).join('')}`
+  const lies = `id,l\n${Array.from({ length: 300 }, (_, i) => `e${i},lie-${i}\n`).join('')}`
+  const merged = await merge({ method: labels, ballots: [honest, `${honest}f,x\n`, `${honest}g,x\n`, lies] })
+  const sorted = honest.split('\n').slice(1, -1).sort().join('\n')
+  assert.equal(text(merged), `id,l\n${sorted}\n`)
+  assert.equal(merged.members.get('peer-3')?.different.count, 20)
+  assert.equal(merged.members.get('peer-3')?.extra.count, 280)
+})
+
+test('whole files are weighed as exactly as entries', () => {
+  const vote = (held: string | undefined, weight: number) => ({ held, weight })
+  assert.deepEqual(weightedMajority([vote('a', 3), vote('b', 1), vote(undefined, 1)]), {
+    agreed: true,
+    held: 'a',
+  })
+  assert.deepEqual(weightedMajority([vote('a', 0.1), vote('a', 0.2), vote('b', 0.3)]), { agreed: false })
+  assert.deepEqual(weightedMajority([vote(undefined, 2), vote('b', 1)]), { agreed: true, held: undefined })
+  assert.deepEqual(weightedMajority([vote('a', Number.NaN), vote('b', -5), vote('c', 1e-3)]), {
+    agreed: true,
+    held: 'c',
+  })
+  assert.deepEqual(weightedMajority([]), { agreed: false })
+})
+
+test('strangeness by entry is what counting pair by pair gives', () => {
+  const entries = fc.dictionary(fc.constantFrom('p', 'q', 'r', 's'), fc.constantFrom('1', '2', '3'))
+  const property = fc.property(fc.array(entries, { maxLength: 8 }), (held) => {
+    const candidates = new Map(held.map((own, i) => [`c${i}`, new Map(Object.entries(own))]))
+    const { scores } = strangeness(candidates)
+    for (const [name, own] of candidates) {
+      let score = 0
+      for (const other of candidates.values()) {
+        for (const path of new Set([...own.keys(), ...other.keys()]))
+          if (own.get(path) !== other.get(path)) score += 1
+      }
+      assert.equal(scores.get(name), score)
+    }
+  })
+  fc.assert(property, { seed, numRuns: 500 })
+})
