@@ -8,58 +8,10 @@
 set -eu
 image=${1:-busybox:latest}
 cd "$(dirname "$0")/../.."
-PATH="$PWD/node_modules/.bin:$PATH"
-root=$PWD
-work=$(mktemp -d)
+. examples/nodes.sh
 tag=mao-example-$$
-started=''
-
-finish() {
-  # What was started last ends first.
-  for pid in $started; do kill "$pid" 2>/dev/null || true; done
-  for pid in $started; do wait "$pid" 2>/dev/null || true; done
-  docker image rm --force "$tag/summary:1" "$tag/no-names:1" >/dev/null 2>&1 || true
-  rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-maoctl() {
-  who=$1
-  shift
-  node "$root/src/cli/main.ts" --data "$work/$who" "$@"
-}
-
-# say WHO WORDS…: shows a command of maoctl as WHO types it, and runs it.
-say() {
-  echo "$1\$ maoctl $(shift; echo "$*")"
-  maoctl "$@"
-}
-
-# until_done WHAT COMMAND…: tries for half a minute.
-until_done() {
-  what=$1
-  shift
-  tries=0
-  until "$@" >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    if [ "$tries" -gt 60 ]; then
-      echo "$what did not come about; the nodes said:" >&2
-      cat "$work"/*.log >&2
-      exit 1
-    fi
-    sleep 0.2
-  done
-}
-
-# start_node NAME [VARIABLE=VALUE…]
-start_node() {
-  who=$1
-  shift
-  mkdir -p "$work/$who"
-  env "$@" MAO_ETCD_SERVE=never node src/cli/main.ts --data "$work/$who" instance start --name "$who" --port 0 --no-mdns >"$work/$who.log" 2>&1 &
-  started="$! $started"
-}
+finish_more() { docker image rm --force "$tag/summary:1" "$tag/no-names:1" >/dev/null 2>&1 || true; }
+open_work
 
 # make_image NAME: an image that does what its script says, and nothing else; that is what is trusted by its digest.
 make_image() {
@@ -83,9 +35,7 @@ SH
 start_node alice
 # Bob takes the runs of members; nothing is taken unless a node says so.
 start_node bob MAO_EXECUTION_REMOTE_ACCEPT=members MAO_EXECUTION_OFFER_LABELS='{"site":"zurich"}'
-until_done "The start of alice's node" maoctl alice federation create --name lab
-token=$(maoctl alice --json federation invite 2>/dev/null | node -p 'JSON.parse(require("fs").readFileSync(0)).token')
-until_done "Bob's joining" maoctl bob federation join "$token"
+federation alice lab bob
 
 # Alice registers two tools, where results go, and what is to be done; nobody's data are in any of it.
 maoctl alice tool add summary --image "$tag/summary:1" >/dev/null
@@ -115,8 +65,8 @@ say bob dataset trust patients --tool summary --filter no-names
 say alice run submit ages --at-data --wait
 
 # The result is a commit like any other; the data are not here, and what the tool printed never came.
-run=$(maoctl alice --json run list --pipeline ages --state succeeded | node -p 'JSON.parse(require("fs").readFileSync(0))[0].id')
-branch=$(maoctl alice --json run show "$run" | node -p 'JSON.parse(require("fs").readFileSync(0)).steps[0].output.branch')
+run=$(maoctl alice --json run list --pipeline ages --state succeeded | field '[0].id')
+branch=$(maoctl alice --json run show "$run" | field '.steps[0].output.branch')
 has_result() { maoctl alice dataset cat results summary.txt --at "$branch"; }
 until_done "The result" has_result
 say alice dataset cat results summary.txt --at "$branch"

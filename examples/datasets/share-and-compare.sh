@@ -5,53 +5,8 @@
 #   sh examples/datasets/share-and-compare.sh
 set -eu
 cd "$(dirname "$0")/../.."
-PATH="$PWD/node_modules/.bin:$PATH"
-root=$PWD
-work=$(mktemp -d)
-started=''
-
-finish() {
-  # What was started last ends first.
-  for pid in $started; do kill "$pid" 2>/dev/null || true; done
-  for pid in $started; do wait "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-maoctl() {
-  who=$1
-  shift
-  node "$root/src/cli/main.ts" --data "$work/$who" "$@"
-}
-
-# say WHO WORDS…: shows a command of maoctl as WHO types it, and runs it.
-say() {
-  echo "$1\$ maoctl $(shift; echo "$*")"
-  maoctl "$@"
-}
-
-# until_done WHAT COMMAND…: tries for half a minute.
-until_done() {
-  what=$1
-  shift
-  tries=0
-  until "$@" >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    if [ "$tries" -gt 60 ]; then
-      echo "$what did not come about; the nodes said:" >&2
-      cat "$work"/*.log >&2
-      exit 1
-    fi
-    sleep 0.2
-  done
-}
-
-start_node() {
-  mkdir -p "$work/$1"
-  MAO_ETCD_SERVE=never node src/cli/main.ts --data "$work/$1" instance start --name "$1" --port 0 --no-mdns >"$work/$1.log" 2>&1 &
-  started="$! $started"
-}
+. examples/nodes.sh
+open_work
 
 # git finds its helper for mao:// on PATH; "npm link" puts it there for good.
 mkdir "$work/bin"
@@ -61,9 +16,7 @@ PATH="$work/bin:$PATH"
 
 start_node alice
 start_node bob
-until_done "The start of alice's node" maoctl alice federation create --name lab
-token=$(maoctl alice --json federation invite | node -p 'JSON.parse(require("fs").readFileSync(0)).token')
-until_done "Bob's joining" maoctl bob federation join "$token"
+federation alice lab bob
 
 # A folder becomes a dataset, and every member's node copies it.
 mkdir "$work/measured"
@@ -87,5 +40,5 @@ say alice dataset diff stations bob
 say alice dataset cat stations stations.csv --at bob
 
 # What was pushed can be taken back, for everybody, with a reason that everybody is shown.
-truth=$(maoctl bob --json dataset show stations | node -p 'JSON.parse(require("fs").readFileSync(0)).truth')
+truth=$(maoctl bob --json dataset show stations | field .truth)
 say bob --yes dataset reset stations --step fix --to "$truth" --reason 'the station is on fire'

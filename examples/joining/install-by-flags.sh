@@ -5,17 +5,8 @@
 #   sh examples/joining/install-by-flags.sh
 set -eu
 cd "$(dirname "$0")/../.."
-PATH="$PWD/node_modules/.bin:$PATH"
-work=$(mktemp -d)
-export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$work/compiled}"
-started=''
-finish() {
-  for pid in $started; do kill "$pid" 2>/dev/null || true; done
-  for pid in $started; do wait "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
+. examples/nodes.sh
+open_work
 
 # Two free ports for each node, since both are on one machine here.
 free_ports() {
@@ -36,12 +27,7 @@ start() {
   HOME="$work/$1" MAO_LISTEN=/ip4/127.0.0.1/tcp/0 MAO_MDNS=false MAO_ETCD_SERVE=never \
     node src/cli/main.ts instance start >"$work/$1.log" 2>&1 &
   started="$! $started"
-  tries=0
-  until test -f "$work/$1/.mao/api.json"; do
-    tries=$((tries + 1))
-    if [ "$tries" -gt 300 ]; then cat "$work/$1.log" >&2; exit 1; fi
-    sleep 0.2
-  done
+  until_done "The start of $1's node" test -f "$work/$1/.mao/api.json"
 }
 
 mkdir "$work/alice" "$work/bob"
