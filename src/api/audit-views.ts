@@ -65,6 +65,7 @@ export const auditSchema = z
       .enum(['open', 'comparing', 'ended', 'closed'])
       .describe('closed: it is over, and this node has compared nothing'),
     members: z.array(memberSchema).readonly(),
+    looked: z.int().optional().describe('before the report: candidates that this node has looked into'),
     notAsked: z.array(namedPeerSchema).readonly().describe('members that could answer, and were left out'),
     note: z.string().optional(),
     report: reportSchema.optional(),

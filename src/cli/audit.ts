@@ -88,6 +88,7 @@ async function untilEnded(session: Session, client: ApiClient, audit: AuditView)
   const path = `/datasets/${encodeURIComponent(audit.dataset)}/audits/${opened}/${encodeURIComponent(opener)}`
   const told = new Set<string>()
   let state = ''
+  let looked = 0
   for (;;) {
     const now = await client.get(path, auditSchema)
     for (const member of now.members) {
@@ -98,6 +99,11 @@ async function untilEnded(session: Session, client: ApiClient, audit: AuditView)
     if (now.state !== state) {
       if (now.state === 'open') session.out.note(`answers are awaited until ${timeText(now.untilMs)}`)
       if (now.state === 'comparing') session.out.note('what they hold is fetched and compared')
+    }
+    if (now.state === 'comparing' && (now.looked ?? 0) > looked) {
+      looked = now.looked ?? 0
+      const of = now.members.filter(({ part }) => part === 'candidate').length
+      session.out.note(`${looked}/${of} candidates were looked into`)
     }
     state = now.state
     if (state === 'ended' || (state === 'closed' && now.note !== undefined)) return now
@@ -158,7 +164,7 @@ function agreementText({ percent, krippendorffAlpha }: NonNullable<Report['agree
 function verdictText(member: AuditMemberView, report: Report | undefined): string {
   const { part, reason, wins, peer } = member
   if (part !== 'candidate') return answerOf(member) + (reason === undefined ? '' : `: ${reason}`)
-  if (report === undefined) return 'has answered'
+  if (report === undefined) return reason === undefined ? 'has answered' : `waits: ${reason}`
   if (wins === true) return report.outcome === 'draw' ? 'as good as others' : 'wins'
   const group = report.groups.find(({ peers }) => peers.some((each) => each.peer === peer))
   const kinds = [

@@ -19,6 +19,8 @@ export interface AuditView {
   readonly state: AuditState
   /** Everybody who is asked, and what has come of it so far. */
   readonly members: readonly MemberPart[]
+  /** Before there is a report: candidates that this node has looked into so far. */
+  readonly looked?: number
   /** Members who could answer, and whom its opener did not ask. */
   readonly notAsked: readonly NamedPeer[]
   /** Why there is no report here. */

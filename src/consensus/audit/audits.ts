@@ -178,10 +178,14 @@ export class Audits implements Startable {
   #touch(): void {
     this.#dirty = true
     if (this.#running !== undefined || this.#stopped.signal.aborted || this.#unwatch.length === 0) return
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined
-      if (this.#dirty) this.#touch()
-    })
+    this.#running = this.#run()
+      .catch((error: unknown) =>
+        this.#parts.log.error({ error: messageOf(error) }, 'audits were not looked at'),
+      )
+      .finally(() => {
+        this.#running = undefined
+        if (this.#dirty) this.#touch()
+      })
   }
 
   async #run(): Promise<void> {
@@ -292,13 +296,27 @@ export class Audits implements Startable {
       openedMs: value.openedMs,
       untilMs: value.untilMs,
       state,
-      members: report?.members ?? members,
+      ...(report === undefined ? this.#progress(opening, members) : { members: report.members }),
       notAsked: this.#standing.notAsked(opening),
       ...(note === undefined ? {} : { note }),
       ...(report === undefined
         ? {}
         : { report, next: nextOf({ dataset: id.dataset, step: value.step }, report) }),
     }
+  }
+
+  /** Before there is a report: how many candidates were looked into, and why others wait. */
+  #progress({ id: { dataset } }: SeenOpening, members: readonly MemberPart[]) {
+    let looked = 0
+    const told = members.map((member) => {
+      const { part, head, peer } = member
+      if (part !== 'candidate' || head === undefined) return member
+      const candidate = { dataset, peer, head }
+      if (this.#candidates.isSettled(candidate)) looked += 1
+      const reason = this.#candidates.lastReason(candidate)
+      return reason === undefined ? member : { ...member, reason }
+    })
+    return { looked, members: told }
   }
 
   #stateOf(opening: SeenOpening, members: readonly MemberPart[]): AuditState {
