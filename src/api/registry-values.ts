@@ -6,10 +6,19 @@ import {
   ballotSchema,
   certificateSchema,
   closingSchema,
+  confirmationSchema,
   openingSchema,
+  preparedSchema,
   voteSchema,
 } from '../consensus/records.ts'
-import { ballotsPrefix, roundsPrefix, truthPrefix, votesPrefix } from '../consensus/round-id.ts'
+import {
+  ballotsPrefix,
+  confirmationsPrefix,
+  preparedPrefix,
+  roundsPrefix,
+  truthPrefix,
+  votesPrefix,
+} from '../consensus/round-id.ts'
 import { datasetSchema } from '../datasets/dataset-record.ts'
 import { headSchema } from '../datasets/heads.ts'
 import { replicaSchema } from '../datasets/replicas.ts'
@@ -45,6 +54,8 @@ const FORMS: readonly Form[] = [
   { keys: new RegExp(`^${roundsPrefix}.*/closing$`), schema: closingSchema },
   { keys: new RegExp(`^${ballotsPrefix}`), schema: ballotSchema },
   { keys: new RegExp(`^${votesPrefix}`), schema: voteSchema },
+  { keys: new RegExp(`^${confirmationsPrefix}`), schema: confirmationSchema },
+  { keys: new RegExp(`^${preparedPrefix}`), schema: preparedSchema },
   { keys: new RegExp(`^${truthPrefix}`), schema: certificateSchema },
 ]
 

@@ -46,7 +46,22 @@ export const roundSchema = z
       )
       .readonly(),
     votes: z
-      .array(z.object({ ...named, commit: z.string().nullable(), castMs: timeMs, late: z.boolean() }))
+      .array(
+        z.object({
+          ...named,
+          commit: z.string().nullable(),
+          castMs: timeMs,
+          view: timeMs,
+          late: z.boolean(),
+        }),
+      )
+      .readonly(),
+    prepared: z
+      .object({ commit: z.string(), view: timeMs })
+      .optional()
+      .describe('what enough members voted for; it is decided when enough of them confirm it'),
+    confirmations: z
+      .array(z.object({ ...named, commit: z.string(), castMs: timeMs, view: timeMs }))
       .readonly(),
     commit: z.string().optional().describe('the result, once decided'),
   })

@@ -26,6 +26,7 @@ export * from './limits-remote.ts'
 export * from './limits-schedules.ts'
 export * from './limits-transfers.ts'
 export * from './limits-upkeep.ts'
+export * from './limits-voting.ts'
 export { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** What a disk that was full must have free before the store is opened anew: LevelDB then writes its memory, 4 MiB, twice. */

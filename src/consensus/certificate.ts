@@ -1,6 +1,6 @@
 /**
- * Certificates (protocols/voting.md §7): the proof that more than two thirds of an electorate signed one result. Whoever
- * holds the members' keys, which the sealed votes carry, can check it without asking anybody.
+ * Certificates (protocols/voting.md §7): the proof that more than two thirds of an electorate confirmed one result.
+ * Whoever holds the members' keys, which the sealed confirmations carry, can check it without asking anybody.
  */
 import { encodeJson } from '../registry/collection.ts'
 import { isDecisive, type Past, quorumOf, type Voter } from './quorum.ts'
@@ -9,14 +9,21 @@ import {
   type Closing,
   certificateSchema,
   closingSchema,
+  confirmationSchema,
   type Opening,
   openingSchema,
   parseValue,
   type Signed,
-  voteSchema,
 } from './records.ts'
 import { isEnough } from './round.ts'
-import { compareRounds, formatRoundId, parseRoundId, type RoundId, truthPrefix, voteKey } from './round-id.ts'
+import {
+  compareRounds,
+  confirmationKey,
+  formatRoundId,
+  parseRoundId,
+  type RoundId,
+  truthPrefix,
+} from './round-id.ts'
 
 /** What opening a sealed record gives once its signature holds. */
 export interface OpenedRecord {
@@ -33,7 +40,7 @@ export interface VerifiedCertificate {
   readonly round: RoundId
   readonly opening: Opening
   readonly closing: Closing
-  /** Peer ids of those whose vote holds, sorted. */
+  /** Peer ids of those whose confirmation holds, sorted. */
   readonly signers: readonly string[]
 }
 
@@ -44,19 +51,21 @@ export interface CertificateParts {
   readonly opening: Signed<Opening>
   readonly closing: Signed<Closing>
   readonly commit: string
-  /** Sealed votes by member. */
-  readonly votes: ReadonlyMap<string, Uint8Array>
+  readonly view: number
+  /** Sealed, by member. */
+  readonly confirmations: ReadonlyMap<string, Uint8Array>
 }
 
-/** The value of `/truth/<dataset>`. Members are sorted, so that the same votes give the same bytes. */
+/** The value of `/truth/<dataset>`. Members are sorted, so that the same confirmations give the same bytes. */
 export function assembleCertificate({
   round,
   opening,
   closing,
   commit,
-  votes,
+  view,
+  confirmations,
 }: CertificateParts): Uint8Array {
-  const sorted = [...votes].sort(([a], [b]) => (a < b ? -1 : 1))
+  const sorted = [...confirmations].sort(([a], [b]) => (a < b ? -1 : 1))
   const certificate: Certificate = {
     round: formatRoundId(round),
     commit,
@@ -64,14 +73,17 @@ export function assembleCertificate({
     height: opening.value.height,
     opening: new TextDecoder().decode(opening.bytes),
     closing: new TextDecoder().decode(closing.bytes),
-    votes: Object.fromEntries(sorted.map(([peer, vote]) => [peer, Buffer.from(vote).toString('base64')])),
+    view,
+    confirmations: Object.fromEntries(
+      sorted.map(([peer, sealed]) => [peer, Buffer.from(sealed).toString('base64')]),
+    ),
   }
   return encodeJson(certificate)
 }
 
 /**
  * Checks the certificate of `dataset` clause by clause. `members` are those known now, `past` what is known of others: whoever opened the round, the
- * votes must be more than two thirds of all who were members then, so nobody can be left out of an electorate.
+ * confirmations must be more than two thirds of all who were members then, so nobody can be left out of an electorate.
  */
 export async function verifyCertificate(
   value: Uint8Array,
@@ -85,16 +97,16 @@ export async function verifyCertificate(
   const chain = brokenLink(read)
   if (chain !== undefined) return refuse(chain)
   const signers: string[] = []
-  for (const [peer, sealed] of Object.entries(certificate.votes)) {
-    // [C6] Votes of strangers to the electorate have no place in a certificate.
+  for (const [peer, sealed] of Object.entries(certificate.confirmations)) {
+    // [C6] Words of strangers to the electorate have no place in a certificate.
     if (!opening.value.electorate.includes(peer)) return refuse(`${peer} is not in the electorate`)
-    const problem = await brokenVote(peer, sealed, read, context.open)
-    if (problem !== undefined) return refuse(`The vote of ${peer}: ${problem}`)
+    const problem = await brokenConfirmation(peer, sealed, read, context.open)
+    if (problem !== undefined) return refuse(`The confirmation of ${peer}: ${problem}`)
     signers.push(peer)
   }
   // [C9] More than two thirds of the electorate and of all who were members at the opening.
   if (!isDecisive(signers, opening.value, context.members, context.past)) {
-    return refuse(`${signers.length} votes are not those of more than two thirds of the members`)
+    return refuse(`${signers.length} confirmations are not those of more than two thirds of the members`)
   }
   const verified = { certificate, round, opening: opening.value, closing: closing.value, signers }
   return { ok: true, verified }
@@ -106,6 +118,11 @@ export interface Rank {
   readonly height: number
   readonly round: RoundId
   readonly commit: string
+}
+
+export interface CertifiedRank extends Rank {
+  /** In which it was confirmed; of one result there may be several certificates, and the order does not look at it. */
+  readonly view: number
 }
 
 /**
@@ -122,14 +139,14 @@ export function compareRanks(a: Rank, b: Rank): number {
 }
 
 /** The rank that a value of `/truth/…` claims; undefined when it is no certificate. Checks no signature. */
-export function rankOf(value: Uint8Array): Rank | undefined {
+export function rankOf(value: Uint8Array): CertifiedRank | undefined {
   const read = readCertificate(value)
   return typeof read === 'string' ? undefined : rankOfRead(read)
 }
 
-export function rankOfRead({ certificate, round, opening }: ReadCertificate): Rank {
-  const { height, commit } = certificate
-  return { openedMs: opening.value.openedMs, height, round, commit }
+export function rankOfRead({ certificate, round, opening }: ReadCertificate): CertifiedRank {
+  const { height, commit, view } = certificate
+  return { openedMs: opening.value.openedMs, height, round, commit, view }
 }
 
 /** The order of two values of one `/truth/…` key; what is no certificate comes before everything. */
@@ -203,6 +220,7 @@ function brokenLink({ certificate, opening, closing }: ReadCertificate): string 
   if (certificate.parent !== parent || certificate.height !== height) {
     return 'Height or parent are not those of the opening'
   }
+  if (certificate.view < opening.value.openedMs) return 'It was confirmed before it was opened'
   // [C5]
   const counted = Object.keys(closing.value.ballots)
   if (!counted.every((peer) => electorate.includes(peer))) return 'A ballot is from outside the electorate'
@@ -211,7 +229,7 @@ function brokenLink({ certificate, opening, closing }: ReadCertificate): string 
   return undefined
 }
 
-async function brokenVote(
+async function brokenConfirmation(
   peer: string,
   sealed: string,
   { certificate, closing }: ReadCertificate,
@@ -221,16 +239,16 @@ async function brokenVote(
   try {
     record = await open(Buffer.from(sealed, 'base64'))
   } catch {
-    // [C7] Why it does not open is of no use to whoever reads this: the vote does not count.
+    // [C7] Why it does not open is of no use to whoever reads this: it does not count.
     return 'its signature does not hold'
   }
   // [C7] Signed by that member, for this round.
-  if (record.author !== peer || record.key !== voteKey(certificate.round, peer))
+  if (record.author !== peer || record.key !== confirmationKey(certificate.round, peer))
     return 'it is for something else'
-  const vote = parseValue(voteSchema, record.value)?.value
-  // [C8] For this closing and this result.
-  if (vote?.closing !== closing.hash || vote.commit !== certificate.commit) return 'it names another result'
-  return undefined
+  const said = parseValue(confirmationSchema, record.value)?.value
+  // [C8] For this closing and this result, in this view.
+  if (said?.closing !== closing.hash || said.commit !== certificate.commit) return 'it names another result'
+  return said.view === certificate.view ? undefined : 'it is of another view'
 }
 
 function refuse(reason: string): CertificateCheck {

@@ -6,22 +6,15 @@
 import type { Clock } from '../base/clock.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
-import {
-  roundRecordsLifeMs,
-  roundWindowDefaultMs,
-  roundWindowMaxMs,
-  roundWindowMinMs,
-} from '../base/limits.ts'
+import { roundWindowMaxMs, roundWindowMinMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import { parseName } from '../base/names.ts'
-import { SerialQueue } from '../base/serial-queue.ts'
-import { branchOf, isReservedStep } from '../datasets/branches.ts'
+import { branchOf } from '../datasets/branches.ts'
 import type { DatasetEvent } from '../datasets/dataset-events.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import { headSchema } from '../datasets/heads.ts'
 import type { Past } from '../federation/admission.ts'
 import type { Members } from '../federation/members.ts'
-import { decodeJson, encodeJson } from '../registry/collection.ts'
+import { decodeJson } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Change } from '../registry/watchers.ts'
 import { Counting } from './counting.ts'
@@ -29,22 +22,24 @@ import { DatasetRounds } from './dataset-rounds.ts'
 import { Duties } from './duties.ts'
 import { GroundTruth, type GroundTruthParts } from './ground-truth.ts'
 import { openRecordsOf } from './open-record.ts'
-import { openingOf } from './opening.ts'
 import type { Voter } from './quorum.ts'
 import { openingSchema } from './records.ts'
 import type { RoundReport } from './report.ts'
 import { Reports } from './reports.ts'
 import {
   ballotsPrefix,
+  confirmationsPrefix,
   formatRoundId,
   openingKey,
   parseRoundId,
+  preparedPrefix,
   type RoundId,
   roundOfKey,
   roundsPrefix,
   truthPrefix,
   votesPrefix,
 } from './round-id.ts'
+import { type OpenOptions, RoundRequests } from './round-requests.ts'
 import { RoundTerms } from './round-terms.ts'
 import { type RunSource, type ScheduledRun, scheduledOutputs } from './scheduled-outputs.ts'
 import { Sightings } from './sightings.ts'
@@ -64,20 +59,11 @@ export interface ConsensusParts {
   readonly log: Logger
 }
 
-export interface OpenOptions {
-  /** How long ballots are taken, ms. */
-  readonly windowMs?: number
-  /** The round's time where it is agreed on elsewhere, ms since the epoch; the present by default. */
-  readonly slot?: number
-}
-
 const headsPrefix = '/heads/'
 const datasetsPrefix = '/dataset/'
 
-/** Rounds that are asked for at this node and wait for those before them. */
-const openingsWaitingMax = 100
-
 export class Consensus implements Startable {
+  /** What rounds have to be like, and the past results that this follows from. */
   readonly terms: RoundTerms
   readonly #parts: ConsensusParts
   readonly #sightings: Sightings
@@ -89,8 +75,7 @@ export class Consensus implements Startable {
   /** Id of the dataset that each of these is about. */
   readonly #ids = new Map<string, string>()
   readonly #listeners = new Set<(event: ConsensusEvent) => void>()
-  /** Requests come one after the other, so that each sees the round that the one before it opened. */
-  readonly #openings = new SerialQueue(openingsWaitingMax)
+  readonly #requests: RoundRequests<DatasetRounds>
   #stopped = new AbortController()
   #unwatch: (() => void)[] = []
 
@@ -113,6 +98,10 @@ export class Consensus implements Startable {
       truth: (dataset) => this.#truth.truth(dataset),
       onRead: (dataset) => this.#datasets.get(dataset)?.revisit(),
     })
+    this.#requests = new RoundRequests({
+      ...{ self, registry, datasets, clock, members, nameOf },
+      ...{ terms: this.terms, truth: this.#truth, roundsOf: (name) => this.#datasets.get(name) },
+    })
     const onRefused = (id: RoundId, reason: string) =>
       this.#emit({ type: 'refused', dataset: id.dataset, round: formatRoundId(id), reason })
     this.#duties = new Duties({ self, registry, counting, clock, log, onRefused })
@@ -124,7 +113,7 @@ export class Consensus implements Startable {
     this.#datasets.clear()
     const { registry, members, datasets, runs } = this.#parts
     for (const { key } of registry.list(datasetsPrefix)) this.#take(key.slice(datasetsPrefix.length), true)
-    const prefixes = [roundsPrefix, ballotsPrefix, votesPrefix]
+    const prefixes = [roundsPrefix, ballotsPrefix, votesPrefix, confirmationsPrefix, preparedPrefix]
     this.#unwatch = [
       ...prefixes.map((prefix) => registry.watch(prefix, (change) => this.#heard(change))),
       registry.watch(datasetsPrefix, ({ key }) => this.#datasetChanged(key.slice(datasetsPrefix.length))),
@@ -152,12 +141,9 @@ export class Consensus implements Startable {
    * dataset is under way, ALREADY_EXISTS.
    */
   async open(dataset: string, step: string, options: OpenOptions = {}): Promise<RoundView> {
-    parseName('step', step)
-    if (isReservedStep(step)) {
-      const message = `${step} is what other members had made at a host, and so no host's own result; there are no rounds on it`
-      throw new NodeError('INVALID_NAME', message, { step })
-    }
-    return this.#openings.run(() => this.#open(dataset, step, options))
+    const { round, rounds } = await this.#requests.open(dataset, step, options, this.#stopped.signal)
+    rounds.add(round, this.#parts.self)
+    return this.round(round)
   }
 
   /** All rounds that are still known, by slot; of one dataset when it is named. */
@@ -205,58 +191,10 @@ export class Consensus implements Startable {
     return () => this.#listeners.delete(listener)
   }
 
-  async #open(
-    dataset: string,
-    step: string,
-    { windowMs = roundWindowDefaultMs, slot }: OpenOptions,
-  ): Promise<RoundView> {
-    const { self, registry, clock } = this.#parts
-    const now = clock.now()
-    const id: RoundId = { dataset, step, slot: slot ?? now }
-    const round = formatRoundId(id)
-    if (parseRoundId(round) === undefined) {
-      throw new NodeError('INVALID_INPUT', `${slot} is no slot: whole milliseconds since the epoch`, { slot })
-    }
-    const truth = await this.#truth.truth(dataset)
-    this.#checkVotable(dataset)
-    const rounds = this.#datasets.get(dataset)
-    if (rounds === undefined) {
-      throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${dataset}`, { name: dataset })
-    }
-    if (registry.get(openingKey(round)) !== undefined) {
-      throw new NodeError('ALREADY_EXISTS', `Round ${round} was opened already`, { round })
-    }
-    const other = rounds.underWay()
-    if (other !== undefined) {
-      const message = `Round ${formatRoundId(other)} of this dataset is under way; wait until it has ended`
-      throw new NodeError('CONFLICT', message, { round: formatRoundId(other) })
-    }
-    await this.terms.prepare(dataset, this.#stopped.signal)
-    const terms = this.terms.of(dataset)
-    const members = this.#voters(dataset)
-    const parts = { self, id, members, terms, truth, latestMs: rounds.latestMs(), windowMs, now }
-    const opening = openingOf({ ...parts, trigger: 'request' })
-    await registry.put(openingKey(round), encodeJson(opening), { expiresMs: now + roundRecordsLifeMs })
-    rounds.add(round, self)
-    return this.round(round)
-  }
-
-  /** @throws NodeError DATASET_WITHHELD where nobody else could look into a ballot. */
-  #checkVotable(dataset: string): void {
-    const known = this.#parts.datasets.find(dataset)
-    if (known === undefined || known.policy === 'shared') return
-    const { policy } = known
-    const why =
-      policy === 'local-only'
-        ? 'it is local-only, so there is nobody to agree with; its ground truth is the newest commit of this node'
-        : `it is compute-only, so nobody but ${this.#nameOf(known.owner)} could look into a ballot; let results go into a shared dataset, and vote on that`
-    throw new NodeError('DATASET_WITHHELD', `There are no rounds on ${dataset}: ${why}`, { dataset, policy })
-  }
-
   #happened(event: DatasetEvent): void {
     if (!('dataset' in event)) return
     const { type, dataset } = event
-    if (type === 'replicated') this.#datasets.get(dataset)?.arrived()
+    if (event.type === 'replicated') this.#datasets.get(dataset)?.arrived(event.commit)
     if (type === 'founded' || type === 'removed') this.#datasetChanged(dataset)
     if (type === 'followed' && event.followed) {
       // What was only noted is wanted here now.
@@ -274,7 +212,7 @@ export class Consensus implements Startable {
     // Rounds of what is no dataset (yet) are left in the registry, where they are found when it is one.
     if (rounds === undefined) return
     if (entry === undefined) {
-      if (key === openingKey(round)) rounds.remove(round)
+      if (key === openingKey(round)) rounds.vanished(round)
       return
     }
     this.#sightings.note(round, entry)

@@ -7,9 +7,9 @@ import { candidateFetchTimeoutMs } from '../base/limits.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { Repository, TreeFile } from '../datasets/git/repository.ts'
 import type { Method } from '../datasets/truth-rule.ts'
-import type { Outcome } from './decisions.ts'
 import { Listings } from './listings.ts'
 import { inspectFiles, looksInto, mergeFiles } from './merging.ts'
+import type { Outcome } from './plan.ts'
 import type { Ballot, Closing, Opening } from './records.ts'
 import { resultOf } from './result-of.ts'
 import type { RoundId } from './round-id.ts'
@@ -57,10 +57,6 @@ export class Counting {
       if (isNodeError(error, 'PATH_UNSAFE')) return error.message
       throw error
     }
-  }
-
-  async isHere(dataset: string, commit: string): Promise<boolean> {
-    return (await this.#parts.datasets.repository(dataset)).hasCommit(commit)
   }
 
   /** Counts a closing and stores its result. @throws NodeError when a commit cannot be had now. */

@@ -5,19 +5,21 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { candidateRetryMs, clockSkewMaxMs, roundLifeMaxMs, roundTickMs } from '../base/limits.ts'
+import { candidateRetryMs, roundTickMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { TruthRule } from '../datasets/truth-rule.ts'
 import { Adoption } from './adoption.ts'
-import { compareRanks, rankOfRead } from './certificate.ts'
+import { rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
-import { factsOf, holding, nextActions, type Situation } from './decisions.ts'
+import { factsOf, holding, nextActions } from './decisions.ts'
 import type { Duties } from './duties.ts'
+import { eventOf, isOver, stateOf } from './endings.ts'
 import { Field } from './field.ts'
 import { FollowedRounds } from './followed-rounds.ts'
 import type { GroundTruth } from './ground-truth.ts'
 import { Inspection } from './inspection.ts'
 import type { Truth } from './opening.ts'
+import type { Situation } from './plan.ts'
 import type { Voter } from './quorum.ts'
 import type { Ballot } from './records.ts'
 import { ballotsOf, type CountedBallots } from './reports.ts'
@@ -55,8 +57,8 @@ export interface DatasetRoundsParts {
 
 type ScheduledWish = Output & { readonly windowMs: number }
 
-/** A round is looked at so often in one go at most: open, cast, close, count, vote, certify, and one to spare. */
-const LOOKS_MAX = 7
+/** A round is looked at so often in one go at most: open, cast, close, count, vote, confirm, certify, and one to spare. */
+const LOOKS_MAX = 8
 
 export class DatasetRounds {
   readonly #parts: DatasetRoundsParts
@@ -79,6 +81,9 @@ export class DatasetRounds {
     const ending = { ...parts, signal: this.#signal }
     this.#inspection = new Inspection({ ...ending, onExamined: () => this.touch() })
     this.#adoption = new Adoption(ending)
+    const { dataset, self, sightings, truth } = parts
+    // Also where their openings are gone.
+    for (const id of sightings.signedBy(self, dataset, truth.sinceMs(dataset))) this.#rounds.know(id)
   }
 
   /** An opening was heard of. `quiet` is for what this node knows from before it started. */
@@ -91,7 +96,7 @@ export class DatasetRounds {
       return
     }
     const status = quiet ? this.#status(id) : undefined
-    if (status !== undefined) this.#announced.set(round, this.#stateOf(status))
+    if (status !== undefined) this.#announced.set(round, stateOf(status, this.#certified()))
   }
 
   /** A record of a round came that is no opening: it is looked at once more, if it is known. */
@@ -101,8 +106,14 @@ export class DatasetRounds {
     this.touch()
   }
 
-  /** The opening of a round is gone, or its dataset is. */
-  remove(round: string): void {
+  /** The opening of a round is gone. What this node has signed in it binds it all the same. */
+  vanished(round: string): void {
+    const { vote, confirmation } = this.#parts.sightings.own(round, this.#parts.self)
+    if (vote === undefined && confirmation === undefined) this.#remove(round)
+    else this.#rounds.rest(round)
+  }
+
+  #remove(round: string): void {
     const id = parseRoundId(round)
     if (id !== undefined) this.#parts.duties.forget(id, [])
     this.#rounds.remove(round)
@@ -121,10 +132,10 @@ export class DatasetRounds {
     this.touch()
   }
 
-  /** Commits came by themselves: ballots that wait for a fetch, or for its next attempt, may be looked into. */
-  arrived(): void {
+  /** A commit came by itself: ballots that wait for a fetch of it may be looked into. */
+  arrived(commit: string): void {
     for (const id of this.#rounds.live()) {
-      if (this.#takesPart(id)) this.#inspection.arrived(this.#records(id), this.#rule(id).method)
+      if (this.#takesPart(id)) this.#inspection.arrived(this.#records(id), this.#rule(id).method, commit)
     }
     this.touch()
   }
@@ -192,7 +203,7 @@ export class DatasetRounds {
   /** Ends, and forgets all that was seen: the dataset is no more. */
   async discard(): Promise<void> {
     await this.stop()
-    for (const [round] of this.#rounds.known()) this.remove(round)
+    for (const [round] of this.#rounds.known()) this.#remove(round)
   }
 
   async #run(): Promise<void> {
@@ -259,7 +270,11 @@ export class DatasetRounds {
       let changed = false
       for (const action of actions)
         changed = (await duties.perform(action, situation, this.#signal)) || changed
-      if (changed) continue
+      if (changed) {
+        // What this node signs binds it at once.
+        field.refresh(id)
+        continue
+      }
       this.#settle(id, situation)
       return wakeMs
     }
@@ -288,7 +303,7 @@ export class DatasetRounds {
       candidate: await this.#candidate(records, wish),
       wish,
       rivals: field.rivalsOf(id),
-      signedMs: field.signedMs,
+      standing: field.standing,
       latestMs: field.latestMs,
       outcomes: duties.outcomes,
     }
@@ -314,7 +329,8 @@ export class DatasetRounds {
   #field(): Field {
     const { self, sightings, clock } = this.#parts
     const records = (id: RoundId) => this.#records(id)
-    const seen = { records, facts: this.#facts(), now: clock.now() }
+    const sinceMs = this.#parts.truth.sinceMs(this.#parts.dataset)
+    const seen = { records, facts: this.#facts(), sinceMs, now: clock.now() }
     return new Field({ self, sightings, rounds: this.#rounds, ...seen })
   }
 
@@ -325,53 +341,21 @@ export class DatasetRounds {
     const status = this.#status(id)
     const wished = wish !== undefined && clock.now() < wish.sinceMs + wish.windowMs
     if (status === undefined) {
-      if (!wished) this.remove(round)
+      if (!wished) this.vanished(round)
       return
     }
-    const state = this.#stateOf(status)
+    const state = stateOf(status, this.#certified())
     // Of a false opening the refusal was told; that it would have ended somehow is no news.
     if (status.refusal === undefined && this.#announced.get(round) !== state) {
       this.#announced.set(round, state)
-      emit({ dataset, round, ...this.#eventOf(status) })
+      emit({ dataset, round, ...eventOf(status, this.#certified()) })
     }
-    if (!this.#isOver(id, status) || (status.refusal !== undefined && wished)) return
+    if (!isOver(id, status, this.#certified(), clock.now()) || (status.refusal !== undefined && wished))
+      return
     this.#rounds.rest(round)
     this.#wishes.delete(round)
     // A false opening is looked at again whenever members change, and told once all the same.
     if (status.refusal === undefined) duties.forget(id, records.closings)
-  }
-
-  #eventOf(status: RoundStatus) {
-    const { state, reason, commit = '' } = status
-    if (state === 'undecided') return { type: 'undecided', reason: reason ?? '' } as const
-    if (state === 'decided') return { type: this.#hasLost(status) ? 'conflict' : 'decided', commit } as const
-    return { type: state === 'open' ? 'opened' : 'closed' } as const
-  }
-
-  /** A decided round that lost to another one of its height is told anew. */
-  #stateOf(status: RoundStatus): string {
-    return `${status.state} ${status.reason ?? ''} ${status.commit ?? ''} ${this.#hasLost(status)}`
-  }
-
-  #hasLost({ state, opening, commit }: RoundStatus): boolean {
-    const certified = this.#certified()
-    if (state !== 'decided' || certified === undefined) return false
-    return certified.height === opening.value.height && certified.commit !== commit
-  }
-
-  #isOver(id: RoundId, { state, reason, refusal, opening, commit }: RoundStatus): boolean {
-    const [now, { votesUntilMs }] = [this.#parts.clock.now(), opening.value]
-    // What is refused now may be in order once more members are known, or our clock has caught up.
-    if (refusal !== undefined)
-      return now >= votesUntilMs || votesUntilMs > now + roundLifeMaxMs + clockSkewMaxMs
-    if (state === 'decided') {
-      const certified = this.#certified()
-      const { openedMs, height } = opening.value
-      const rank = { openedMs, height, round: id, commit: commit ?? '' }
-      return certified !== undefined && compareRanks(certified, rank) >= 0
-    }
-    if (state !== 'undecided') return false
-    return reason === 'superseded' || now >= votesUntilMs
   }
 
   #records(id: RoundId): RoundRecords {

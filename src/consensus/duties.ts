@@ -10,14 +10,15 @@ import { encodeJson } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
 import { assembleCertificate } from './certificate.ts'
 import type { Counting } from './counting.ts'
-import type { Action, Outcome, Situation } from './decisions.ts'
 import { openingOf } from './opening.ts'
+import type { Action, Outcome, Situation } from './plan.ts'
 import { quorumOf, votersOf } from './quorum.ts'
-import { closingOf } from './records.ts'
-import { type RoundStatus, votesInTime } from './round.ts'
+import { type Confirmation, closingOf, parseValue, type Vote, voteSchema } from './records.ts'
+import type { Prepared } from './round.ts'
 import {
   ballotKey,
   closingKey,
+  confirmationKey,
   formatRoundId,
   openingKey,
   type RoundId,
@@ -71,9 +72,13 @@ export class Duties {
       case 'count':
         return this.#count(id, action, signal)
       case 'vote':
-        return this.#vote(round, action)
+        return this.#sign(voteKey(round, this.#parts.self), action)
+      case 'confirm': {
+        const { closing, commit, view } = action.prepared
+        return this.#sign(confirmationKey(round, this.#parts.self), { closing: closing.hash, commit, view })
+      }
       case 'certify':
-        return this.#certify(id, action.status, situation)
+        return this.#certify(id, action.decision, situation)
       case 'refuse':
         return this.#refuse(id, action)
     }
@@ -110,23 +115,30 @@ export class Duties {
     }
   }
 
-  async #vote(round: string, { closing, commit }: Extract<Action, { do: 'vote' }>): Promise<boolean> {
-    const key = voteKey(round, this.#parts.self)
+  async #sign(key: string, { closing, commit, view }: Vote | Confirmation): Promise<boolean> {
     // [V1] Whatever was seen or planned: the registry remembers what this node signed.
-    if (this.#parts.registry.get(key) !== undefined) return false
-    await this.#put(key, { closing, commit })
+    const present = this.#parts.registry.get(key)
+    if (present !== undefined && !(viewOf(present.value) < view)) return false
+    await this.#put(key, { closing, commit, view })
     return true
   }
 
-  async #certify(id: RoundId, status: RoundStatus, { members, records }: Situation): Promise<boolean> {
-    const { opening, closing, commit } = status
-    if (closing === undefined || commit === undefined) return false
-    const sealed = votesInTime(records.votes, opening.value)
-      .filter((vote) => vote.closing === closing.hash && vote.commit === commit)
-      .map((vote) => [vote.peer, vote.sealed] as const)
+  async #certify(id: RoundId, decision: Prepared, { members, records }: Situation): Promise<boolean> {
+    const { opening, closing, commit, view, signers } = decision
+    const sealed = records.confirmations
+      .filter((said) => said.closing === closing.hash && said.commit === commit && said.view === view)
+      .filter(({ peer }) => signers.includes(peer))
+      .map(({ peer, sealed }) => [peer, sealed] as const)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-    const value = (votes: readonly (readonly [string, Uint8Array])[]) =>
-      assembleCertificate({ round: id, opening, closing, commit, votes: new Map(votes) })
+    const value = (confirmations: readonly (readonly [string, Uint8Array])[]) =>
+      assembleCertificate({
+        round: id,
+        opening,
+        closing,
+        commit,
+        view,
+        confirmations: new Map(confirmations),
+      })
     let certificate = value(sealed)
     if (certificate.length > certificateBytesMax) {
       // Every signature beyond the quorum is welcome, and none is needed.
@@ -153,4 +165,9 @@ export class Duties {
     const expiresMs = this.#parts.clock.now() + roundRecordsLifeMs
     await this.#parts.registry.put(key, encodeJson(value), { expiresMs })
   }
+}
+
+/** The view of a vote or a confirmation; none that follows is later than one that cannot be read. */
+function viewOf(value: Uint8Array): number {
+  return parseValue(voteSchema, value)?.value.view ?? Number.POSITIVE_INFINITY
 }

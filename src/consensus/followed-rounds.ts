@@ -3,7 +3,7 @@
  * Whoever opens rounds without end finds its further ones left alone; those of the others are followed as ever.
  */
 import { openRoundsMax, openRoundsPerMemberMax } from '../base/limits.ts'
-import type { RoundId } from './round-id.ts'
+import { formatRoundId, type RoundId } from './round-id.ts'
 
 interface Followed {
   readonly id: RoundId
@@ -45,6 +45,12 @@ export class FollowedRounds {
     if (known === undefined) this.#rounds.set(round, { id, opener })
     this.#live.add(round)
     return true
+  }
+
+  /** Knows of a round that there is no need to look at. */
+  know(id: RoundId): void {
+    const round = formatRoundId(id)
+    if (!this.#rounds.has(round)) this.#rounds.set(round, { id, opener: undefined })
   }
 
   /** Looks once more at the rounds that `matter` picks, the latest of each opener first. */

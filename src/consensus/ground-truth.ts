@@ -105,7 +105,14 @@ export class GroundTruth {
     const { datasets } = this.#parts
     const commit = (await datasets.truth(dataset)) ?? null
     // What was opened before the dataset was founded is about another one that had its name.
-    return { commit, height: 0, openedMs: datasets.find(dataset)?.foundedMs ?? 0 }
+    const openedMs = this.sinceMs(dataset)
+    return { commit, height: 0, openedMs, view: openedMs }
+  }
+
+  /** When the present truth was opened, or the dataset founded, ms: what was signed before is about another height. */
+  sinceMs(dataset: string): number {
+    const openedMs = this.certified(dataset)?.opening.value.openedMs
+    return openedMs ?? this.#parts.datasets.find(dataset)?.foundedMs ?? 0
   }
 
   /** The next look finds out anew whether the branch follows the certificate. */
@@ -244,7 +251,7 @@ export class GroundTruth {
   }
 
   #signers({ certificate }: ReadCertificate): NamedPeer[] {
-    return Object.keys(certificate.votes).map((peer) => ({ peer, name: this.#parts.nameOf(peer) }))
+    return Object.keys(certificate.confirmations).map((peer) => ({ peer, name: this.#parts.nameOf(peer) }))
   }
 
   #agreement({ opening, closing }: ReadCertificate, tally: Tally): MemberAgreement[] {

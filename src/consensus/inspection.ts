@@ -13,7 +13,7 @@ import { formatRoundId, type RoundId } from './round-id.ts'
 import type { Sightings } from './sightings.ts'
 
 export interface InspectionParts {
-  readonly counting: Pick<Counting, 'examine' | 'isHere'>
+  readonly counting: Pick<Counting, 'examine'>
   readonly sightings: Pick<Sightings, 'examined'>
   /** Told after each ballot that was looked into. */
   readonly onExamined: () => void
@@ -44,16 +44,17 @@ export class Inspection {
     }
   }
 
-  /** Commits came by themselves: what waits for a fetch, or for its next attempt, may be there already. */
-  arrived({ id, ballots }: RoundRecords, method: Method): void {
-    for (const ballot of ballots) if (isOpen(ballot)) void this.#lookInto(id, ballot, method, true)
+  /** A commit came by itself: a ballot that waits for a fetch of it, or for its next attempt, need not wait longer. */
+  arrived({ id, ballots }: RoundRecords, method: Method, commit: string): void {
+    for (const ballot of ballots) {
+      if (isOpen(ballot) && ballot.commit === commit) void this.#lookInto(id, ballot, method)
+    }
   }
 
-  async #lookInto(id: RoundId, ballot: SeenBallot, method: Method, onlyIfHere = false): Promise<void> {
+  async #lookInto(id: RoundId, ballot: SeenBallot, method: Method): Promise<void> {
     const { counting, sightings, onExamined, nameOf: memberName, clock, log, signal } = this.#parts
     const name = nameOf(id, ballot)
     try {
-      if (onlyIfHere && !(await counting.isHere(id.dataset, ballot.commit))) return
       const defect = await counting.examine(id.dataset, ballot, method, signal)
       sightings.examined(formatRoundId(id), ballot.peer, ballot, defect)
       this.#notBeforeMs.delete(name)

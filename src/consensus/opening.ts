@@ -20,6 +20,8 @@ export interface Truth {
   readonly height: number
   /** When its round was opened; 0 for what a dataset was founded with. */
   readonly openedMs: number
+  /** In which view it was confirmed; `openedMs` where nobody had to. */
+  readonly view: number
 }
 
 export interface OpeningParts {
@@ -48,7 +50,7 @@ export function openingOf(parts: OpeningParts): Opening {
     throw new NodeError('INVALID_INPUT', message, { windowMs })
   }
   // The members that opened the rounds before may have clocks that are ahead of ours.
-  const openedMs = Math.max(now, truth.openedMs + 1, latestMs + 1)
+  const openedMs = Math.max(now, truth.openedMs + 1, truth.view + 1, latestMs + 1)
   const voters = members.filter((one) => isEntitled(one, openedMs))
   if (voters.length > electorateMax) {
     const message = `${voters.length} members cannot vote together, ${electorateMax} can`

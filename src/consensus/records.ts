@@ -14,6 +14,8 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const peer = z.string().regex(/^[A-Za-z0-9]{1,100}$/)
 const time = z.number().int().nonnegative()
 const height = z.number().int().positive()
+/** Which of the votes on a result: the round's `openedMs` at first, a later time where it is voted on again; ms. */
+const view = time
 
 const electorate = z
   .array(peer)
@@ -68,8 +70,18 @@ export const voteSchema = z.strictObject({
   closing: sha256,
   /** The result that the voter computed from it; null says that it counted the ballots and found no majority. */
   commit: oid.nullable(),
+  view,
 })
 export type Vote = z.infer<typeof voteSchema>
+
+export const confirmationSchema = z.strictObject({
+  /** Hash of the closing's value. */
+  closing: sha256,
+  /** The result that a quorum voted for in this view. */
+  commit: oid,
+  view,
+})
+export type Confirmation = z.infer<typeof confirmationSchema>
 
 export const certificateSchema = z.strictObject({
   round: z.string().refine((text) => parseRoundId(text) !== undefined, 'names no round'),
@@ -79,10 +91,22 @@ export const certificateSchema = z.strictObject({
   /** The signed values of both records, byte for byte, as text. */
   opening: z.string(),
   closing: z.string(),
-  /** The sealed vote of each signer, base64. */
-  votes: z.record(peer, z.base64()),
+  view,
+  /** The sealed confirmation of each signer, base64. */
+  confirmations: z.record(peer, z.base64()),
 })
 export type Certificate = z.infer<typeof certificateSchema>
+
+/** That a quorum voted for a result in one view, as whoever confirmed it can show it to the others. */
+export const preparedSchema = z.strictObject({
+  commit: oid,
+  opening: z.string(),
+  closing: z.string(),
+  view,
+  /** The sealed vote of each voter, base64. */
+  votes: z.record(peer, z.base64()),
+})
+export type PreparedRecord = z.infer<typeof preparedSchema>
 
 /** A value as it was signed, with what it says and the name that other records call it by. */
 export interface Signed<T> {

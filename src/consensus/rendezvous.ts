@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { takeOverMs } from '../base/limits.ts'
 
 /** What somebody has to do once in a round; each duty has its own line of members. */
-export type Duty = 'opening' | 'closing' | 'certificate' | 'work'
+export type Duty = 'opening' | 'closing' | 'certificate' | 'renewal' | 'work'
 
 /**
  * The members in the order in which they are to do `duty` in `round`: rendezvous hashing (Thaler & Ravishankar 1998).

@@ -38,6 +38,8 @@ export function compareRounds(a: RoundId, b: RoundId): number {
 export const roundsPrefix = '/rounds/'
 export const ballotsPrefix = '/ballots/'
 export const votesPrefix = '/votes/'
+export const confirmationsPrefix = '/confirmations/'
+export const preparedPrefix = '/prepared/'
 export const truthPrefix = '/truth/'
 
 export function openingKey(round: string): string {
@@ -56,15 +58,25 @@ export function voteKey(round: string, peer: string): string {
   return `${votesPrefix}${round}/${peer}`
 }
 
+export function confirmationKey(round: string, peer: string): string {
+  return `${confirmationsPrefix}${round}/${peer}`
+}
+
+export function preparedKey(round: string, peer: string): string {
+  return `${preparedPrefix}${round}/${peer}`
+}
+
 export function truthKey(dataset: string): string {
   return truthPrefix + dataset
 }
 
-/** The round that a key below `/rounds/`, `/ballots/` or `/votes/` belongs to; undefined for every other key. */
+const ROOMS: ReadonlySet<string> = new Set(['rounds', 'ballots', 'votes', 'confirmations', 'prepared'])
+
+/** The round that a key of one of its records belongs to; undefined for every other key. */
 export function roundOfKey(key: string): string | undefined {
-  const [empty, room, dataset, step, slot, last, ...rest] = key.split('/')
+  const [empty, room = '', dataset, step, slot, last, ...rest] = key.split('/')
   if (empty !== '' || last === undefined || rest.length > 0) return undefined
-  if (room !== 'rounds' && room !== 'ballots' && room !== 'votes') return undefined
+  if (!ROOMS.has(room)) return undefined
   const round = `${dataset}/${step}/${slot}`
   return parseRoundId(round) === undefined ? undefined : round
 }

@@ -2,12 +2,20 @@
  * A round as a pure projection of its records and the time. Nothing about a round is stored but what members signed, so
  * a node that was away sees the same state as one that was there.
  */
-import { quietRoundHoldMs, takeOverMs } from '../base/limits.ts'
+import { quietRoundHoldMs, roundLifeMaxMs, takeOverMs } from '../base/limits.ts'
 import { refuseOpening } from './opening.ts'
 import { isDecisive, isQuorum, quorumOf, type Voter } from './quorum.ts'
-import type { Ballot, Claim, Closing, Opening, Signed, Vote } from './records.ts'
+import type { Ballot, Claim, Closing, Opening, Signed } from './records.ts'
 import { formatRoundId, type RoundId } from './round-id.ts'
 import { PLAIN_TERMS, type TermsOf } from './terms.ts'
+import {
+  countingVotes,
+  lastVotes,
+  type Quorum,
+  quorumFor,
+  type SeenConfirmation,
+  type SeenVote,
+} from './votes.ts'
 
 /** A ballot that reached this node; a member that cast two different ones is seen twice. */
 export interface SeenBallot extends Ballot {
@@ -21,14 +29,6 @@ export interface SeenBallot extends Ballot {
   readonly defect?: string | undefined
 }
 
-export interface SeenVote extends Vote {
-  readonly peer: string
-  readonly timeMs: number
-  readonly seenMs: number
-  /** As its author sealed it; what the author writes later does not make it unsaid. */
-  readonly sealed: Uint8Array
-}
-
 /** All that this node knows of one round. Claims stand in the order in which the registry arranges them. */
 export interface RoundRecords {
   readonly id: RoundId
@@ -36,12 +36,26 @@ export interface RoundRecords {
   readonly closings: readonly Claim<Closing>[]
   readonly ballots: readonly SeenBallot[]
   readonly votes: readonly SeenVote[]
+  readonly confirmations: readonly SeenConfirmation[]
+}
+
+/** A result that a quorum voted for in one view: what is to be confirmed. */
+export interface Prepared extends Quorum {
+  readonly opening: Claim<Opening>
+  readonly closing: Claim<Closing>
 }
 
 /** What is known beside the records. */
 export interface RoundFacts {
   /** The certified truth of the dataset. */
-  readonly truth?: { readonly round: string; readonly height: number; readonly commit: string } | undefined
+  readonly truth?:
+    | {
+        readonly round: string
+        readonly height: number
+        readonly commit: string
+        readonly openedMs: number
+      }
+    | undefined
   /** Those who are members now. */
   readonly members: readonly Voter[]
   /** What the dataset asks of its rounds; without it, `identical` and every member's result. */
@@ -56,6 +70,7 @@ export type UndecidedReason =
   | 'no-majority'
   | 'split'
   | 'too-few-votes'
+  | 'members-left'
   | 'superseded'
 
 export interface RoundStatus {
@@ -68,7 +83,11 @@ export interface RoundStatus {
   readonly closing?: Claim<Closing>
   /** The result, once decided. */
   readonly commit?: string
-  /** Peer ids whose votes made the decision, sorted. */
+  /** The latest view in which a quorum voted for one result, where there is one. */
+  readonly prepared?: Prepared
+  /** What a quorum confirmed, where this node has their confirmations. */
+  readonly decision?: Prepared
+  /** Peer ids whose confirmations made the decision, sorted. */
   readonly signers: readonly string[]
 }
 
@@ -78,19 +97,26 @@ export const closingPatienceMs = 3 * takeOverMs
 /** Undefined while nobody has opened the round. */
 export function projectRound(records: RoundRecords, facts: RoundFacts, now: number): RoundStatus | undefined {
   const decision = decisionOf(records, facts.members)
-  if (decision !== undefined) return { state: 'decided', ...decision }
+  if (decision !== undefined) {
+    const { opening, closing, commit, signers } = decision
+    return { state: 'decided', opening, closing, commit, signers, decision }
+  }
   const shown = shownOpening(records, facts, now)
   if (shown === undefined) return undefined
-  const { opening } = shown
-  const closing = records.closings.find((claim) => isCounting(claim.value, opening))
-  const known = { opening, ...(closing === undefined ? {} : { closing }), signers: [] }
-  // The votes may be on their way still; the certificate that the registry has taken says the same.
+  const prepared = preparedOf(records, facts.members)
+  // What a quorum took part in is in order, whatever this node finds about it by now.
+  const opening = prepared?.opening ?? shown.opening
+  const closing = prepared?.closing ?? records.closings.find((claim) => isCounting(claim.value, opening))
+  const known = { opening, ...(closing && { closing }), ...(prepared && { prepared }), signers: [] }
+  // The confirmations may be on their way still; the certificate that the registry has taken says the same.
   if (facts.truth?.round === formatRoundId(records.id)) {
     return { state: 'decided', ...known, commit: facts.truth.commit }
   }
-  const reason = undecided(records, facts, opening, closing, now)
-  if (reason !== undefined) return { state: 'undecided', reason, ...known, ...shown }
-  return { state: closing === undefined ? 'open' : 'closed', ...known, ...shown }
+  const reason = undecided(records, facts, known, now)
+  const refusal = opening === shown.opening ? shown.refusal : undefined
+  const rest = { ...known, ...(refusal !== undefined && { refusal }) }
+  if (reason !== undefined) return { state: 'undecided', reason, ...rest }
+  return { state: closing === undefined ? 'open' : 'closed', ...rest }
 }
 
 /**
@@ -103,6 +129,8 @@ export function heldUntilMs(records: RoundRecords, status: RoundStatus, facts: R
   const { height, openedMs, cutoffMs, votesUntilMs } = opening.value
   // [V2] Nobody who holds this truth will sign a result of another height.
   if (height !== (facts.truth?.height ?? 0) + 1) return 0
+  // [O6] Nothing else of this height can be decided before it; nor is it waited for without end.
+  if (status.prepared !== undefined) return Math.max(votesUntilMs, openedMs + roundLifeMaxMs)
   // [O5] The opener's own word that a round is worth waiting for is good for a moment only.
   if (!isQuiet(records, opening.value)) return votesUntilMs
   return Math.min(openedMs, opening.seenMs) + Math.min(quietRoundHoldMs, cutoffMs - openedMs)
@@ -114,7 +142,11 @@ export function isQuiet({ ballots }: RoundRecords, { openedBy, electorate }: Ope
 }
 
 /** The first claim that an honest node takes part in: whoever claims the name with something else changes nothing. */
-function shownOpening({ id, openings }: RoundRecords, { members, terms }: RoundFacts, now: number) {
+function shownOpening(
+  { id, openings }: RoundRecords,
+  { members, terms }: RoundFacts,
+  now: number,
+): { opening: Claim<Opening>; refusal?: string } | undefined {
   let refused: { opening: Claim<Opening>; refusal: string } | undefined
   for (const opening of openings) {
     const refusal = refuseOpening(opening, id, members, terms ?? PLAIN_TERMS, now)
@@ -124,34 +156,34 @@ function shownOpening({ id, openings }: RoundRecords, { members, terms }: RoundF
   return refused
 }
 
-/** The closing and result that more than two thirds of the electorate voted for in time, if there is one. */
-export function decisionOf(
-  records: RoundRecords,
-  members: readonly Voter[],
-): Omit<RoundStatus, 'state' | 'reason'> | undefined {
-  for (const closing of records.closings) {
-    const opening = records.openings.find(({ hash }) => hash === closing.value.opening)
-    if (opening === undefined || !isCounting(closing.value, opening)) continue
-    const votes = votesInTime(records.votes, opening.value).filter((vote) => vote.closing === closing.hash)
-    for (const commit of new Set(votes.map((vote) => vote.commit))) {
-      if (commit === null) continue
-      const signers = votes.filter((vote) => vote.commit === commit).map(({ peer }) => peer)
-      if (isDecisive(signers, opening.value, members)) {
-        return { opening, closing, commit, signers: signers.sort() }
-      }
-    }
-  }
-  return undefined
+/** The result that a quorum confirmed in one view, if there is one. */
+export function decisionOf(records: RoundRecords, members: readonly Voter[]): Prepared | undefined {
+  return latestQuorum(records, members, () => records.confirmations)
 }
 
-/** The first vote of each member of the electorate that was cast in time: a second one, and a late one, count nothing. */
-export function votesInTime(votes: readonly SeenVote[], opening: Opening): SeenVote[] {
-  const counted = new Map<string, SeenVote>()
-  for (const vote of votes) {
-    const entitled = opening.electorate.includes(vote.peer) && vote.timeMs <= opening.votesUntilMs
-    if (entitled && !counted.has(vote.peer)) counted.set(vote.peer, vote)
+/** The result that a quorum voted for in one view; of several views the latest. */
+export function preparedOf(records: RoundRecords, members: readonly Voter[]): Prepared | undefined {
+  return latestQuorum(records, members, ({ value }) => countingVotes(records.votes, value))
+}
+
+/** [V7] True when the round can never be certified: too many of its electorate vote no more. */
+export function isVoid(opening: Opening, members: readonly Voter[]): boolean {
+  return !isDecisive(opening.electorate, opening, members)
+}
+
+function latestQuorum(
+  { openings, closings }: RoundRecords,
+  members: readonly Voter[],
+  signedOf: (opening: Claim<Opening>) => readonly (SeenVote | SeenConfirmation)[],
+): Prepared | undefined {
+  let latest: Prepared | undefined
+  for (const closing of closings) {
+    const opening = openings.find(({ hash }) => hash === closing.value.opening)
+    if (opening === undefined || !isCounting(closing.value, opening)) continue
+    const found = quorumFor(signedOf(opening), opening, closing, members)
+    if (found !== undefined && found.view > (latest?.view ?? -1)) latest = { ...found, opening, closing }
   }
-  return [...counted.values()]
+  return latest
 }
 
 /** The ballots that a closing may count: cast in time by the electorate, their commits here, one from each member. */
@@ -191,7 +223,7 @@ export function isEnough(peers: readonly string[], { ballots, proven }: Opening[
 export function explain(reason: UndecidedReason, records: RoundRecords, opening: Opening): string {
   const all = opening.electorate.length
   const cast = new Set(records.ballots.map(({ peer }) => peer)).size
-  const voted = votesInTime(records.votes, opening).length
+  const voted = lastVotes(records.votes, opening).length
   switch (reason) {
     case 'too-few-ballots':
       return `${cast} of ${all} members handed in a ballot by the cut-off; ${opening.quorum.ballots} are needed`
@@ -203,20 +235,36 @@ export function explain(reason: UndecidedReason, records: RoundRecords, opening:
       return `${voted} of ${all} members voted, but not for one result`
     case 'too-few-votes':
       return `${voted} of ${all} members signed the result in time; ${quorumOf(all)} are needed`
+    case 'members-left':
+      return 'its result had enough votes, but so many who voted are members no more that nobody can confirm it'
     case 'superseded':
       return 'another round of this dataset was decided first; open a new one on its truth'
   }
 }
 
+/** What a round waits for that has a quorum of votes, for people. */
+export function explainPrepared({ opening, closing, commit, view }: Prepared, records: RoundRecords): string {
+  const { electorate } = opening.value
+  const said = records.confirmations.filter(
+    (one) => one.closing === closing.hash && one.commit === commit && one.view === view,
+  )
+  const confirmed = new Set(said.map(({ peer }) => peer)).size
+  return `enough members voted for one result; ${confirmed} of ${electorate.length} have confirmed it, ${quorumOf(electorate.length)} are needed, and until then it is voted on again every minute`
+}
+
 function undecided(
   records: RoundRecords,
   facts: RoundFacts,
-  opening: Claim<Opening>,
-  closing: Claim<Closing> | undefined,
+  { opening, closing, prepared }: Pick<RoundStatus, 'opening' | 'closing' | 'prepared'>,
   now: number,
 ): UndecidedReason | undefined {
   const { electorate, cutoffMs, votesUntilMs, height } = opening.value
-  const votes = votesInTime(records.votes, opening.value)
+  const votes = lastVotes(records.votes, opening.value)
+  const superseded = facts.truth !== undefined && facts.truth.height >= height
+  if (prepared !== undefined) {
+    if (superseded) return 'superseded'
+    return isVoid(opening.value, facts.members) ? 'members-left' : undefined
+  }
   const ties = votes.filter((vote) => vote.commit === null && vote.closing === closing?.hash)
   if (isQuorum(ties.length, electorate.length)) return 'no-majority'
   if (closing === undefined && now >= cutoffMs + closingPatienceMs) {
@@ -224,7 +272,6 @@ function undecided(
     const members = [...new Set(cast.map(({ peer }) => peer))]
     if (!isEnough(members, opening.value.quorum)) return 'too-few-ballots'
   }
-  const superseded = facts.truth !== undefined && facts.truth.height >= height
   if (superseded && (now < votesUntilMs || votes.length === 0)) return 'superseded'
   if (now < votesUntilMs) return undefined
   if (closing === undefined) return 'not-closed'

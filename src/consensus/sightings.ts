@@ -4,26 +4,42 @@
  */
 import type { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
-import { ballotsPerMemberMax, earlyRoundsMax } from '../base/limits.ts'
+import { ballotsPerMemberMax, earlyRoundsMax, votesPerMemberMax } from '../base/limits.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Entry } from '../registry/watchers.ts'
 import {
   type Ballot,
   ballotSchema,
   type Claim,
+  type Confirmation,
   closingSchema,
+  confirmationSchema,
   type Opening,
   openingSchema,
   parseValue,
   type Signed,
+  type Vote,
   valueHash,
   voteSchema,
 } from './records.ts'
-import type { RoundRecords, SeenBallot, SeenVote } from './round.ts'
-import { ballotKey, closingKey, formatRoundId, openingKey, type RoundId, voteKey } from './round-id.ts'
+import type { RoundRecords, SeenBallot } from './round.ts'
+import {
+  ballotKey,
+  closingKey,
+  confirmationKey,
+  confirmationsPrefix,
+  formatRoundId,
+  openingKey,
+  parseRoundId,
+  type RoundId,
+  roundOfKey,
+  voteKey,
+  votesPrefix,
+} from './round-id.ts'
+import type { SeenConfirmation, SeenVote, SeenWord } from './votes.ts'
 
 export interface SightingsParts {
-  readonly registry: Pick<Registry, 'get' | 'claims' | 'envelope'>
+  readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'envelope'>
   readonly clock: Clock
 }
 
@@ -32,7 +48,14 @@ interface Memory {
   /** When a value first reached this node; by author and hash. */
   readonly arrivals: Map<string, number>
   readonly ballots: Map<string, SeenBallot[]>
-  readonly votes: Map<string, SeenVote>
+  readonly votes: Map<string, SeenVote[]>
+  readonly confirmations: Map<string, SeenConfirmation[]>
+}
+
+/** What a member has signed last in a round, as the registry has it. */
+export interface OwnWords {
+  readonly vote?: Vote | undefined
+  readonly confirmation?: Confirmation | undefined
 }
 
 export class Sightings {
@@ -53,7 +76,10 @@ export class Sightings {
   note(round: string, entry: Entry): void {
     const memory = this.#memories.get(round) ?? this.#earlyMemory(round)
     if (entry.key === ballotKey(round, entry.author)) this.#noteBallot(memory, entry)
-    else if (entry.key === voteKey(round, entry.author)) this.#noteVote(memory, entry)
+    else if (entry.key === voteKey(round, entry.author))
+      this.#noteWord(memory.votes, voteSchema, memory, entry)
+    else if (entry.key === confirmationKey(round, entry.author))
+      this.#noteWord(memory.confirmations, confirmationSchema, memory, entry)
     else this.#arrival(memory, entry)
   }
 
@@ -69,10 +95,21 @@ export class Sightings {
       const ballot = registry.get(ballotKey(round, peer))
       if (ballot !== undefined) this.#noteBallot(memory, ballot)
       const vote = registry.get(voteKey(round, peer))
-      if (vote !== undefined) this.#noteVote(memory, vote)
+      if (vote !== undefined) this.#noteWord(memory.votes, voteSchema, memory, vote)
+      const confirmation = registry.get(confirmationKey(round, peer))
+      if (confirmation !== undefined)
+        this.#noteWord(memory.confirmations, confirmationSchema, memory, confirmation)
     }
     const ballots = [...memory.ballots.values()].flat()
-    return { id, openings, closings, ballots, votes: [...memory.votes.values()] }
+    const votes = [...memory.votes.values()].flat()
+    return {
+      id,
+      openings,
+      closings,
+      ballots,
+      votes,
+      confirmations: [...memory.confirmations.values()].flat(),
+    }
   }
 
   /** What members say the opening of the round is. */
@@ -81,8 +118,27 @@ export class Sightings {
     return this.#claims(this.#memory(round), openingKey(round), openingSchema)
   }
 
-  hasVoted(round: string, peer: string): boolean {
-    return this.#parts.registry.get(voteKey(round, peer)) !== undefined
+  /** The rounds of a dataset in which `self` has signed something of a view later than `sinceMs`. */
+  signedBy(self: string, dataset: string, sinceMs: number): RoundId[] {
+    const { registry } = this.#parts
+    const entries = [votesPrefix, confirmationsPrefix].flatMap((room) => registry.list(`${room}${dataset}/`))
+    const rounds = new Set(entries.filter((one) => one.author === self).map(({ key }) => roundOfKey(key)))
+    return [...rounds].flatMap((round) => {
+      const { vote, confirmation } = this.own(round ?? '', self)
+      const id = parseRoundId(round ?? '')
+      return id && Math.max(vote?.view ?? 0, confirmation?.view ?? 0) > sinceMs ? [id] : []
+    })
+  }
+
+  /** What this node has signed: the registry remembers, whatever was seen or planned. */
+  own(round: string, self: string): OwnWords {
+    const { registry } = this.#parts
+    const vote = registry.get(voteKey(round, self))
+    const confirmation = registry.get(confirmationKey(round, self))
+    return {
+      vote: vote && this.#parse(voteSchema, vote)?.value,
+      confirmation: confirmation && this.#parse(confirmationSchema, confirmation)?.value,
+    }
   }
 
   /** Notes what looking into a ballot's commit found: nothing wrong, or a defect. */
@@ -119,15 +175,24 @@ export class Sightings {
     memory.ballots.set(entry.author, seen)
   }
 
-  /** Of one member only the first vote counts. */
-  #noteVote(memory: Memory, entry: Entry): void {
-    if (memory.votes.has(entry.author)) return
-    const vote = this.#parse(voteSchema, entry)?.value
-    if (vote === undefined) return
+  /** What a member says later does not make unsaid what it said first, nor what it said last before. */
+  #noteWord<T extends Vote | Confirmation>(
+    words: Map<string, (T & SeenWord)[]>,
+    schema: z.ZodType<T>,
+    memory: Memory,
+    entry: Entry,
+  ): void {
+    const word = this.#parse(schema, entry)?.value
+    if (word === undefined) return
     const { author: peer, timeMs } = entry
+    const known = words.get(peer) ?? []
+    const { closing, commit, view } = word
+    if (known.some((one) => one.view === view && one.closing === closing && one.commit === commit)) return
     const sealed = this.#parts.registry.envelope(entry.key, peer)
     if (sealed === undefined) return
-    memory.votes.set(peer, { ...vote, peer, timeMs, seenMs: this.#arrival(memory, entry), sealed })
+    known.push({ ...word, peer, timeMs, seenMs: this.#arrival(memory, entry), sealed })
+    if (known.length > votesPerMemberMax) known.splice(1, 1)
+    words.set(peer, known)
   }
 
   /** A value stands under one kind of key, so its bytes are only ever read by one schema. */
@@ -166,5 +231,5 @@ export class Sightings {
 }
 
 function newMemory(): Memory {
-  return { arrivals: new Map(), ballots: new Map(), votes: new Map() }
+  return { arrivals: new Map(), ballots: new Map(), votes: new Map(), confirmations: new Map() }
 }

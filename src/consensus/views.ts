@@ -5,6 +5,7 @@ import type { Method } from '../datasets/truth-rule.ts'
 import type { Certificate, Opening } from './records.ts'
 import {
   explain,
+  explainPrepared,
   projectRound,
   type RoundFacts,
   type RoundRecords,
@@ -14,6 +15,7 @@ import {
 } from './round.ts'
 import { formatRoundId } from './round-id.ts'
 import type { Differences } from './tally.ts'
+import { isFirst } from './votes.ts'
 
 export interface NamedPeer {
   readonly peer: string
@@ -35,8 +37,16 @@ export interface VoteView extends NamedPeer {
   /** Null: it found no majority among the ballots. */
   readonly commit: string | null
   readonly castMs: number
+  /** The round's `openedMs` for the vote of its own counting, later where it voted again for what a quorum had. */
+  readonly view: number
   /** It came after the end of the votes and counts nothing. */
   readonly late: boolean
+}
+
+export interface ConfirmationView extends NamedPeer {
+  readonly commit: string
+  readonly castMs: number
+  readonly view: number
 }
 
 export interface RoundView {
@@ -46,7 +56,7 @@ export interface RoundView {
   readonly step: string
   readonly slot: number
   readonly state: RoundState
-  /** Why it is undecided, as a code and as a sentence. */
+  /** Why it is undecided, as a code and as a sentence; the sentence also where confirmations are waited for. */
   readonly reason?: UndecidedReason | 'refused'
   readonly explanation?: string
   readonly trigger: Opening['trigger']
@@ -64,6 +74,9 @@ export interface RoundView {
   readonly votesUntilMs: number
   readonly ballots: readonly BallotView[]
   readonly votes: readonly VoteView[]
+  /** What a quorum voted for, and in which view; it is confirmed by all who see it, or voted on again. */
+  readonly prepared?: { readonly commit: string; readonly view: number }
+  readonly confirmations: readonly ConfirmationView[]
   /** The result, once decided. */
   readonly commit?: string
 }
@@ -132,7 +145,7 @@ export function roundView(
   const opening = status.opening.value
   const named = (peer: string): NamedPeer => ({ peer, name: nameOf(peer) })
   const counted = status.closing?.value.ballots ?? {}
-  const { commit } = status
+  const { commit, prepared } = status
   return {
     id: formatRoundId(records.id),
     ...records.id,
@@ -160,19 +173,27 @@ export function roundView(
       ...named(vote.peer),
       commit: vote.commit,
       castMs: vote.timeMs,
-      late: vote.timeMs > opening.votesUntilMs,
+      view: vote.view,
+      late: isFirst(vote, opening) && vote.timeMs > opening.votesUntilMs,
     })),
+    ...(prepared && { prepared: { commit: prepared.commit, view: prepared.view } }),
+    confirmations: records.confirmations.map(({ peer, commit, timeMs, view }) => {
+      return { ...named(peer), commit, castMs: timeMs, view }
+    }),
     ...(commit === undefined ? {} : { commit }),
   }
 }
 
 /** A round that nobody honest takes part in is shown as over, whatever its false opening says. */
 function standing(
-  { state, reason, refusal, opening }: RoundStatus,
+  { state, reason, refusal, opening, prepared }: RoundStatus,
   records: RoundRecords,
 ): Pick<RoundView, 'state' | 'reason' | 'explanation'> {
   if (refusal !== undefined) {
     return { state: 'undecided', reason: 'refused', explanation: `this node takes no part: ${refusal}` }
+  }
+  if (reason === undefined && prepared !== undefined && state === 'closed') {
+    return { state, explanation: explainPrepared(prepared, records) }
   }
   if (reason === undefined) return { state }
   return { state, reason, explanation: explain(reason, records, opening.value) }

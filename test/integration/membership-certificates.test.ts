@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { assembleCertificate } from '../../src/consensus/certificate.ts'
 import { quorumOf } from '../../src/consensus/quorum.ts'
 import { closingOf, closingSchema, openingSchema, parseValue } from '../../src/consensus/records.ts'
-import { formatRoundId, voteKey } from '../../src/consensus/round-id.ts'
+import { confirmationKey, formatRoundId } from '../../src/consensus/round-id.ts'
 import { truthProof } from '../../src/consensus/truth-proof.ts'
 import { votersOn } from '../../src/datasets/access.ts'
 import { successionOf } from '../../src/federation/successions.ts'
@@ -49,13 +49,13 @@ async function certificateOf(electorate: RegistryNode[], signers: RegistryNode[]
   const ballots = new Map(peers.map((peer) => [peer, { commit, tree: commit }]))
   const closing = parseValue(closingSchema, encodeJson(closingOf(opening.hash, ballots)))
   assert.ok(closing)
-  const votes = new Map<string, Uint8Array>()
+  const confirmations = new Map<string, Uint8Array>()
   for (const { identity } of signers) {
-    const key = voteKey(formatRoundId(round), identity.peerId)
-    const value = encodeJson({ closing: closing.hash, commit })
-    votes.set(identity.peerId, (await sealRecord(identity, { federation, key, value })).envelope)
+    const key = confirmationKey(formatRoundId(round), identity.peerId)
+    const value = encodeJson({ closing: closing.hash, commit, view: now })
+    confirmations.set(identity.peerId, (await sealRecord(identity, { federation, key, value })).envelope)
   }
-  return assembleCertificate({ round, opening, closing, commit, votes })
+  return assembleCertificate({ round, opening, closing, commit, view: now, confirmations })
 }
 
 test('a certificate holds for newcomers although its signers were removed, made observers, or have new keys', async (t) => {

@@ -1,5 +1,5 @@
 import { assembleCertificate } from '../../src/consensus/certificate.ts'
-import type { Action, Situation } from '../../src/consensus/decisions.ts'
+import type { Action, Situation } from '../../src/consensus/plan.ts'
 import {
   type Ballot,
   type Claim,
@@ -11,6 +11,7 @@ import {
 import {
   ballotKey,
   closingKey,
+  confirmationKey,
   formatRoundId,
   openingKey,
   type RoundId,
@@ -98,10 +99,18 @@ export function makeLiar(node: VotingNode, random: () => number): void {
     for (const closing of records.closings) {
       for (const result of new Set([...records.votes.map((vote) => vote.commit), commit, lie().commit])) {
         const timeMs = random() < 0.7 ? cutoffMs : votesUntilMs + 1
-        node.put(voteKey(round, peer), encodeJson({ closing: closing.hash, commit: result }), {
-          to: some(),
-          timeMs,
-        })
+        node.put(
+          voteKey(round, peer),
+          encodeJson({
+            closing: closing.hash,
+            commit: result,
+            view: records.openings[0]?.value.openedMs ?? 0,
+          }),
+          {
+            to: some(),
+            timeMs,
+          },
+        )
       }
     }
   }
@@ -110,8 +119,10 @@ export function makeLiar(node: VotingNode, random: () => number): void {
     const opening = signed(openingSchema, alone(round))
     const { commit, tree } = lie()
     const closing = signed(closingSchema, closingOf(opening.hash, new Map([[peer, { commit, tree }]])))
-    const key = voteKey(formatRoundId(round), peer)
-    const votes = new Map([[peer, sealAs(peer, key, encodeJson({ closing: closing.hash, commit }))]])
-    node.put(truthKey(DATASET), assembleCertificate({ round, opening, closing, commit, votes }))
+    const key = confirmationKey(formatRoundId(round), peer)
+    const view = opening.value.openedMs
+    const sealed = sealAs(peer, key, encodeJson({ closing: closing.hash, commit, view }))
+    const confirmations = new Map([[peer, sealed]])
+    node.put(truthKey(DATASET), assembleCertificate({ round, opening, closing, commit, view, confirmations }))
   }
 }

@@ -18,7 +18,7 @@ import {
 } from '../../src/consensus/records.ts'
 import { type Duty, lineUp } from '../../src/consensus/rendezvous.ts'
 import { resultCommit } from '../../src/consensus/result-commit.ts'
-import { formatRoundId, type RoundId, voteKey } from '../../src/consensus/round-id.ts'
+import { confirmationKey, formatRoundId, type RoundId, voteKey } from '../../src/consensus/round-id.ts'
 import { agrees, tallyIdentical } from '../../src/consensus/tally.ts'
 import { encodeCommit, nestTrees, objectId } from '../../src/datasets/git/git-objects.ts'
 import { seal } from '../../src/identity/envelope.ts'
@@ -162,7 +162,7 @@ function certificates({ identities, peers }: People, { opening, closing, commit 
     const author = peers[by]
     const record = {
       federation: changes.federation ?? FEDERATION,
-      key: changes.key ?? voteKey(round, author),
+      key: changes.key ?? confirmationKey(round, author),
       value: encodeJson(value),
       version: 1,
       time: SIGNED_MS,
@@ -172,11 +172,14 @@ function certificates({ identities, peers }: People, { opening, closing, commit 
     return [peers[changes.as ?? by], seal('record', encodeRecord(record), identities[by])] as const
   }
   const certify = (
-    votes: readonly (readonly [string, Uint8Array])[],
+    signed: readonly (readonly [string, Uint8Array])[],
     rest: { opening?: Signed<Opening>; closing?: Signed<Closing> } = {},
-  ) => assembleCertificate({ round: ROUND, opening, closing, commit, ...rest, votes: new Map(votes) })
-  const vote = { closing: closing.hash, commit }
-  const [amy, ben, cat] = [sign('amy', vote), sign('ben', vote), sign('cat', vote)]
+  ) => {
+    const parts = { round: ROUND, opening, closing, commit, view: OPENED_MS, ...rest }
+    return assembleCertificate({ ...parts, confirmations: new Map(signed) })
+  }
+  const said = { closing: closing.hash, commit, view: OPENED_MS }
+  const [amy, ben, cat] = [sign('amy', said), sign('ben', said), sign('cat', said)]
   const good = certify([amy, ben, cat])
   const with_ = (changes: object) => JSON.stringify({ ...JSON.parse(text(good)), ...changes })
   const third = (sealed: readonly [string, Uint8Array]) => text(certify([amy, ben, sealed]))
@@ -193,14 +196,15 @@ function certificates({ identities, peers }: People, { opening, closing, commit 
   const alone = signed(openingSchema, openingFor([peers.amy], peers.amy))
   const closedAlone = closingBy(alone, peers, ['amy'])
   const all = (names: readonly Name[], hash: string) =>
-    names.map((name) => sign(name, { ...vote, closing: hash }))
-  const elsewhere = voteKey(formatRoundId({ ...ROUND, slot: ROUND.slot - 1 }), peers.cat)
+    names.map((name) => sign(name, { ...said, closing: hash }))
+  const elsewhere = confirmationKey(formatRoundId({ ...ROUND, slot: ROUND.slot - 1 }), peers.cat)
 
   const refused: { name: string; clause: string; dataset?: string; value: string }[] = [
     { name: 'no certificate', clause: 'C1', value: '{"commit":"mine"}' },
     { name: 'about another dataset', clause: 'C2', dataset: 'other', value: text(good) },
     { name: 'the opening was exchanged', clause: 'C3', value: with_({ opening: late }) },
     { name: 'the height was raised', clause: 'C4', value: with_({ height: 7 }) },
+    { name: 'a view before the opening', clause: 'C4', value: with_({ view: OPENED_MS - 1 }) },
     { name: 'the parent was exchanged', clause: 'C4', value: with_({ parent: null }) },
     {
       name: 'ballots of two of four',
@@ -213,7 +217,7 @@ function certificates({ identities, peers }: People, { opening, closing, commit 
       value: with_({ closing: text(encodeJson(withStranger)) }),
     },
     {
-      name: 'a vote from outside',
+      name: 'a confirmation from outside',
       clause: 'C6',
       value: text(
         certify(all(['amy', 'ben', 'dan'], closedWithoutDan.hash), {
@@ -222,20 +226,42 @@ function certificates({ identities, peers }: People, { opening, closing, commit 
         }),
       ),
     },
-    { name: 'a vote signed by another', clause: 'C7', value: third(sign('amy', vote, { as: 'cat' })) },
-    { name: 'a vote from another round', clause: 'C7', value: third(sign('cat', vote, { key: elsewhere })) },
     {
-      name: 'a vote from another federation',
+      name: 'a confirmation signed by another',
       clause: 'C7',
-      value: third(sign('cat', vote, { federation: 'elsewhere' })),
+      value: third(sign('amy', said, { as: 'cat' })),
     },
     {
-      name: 'a vote for another result',
-      clause: 'C8',
-      value: third(sign('cat', { ...vote, commit: PARENT })),
+      name: 'a confirmation from another round',
+      clause: 'C7',
+      value: third(sign('cat', said, { key: elsewhere })),
     },
-    { name: 'a vote for no majority', clause: 'C8', value: third(sign('cat', { ...vote, commit: null })) },
-    { name: 'votes of two of four', clause: 'C9', value: text(certify([amy, ben])) },
+    {
+      name: 'a confirmation from another federation',
+      clause: 'C7',
+      value: third(sign('cat', said, { federation: 'elsewhere' })),
+    },
+    {
+      name: 'a confirmation of another result',
+      clause: 'C8',
+      value: third(sign('cat', { ...said, commit: PARENT })),
+    },
+    {
+      name: 'a confirmation of no majority',
+      clause: 'C8',
+      value: third(sign('cat', { ...said, commit: null })),
+    },
+    {
+      name: 'a confirmation of another view',
+      clause: 'C8',
+      value: third(sign('cat', { ...said, view: OPENED_MS + 1 })),
+    },
+    {
+      name: 'a vote in place of a confirmation',
+      clause: 'C7',
+      value: third(sign('cat', said, { key: voteKey(round, peers.cat) })),
+    },
+    { name: 'confirmations of two of four', clause: 'C9', value: text(certify([amy, ben])) },
     {
       name: 'an electorate of one among four',
       clause: 'C9',

@@ -4,22 +4,22 @@
  * seen again. Time is simulated: a minute takes milliseconds.
  */
 import { assembleCertificate, rankOf, refuseTruth } from '../../src/consensus/certificate.ts'
-import {
-  type Action,
-  factsOf,
-  nextActions,
-  type Outcome,
-  type Rival,
-  rivalOf,
-  type Situation,
-} from '../../src/consensus/decisions.ts'
+import { factsOf, nextActions } from '../../src/consensus/decisions.ts'
+import { Field } from '../../src/consensus/field.ts'
 import { openingOf } from '../../src/consensus/opening.ts'
+import type { Action, Outcome, Situation } from '../../src/consensus/plan.ts'
 import { closingOf, parseValue, voteSchema } from '../../src/consensus/records.ts'
 import { resultOf } from '../../src/consensus/result-of.ts'
-import { projectRound, type RoundRecords, type RoundStatus } from '../../src/consensus/round.ts'
+import {
+  type Prepared,
+  projectRound,
+  type RoundRecords,
+  type RoundStatus,
+} from '../../src/consensus/round.ts'
 import {
   ballotKey,
   closingKey,
+  confirmationKey,
   formatRoundId,
   openingKey,
   type RoundId,
@@ -186,6 +186,12 @@ export class VotingNode {
     return this.claims(key)[0]
   }
 
+  list(prefix: string): Entry[] {
+    return [...this.#records.keys()]
+      .filter((key) => key.startsWith(prefix))
+      .flatMap((key) => this.get(key) ?? [])
+  }
+
   claims(key: string): Entry[] {
     return this.#records.get(key) ?? []
   }
@@ -251,7 +257,7 @@ export class VotingNode {
 
   async receive(entry: Entry): Promise<void> {
     const { key, author } = entry
-    const own = key.startsWith('/ballots/') || key.startsWith('/votes/')
+    const own = /^\/(?:ballots|votes|confirmations|prepared)\//.test(key)
     if (own && !key.endsWith(`/${author}`)) return
     if (this.knows(entry)) return
     if (key.startsWith('/truth/')) {
@@ -283,9 +289,12 @@ export class VotingNode {
       this.put(closingKey(round), encodeJson(closingOf(action.opening.hash, action.ballots)))
     } else if (action.do === 'count') this.#outcomes.set(action.closing.hash, this.#count(records.id, action))
     else if (action.do === 'vote') {
-      if (this.get(voteKey(round, this.peer)) !== undefined) return
-      this.put(voteKey(round, this.peer), encodeJson({ closing: action.closing, commit: action.commit }))
-    } else if (action.do === 'certify') this.#certify(records.id, action.status)
+      const { closing, commit, view } = action
+      this.put(voteKey(round, this.peer), encodeJson({ closing, commit, view }))
+    } else if (action.do === 'confirm') {
+      const { closing, commit, view } = action.prepared
+      this.put(confirmationKey(round, this.peer), encodeJson({ closing: closing.hash, commit, view }))
+    } else if (action.do === 'certify') this.#certify(records.id, action.decision)
   }
 
   evaluate(): void {
@@ -314,36 +323,29 @@ export class VotingNode {
   #situation(id: RoundId): Situation {
     const certified = this.certified()
     const wish = this.wishes.get(formatRoundId(id))
+    const field = this.#field()
     return {
       records: this.records(id),
       members: this.world.members,
-      truth: certified ?? { commit: null, height: 0, openedMs: 0 },
+      truth: certified ?? { commit: null, height: 0, openedMs: 0, view: 0 },
       certified,
       candidate: wish && { commit: wish.commit, tree: wish.tree },
       wish,
-      rivals: this.#rivals(id),
-      signedMs: this.#openedMs((round) => this.#sightings.hasVoted(formatRoundId(round), this.peer)),
-      latestMs: this.#openedMs(() => true),
+      rivals: field.rivalsOf(id),
+      standing: field.standing,
+      latestMs: field.latestMs,
       outcomes: this.#outcomes,
     }
   }
 
-  #openedMs(among: (round: RoundId) => boolean): number {
-    const openings = [...this.rounds.values()].filter(among).flatMap((id) => this.#sightings.openings(id))
-    return Math.max(
-      0,
-      ...openings.map(({ value }) => value.openedMs).filter((ms) => ms < this.now() + 600_000),
-    )
-  }
-
-  #rivals(id: RoundId): Rival[] {
+  #field(): Field {
     const facts = factsOf({ certified: this.certified(), members: this.world.members })
-    const rivals: Rival[] = []
-    for (const other of this.rounds.values()) {
-      const status = other === id ? undefined : this.status(other)
-      if (status !== undefined) rivals.push(rivalOf(this.records(other), status, facts, this.peer))
-    }
-    return rivals
+    const rounds = { known: () => [...this.rounds], live: () => [...this.rounds.values()] }
+    const records = (id: RoundId) => this.records(id)
+    return new Field({
+      ...{ self: this.peer, rounds, sightings: this.#sightings, records, facts, now: this.now() },
+      sinceMs: this.certified()?.openedMs ?? 0,
+    })
   }
 
   /** A commit can be had from its member, or from any other that hears both. */
@@ -366,11 +368,17 @@ export class VotingNode {
     return { commit }
   }
 
-  #certify(round: RoundId, { opening, closing, commit, signers }: RoundStatus): void {
-    if (closing === undefined || commit === undefined) return
-    const sealed = this.records(round).votes.filter(({ peer }) => signers.includes(peer))
-    const votes = new Map(sealed.map((vote) => [vote.peer, vote.sealed] as const))
-    const value = assembleCertificate({ round, opening, closing, commit, votes })
+  #certify(round: RoundId, { opening, closing, commit, view, signers }: Prepared): void {
+    const said = this.records(round).confirmations.filter((one) => {
+      return (
+        one.closing === closing.hash &&
+        one.commit === commit &&
+        one.view === view &&
+        signers.includes(one.peer)
+      )
+    })
+    const confirmations = new Map(said.map((one) => [one.peer, one.sealed] as const))
+    const value = assembleCertificate({ round, opening, closing, commit, view, confirmations })
     this.world.at(this.world.now, async () => {
       const key = truthKey(DATASET)
       const context = { federationId: 'f', current: this.get(key)?.value, open: openSealed }

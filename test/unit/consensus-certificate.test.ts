@@ -11,7 +11,7 @@ import {
 } from '../../src/consensus/certificate.ts'
 import { quorumOf } from '../../src/consensus/quorum.ts'
 import { type Certificate, closingOf, closingSchema, type Opening } from '../../src/consensus/records.ts'
-import { formatRoundId, voteKey } from '../../src/consensus/round-id.ts'
+import { confirmationKey, formatRoundId } from '../../src/consensus/round-id.ts'
 import { open, seal } from '../../src/identity/envelope.ts'
 import { generateIdentity, type Identity } from '../../src/identity/node-key.ts'
 import { decodeJson, encodeJson } from '../../src/registry/collection.ts'
@@ -46,12 +46,19 @@ function partsOf({
     (peer) => [peer, { commit: 'a'.repeat(40), tree: 'b'.repeat(40) }] as const,
   )
   const closing = signed(closingSchema, closingOf(opening.hash, new Map(ballots)))
-  const value = encodeJson({ closing: closing.hash, commit })
+  const value = encodeJson({ closing: closing.hash, commit, view: opening.value.openedMs })
   const voters = signers ?? electorate.slice(0, quorumOf(electorate.length))
-  const votes = new Map(
-    voters.map((peer) => [peer, sealAs(peer, voteKey(formatRoundId(round), peer), value)]),
+  const confirmations = new Map(
+    voters.map((peer) => [peer, sealAs(peer, confirmationKey(formatRoundId(round), peer), value)]),
   )
-  return { round, opening, closing, commit, votes } satisfies CertificateParts
+  return {
+    round,
+    opening,
+    closing,
+    commit,
+    view: opening.value.openedMs,
+    confirmations,
+  } satisfies CertificateParts
 }
 
 async function reasonOf(value: Uint8Array, voters = members, dataset = 'data'): Promise<string | undefined> {
@@ -64,7 +71,7 @@ function altered(value: Uint8Array, change: (certificate: Certificate) => Partia
   return encodeJson({ ...certificate, ...change(certificate) })
 }
 
-test('votes of more than two thirds make a certificate that anyone can check', async () => {
+test('confirmations of more than two thirds make a certificate that anyone can check', async () => {
   const value = assembleCertificate(partsOf())
   const check = await verifyCertificate(value, { dataset: 'data', members, open: openSealed })
   assert.ok(check.ok)
@@ -98,30 +105,39 @@ test('each clause refuses the certificate that breaks it', async () => {
       /outside the electorate/,
     ],
     [
-      'C6: a foreign vote',
+      'C6: a foreign confirmation',
       assembleCertificate(partsOf({ signers: [alice, bob, 'zz'] })),
       /not in the electorate/,
     ],
-    ['C7: a vote from another round', altered(value, () => ({ round: 'data/collect/5' })), /something else/],
-    ['C8: votes for another result', altered(value, () => ({ commit: 'd'.repeat(40) })), /another result/],
-    ['C9: too few votes', assembleCertificate(partsOf({ signers: [alice, bob] })), /more than two thirds/],
+    [
+      'C7: confirmations of another round',
+      altered(value, () => ({ round: 'data/collect/5' })),
+      /something else/,
+    ],
+    ['C8: of another result', altered(value, () => ({ commit: 'd'.repeat(40) })), /another result/],
+    ['C4: before it was opened', altered(value, () => ({ view: SLOT - 1 })), /before it was opened/],
+    ['C8: of another view', altered(value, () => ({ view: SLOT + 1 })), /of another view/],
+    ['C9: too few', assembleCertificate(partsOf({ signers: [alice, bob] })), /more than two thirds/],
   ]
   for (const [clause, broken, expected] of cases)
     assert.match((await reasonOf(broken)) ?? 'accepted', expected, clause)
   assert.match((await reasonOf(value, members, 'other')) ?? '', /dataset data/, 'C2: another dataset')
 })
 
-test('a vote in the name of another, or shown twice, does not help', async () => {
+test('a confirmation in the name of another, or shown twice, does not help', async () => {
   const parts = partsOf({ signers: [alice, bob] })
-  const key = voteKey(formatRoundId(parts.round), carol)
-  const value = encodeJson({ closing: parts.closing.hash, commit: result })
-  const forged = new Map([...parts.votes, [carol, sealAs(carol, key, value, 'the secret of bob')]])
+  const key = confirmationKey(formatRoundId(parts.round), carol)
+  const value = encodeJson({ closing: parts.closing.hash, commit: result, view: parts.view })
+  const forged = new Map([...parts.confirmations, [carol, sealAs(carol, key, value, 'the secret of bob')]])
   assert.match(
-    (await reasonOf(assembleCertificate({ ...parts, votes: forged }))) ?? '',
+    (await reasonOf(assembleCertificate({ ...parts, confirmations: forged }))) ?? '',
     /signature does not hold/,
   )
-  const twice = new Map([...parts.votes, [carol, parts.votes.get(alice) as Uint8Array]])
-  assert.match((await reasonOf(assembleCertificate({ ...parts, votes: twice }))) ?? '', /something else/)
+  const twice = new Map([...parts.confirmations, [carol, parts.confirmations.get(alice) as Uint8Array]])
+  assert.match(
+    (await reasonOf(assembleCertificate({ ...parts, confirmations: twice }))) ?? '',
+    /something else/,
+  )
 })
 
 test('members that leave others out of the electorate do not prove anything', async () => {
@@ -168,15 +184,15 @@ test('real envelopes prove a certificate, and the largest electorate fits one re
   const opening = openingBy(electorate)
   const ballots = electorate.map((peer) => [peer, { commit: 'a'.repeat(40), tree: 'b'.repeat(40) }] as const)
   const closing = signed(closingSchema, closingOf(opening.hash, new Map(ballots)))
-  const sealVote = async (identity: Identity): Promise<[string, Uint8Array]> => {
+  const sealWord = async (identity: Identity): Promise<[string, Uint8Array]> => {
     const author = identity.peerId
-    const value = encodeJson({ closing: closing.hash, commit: result })
-    const key = voteKey(formatRoundId(round), author)
+    const value = encodeJson({ closing: closing.hash, commit: result, view: SLOT })
+    const key = confirmationKey(formatRoundId(round), author)
     const record = { federation, key, value, version: 1, time: SLOT, since: SLOT, author }
     return [author, await seal('record', encodeRecord(record), identity)]
   }
-  const votes = new Map(await Promise.all(identities.slice(0, quorumOf(electorateMax)).map(sealVote)))
-  const value = assembleCertificate({ round, opening, closing, commit: result, votes })
+  const confirmations = new Map(await Promise.all(identities.slice(0, quorumOf(electorateMax)).map(sealWord)))
+  const value = assembleCertificate({ round, opening, closing, commit: result, view: SLOT, confirmations })
   assert.ok(value.length < recordBytesMax - 1_024, `${value.length} bytes leave no room for the envelope`)
   const check = await verifyCertificate(value, {
     dataset: long,

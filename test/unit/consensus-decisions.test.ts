@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  type Action,
-  holding,
-  judgeClosing,
-  nextActions,
-  type Rival,
-  rivalOf,
-  type Situation,
-} from '../../src/consensus/decisions.ts'
+import { judgeClosing } from '../../src/consensus/closings.ts'
+import { holding, nextActions, rivalOf } from '../../src/consensus/decisions.ts'
+import { UNBOUND } from '../../src/consensus/locking.ts'
+import type { Action, Rival, Situation } from '../../src/consensus/plan.ts'
 import {
   type Claim,
   type Closing,
@@ -22,8 +17,8 @@ import {
   projectRound,
   type RoundRecords,
   type SeenBallot,
-  type SeenVote,
 } from '../../src/consensus/round.ts'
+import type { SeenConfirmation } from '../../src/consensus/votes.ts'
 import { names, openingBy, SLOT, signed } from '../support/voting.ts'
 
 const peers = names(4)
@@ -49,17 +44,19 @@ function ballot(peer: string, changes: Partial<SeenBallot> = {}): SeenBallot {
   return { ...cast, peer, timeMs: SLOT, seenMs: SLOT, readyMs: SLOT, ...changes }
 }
 
-function voteOf(peer: string, closing: Claim<Closing>): SeenVote {
-  return { peer, closing: closing.hash, commit: result, timeMs: SLOT, seenMs: SLOT, sealed: new Uint8Array() }
+/** A vote, or a confirmation. */
+function voteOf(peer: string, closing: Claim<Closing>): SeenConfirmation {
+  const word = { closing: closing.hash, commit: result, view: SLOT }
+  return { peer, ...word, timeMs: SLOT, seenMs: SLOT, sealed: new Uint8Array() }
 }
 
 function situation(records: Partial<RoundRecords> = {}, changes: Partial<Situation> = {}): Situation {
   return {
-    records: { id, openings: [opening], closings: [], ballots: [], votes: [], ...records },
+    records: { id, openings: [opening], closings: [], ballots: [], votes: [], confirmations: [], ...records },
     members,
-    truth: { commit: null, height: 0, openedMs: 0 },
+    truth: { commit: null, height: 0, openedMs: 0, view: 0 },
     rivals: [],
-    signedMs: 0,
+    standing: UNBOUND,
     latestMs: 0,
     outcomes: new Map(),
     ...changes,
@@ -178,7 +175,7 @@ test('a member counts, then signs what it counted, once', () => {
   assert.deepEqual(does(situation(records), bob, SLOT), ['count'])
   const outcomes = new Map([[closing.hash, { commit: result }]])
   const [vote] = nextActions(situation(records, { outcomes }), bob, SLOT).actions
-  assert.deepEqual(vote, { do: 'vote', closing: closing.hash, commit: result })
+  assert.deepEqual(vote, { do: 'vote', closing: closing.hash, commit: result, view: SLOT })
   const voted = { ...records, votes: [voteOf(bob, closing)] }
   assert.deepEqual(does(situation(voted, { outcomes }), bob, SLOT), [])
   assert.deepEqual(does(situation(records, { outcomes }), bob, votesUntilMs), [], 'too late')
@@ -206,10 +203,13 @@ test('nobody signs on a truth that is not its own, nor beside a round that may s
   const signs = (changes: Partial<Situation>) =>
     does(situation({ ballots, closings: [closing] }, { outcomes, ...changes }), bob, SLOT).includes('vote')
   assert.ok(signs({}))
-  assert.ok(!signs({ truth: { commit: 'e'.repeat(40), height: 0, openedMs: 0 } }))
-  assert.ok(!signs({ truth: { commit: null, height: 3, openedMs: 0 } }))
-  assert.ok(!signs({ truth: { commit: null, height: 0, openedMs: SLOT } }), 'it was opened before its parent')
-  assert.ok(!signs({ signedMs: SLOT }), 'it signed in a round that was opened later')
+  assert.ok(!signs({ truth: { commit: 'e'.repeat(40), height: 0, openedMs: 0, view: 0 } }))
+  assert.ok(!signs({ truth: { commit: null, height: 3, openedMs: 0, view: 0 } }))
+  assert.ok(
+    !signs({ truth: { commit: null, height: 0, openedMs: SLOT, view: SLOT } }),
+    'it was opened before its parent',
+  )
+  assert.ok(!signs({ standing: { ...UNBOUND, votedMs: SLOT } }), 'it signed in a round that was opened later')
   const rival = (changes: Partial<Rival>): Rival => ({
     id: { ...id, slot: SLOT + 5 },
     height: 1,
@@ -248,6 +248,7 @@ test('[O3] a false opening neither holds other rounds up nor keeps its own name 
     closings: [],
     ballots: [],
     votes: [],
+    confirmations: [],
   }
   const status = projectRound(records, { members }, SLOT)
   assert.match(status?.refusal ?? '', /out of bounds/)
@@ -274,7 +275,14 @@ test('[O5] a round in which nobody but its opener casts holds others up for two 
       votesUntilMs: SLOT + 2 * 86_400_000,
     }
     const openings = [claim(openingBy(peers, { ...long, ...changes }), dave)]
-    const records = { id: { ...id, step: 'spam', slot }, openings, closings: [], ballots, votes: [] }
+    const records = {
+      id: { ...id, step: 'spam', slot },
+      openings,
+      closings: [],
+      ballots,
+      votes: [],
+      confirmations: [],
+    }
     const status = projectRound(records, { members }, SLOT)
     assert.equal(status?.refusal, undefined)
     return rivalOf(records, status as NonNullable<typeof status>, { members }, alice)
@@ -299,10 +307,11 @@ test('[O5] a round in which nobody but its opener casts holds others up for two 
   assert.deepEqual(does(view, first, SLOT + 30_000), ['open'])
 })
 
-test('more than two thirds of the votes are made a certificate by the first in line, unless it is there', () => {
+test('more than two thirds of the confirmations are made a certificate by the first in line, unless it is there', () => {
   const closing = closingWith(peers)
-  const votes = [alice, bob, carol].map((peer) => voteOf(peer, closing))
-  const view = (changes: Partial<Situation> = {}) => situation({ closings: [closing], votes }, changes)
+  const confirmations = [alice, bob, carol].map((peer) => voteOf(peer, closing))
+  const view = (changes: Partial<Situation> = {}) =>
+    situation({ closings: [closing], confirmations }, changes)
   const line = lineUp(round, 'certificate', peers)
   assert.deepEqual(
     peers.filter((self) => does(view(), self, SLOT).includes('certify')),

@@ -84,6 +84,7 @@ test('of rounds that were never opened only the latest are remembered, and nothi
   const entries = new Map<string, Entry>()
   const registry = {
     get: (key: string) => entries.get(key),
+    list: () => [],
     claims: () => [],
     envelope: () => undefined,
   }

@@ -12,11 +12,12 @@ import {
   openingSchema,
   type Signed,
 } from '../../src/consensus/records.ts'
-import { explain, projectRound, type RoundRecords, type SeenVote } from '../../src/consensus/round.ts'
+import { explain, projectRound, type RoundRecords } from '../../src/consensus/round.ts'
 import { compareRounds, formatRoundId, parseRoundId, roundOfKey } from '../../src/consensus/round-id.ts'
 import { type ScheduledRun, scheduledOutputs } from '../../src/consensus/scheduled-outputs.ts'
 import { PLAIN_TERMS } from '../../src/consensus/terms.ts'
 import { roundView } from '../../src/consensus/views.ts'
+import type { SeenConfirmation, SeenVote } from '../../src/consensus/votes.ts'
 import { names, openingBy, SLOT, signed } from '../support/voting.ts'
 
 const peers = names(3)
@@ -43,6 +44,7 @@ function vote(peer: string, changes: Partial<SeenVote> = {}): SeenVote {
     peer,
     closing: closing.hash,
     commit: result,
+    view: SLOT,
     timeMs: cutoffMs,
     seenMs: cutoffMs,
     sealed: new Uint8Array(),
@@ -50,8 +52,12 @@ function vote(peer: string, changes: Partial<SeenVote> = {}): SeenVote {
   }
 }
 
+function confirmation(peer: string, changes: Partial<SeenConfirmation> = {}): SeenConfirmation {
+  return { ...vote(peer), commit: result, ...changes }
+}
+
 function round(changes: Partial<RoundRecords> = {}): RoundRecords {
-  return { id, openings: [opening], closings: [], ballots: [], votes: [], ...changes }
+  return { id, openings: [opening], closings: [], ballots: [], votes: [], confirmations: [], ...changes }
 }
 
 function cast(...by: string[]) {
@@ -85,7 +91,7 @@ test('a round id has one spelling, and only names and a slot make one', () => {
   assert.ok(compareRounds({ ...id, slot: 9 }, { ...id, slot: 10 }) < 0)
 })
 
-test('a round is open, closed by ballots of more than two thirds, and decided by votes of more than two thirds', () => {
+test('a round is open, closed by ballots of a quorum, prepared by its votes, and decided by its confirmations', () => {
   assert.equal(projectRound(round({ openings: [] }), nothing, SLOT), undefined)
   assert.equal(projectRound(round(), nothing, SLOT)?.state, 'open')
   const two = claim(closingFor(opening, [alice, bob]), alice)
@@ -95,13 +101,43 @@ test('a round is open, closed by ballots of more than two thirds, and decided by
     'two of three close nothing',
   )
   assert.equal(projectRound(round({ closings: [closing] }), nothing, SLOT)?.state, 'closed')
-  const voted = round({ closings: [closing], votes: [vote(alice), vote(bob)] })
-  assert.equal(projectRound(voted, nothing, SLOT)?.state, 'closed', 'two of three decide nothing')
-  const all = round({ closings: [closing], votes: [vote(carol), vote(alice), vote(bob)] })
-  const status = projectRound(all, nothing, votesUntilMs + 1)
-  assert.equal(status?.state, 'decided')
+  const votes = [vote(carol), vote(alice), vote(bob)]
+  const of = (changes: Partial<RoundRecords>, facts = nothing, now = votesUntilMs + 1) =>
+    projectRound(round({ closings: [closing], ...changes }), facts, now)
+  assert.equal(
+    of({ votes: votes.slice(1) }, nothing, SLOT)?.prepared,
+    undefined,
+    'two of three prepare nothing',
+  )
+  const prepared = of({ votes })
+  assert.deepEqual(
+    [prepared?.state, prepared?.prepared?.commit, prepared?.prepared?.view],
+    ['closed', result, SLOT],
+    'what has a quorum of votes has no end until it is certified',
+  )
+  const said = [confirmation(alice), confirmation(bob)]
+  assert.equal(of({ votes, confirmations: said })?.state, 'closed', 'two of three decide nothing')
+  const mixed = [...said, confirmation(carol, { view: SLOT + 60_000 })]
+  assert.equal(of({ votes, confirmations: mixed })?.state, 'closed', 'nor do those of several views')
+  const status = of({ confirmations: [...mixed, confirmation(carol)] })
+  assert.equal(status?.state, 'decided', 'also where the votes themselves are not here')
   assert.equal(status?.commit, result)
   assert.deepEqual(status?.signers, peers)
+  const [, ...left] = members
+  assert.equal(
+    of({ votes: [vote(alice), vote(bob), vote(carol)] }, { members: left })?.reason,
+    'too-few-votes',
+  )
+})
+
+test('of several views with a quorum the latest counts', () => {
+  const later = SLOT + 60_000
+  const votes = peers.flatMap((peer) => [vote(peer), vote(peer, { view: later, timeMs: votesUntilMs + 1 })])
+  const prepared = (some: SeenVote[]) =>
+    projectRound(round({ closings: [closing], votes: some }), nothing, votesUntilMs)?.prepared?.view
+  assert.equal(prepared(votes), later, 'votes that repeat a result are never late')
+  assert.equal(prepared(votes.slice(1)), later)
+  assert.equal(prepared(votes.slice(0, -1)), SLOT)
 })
 
 test('second votes, late votes, and votes of strangers count nothing', () => {
@@ -134,10 +170,10 @@ test('a round that cannot be decided says why', () => {
   const ties = peers.map((peer) => vote(peer, { commit: null }))
   assert.equal(reason(round({ closings: [closing], votes: ties }), SLOT), 'no-majority')
   assert.equal(reason(round({ closings: [closing], votes: ties.slice(1) }), SLOT), 'closed')
-  const truth = { truth: { round: 'data/assess/1', height: 1, commit: result } }
+  const truth = { truth: { round: 'data/assess/1', height: 1, commit: result, openedMs: 0 } }
   assert.equal(reason(round(), SLOT, truth), 'superseded')
-  const own = { truth: { round: formatRoundId(id), height: 1, commit: result } }
-  assert.equal(reason(round(), SLOT, own), 'decided', 'its certificate came before its votes')
+  const own = { truth: { round: formatRoundId(id), height: 1, commit: result, openedMs: SLOT } }
+  assert.equal(reason(round(), SLOT, own), 'decided', 'its certificate came before its confirmations')
   assert.match(
     explain('too-few-ballots', round({ ballots: cast(alice, bob) }), opening.value),
     /^2 of 3 .* 3 are needed$/,
@@ -192,7 +228,7 @@ test('an opening is made for all members, on the present truth, within bounds', 
     id,
     members,
     terms: PLAIN_TERMS,
-    truth: { commit: result, height: 4, openedMs: 0 },
+    truth: { commit: result, height: 4, openedMs: 0, view: 0 },
     latestMs: 0,
     trigger: 'request' as const,
     now: SLOT,
@@ -204,6 +240,8 @@ test('an opening is made for all members, on the present truth, within bounds', 
   const ahead = openingOf({ ...parts, truth: { ...parts.truth, openedMs: SLOT + 99 }, windowMs: 10_000 })
   const after = openingOf({ ...parts, latestMs: SLOT + 49, windowMs: 10_000 })
   assert.equal(after.openedMs, SLOT + 50, 'and a round is younger than those before it')
+  const late = openingOf({ ...parts, truth: { ...parts.truth, view: SLOT + 7 }, windowMs: 10_000 })
+  assert.equal(late.openedMs, SLOT + 8, 'and than what was signed for its parent')
   assert.equal(ahead.openedMs, SLOT + 100, 'a truth is always older than what follows it')
   assert.throws(() => openingOf({ ...parts, windowMs: 1 }), { code: 'INVALID_INPUT' })
   const crowd = names(65).map((peer) => ({ peer, since: 0 }))

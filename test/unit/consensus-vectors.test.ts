@@ -63,11 +63,11 @@ const COMPLAINTS: Record<string, RegExp> = {
   C1: /no certificate/,
   C2: /about dataset/,
   C3: /another opening/,
-  C4: /Height or parent/,
+  C4: /Height or parent|before it was opened/,
   C5: /ballots are less than the opening asks for|ballot is from outside/,
   C6: /not in the electorate/,
   C7: /signature does not hold|something else/,
-  C8: /another result/,
+  C8: /another result|another view/,
   C9: /not those of more than two thirds of the members/,
 }
 const bytes = (text: string) => new TextEncoder().encode(text)
