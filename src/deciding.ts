@@ -8,6 +8,7 @@ import { Audits } from './consensus/audit/audits.ts'
 import { Consensus } from './consensus/consensus.ts'
 import { HandBallots } from './consensus/hand/hand-ballots.ts'
 import { Refusals } from './consensus/refusals.ts'
+import { Reliabilities } from './consensus/reliability/reliabilities.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
 import type { DatasetAccess } from './datasets/dataset-access.ts'
 import type { Datasets } from './datasets/datasets.ts'
@@ -40,6 +41,8 @@ export interface Deciding {
   readonly handBallots: HandBallots
   /** What this node does not sign in rounds, and why. */
   readonly refusals: Refusals
+  /** What past results say of members. */
+  readonly reliabilities: Reliabilities
 }
 
 export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
@@ -58,16 +61,14 @@ export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
   running.push('round events', consensus.onEvent(parts.onRound))
   await running.start('consensus', consensus)
   const { terms } = consensus
-  parts.work.connect({
-    registry,
-    datasets,
-    terms,
-    voters: (name) => access.voters(name),
-    now: () => clock.now(),
-  })
+  const voters = (name: string) => access.voters(name)
+  parts.work.connect({ registry, datasets, terms, voters, now: () => clock.now() })
+  const nameOf = (peer: string) =>
+    members.get(members.presentOf(peer))?.name ?? members.former(peer)?.name ?? peer
+  const reliabilities = new Reliabilities({ datasets, members, nameOf, voters, terms })
   const audits = new Audits({ self, registry, members, datasets, clock, log })
   running.push('audit events', audits.onEvent(parts.onAudit))
   await running.start('audits', audits)
   const handBallots = new HandBallots({ self, consensus, registry, members, datasets, clock })
-  return { consensus, audits, handBallots, refusals }
+  return { consensus, audits, handBallots, refusals, reliabilities }
 }

@@ -2,6 +2,7 @@ import type { Audits } from '../consensus/audit/audits.ts'
 import type { Consensus } from '../consensus/consensus.ts'
 import type { HandBallots } from '../consensus/hand/hand-ballots.ts'
 import type { Refusals } from '../consensus/refusals.ts'
+import type { Reliabilities } from '../consensus/reliability/reliabilities.ts'
 import type { DatasetAccess } from '../datasets/dataset-access.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { ClusterReplication } from '../etcd/cluster-replication.ts'
@@ -89,6 +90,8 @@ export interface ApiRooms {
   readonly handBallots: Pick<HandBallots, 'cast' | 'candidates'>
   /** What this node does not sign in rounds, and why. */
   readonly refusals: Pick<Refusals, 'of'>
+  /** What past results say of members. */
+  readonly reliabilities: Pick<Reliabilities, 'list'>
   readonly execution: Execution
   readonly remote: Remote
 }

@@ -52,6 +52,7 @@ import type { RateLimits } from './rate-limits.ts'
 import { registryRoutes } from './registry-routes.ts'
 import { registryWatchRoutes, Watches } from './registry-watch-routes.ts'
 import { registryWriteRoutes } from './registry-write-routes.ts'
+import { reliabilityRoutes } from './reliability-routes.ts'
 import { remoteRunRoutes } from './remote-run-routes.ts'
 import { RevisionClock } from './revision-clock.ts'
 import { roundRoutes } from './round-routes.ts'
@@ -181,6 +182,7 @@ export function createApp<E extends Happening>(parts: AppParts<E>): OpenAPIHono 
     auditRoutes(node),
     voteRoutes(node),
     ruleRoutes(node),
+    reliabilityRoutes(node),
     marketRoutes(node),
     marketInstallRoutes(node),
     notificationRoutes(node),

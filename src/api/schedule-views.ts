@@ -64,6 +64,10 @@ const problemSchema = z
   })
   .describe('why a slot was not run here at its time, the last such one')
 
+const sparedSchema = z
+  .object({ slot: timeMs, timeMs, kind: z.enum(['proven']), reason: z.string() })
+  .describe('the last slot that was left to a member whose result is enough; no problem')
+
 export const scheduleViewSchema = z
   .object({
     pipeline: z.string(),
@@ -79,6 +83,7 @@ export const scheduleViewSchema = z
     priority: z.int().optional(),
     nextMs: timeMs.optional().describe('the next slot; none while it is paused'),
     lastProblem: problemSchema.optional(),
+    lastSpared: sparedSchema.optional(),
   })
   .meta({ id: 'Schedule' })
 

@@ -85,6 +85,7 @@ const TABLE: readonly Line[] = [
     'publications',
     'publishers',
     'queue',
+    'reliability',
     'remote-runs',
     'rounds',
     'runs',

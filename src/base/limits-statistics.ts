@@ -33,3 +33,5 @@ export const reliabilityDatasetsMax = 16
 export const reliabilityTermsMax = 64
 /** So many proven members are waited for, one after the other, before everybody does the work. */
 export const provenInLineMax = 3
+/** Steps of datasets whose members' reliability is told in one answer. */
+export const reliabilityStepsShownMax = 100

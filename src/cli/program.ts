@@ -22,6 +22,7 @@ import { presenceCommands } from './presence.ts'
 import { profileCommands } from './profile.ts'
 import { publicationCommands } from './publication.ts'
 import { registryCommands } from './registry.ts'
+import { reliabilityCommands } from './reliability.ts'
 import { repoCommands } from './repo.ts'
 import { roundCommands } from './round.ts'
 import { runCommands } from './run.ts'
@@ -93,6 +94,7 @@ export function commandTree(terminal: Terminal, act: Act): Command {
   secretCommands(program, act)
   roundCommands(program, act)
   voteCommands(program, act)
+  reliabilityCommands(program, act)
   auditHabit(program, act)
   marketCommands(program, act)
   registryCommands(program, act)

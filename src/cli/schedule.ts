@@ -148,7 +148,7 @@ function removes(command: Command, act: Act): void {
 }
 
 function renderSchedule(out: Output, shown: ScheduleDetails): string {
-  const { lastProblem: problem, next, runs, slots, nextInLine } = shown
+  const { lastProblem: problem, lastSpared: spared, next, runs, slots, nextInLine } = shown
   const claims = slots.flatMap(({ slot, claims: made }) =>
     made.map(({ name, state, end, run = '-', timeMs, counts }) => {
       const how = end === undefined ? state : `${state} (${end})`
@@ -171,6 +171,9 @@ function renderSchedule(out: Output, shown: ScheduleDetails): string {
     ...(problem === undefined
       ? []
       : [['last problem', `${timeText(problem.slot)}: ${problem.reason}`] as Pair]),
+    ...(spared === undefined
+      ? []
+      : [['last left to others', `${timeText(spared.slot)} (${spared.kind}): ${spared.reason}`] as Pair]),
   ]
   const ran = runs.map(({ id, slot, state, reason = '' }) => [id, timeText(slot), state, reason])
   return [

@@ -81,6 +81,13 @@ export class RoundTerms {
     return typeof results === 'string' ? results : repetitionIn({ id, electorate, rule, results })
   }
 
+  /** All results behind the truth that this node holds, newest last; a sentence where they are not here. */
+  async read(dataset: string): Promise<Results | string> {
+    const truth = await this.#parts.truth(dataset)
+    await this.history.read(dataset, truth)
+    return this.history.upTo(dataset, truth.commit)
+  }
+
   rule(dataset: string, step: string): TruthRule {
     return ruleOf(this.#parts.datasets.find(dataset)?.record.truth, step)
   }
