@@ -33,7 +33,7 @@ function awaited(
   if (state === 'decided' || state === 'undecided') return undefined
   const others = electorate.filter(({ peer }) => peer !== self)
   if (state === 'closed') {
-    if (own.votes && !own.voted) return 'this node counts the ballots and signs what they come to'
+    if (own.votes && !own.voted) return 'the count of this node, which signs what the ballots come to'
     const missing = others.filter(({ peer }) => !votes.some((vote) => vote.peer === peer))
     return missing.length === 0
       ? 'the certificate'

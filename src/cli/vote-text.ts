@@ -102,15 +102,15 @@ export function agreementPairs({
   return unavailable === undefined ? [] : [['agreement', `not known: ${unavailable}`]]
 }
 
-/** Such as `92.3% of pairs equal over 40 files; beyond chance 0.81 (Fleiss' kappa), 0.81 (Krippendorff's alpha)`. */
-export function agreementText(agreement: AgreementView, unit = 'file'): string {
+/** Such as `two ballots have the same in 92.3% of cases, over 40 files; beyond chance 0.81 (Fleiss' kappa)`. */
+export function agreementText(agreement: AgreementView, noun = 'file', nouns = 'files'): string {
   const { percent, fleissKappa, krippendorffAlpha, units, sampled } = agreement
   if (percent === undefined) return 'nothing that two ballots have'
   const chance = [
     ...(fleissKappa === undefined ? [] : [`${fleissKappa.toFixed(2)} (Fleiss’ kappa)`]),
     ...(krippendorffAlpha === undefined ? [] : [`${krippendorffAlpha.toFixed(2)} (Krippendorff’s alpha)`]),
   ]
-  const over = `${(100 * percent).toFixed(1)}% of pairs equal, over ${countText(units, unit)}${sampled ? ', of a sample' : ''}`
+  const over = `two ballots have the same in ${(100 * percent).toFixed(1)}% of cases, over ${countText(units, noun, nouns)}${sampled ? ', of a sample' : ''}`
   return chance.length === 0 ? over : `${over}; beyond chance ${chance.join(', ')}`
 }
 
@@ -159,7 +159,8 @@ function candidatesText(out: Output, { candidates }: ReportView): string {
   return `To choose from, equal results on one line:\n${out.table(['members', 'files'], rows)}`
 }
 
-function membersText(out: Output, { members, round, groups }: ReportView): string {
+function membersText(out: Output, report: ReportView): string {
+  const { members, round, groups } = report
   if (members.length === 0) return ''
   const place = new Map(
     groups.flatMap(({ peers }, i) => peers.map(({ peer }) => [peer, groupName(i)] as const)),
@@ -186,6 +187,17 @@ function membersText(out: Output, { members, round, groups }: ReportView): strin
     ]
   })
   return out.table(['member', 'ballot', 'alike', 'agrees', 'where not', 'signed'], rows)
+}
+
+/** Whether a ballot is as what was agreed; what is contested is nobody's difference. */
+export function agreesText(
+  { commit, agrees, departures }: ReportView['members'][number],
+  { contested, files }: Pick<ReportView, 'contested' | 'files'>,
+): string {
+  if (commit === null) return '-'
+  if (!agrees) return `no, ${countText(departures, 'difference')}`
+  const isWhole = contested.count === 0 && files.every((file) => file.contested.count === 0)
+  return isWhole ? 'yes' : 'yes, but for what is contested'
 }
 
 function defectOf({ ballots }: RoundHere, peer: string): string | undefined {
@@ -235,9 +247,7 @@ export function contestedText({ contested, files }: Pick<ReportView, 'contested'
     ...files
       .filter((file) => file.contested.count > 0)
       .map((file) => `Contested in ${file.path}: ${listText(file.contested)}; what was there before stays.`),
-    ...files.map(({ path, agreement }) =>
-      `${path}: ${agreementText(agreement, 'entry')}`.replace(/(\d) entrys/, '$1 entries'),
-    ),
+    ...files.map(({ path, agreement }) => `${path}: ${agreementText(agreement, 'entry', 'entries')}`),
     ...files.flatMap(({ path, notes }) => [
       ...notes.slice(0, NAMES_SHOWN).map((note) => `${path}: ${note}`),
       ...(notes.length > NAMES_SHOWN
@@ -260,7 +270,8 @@ function doubtsText(out: Output, { refusals, round, groups }: ReportView): strin
   }
   const sorted = [...results].sort(([, a], [, b]) => b.length - a.length)
   const split = round.state === 'undecided' && sorted.length > 1
-  const minority = round.state === 'undecided' && groups.length > 1 ? groups.slice(1) : []
+  const undecided = round.state === 'undecided' && groups.length > 1
+  const minority = groups.filter(({ peers }) => peers.length < (groups[0]?.peers.length ?? 0))
   return [
     ...refusals.map((reason) => `${out.style('yellow', 'not signed here')}: ${reason}`),
     ...twice.map(
@@ -271,10 +282,13 @@ function doubtsText(out: Output, { refusals, round, groups }: ReportView): strin
           ([result, names]) => `${out.style('yellow', 'signed')}: ${names.join(', ')} for ${shortId(result)}`,
         )
       : []),
-    ...(minority.length === 0
-      ? []
-      : [`In the minority: ${minority.flatMap(({ peers }) => peers.map(({ name }) => name)).join(', ')}`]),
+    ...(undecided ? [minorityText(minority)] : []),
   ].join('\n')
+}
+
+function minorityText(minority: ReportView['groups']): string {
+  if (minority.length === 0) return 'No group of equal ballots is larger than the others.'
+  return `In the minority: ${minority.flatMap(({ peers }) => peers.map(({ name }) => name)).join(', ')}`
 }
 
 function nextText({ round: { id, state, trigger, mine, dataset } }: ReportView): string {

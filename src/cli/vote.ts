@@ -28,7 +28,7 @@ interface CastOptions {
 }
 
 const ROUND_HELP = `
-ROUND is the id of a round, the beginning of one, or DATASET/STEP for its newest round.`
+ROUND is the id of a round, DATASET/STEP for its newest one, or DATASET where all its rounds are of one step.`
 
 const CAST_HELP = `${ROUND_HELP}
 A ballot is a member's result, whole or but for what is chosen otherwise; it is cast once, and stays.

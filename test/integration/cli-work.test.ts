@@ -173,7 +173,7 @@ test('wrong input of every kind is told with its code, and the node stays up', {
   await refused(3, 'RUN_NOT_FOUND', 'run', 'show', 'absent')
   await refused(3, 'RUN_NOT_FOUND', 'run', 'logs', '-f', 'absent')
   await refused(3, 'ROUND_NOT_FOUND', 'round', 'show', 'counts/count/1')
-  await refused(2, 'INVALID_INPUT', 'round', 'show', 'counts')
+  await refused(2, 'INVALID_INPUT', 'round', 'show', 'counts/count/newest')
   await refused(2, 'INVALID_INPUT', 'run', 'list', '--state', 'sleeping')
   await refused(2, 'INVALID_INPUT', 'events', '--types', 'run,weather')
   const invited = await refused(2, 'INVALID_INPUT', 'federation', 'invite', '--expires', '1s')
