@@ -6,7 +6,9 @@ import { type ProvenWork, scheduledRuns } from './bridges.ts'
 import type { AuditEvent } from './consensus/audit/audit-views.ts'
 import { Audits } from './consensus/audit/audits.ts'
 import { Consensus } from './consensus/consensus.ts'
+import { Counting } from './consensus/counting.ts'
 import { HandBallots } from './consensus/hand/hand-ballots.ts'
+import { Proofs } from './consensus/proofs/proofs.ts'
 import { Refusals } from './consensus/refusals.ts'
 import { Reliabilities } from './consensus/reliability/reliabilities.ts'
 import type { ConsensusEvent } from './consensus/views.ts'
@@ -14,11 +16,13 @@ import type { DatasetAccess } from './datasets/dataset-access.ts'
 import type { Datasets } from './datasets/datasets.ts'
 import type { Execution } from './execution/execution.ts'
 import type { Admission } from './federation/admission.ts'
+import type { Genesis } from './federation/genesis.ts'
 import type { Registry } from './registry/registry.ts'
 
 export interface DecidingParts {
   /** This node's peer id. */
   readonly self: string
+  readonly genesis: Genesis
   readonly registry: Registry
   readonly admission: Admission
   readonly access: DatasetAccess
@@ -37,6 +41,8 @@ export interface DecidingParts {
 export interface Deciding {
   readonly consensus: Consensus
   readonly audits: Audits
+  /** The certificates that each dataset carries along. */
+  readonly proofs: Proofs
   /** Ballots that people cast. */
   readonly handBallots: HandBallots
   /** What this node does not sign in rounds, and why. */
@@ -69,6 +75,14 @@ export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
   const audits = new Audits({ self, registry, members, datasets, clock, log })
   running.push('audit events', audits.onEvent(parts.onAudit))
   await running.start('audits', audits)
+  const proofs = new Proofs({
+    ...{ genesis: parts.genesis, registry, datasets, clock, log },
+    onEvent: (heard) => consensus.onEvent(heard),
+    verify: (name) => consensus.verify(name),
+    counting: new Counting({ datasets }),
+    nameOf,
+  })
+  await running.start('certificates', proofs)
   const handBallots = new HandBallots({ self, consensus, registry, members, datasets, clock })
-  return { consensus, audits, handBallots, refusals, reliabilities }
+  return { consensus, audits, proofs, handBallots, refusals, reliabilities }
 }

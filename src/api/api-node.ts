@@ -1,6 +1,7 @@
 import type { Audits } from '../consensus/audit/audits.ts'
 import type { Consensus } from '../consensus/consensus.ts'
 import type { HandBallots } from '../consensus/hand/hand-ballots.ts'
+import type { Proofs } from '../consensus/proofs/proofs.ts'
 import type { Refusals } from '../consensus/refusals.ts'
 import type { Reliabilities } from '../consensus/reliability/reliabilities.ts'
 import type { DatasetAccess } from '../datasets/dataset-access.ts'
@@ -88,6 +89,7 @@ export interface ApiRooms {
   readonly audits: Pick<Audits, 'open' | 'list' | 'show'>
   /** Ballots that people cast. */
   readonly handBallots: Pick<HandBallots, 'cast' | 'candidates'>
+  readonly proofs: Pick<Proofs, 'verify'>
   /** What this node does not sign in rounds, and why. */
   readonly refusals: Pick<Refusals, 'of'>
   /** What past results say of members. */

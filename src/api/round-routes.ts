@@ -3,8 +3,9 @@ import { z } from 'zod'
 import { nameSchema } from '../base/names.ts'
 import type { RoundView } from '../consensus/views.ts'
 import type { ApiNode } from './api-node.ts'
+import { chainVerificationSchema } from './chain-views.ts'
 import { ownPartOf } from './own-part.ts'
-import { roundHereSchema, roundSchema, truthSchema, verificationSchema } from './round-views.ts'
+import { roundHereSchema, roundSchema, truthSchema } from './round-views.ts'
 import { body, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
 
 const open = createRoute({
@@ -57,9 +58,9 @@ const showTruth = createRoute({
 const verify = createRoute({
   method: 'get',
   path: '/datasets/{name}/truth/verification',
-  summary: 'Whether the truth follows from its certificate alone, computed anew',
+  summary: 'Whether the truth and all before it follow from their certificates alone, computed anew',
   request: { params: namedParam },
-  responses: tells(verificationSchema, 'What holds, and what does not'),
+  responses: tells(chainVerificationSchema, 'What holds, and the first that does not'),
 })
 
 /** A round with this node's own part in it. */
@@ -91,7 +92,7 @@ export function roundRoutes(node: ApiNode): OpenAPIHono {
     return c.json(await node.federation.consensus.truth(c.req.valid('param').name), 200)
   })
   routes.openapi(verify, async (c) => {
-    return c.json(await node.federation.consensus.verify(c.req.valid('param').name), 200)
+    return c.json(await node.federation.proofs.verify(c.req.valid('param').name), 200)
   })
   return routes
 }

@@ -1,5 +1,5 @@
 /** Bounds of the certificates that a dataset carries along (protocols/verification.md §7). */
-import { KIB, MIB, MINUTE_MS, SECOND_MS } from './units.ts'
+import { KIB, MINUTE_MS, SECOND_MS } from './units.ts'
 
 /** Heights of one chain: a truth an hour for eleven years; a node holds a short form of each in memory. */
 export const certificatesMax = 100_000
@@ -11,11 +11,6 @@ export const rollRecordsMax = 10_000
 export const rollRepairsMax = 64
 /** A genesis is a sealed envelope as well. */
 export const proofFileBytesMax = 64 * KIB
-/** What is fetched of another member's branch at once: 100,000 certificates of four members take 400 MiB as text, and a third packed. */
-export const proofPackBytesMax = 256 * MIB
-export const proofUnpackedBytesMax = 1_024 * MIB
-/** Files, directories of a hundred, and the few above them. */
-export const proofObjectsMax = certificatesMax + rollRecordsMax + 2_000
 /** Fetching one member's branch. */
 export const proofFetchTimeoutMs = 2 * MINUTE_MS
 /** Several certificates and announcements that come together are one write. */
@@ -34,3 +29,6 @@ export const chainLinksShownMax = 100
 export const chainRecomputeMs = 20 * SECOND_MS
 /** Clocks of members differ: an admission dated so much behind a round's opening still counts for it. */
 export const rollClockSkewMs = 10 * MINUTE_MS
+/** Datasets whose certificates are written or fetched at once; the others wait. */
+export const proofsAtOnceMax = 4
+export const proofsWaitingMax = 100_000

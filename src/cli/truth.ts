@@ -1,31 +1,44 @@
 import type { Command } from 'commander'
-import { type TruthView, truthSchema, verificationSchema } from '../api/round-views.ts'
+import { chainVerificationSchema } from '../api/chain-views.ts'
+import { type ReportView, reportSchema } from '../api/report-views.ts'
+import { type TruthView, truthSchema } from '../api/round-views.ts'
+import { isNodeError } from '../base/errors.ts'
+import type { ApiClient } from './client.ts'
 import { EXIT } from './exit-codes.ts'
 import { type Output, type Pair, shortId } from './output.ts'
+import { roundPath } from './round-names.ts'
+import { methodName, methodText } from './rule-text.ts'
 import type { Act } from './session.ts'
-
-/** Paths of one kind that are named before the rest is only counted. */
-const PATHS_SHOWN = 5
+import { verificationText } from './truth-verification.ts'
+import {
+  agreementPairs,
+  agreesText,
+  contestedText,
+  type Differing,
+  differencesText,
+  listText,
+} from './vote-text.ts'
 
 export function truthCommand(dataset: Command, act: Act): void {
   dataset
     .command('truth <name>')
     .description('show what the federation agreed on, who agreed, and who differed where')
-    .option('--verify', 'compute it anew from its certificate alone; exit code 9 when it does not hold')
+    .option(
+      '--verify',
+      'check it and all before it by their certificates; exit code 9 when something does not hold',
+    )
     .action(
       act(async (session, name: string, { verify }: { verify?: boolean }) => {
         const client = await session.connect()
         const path = `/datasets/${encodeURIComponent(name)}/truth`
         if (verify !== true) {
           const truth = await client.get(path, truthSchema)
-          session.out.result(truth, () => render(session.out, truth))
+          const report = session.out.json ? undefined : await reportOf(client, truth)
+          session.out.result(truth, () => render(session.out, truth, report))
           return
         }
-        const found = await client.get(`${path}/verification`, verificationSchema)
-        session.out.result(found, () => {
-          if (!found.ok) return `The truth of ${name} does not hold: ${found.reason ?? 'no reason was given'}`
-          return `The truth of ${name} holds: ${found.commit}, signed by ${found.signers.map((each) => each.name).join(', ')}.`
-        })
+        const found = await client.get(`${path}/verification`, chainVerificationSchema)
+        session.out.result(found, () => verificationText(session.out, name, found))
         if (!found.ok) session.exitCode = EXIT.UNTRUSTED
       }),
     )
@@ -40,38 +53,54 @@ function withoutCertificate({ dataset, commit, policy }: TruthView): string {
   return `none: a round decides, "maoctl round open ${dataset} --step STEP" asks for one`
 }
 
-function render(out: Output, truth: TruthView): string {
+/** What its round was about; undefined where the truth came without one, or the round's records are no more. */
+async function reportOf(client: ApiClient, { round }: TruthView): Promise<ReportView | undefined> {
+  if (round === undefined) return undefined
+  try {
+    return await client.get(`${roundPath(round)}/report`, reportSchema)
+  } catch (error) {
+    if (isNodeError(error, 'ROUND_NOT_FOUND')) return undefined
+    throw error
+  }
+}
+
+function render(out: Output, truth: TruthView, report: ReportView | undefined): string {
   const { dataset, commit, height, adopted, round, signers, agreement, contested } = truth
   const pairs: Pair[] = [
     ['dataset', dataset],
     ['truth', commit ?? 'none yet'],
     ['certificates', height === 0 ? withoutCertificate(truth) : String(height)],
     ...(round === undefined ? [] : [['round', round] as Pair]),
+    ...(report === undefined ? [] : [['method', methodName(report.round.method)] as Pair]),
     ...(signers.length === 0 ? [] : [['signed by', signers.map(({ name }) => name).join(', ')] as Pair]),
     ...(commit === null ? [] : [['on this node', adopted ? 'yes' : 'not yet'] as Pair]),
-    ...(contested.length === 0 ? [] : [['contested', listed(contested)] as Pair]),
+    ...(report === undefined ? [] : agreementPairs(report)),
+    ...(contested.length === 0 || report !== undefined
+      ? []
+      : [['contested', listText({ count: contested.length, first: contested })] as Pair]),
   ]
-  if (agreement.length === 0) return out.pairs(pairs)
-  const rows = agreement.map((member) => [member.name, shortId(member.commit ?? undefined), verdict(member)])
-  return `${out.pairs(pairs)}\n\n${out.table(['member', 'ballot', 'agrees'], rows)}`
+  const parts = [out.pairs(pairs)]
+  if (report !== undefined) parts.push(methodText(report.round.method))
+  const rows =
+    report === undefined || report.members.length === 0
+      ? agreement.map((member) => rowOf({ ...member, ...shortened(member.differences) }))
+      : report.members.map((member) => rowOf(member, agreesText(member, report)))
+  if (rows.length > 0) parts.push(out.table(['member', 'ballot', 'agrees', 'where not'], rows))
+  const doubts = report === undefined ? '' : contestedText(report)
+  if (doubts !== '') parts.push(doubts)
+  return parts.join('\n\n')
 }
 
-function verdict({ commit, agrees, differences }: TruthView['agreement'][number]): string {
-  if (commit === null) return 'no ballot was counted'
-  if (agrees) return 'yes'
+type Row = Differing & Pick<TruthView['agreement'][number], 'name' | 'commit' | 'agrees'>
+
+function rowOf(member: Row, verdict = member.agrees ? 'yes' : 'no'): string[] {
+  const { name, commit } = member
+  if (commit === null) return [name, '-', '-', 'no ballot of it was counted']
+  return [name, shortId(commit), verdict, differencesText(member)]
+}
+
+function shortened(differences: TruthView['agreement'][number]['differences']): Differing {
+  const list = (paths: readonly string[]) => ({ count: paths.length, first: paths })
   const { missing, extra, different } = differences
-  const kinds = [
-    { word: 'lacks', paths: missing },
-    { word: 'has besides', paths: extra },
-    { word: 'differs in', paths: different },
-  ]
-  const told = kinds
-    .filter(({ paths }) => paths.length > 0)
-    .map(({ word, paths }) => `${word} ${listed(paths)}`)
-  return `no: ${told.join('; ')}`
-}
-
-function listed(paths: readonly string[]): string {
-  const shown = paths.slice(0, PATHS_SHOWN).join(', ')
-  return paths.length > PATHS_SHOWN ? `${shown} and ${paths.length - PATHS_SHOWN} more` : shown
+  return { missing: list(missing), extra: list(extra), different: list(different), entries: [] }
 }

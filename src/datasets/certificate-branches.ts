@@ -6,7 +6,7 @@ import { endingOf } from '../base/ending.ts'
 import { NodeError } from '../base/errors.ts'
 import type { Collection } from '../registry/collection.ts'
 import type { AdmissionBounds } from './git/admission.ts'
-import { CERTIFICATES_BRANCH } from './git/git-directory.ts'
+import { CERTIFICATES_BRANCH, TRUTH_BRANCH } from './git/git-directory.ts'
 import type { Repository } from './git/repository.ts'
 import { type HeadRecord, isOf } from './heads.ts'
 import type { KnownDatasets } from './known-datasets.ts'
@@ -31,6 +31,12 @@ export interface AnnouncedCertificates {
   readonly commit: string
 }
 
+export interface OpenedBranch {
+  readonly repository: Repository
+  readonly tip: string | undefined
+  readonly truth: string | undefined
+}
+
 export interface BoundedFetch {
   readonly bounds: Partial<AdmissionBounds>
   readonly timeoutMs: number
@@ -44,11 +50,13 @@ export class CertificateBranches {
     this.#parts = parts
   }
 
-  /** The repository of a dataset whose copy is here, and where the branch is in it. */
-  async open(dataset: string): Promise<{ repository: Repository; tip: string | undefined } | undefined> {
+  /** The repository of a dataset whose copy is here, and where the branch and the ground truth are in it. */
+  async open(dataset: string): Promise<OpenedBranch | undefined> {
     const { shelf } = this.#parts
     const repository = await shelf.openIfHere(dataset)
-    return repository && { repository, tip: shelf.branches(dataset).get(CERTIFICATES_BRANCH) }
+    if (repository === undefined) return undefined
+    const branches = shelf.branches(dataset)
+    return { repository, tip: branches.get(CERTIFICATES_BRANCH), truth: branches.get(TRUTH_BRANCH) }
   }
 
   /** What other members announce, one of each commit. */

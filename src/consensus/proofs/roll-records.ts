@@ -3,7 +3,6 @@
  * are, which key follows which, and who votes on the dataset. Each is signed by who wrote it, so it does not matter who
  * brought it.
  */
-import { createHash } from 'node:crypto'
 import { proofFileBytesMax } from '../../base/limits-proofs.ts'
 import { type GrantRecord, grantSchema } from '../../datasets/access.ts'
 import { DATASET_PREFIX, datasetId, datasetSchema, type SharedRecord } from '../../datasets/dataset-record.ts'
@@ -98,8 +97,4 @@ export function inOrder<T extends { readonly timeMs: number; readonly hash: stri
   records: readonly T[],
 ): T[] {
   return [...records].sort((a, b) => a.timeMs - b.timeMs || (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0))
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ConsensusNode, joinVoter, startVoters } from '../support/consensus-node.ts'
+import { directoryOf } from '../support/dataset-node.ts'
+import { eventually } from '../support/eventually.ts'
+import { agree, sameCertificates, startProofs, truthIs } from '../support/proofs-node.ts'
+
+const WAIT_MS = 60_000
+
+test('members come to one and the same branch of certificates, and a newcomer has the whole chain', async (t) => {
+  const nodes = (await startVoters(t, ['bob', 'carol'])) as [ConsensusNode, ConsensusNode, ConsensusNode]
+  const [alice] = nodes
+  await alice.datasets.importDirectory('data', await directoryOf(t, { 'README.md': 'about this\n' }))
+  for (const node of nodes) {
+    await eventually(() => node.datasets.list().length === 1, 'the dataset was not heard of', WAIT_MS)
+    await startProofs(t, node)
+  }
+  for (let height = 1; height <= 3; height += 1) await agree(t, nodes, height)
+  await sameCertificates(nodes)
+
+  const dave = await joinVoter(t, alice, 'dave')
+  const proofs = await startProofs(t, dave)
+  await truthIs([dave], 3)
+  await sameCertificates([...nodes, dave])
+  const { ok, chain, reason } = await proofs.verify('data')
+  assert.deepEqual([ok, reason, chain?.checked, chain?.height], [true, undefined, 3, 3])
+  assert.deepEqual(chain?.links.map(({ recomputed }) => recomputed), ['same', 'same', 'same'])
+})
