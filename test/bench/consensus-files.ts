@@ -40,7 +40,8 @@ export async function resultOfFiles(work: Workplace): Promise<Row[]> {
     ['1 % of the files differ in each', true],
   ] as const) {
     work.say(`result of ${HEADS} heads with ${files} files, ${what}`)
-    const place = await repositoryWith(work, HEADS, (head) => filesOf(files, departs ? head : -1))
+    const heads = Array.from({ length: HEADS }, (_, head) => filesOf(files, departs ? head : -1))
+    const place = await repositoryWith(work, heads)
     const count = await countOf(place, { name: 'identical' })
     const [ours, anchor] = [() => secondsOf(count), async () => secondsOf(async () => byGit(place))]
     await checkTrees(place, await count(), byGit(place))
@@ -67,20 +68,24 @@ export interface Counted {
 /** Made with git's own importer, which takes a moment for what would take minutes otherwise. */
 export async function repositoryWith(
   work: Workplace,
-  heads: number,
-  contentOf: (head: number) => Iterable<readonly [path: string, content: string]>,
+  contents: readonly Iterable<readonly [path: string, content: string | Buffer]>[],
 ): Promise<Counted> {
   const backend = await gitBackend(work.test, 'native')
   const repository = await backend.open(join(await work.directory(), `${DATASET}.git`))
-  const names = Array.from({ length: heads }, (_, head) => `refs/heads/collect-${head}`)
-  for (const [head, name] of names.entries()) {
-    const lines = [`commit ${name}`, `committer head-${head} <head@example.invalid> ${1_700_000_000} +0000`]
-    lines.push('data 5', 'found')
-    for (const [path, content] of contentOf(head)) {
-      lines.push(`M 100644 inline ${path}`, `data ${content.length}`, content)
+  const names = contents.map((_, head) => `refs/heads/collect-${head}`)
+  for (const [head, files] of contents.entries()) {
+    const parts = [`commit ${names[head]}\ncommitter head-${head} <head@example.invalid> 1700000000 +0000\n`]
+    parts.push('data 5\nfound\n')
+    const input: Buffer[] = []
+    for (const [path, content] of files) {
+      parts.push(`M 100644 inline ${path}\ndata ${content.length}\n`)
+      if (typeof content === 'string') parts.push(content)
+      else input.push(Buffer.from(parts.splice(0).join('')), content)
+      parts.push('\n')
     }
+    input.push(Buffer.from(parts.join('')))
     const program = ['--git-dir', repository.path, 'fast-import', '--quiet', '--force']
-    const made = spawnSync('git', program, { input: `${lines.join('\n')}\n` })
+    const made = spawnSync('git', program, { input: Buffer.concat(input) })
     if (made.status !== 0) throw new Error(`git fast-import: ${made.stderr}`)
   }
   const commits = await git(`--git-dir=${repository.path}`, 'rev-parse', ...names)
@@ -105,9 +110,12 @@ export async function countOf(
   const closing: Closing = { opening: '0'.repeat(64), ballots }
   // Counting reads, and fetches what is not here: everything is.
   const datasets = { repository: async () => repository, ensureCommit: async () => undefined }
-  const counting = new Counting({ datasets: datasets as never })
   const round = { dataset: DATASET, step: 'collect', slot }
-  return async () => (await counting.count(round, opening, closing, new AbortController().signal)).commit
+  return async () => {
+    // A new one each time, since it keeps what it has listed.
+    const counting = new Counting({ datasets: datasets as never })
+    return (await counting.count(round, opening, closing, new AbortController().signal)).commit
+  }
 }
 
 function byGit({ repository, heads }: Counted): string {

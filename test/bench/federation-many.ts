@@ -62,7 +62,11 @@ export async function crowd(work: Workplace, count: number): Promise<Row[]> {
 }
 
 /** Fills `nodes` as they start, so that they can be stopped however it ends. */
-async function federationOf(nodes: Node[], count: number, directory: () => Promise<string>): Promise<void> {
+export async function federationOf(
+  nodes: Node[],
+  count: number,
+  directory: () => Promise<string>,
+): Promise<void> {
   const start = async (name: string) => {
     const place = await directory()
     // No engine: each node would look after the networks of all others' containers.
