@@ -38,7 +38,7 @@ export const methodNotesMax = 200
 export const mergePartsMax = 128
 /** Entries are gathered so far before they are written, for each part; all parts stay in memory below the second. */
 export const mergeChunkBytes = 64 * 1024
-export const mergeInMemoryBytes = 32 * 1024 * 1024
+export const mergeInMemoryBytes = 16 * 1024 * 1024
 /** Of the paths and files of a round's report, so many are named; the rest is counted. */
 export const reportPathsMax = 100
 export const reportFilesMax = 50

@@ -80,6 +80,16 @@ test('a method looks into what it can read, and into what its rule names', () =>
   assert.equal(isEntryFile({ name: 'weighted' }, 'a.csv'), false)
 })
 
+test('names are hashed by HalfSipHash-1-3, as the kernel of Linux tests it for machines of 32 bits', () => {
+  const hash = new KeyedHash(Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7))
+  const bytes = Uint8Array.from({ length: 64 }, (_, i) => i)
+  const known = [0x88b4c4cc, 0x3e7f480b, 0x74c1ebf8, 0x87178304]
+  assert.deepEqual(
+    known.map((_, i) => hash.of(bytes, 0, 60 + i)),
+    known,
+  )
+})
+
 test('names keep their numbers however many there are, and those that share a hash are told apart', () => {
   const table = new KeyTable(new KeyedHash(Buffer.alloc(8, 7)))
   const name = (i: number) => Buffer.from(`key-${i}`)

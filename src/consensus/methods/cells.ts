@@ -64,7 +64,7 @@ export function cellsOf(written: Uint8Array, frame: Pick<Frame, 'columns' | 'sha
 }
 
 function rowCells(written: Uint8Array, columns: readonly string[]): Cells {
-  const scanner = new CsvScanner(written, 0)
+  const scanner = new CsvScanner(written, 0, columns.length)
   scanner.next()
   const said = fieldsOf(written, scanner)
   const byName = new Map<string, Cell>()

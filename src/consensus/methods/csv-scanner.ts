@@ -18,8 +18,8 @@ export class CsvScanner {
   #line = 1
   /** Of the last row read. */
   fields = 0
-  readonly starts = new Uint32Array(entryColumnsMax)
-  readonly ends = new Uint32Array(entryColumnsMax)
+  readonly starts: Uint32Array
+  readonly ends: Uint32Array
   /** True when a field has quotation marks that it does not need, so that the row says something shorter than it is. */
   wordy = false
   start = 0
@@ -27,8 +27,11 @@ export class CsvScanner {
   ending: Ending = NO_ENDING
   line = 1
 
-  constructor(bytes: Uint8Array, start: number) {
+  /** @param columnsMax of a row with more of them it is said that it has too many. */
+  constructor(bytes: Uint8Array, start: number, columnsMax = entryColumnsMax) {
     this.#bytes = bytes
+    this.starts = new Uint32Array(columnsMax)
+    this.ends = new Uint32Array(columnsMax)
     this.#at = start
   }
 
@@ -117,7 +120,7 @@ export class CsvScanner {
   }
 
   #field(start: number, end: number): void {
-    if (this.fields >= entryColumnsMax) throw this.#wrong(`more than ${entryColumnsMax} columns`)
+    if (this.fields >= this.starts.length) throw this.#wrong(`more than ${this.starts.length} columns`)
     this.starts[this.fields] = start
     this.ends[this.fields] = end
     this.fields += 1

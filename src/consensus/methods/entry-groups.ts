@@ -59,32 +59,48 @@ export class EntryGroups {
     return this.#table.key(group)
   }
 
-  /** Views into the part. */
+  /** Views into the part; what was written alike, as most is, has the same ones. */
   spoken(group: number): Spoken[] {
     const found: Spoken[] = []
+    let last: { readonly at: number; readonly spoken: Spoken } | undefined
     for (
       let entry = (this.#heads[group] as number) + 1;
       entry !== 0;
       entry = this.#next[entry - 1] as number
     ) {
-      found.push(this.#spoken(this.#places[entry - 1] as number))
+      const at = this.#places[entry - 1] as number
+      const like = last !== undefined && this.#isLike(last.at, at) ? last.spoken : undefined
+      last = { at, spoken: this.#spoken(at, like) }
+      found.push(last.spoken)
     }
     return found
   }
 
-  #spoken(at: number): Spoken {
+  #spoken(at: number, like: Spoken | undefined): Spoken {
     const view = this.#view
+    const [version, ordinal] = [view.getUint32(at, true), view.getUint32(at + 4, true)]
+    const ending = view.getUint32(at + 8, true) as Ending
+    if (like !== undefined) return { version, ordinal, ending, written: like.written, value: like.value }
     const start = at + HEAD_BYTES + view.getUint32(at + 12, true)
     const end = start + view.getUint32(at + 16, true)
-    const value = view.getUint32(at + 20, true)
+    const size = view.getUint32(at + 20, true)
     const written = this.#bytes.subarray(start, end)
-    return {
-      version: view.getUint32(at, true),
-      ordinal: view.getUint32(at + 4, true),
-      ending: view.getUint32(at + 8, true) as Ending,
-      written,
-      value: value === SAME ? written : this.#bytes.subarray(end, end + value),
+    const value = size === SAME ? written : this.#bytes.subarray(end, end + size)
+    return { version, ordinal, ending, written, value }
+  }
+
+  /** Whether two entries of one group were written with the same bytes, and so say the same. */
+  #isLike(a: number, b: number): boolean {
+    const view = this.#view
+    const size = view.getUint32(a + 16, true)
+    if (view.getUint32(b + 16, true) !== size) return false
+    const bytes = this.#bytes
+    // Their names are equal, and so are these lengths.
+    const head = HEAD_BYTES + view.getUint32(a + 12, true)
+    for (let i = a + head, j = b + head, end = i + size; i < end; i += 1, j += 1) {
+      if (bytes[i] !== bytes[j]) return false
     }
+    return true
   }
 
   #end(at: number): number {

@@ -133,6 +133,14 @@ export class EntryParts implements AsyncDisposable {
     return all
   }
 
+  /** Lets go of everything in memory, before the result takes its place. */
+  release(): void {
+    this.#parts.length = 0
+    this.#pending.length = 0
+    this.#spare.length = 0
+    this.#whole = new Uint8Array(0)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file?.close()
     this.#file = undefined

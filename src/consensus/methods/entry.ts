@@ -56,6 +56,7 @@ export function newEntryView(): EntryView {
 
 /** By their bytes; what begins like the other and goes on stands behind it. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  if (a === b) return 0
   const length = Math.min(a.length, b.length)
   for (let i = 0; i < length; i += 1) {
     const difference = (a[i] as number) - (b[i] as number)

@@ -64,6 +64,7 @@ export async function mergeFile(
   }
   const merging = new Merging(court, judge)
   await each((key, spoken) => merging.settle(key, spoken))
+  parts.release()
   return merging.result(truth)
 }
 
