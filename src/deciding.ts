@@ -1,5 +1,6 @@
 /** What the members of a federation decide together: rounds and their truths, and what people ask about them. */
 import type { Clock } from './base/clock.ts'
+import type { Database } from './base/database.ts'
 import type { StopStack } from './base/lifecycle.ts'
 import type { Logger } from './base/logger.ts'
 import { type ProvenWork, scheduledRuns } from './bridges.ts'
@@ -24,6 +25,7 @@ export interface DecidingParts {
   readonly self: string
   readonly genesis: Genesis
   readonly registry: Registry
+  readonly database: Database
   readonly admission: Admission
   readonly access: DatasetAccess
   readonly datasets: Datasets
@@ -52,10 +54,10 @@ export interface Deciding {
 }
 
 export async function startDeciding(parts: DecidingParts): Promise<Deciding> {
-  const { self, registry, admission, access, datasets, execution, clock, log, running } = parts
+  const { self, registry, database, admission, access, datasets, execution, clock, log, running } = parts
   const { members, past } = admission
   const consensus = new Consensus({
-    ...{ self, registry, members, past, datasets, clock, log },
+    ...{ self, registry, members, past, datasets, database, clock, log },
     voters: (name) => access.voters(name),
     runs: scheduledRuns(execution),
   })

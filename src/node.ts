@@ -344,7 +344,8 @@ export class Node implements Startable {
     const deciding = await startDeciding({
       onRound: (event) => this.#tell({ type: 'round', event }),
       onAudit: (event) => this.#tell({ type: 'audit', event }),
-      ...{ self, genesis, registry, admission, access, datasets, execution, work, clock, log, running },
+      ...{ self, genesis, registry, database, admission, access, datasets, execution, work },
+      ...{ clock, log, running },
     })
 
     // The registry once more, as etcd clients see it.

@@ -4,6 +4,7 @@
  * nothing of its own, so a node that was away takes up where the records are.
  */
 import type { Clock } from '../base/clock.ts'
+import type { Database } from '../base/database.ts'
 import { messageOf, NodeError } from '../base/errors.ts'
 import type { Startable } from '../base/lifecycle.ts'
 import { roundWindowMaxMs, roundWindowMinMs } from '../base/limits.ts'
@@ -22,6 +23,8 @@ import { DatasetRounds } from './dataset-rounds.ts'
 import { Duties } from './duties.ts'
 import { GroundTruth, type GroundTruthParts } from './ground-truth.ts'
 import { openRecordsOf } from './open-record.ts'
+import { Pledges } from './pledges.ts'
+import { PreparedProofs } from './prepared-proofs.ts'
 import type { Voter } from './quorum.ts'
 import { openingSchema } from './records.ts'
 import type { RoundReport } from './report.ts'
@@ -55,6 +58,7 @@ export interface ConsensusParts {
   readonly past?: Past
   readonly datasets: GroundTruthParts['datasets'] & Pick<Datasets, 'onEvent'>
   readonly runs: RunSource
+  readonly database: Database
   readonly clock: Clock
   readonly log: Logger
 }
@@ -68,6 +72,8 @@ export class Consensus implements Startable {
   readonly #parts: ConsensusParts
   readonly #sightings: Sightings
   readonly #counting: Counting
+  readonly #pledges: Pledges
+  readonly #prepared: PreparedProofs
   readonly #duties: Duties
   readonly #truth: GroundTruth
   readonly #reports: Reports
@@ -104,7 +110,12 @@ export class Consensus implements Startable {
     })
     const onRefused = (id: RoundId, reason: string) =>
       this.#emit({ type: 'refused', dataset: id.dataset, round: formatRoundId(id), reason })
-    this.#duties = new Duties({ self, registry, counting, clock, log, onRefused })
+    this.#pledges = new Pledges(parts.database)
+    const pledges = this.#pledges
+    this.#prepared = new PreparedProofs({
+      ...{ self, registry, pledges, open, clock, sightings: this.#sightings },
+    })
+    this.#duties = new Duties({ self, registry, counting, pledges, clock, log, onRefused })
   }
 
   async start(): Promise<void> {
@@ -112,6 +123,7 @@ export class Consensus implements Startable {
     this.#stopped = new AbortController()
     this.#datasets.clear()
     const { registry, members, datasets, runs } = this.#parts
+    await this.#pledges.load()
     for (const { key } of registry.list(datasetsPrefix)) this.#take(key.slice(datasetsPrefix.length), true)
     const prefixes = [roundsPrefix, ballotsPrefix, votesPrefix, confirmationsPrefix, preparedPrefix]
     this.#unwatch = [
@@ -218,6 +230,8 @@ export class Consensus implements Startable {
     this.#sightings.note(round, entry)
     // A ballot may come before its opening; what there is to do with it, the opening says.
     if (key === openingKey(round)) this.#follow(rounds, round)
+    // Its opening may be gone everywhere but there.
+    if (key.startsWith(preparedPrefix)) rounds.add(round, entry.author)
     rounds.stir(round)
     if (key.startsWith(ballotsPrefix)) this.#emit({ type: 'ballot', dataset, round })
     if (key.startsWith(votesPrefix)) this.#emit({ type: 'vote', dataset, round })
@@ -285,6 +299,7 @@ export class Consensus implements Startable {
       members: () => this.#voters(dataset),
       nameOf: (peer) => this.#nameOf(peer),
       sightings: this.#sightings,
+      prepared: this.#prepared,
       duties: this.#duties,
       counting: this.#counting,
       truth: this.#truth,

@@ -20,6 +20,7 @@ import type { GroundTruth } from './ground-truth.ts'
 import { Inspection } from './inspection.ts'
 import type { Truth } from './opening.ts'
 import type { Situation } from './plan.ts'
+import type { PreparedProofs } from './prepared-proofs.ts'
 import type { Voter } from './quorum.ts'
 import type { Ballot } from './records.ts'
 import { ballotsOf, type CountedBallots } from './reports.ts'
@@ -38,6 +39,7 @@ export interface DatasetRoundsParts {
   readonly sightings: Sightings
   readonly duties: Duties
   readonly counting: Counting
+  readonly prepared: PreparedProofs
   readonly truth: GroundTruth
   /** What the dataset asks of its rounds. */
   readonly terms: () => TermsOf
@@ -84,6 +86,9 @@ export class DatasetRounds {
     const { dataset, self, sightings, truth } = parts
     // Also where their openings are gone.
     for (const id of sightings.signedBy(self, dataset, truth.sinceMs(dataset))) this.#rounds.know(id)
+    for (const id of parts.prepared.recall(dataset, truth.sinceMs(dataset))) {
+      this.#rounds.follow(formatRoundId(id), id)
+    }
   }
 
   /** An opening was heard of. `quiet` is for what this node knows from before it started. */
@@ -237,7 +242,9 @@ export class DatasetRounds {
     const live = this.#rounds.live()
     await this.#parts.prepare(live.length > 0 ? this.#signal : undefined)
     if (live.length === 0) return undefined
-    const truth = await this.#parts.truth.truth(this.#parts.dataset)
+    const { dataset, prepared } = this.#parts
+    const truth = await this.#parts.truth.truth(dataset)
+    await prepared.settle(dataset, truth.height)
     const wakes: number[] = []
     const field = this.#field()
     for (const id of live.sort(compareRounds)) {
@@ -262,7 +269,8 @@ export class DatasetRounds {
   }
 
   async #attend(id: RoundId, truth: Truth, field: Field): Promise<number | undefined> {
-    const { duties, self, clock } = this.#parts
+    const { duties, self, clock, prepared, members } = this.#parts
+    if (await prepared.take(id, members())) field.refresh(id)
     for (let look = 0; look < LOOKS_MAX && !this.#signal.aborted; look += 1) {
       const situation = await this.#situation(id, truth, field)
       if (this.#takesPart(id)) this.#inspection.begin(situation.records, this.#rule(id).method)
@@ -291,7 +299,7 @@ export class DatasetRounds {
   }
 
   async #situation(id: RoundId, truth: Truth, field: Field): Promise<Situation> {
-    const { members, duties } = this.#parts
+    const { members, duties, sightings, self } = this.#parts
     const wish = this.#wishes.get(formatRoundId(id))
     const records = this.#records(id)
     return {
@@ -304,6 +312,7 @@ export class DatasetRounds {
       wish,
       rivals: field.rivalsOf(id),
       standing: field.standing,
+      shownMs: sightings.own(formatRoundId(id), self).shownMs ?? -1,
       latestMs: field.latestMs,
       outcomes: duties.outcomes,
     }

@@ -18,7 +18,7 @@ import {
   type RoundStatus,
 } from './round.ts'
 import { formatRoundId } from './round-id.ts'
-import { certify, confirm, renew, vote } from './signing.ts'
+import { certify, confirm, renew, show, vote } from './signing.ts'
 import { PLAIN_TERMS } from './terms.ts'
 
 /** What `self` is to do in the round at `now`; deterministic, and without effect until it is done. */
@@ -38,7 +38,9 @@ export function nextActions(situation: Situation, self: string, now: number): De
   if (status?.state === 'decided' || undecided) return plan.decision()
   // What has a quorum of votes is confirmed, or voted on again; nothing else can come of the round any more.
   if (status?.prepared !== undefined) {
-    if (!confirm(plan, situation, status.prepared, self)) renew(plan, situation, status.prepared, self)
+    if (confirm(plan, situation, status.prepared, self)) return plan.decision()
+    show(plan, situation, status.prepared)
+    renew(plan, situation, status.prepared, self)
     return plan.decision()
   }
   cast(plan, situation, acceptable[0], self)

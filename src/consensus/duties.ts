@@ -12,6 +12,8 @@ import { assembleCertificate } from './certificate.ts'
 import type { Counting } from './counting.ts'
 import { openingOf } from './opening.ts'
 import type { Action, Outcome, Situation } from './plan.ts'
+import type { Pledges } from './pledges.ts'
+import { preparedRecord } from './prepared.ts'
 import { quorumOf, votersOf } from './quorum.ts'
 import { type Confirmation, closingOf, parseValue, type Vote, voteSchema } from './records.ts'
 import type { Prepared } from './round.ts'
@@ -21,6 +23,7 @@ import {
   confirmationKey,
   formatRoundId,
   openingKey,
+  preparedKey,
   type RoundId,
   truthKey,
   voteKey,
@@ -30,7 +33,8 @@ import { PLAIN_TERMS } from './terms.ts'
 export interface DutiesParts {
   readonly self: string
   readonly registry: Pick<Registry, 'get' | 'put'>
-  readonly counting: Counting
+  readonly counting: Pick<Counting, 'count'>
+  readonly pledges: Pick<Pledges, 'keep'>
   readonly clock: Clock
   readonly log: Logger
   /** Told once of each record that this node will not sign. */
@@ -73,10 +77,14 @@ export class Duties {
         return this.#count(id, action, signal)
       case 'vote':
         return this.#sign(voteKey(round, this.#parts.self), action)
-      case 'confirm': {
-        const { closing, commit, view } = action.prepared
-        return this.#sign(confirmationKey(round, this.#parts.self), { closing: closing.hash, commit, view })
-      }
+      case 'confirm':
+        return this.#confirm(round, action.prepared, situation)
+      case 'show':
+        await this.#put(
+          preparedKey(round, this.#parts.self),
+          preparedRecord(action.prepared, situation.records.votes),
+        )
+        return true
       case 'certify':
         return this.#certify(id, action.decision, situation)
       case 'refuse':
@@ -123,6 +131,13 @@ export class Duties {
     return true
   }
 
+  async #confirm(round: string, prepared: Prepared, { records }: Situation): Promise<boolean> {
+    const { closing, commit, view } = prepared
+    // [L5] What this node is locked on it has to be able to show, also after a crash.
+    await this.#parts.pledges.keep(round, preparedRecord(prepared, records.votes))
+    return this.#sign(confirmationKey(round, this.#parts.self), { closing: closing.hash, commit, view })
+  }
+
   async #certify(id: RoundId, decision: Prepared, { members, records }: Situation): Promise<boolean> {
     const { opening, closing, commit, view, signers } = decision
     const sealed = records.confirmations
@@ -163,7 +178,8 @@ export class Duties {
 
   async #put(key: string, value: object): Promise<void> {
     const expiresMs = this.#parts.clock.now() + roundRecordsLifeMs
-    await this.#parts.registry.put(key, encodeJson(value), { expiresMs })
+    const bytes = value instanceof Uint8Array ? value : encodeJson(value)
+    await this.#parts.registry.put(key, bytes, { expiresMs })
   }
 }
 

@@ -54,6 +54,8 @@ export interface Situation {
   readonly rivals: readonly Rival[]
   /** What it is bound by that this node signed before. */
   readonly standing: Standing
+  /** The view of the quorum of votes that this node shows to the others in this round; -1 when it shows none. */
+  readonly shownMs: number
   /** When the latest round of the dataset was opened that this node knows of and believes; 0 when there is none. */
   readonly latestMs: number
   /** By hash of the closing. */
@@ -67,6 +69,8 @@ export type Action =
   | { readonly do: 'count'; readonly opening: Claim<Opening>; readonly closing: Claim<Closing> }
   | { readonly do: 'vote'; readonly closing: string; readonly commit: string | null; readonly view: number }
   | { readonly do: 'confirm'; readonly prepared: Prepared }
+  /** To the others, who may not know of this quorum of votes. */
+  | { readonly do: 'show'; readonly prepared: Prepared }
   | { readonly do: 'certify'; readonly decision: Prepared }
   /** Nothing to do but to say so: this node will not sign that record. */
   | { readonly do: 'refuse'; readonly record: string; readonly reason: string }

@@ -7,16 +7,19 @@ import type { Clock } from '../base/clock.ts'
 import { ballotsPerMemberMax, earlyRoundsMax, votesPerMemberMax } from '../base/limits.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Entry } from '../registry/watchers.ts'
+import type { PreparedProof } from './prepared.ts'
 import {
   type Ballot,
   ballotSchema,
   type Claim,
+  type Closing,
   type Confirmation,
   closingSchema,
   confirmationSchema,
   type Opening,
   openingSchema,
   parseValue,
+  preparedSchema,
   type Signed,
   type Vote,
   valueHash,
@@ -31,6 +34,7 @@ import {
   formatRoundId,
   openingKey,
   parseRoundId,
+  preparedKey,
   type RoundId,
   roundOfKey,
   voteKey,
@@ -50,12 +54,22 @@ interface Memory {
   readonly ballots: Map<string, SeenBallot[]>
   readonly votes: Map<string, SeenVote[]>
   readonly confirmations: Map<string, SeenConfirmation[]>
+  /** Quorums of votes by who showed them last. */
+  readonly shown: Map<string, Shown>
+}
+
+interface Shown {
+  readonly opening: Claim<Opening>
+  readonly closing: Claim<Closing>
+  readonly votes: readonly SeenVote[]
 }
 
 /** What a member has signed last in a round, as the registry has it. */
 export interface OwnWords {
   readonly vote?: Vote | undefined
   readonly confirmation?: Confirmation | undefined
+  /** The view of the quorum of votes that it shows to the others. */
+  readonly shownMs?: number | undefined
 }
 
 export class Sightings {
@@ -89,7 +103,11 @@ export class Sightings {
     const round = formatRoundId(id)
     const memory = this.#memory(round)
     const openings = this.openings(id)
-    const closings = this.#claims(memory, closingKey(round), closingSchema)
+    const shown = [...memory.shown.values()]
+    const closings = unite(
+      this.#claims(memory, closingKey(round), closingSchema),
+      shown.map(({ closing }) => closing),
+    )
     const voters = new Set([...peers, ...openings.flatMap(({ value }) => value.electorate)])
     for (const peer of voters) {
       const ballot = registry.get(ballotKey(round, peer))
@@ -101,7 +119,7 @@ export class Sightings {
         this.#noteWord(memory.confirmations, confirmationSchema, memory, confirmation)
     }
     const ballots = [...memory.ballots.values()].flat()
-    const votes = [...memory.votes.values()].flat()
+    const votes = [...[...memory.votes.values()].flat(), ...shown.flatMap((one) => one.votes)]
     return {
       id,
       openings,
@@ -115,7 +133,21 @@ export class Sightings {
   /** What members say the opening of the round is. */
   openings(id: RoundId): Claim<Opening>[] {
     const round = formatRoundId(id)
-    return this.#claims(this.#memory(round), openingKey(round), openingSchema)
+    const memory = this.#memory(round)
+    return unite(
+      this.#claims(memory, openingKey(round), openingSchema),
+      [...memory.shown.values()].map(({ opening }) => opening),
+    )
+  }
+
+  /** Takes in a quorum of votes that `by` shows; of one member the last one. */
+  learn(round: string, by: string, { opening, closing }: PreparedProof, votes: readonly SeenVote[]): void {
+    const seenMs = this.#parts.clock.now()
+    this.#memory(round).shown.set(by, {
+      opening: { ...opening, author: opening.value.openedBy, seenMs },
+      closing: { ...closing, author: by, seenMs },
+      votes,
+    })
   }
 
   /** The rounds of a dataset in which `self` has signed something of a view later than `sinceMs`. */
@@ -135,9 +167,11 @@ export class Sightings {
     const { registry } = this.#parts
     const vote = registry.get(voteKey(round, self))
     const confirmation = registry.get(confirmationKey(round, self))
+    const shown = registry.get(preparedKey(round, self))
     return {
       vote: vote && this.#parse(voteSchema, vote)?.value,
       confirmation: confirmation && this.#parse(confirmationSchema, confirmation)?.value,
+      shownMs: shown && this.#parse(preparedSchema, shown)?.value.view,
     }
   }
 
@@ -230,6 +264,14 @@ export class Sightings {
   }
 }
 
+/** Of one record the claim that came first. */
+function unite<T>(claims: readonly Claim<T>[], more: readonly Claim<T>[]): Claim<T>[] {
+  const known = new Set(claims.map(({ hash }) => hash))
+  const added = more.filter(({ hash }) => !known.has(hash) && known.add(hash))
+  return [...claims, ...added]
+}
+
 function newMemory(): Memory {
-  return { arrivals: new Map(), ballots: new Map(), votes: new Map(), confirmations: new Map() }
+  const [arrivals, ballots, votes, confirmations] = [new Map(), new Map(), new Map(), new Map()]
+  return { arrivals, ballots, votes, confirmations, shown: new Map() }
 }

@@ -2,6 +2,7 @@
  * What a node signs in a round (protocols/voting.md §4 and §5): its vote, its confirmation of what a quorum voted for,
  * another vote where the confirmations do not come together, and the certificate in the end.
  */
+import { renewalPatienceMs } from '../base/limits.ts'
 import { compareRanks } from './certificate.ts'
 import { mayConfirm, renewal } from './locking.ts'
 import type { Plan, Situation } from './plan.ts'
@@ -51,6 +52,15 @@ export function confirm(
   if (!isLatest || !mayConfirm({ ...prepared, round: records.id }, standing, plan.now)) return false
   plan.act({ do: 'confirm', prepared })
   return true
+}
+
+/** [L5] Shows the votes to the others, where the confirmations do not come together. */
+export function show(plan: Plan, { shownMs, standing }: Situation, prepared: Prepared): void {
+  if (shownMs >= prepared.view) return
+  const isRenewed = prepared.view > prepared.opening.value.openedMs
+  // Who comes first in the next window has to know by then what this node is locked on.
+  const isLocked = isRenewed && standing.confirmedMs === prepared.view
+  if (isLocked || !plan.isBefore(prepared.seenMs + renewalPatienceMs)) plan.act({ do: 'show', prepared })
 }
 
 /** [L4] Votes again for what has a quorum of votes, and is not certified. */

@@ -36,7 +36,7 @@ async function withConsensus(
   node: DatasetNode,
   { runs = [], windowMs = 5_000 }: ConsensusNodeOptions,
 ): Promise<ConsensusNode> {
-  const { registry, members, policy, datasets, identity } = node
+  const { registry, database, members, policy, datasets, identity } = node
   const open = openRecordsOf(registry.federation)
   const refuse = refuseTruth(() => members.list())
   policy.prove('/truth/', {
@@ -52,6 +52,7 @@ async function withConsensus(
   const consensus = new Consensus({
     self: identity.peerId,
     registry,
+    database,
     members,
     datasets,
     runs: {

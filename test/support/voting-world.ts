@@ -333,6 +333,7 @@ export class VotingNode {
       wish,
       rivals: field.rivalsOf(id),
       standing: field.standing,
+      shownMs: this.#sightings.own(formatRoundId(id), this.peer).shownMs ?? -1,
       latestMs: field.latestMs,
       outcomes: this.#outcomes,
     }

@@ -57,6 +57,7 @@ function situation(records: Partial<RoundRecords> = {}, changes: Partial<Situati
     truth: { commit: null, height: 0, openedMs: 0, view: 0 },
     rivals: [],
     standing: UNBOUND,
+    shownMs: -1,
     latestMs: 0,
     outcomes: new Map(),
     ...changes,
