@@ -166,8 +166,8 @@ export function csvField(said: string): string {
 }
 
 function ragged({ line, fields, start, end }: CsvScanner, columns: number): Uncountable {
-  if (start === end) return new Uncountable(`line ${line} is empty`)
-  return new Uncountable(`line ${line} has ${fields} fields, not ${columns} as line 1`)
+  if (start === end) return new Uncountable(`line ${line}: empty`)
+  return new Uncountable(`line ${line}: ${fields} of ${columns} fields`)
 }
 
 function withEnding(bytes: Uint8Array, ending: EntryView['ending']): Uint8Array {

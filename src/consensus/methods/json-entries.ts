@@ -139,7 +139,7 @@ export class JsonLinesReader implements EntryReader {
     const stop = feed < 0 ? bytes.length : feed
     const end = feed > start && bytes[feed - 1] === CR ? feed - 1 : stop
     if (end - start > entryBytesMax)
-      throw new Uncountable(`line ${this.#line} has more than ${entryBytesMax} bytes`)
+      throw new Uncountable(`line ${this.#line}: more than ${entryBytesMax} bytes`)
     this.#unterminated = feed < 0
     if (feed >= 0) {
       const ending = end < stop ? CRLF_ENDING : LF_ENDING
@@ -167,7 +167,7 @@ export class JsonLinesReader implements EntryReader {
     if (line === 1) refuseMark(text)
     const scanner = new JsonScanner(text, line)
     scanner.space()
-    if (scanner.at >= text.length) throw new Uncountable(`line ${line} is empty`)
+    if (scanner.at >= text.length) throw new Uncountable(`line ${line}: empty`)
     if (text[scanner.at] !== '{') throw scanner.wrong('an entry that is no object')
     const { key, said } = objectEntry(scanner, this.#key, line, 1)
     scanner.end()
