@@ -233,7 +233,7 @@ export class ClaimedSlots implements Startable {
     if (first === self || open.spared === true) return
     if (runs.find(open.pipeline, open.slot) !== undefined) return
     open.spared = true
-    const reason = `${nameOf(first ?? '')} runs it for all, whose last results were those that were agreed on`
+    const reason = `${nameOf(first ?? '')} runs it for all: its last results agreed with what was decided`
     await runs.spare(open.pipeline, { slot: open.slot, reason })
   }
 
