@@ -14,6 +14,8 @@ export const adaptiveChecksMax = 1_000
 
 /** A file of entries is held whole while it is read; a larger one is compared byte for byte or not at all. */
 export const entryFileBytesMax = 128 * 1024 * 1024
+/** All files with entries of one ballot: half a minute of looking into them, on a small machine. */
+export const ballotEntryBytesMax = 1024 * 1024 * 1024
 /**
  * Merging holds one version, what it writes, and a part of all versions at a time: some four times a version. What is
  * beyond these is another kind of thing than a table that people compare.

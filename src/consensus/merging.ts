@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NodeError } from '../base/errors.ts'
-import { entryFileBytesMax } from '../base/limits-consensus.ts'
+import { ballotEntryBytesMax, entryFileBytesMax } from '../base/limits-consensus.ts'
 import { objectId } from '../datasets/git/git-objects.ts'
 import type { Repository, TreeFile } from '../datasets/git/repository.ts'
 import type { Method } from '../datasets/truth-rule.ts'
@@ -41,6 +41,9 @@ export async function inspectFiles(
   if (!looksInto(method)) return undefined
   const own = files.filter(({ path }) => isEntryFile(method, path))
   const sizes = await repository.fileSizes(own.map(({ oid }) => oid))
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+  if (total > ballotEntryBytesMax)
+    return `its files with entries have ${total} bytes; ${ballotEntryBytesMax} are looked into`
   for (const { path, mode, oid } of own) {
     signal.throwIfAborted()
     if (mode === '120000') return `${path} is a link where a file with entries is due`
@@ -74,7 +77,9 @@ export async function mergeFiles(
   const merged: MergedFile[] = []
   for (const path of paths) {
     parts.signal.throwIfAborted()
-    const versions = versionsOf(path, count, before.get(path), parts.weights)
+    const own = before.get(path)
+    const truth = own !== undefined && (await isReadable(repository, own)) ? own.oid : undefined
+    const versions = versionsOf(path, count, truth, parts.weights)
     if (versions === undefined) continue
     const merge = await inScratch(repository.path, (scratch) =>
       mergeFile(method, versions, {
@@ -84,7 +89,6 @@ export async function mergeFiles(
       }),
     )
     const { bytes: _, ...report } = merge
-    const own = before.get(path)
     const file = await stored(repository, path, modeOf(path, count, own), merge)
     const isAgreed = merge.contested.count === 0 && merge.whole === undefined
     merged.push({ path, verdict: file ?? (isAgreed ? (own ?? 'absent') : 'contested'), merge: report })
@@ -96,7 +100,7 @@ export async function mergeFiles(
 function versionsOf(
   path: string,
   { held }: Count,
-  parent: TreeFile | undefined,
+  parent: string | undefined,
   weights: MergingParts['weights'],
 ): FileVersions | undefined {
   const files = [...held].map(([peer, own]) => [peer, own.get(path)] as const)
@@ -104,10 +108,16 @@ function versionsOf(
   const sorted = files.sort(([a], [b]) => (a < b ? -1 : 1))
   return {
     path,
-    parent: parent?.mode === '120000' ? undefined : parent?.oid,
+    parent,
     ballots: new Map(sorted.map(([peer, file]) => [peer, file?.oid])),
     ...(weights && { weights }),
   }
+}
+
+/** A truth that is a link, or larger than what entries are looked for in, is one without entries (methods.md [T11]). */
+async function isReadable(repository: Repository, { mode, oid }: TreeFile): Promise<boolean> {
+  if (mode === '120000') return false
+  return ((await repository.fileSizes([oid])).get(oid) ?? 0) <= entryFileBytesMax
 }
 
 /** Executable where more than half of those who have the file have it so, else where the truth has it so. */
@@ -125,7 +135,8 @@ async function stored(
   mode: TreeFile['mode'],
   { bytes, changed }: FileMerge,
 ): Promise<TreeFile | undefined> {
-  if (bytes === undefined || !changed) return undefined
+  // A result that nobody could look into again would end the comparing of entries.
+  if (bytes === undefined || !changed || bytes.length > entryFileBytesMax) return undefined
   return { path, mode, oid: await storeFile(repository, bytes) }
 }
 
