@@ -48,6 +48,7 @@ const TABLE: readonly Line[] = [
   line('GET', `${API}/datasets/:name/tree`, 'member'),
   line('GET', `${API}/datasets/:name/log`, 'member'),
   line('GET', `${API}/datasets/:name/truth`, 'member'),
+  line('GET', `${API}/rounds/:dataset/:step/:slot/report`, 'member'),
   line('ANY', `${API}/datasets/:name/audits`, 'member'),
   line('GET', `${API}/local-datasets`, 'member'),
   line('GET', `${API}/runs/:id/comparison`, 'member'),

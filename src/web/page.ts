@@ -58,7 +58,8 @@ export const PAGE = `<!doctype html>
 <section aria-labelledby="datasets-title"><h2 id="datasets-title">Datasets</h2><div id="datasets"></div></section>
 <section aria-labelledby="runs-title"><h2 id="runs-title">Runs</h2><div id="runs"></div></section>
 <section aria-labelledby="schedules-title"><h2 id="schedules-title">Schedules</h2><div id="schedules"></div></section>
-<section aria-labelledby="rounds-title"><h2 id="rounds-title">Rounds</h2><div id="rounds"></div></section>
+<section aria-labelledby="ballots-title"><h2 id="ballots-title">Ballots to cast</h2><div id="ballots"></div></section>
+<section aria-labelledby="rounds-title"><h2 id="rounds-title">Votes</h2><div id="rounds"></div></section>
 <section aria-labelledby="market-title"><h2 id="market-title">Marketplace</h2><div id="market"></div></section>
 </main>
 </body>

@@ -3,6 +3,7 @@ import { startPage } from './browser/app.ts'
 import { createDom } from './browser/dom.ts'
 import { createViews } from './browser/views.ts'
 import { createFederationViews } from './browser/views-federation.ts'
+import { createVotingViews } from './browser/views-voting.ts'
 
 /**
  * The page's script, made of the functions in browser/ as the engine has them: without types, whether this program was
@@ -11,7 +12,7 @@ import { createFederationViews } from './browser/views-federation.ts'
  */
 export const SCRIPT = `'use strict'
 const dom = (${createDom})(document)
-const views = { ...(${createViews})(dom), ...(${createFederationViews})(dom) }
+const views = { ...(${createViews})(dom), ...(${createFederationViews})(dom), ...(${createVotingViews})(dom) }
 const createApi = ${createApi}
 const startPage = ${startPage}
 startPage({ dom, views, createApi, session: sessionStorage })

@@ -29,7 +29,7 @@ code { font-family: ui-monospace, monospace; font-size: 0.9em; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.1rem 1rem; margin: 0.5rem 0; }
 dd { margin: 0; }
 form { display: grid; gap: 0.5rem; max-width: 30rem; margin: 1.5rem 0; }
-input, button {
+input, select, button {
   font: inherit; color: inherit; background: var(--panel);
   border: 1px solid var(--line); border-radius: 0.4rem; padding: 0.5rem 0.75rem; min-height: 2.75rem;
 }

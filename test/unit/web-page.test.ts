@@ -51,6 +51,39 @@ test('the script never makes markup of text', () => {
   )
 })
 
+const names = (...first: string[]) => ({ count: first.length, first })
+const WITHIN = { missing: names(), extra: names(), different: names() }
+const REPORT = {
+  round: {
+    ...{ id: 'observations/assess/7', dataset: 'observations', step: 'assess', slot: 7, state: 'undecided' },
+    ...{ trigger: 'request', cutoffMs: 1, electorate: [1, 2, 3], ballots: [], votes: [], quorum: 3 },
+    mine: { votes: true, cast: true },
+  },
+  groups: [
+    {
+      tree: OID,
+      peers: [
+        { peer: 'A', name: 'alice' },
+        { peer: 'B', name: HOSTILE },
+      ],
+    },
+    { tree: 'b'.repeat(40), peers: [{ peer: 'C', name: 'carol' }] },
+  ],
+  contested: names('a.csv', HOSTILE),
+  members: [
+    { peer: 'A', name: 'alice', commit: OID, agrees: true, entries: [], ...WITHIN },
+    {
+      ...{ peer: 'C', name: 'carol', commit: OID, agrees: false, ...WITHIN, missing: names('lost.csv') },
+      entries: [{ path: 't.csv', ...WITHIN, different: { count: 9, first: ['7', '8', '9', '10'] } }],
+    },
+    { peer: 'D', name: 'dave', commit: null, agrees: false, entries: [], ...WITHIN },
+  ],
+  agreement: { units: 4, percent: 0.5, fleissKappa: -0.125 },
+  files: [{ path: 't.csv', contested: names('42'), agreement: { units: 3 }, notes: [] }],
+  refusals: [HOSTILE],
+  candidates: [],
+}
+
 /** What the node answers, by path; `calls` counts the questions. */
 class FakeNode {
   readonly answers: Record<string, unknown> = {
@@ -188,18 +221,31 @@ class FakeNode {
         explanation: HOSTILE,
         quorum: 3,
         electorate: [1, 2, 3],
-        ballots: [1, 2],
+        ballots: [{ peer: 'A' }, { peer: 'B' }],
         votes: [],
+        ...{
+          trigger: 'request',
+          cutoffMs: 1,
+          mine: { votes: true, cast: true, waitsFor: 'the certificate' },
+        },
       },
     ],
+    '/rounds/observations/assess/7/report': REPORT,
   }
+  /** What was said to the node, by path. */
+  readonly said: Record<string, unknown> = {}
+  /** Refuses what is said to it with this. */
+  refusal: string | undefined
   readonly calls: Record<string, number> = {}
   /** Paths that the token does not open. */
   readonly forbidden = new Set<string>()
   token = 'right'
   tell: (text: string) => void = () => undefined
 
-  readonly fetch = async (url: string, options: { headers: Record<string, string>; signal: AbortSignal }) => {
+  readonly fetch = async (
+    url: string,
+    options: { headers: Record<string, string>; signal: AbortSignal; method?: string; body?: string },
+  ) => {
     const path = url.replace('/api/v1', '')
     this.calls[path] = (this.calls[path] ?? 0) + 1
     if (options.headers.authorization !== `Bearer ${this.token}`) {
@@ -207,6 +253,11 @@ class FakeNode {
     }
     if (this.forbidden.has(path)) {
       return Response.json({ code: 'FORBIDDEN', detail: 'for operators' }, { status: 403 })
+    }
+    if (options.method === 'POST') {
+      if (this.refusal !== undefined) return Response.json({ detail: this.refusal }, { status: 409 })
+      this.said[path] = JSON.parse(options.body ?? '')
+      return Response.json({})
     }
     if (path !== '/events') return Response.json(this.answers[path])
     const stream = new ReadableStream<Uint8Array>({
@@ -272,6 +323,17 @@ test('with the token the page shows the node, all of it as text', async (t) => {
   assert.match(text('datasets'), /other-bobd{10}○ not compared yet✓ here/)
   assert.match(text('runs'), /weekly.*✗ failed.*collect: ✓ succeeded, ✗ spikeassess: ✗ failed/)
   assert.match(text('rounds'), /✗ undecided.*2 of 30 \(3 needed\)/)
+  assert.match(
+    text('rounds'),
+    /Agreement: two ballots have the same in 50\.0% of cases, Fleiss’ kappa -0\.13, over 4 files/,
+  )
+  assert.match(text('rounds'), /… contested: a\.csv, .*… contested in t\.csv: 42/)
+  assert.match(text('rounds'), /2 of 3alice, .*a{10}1 of 3carolb{10}/)
+  assert.match(
+    text('rounds'),
+    /carola{10}✗ differslacks lost\.csv; t\.csv: differs in 7, 8, 9 and 6 moredave–○ no ballot counted/,
+  )
+  assert.equal(text('ballots'), 'No ballot waits for a person here.')
   assert.match(text('presence'), /alice \(this node\)✓ there.*1\.2\.0through a relaymembers/)
   assert.match(text('presence'), /○ not seen yet–/)
   assert.match(text('requests'), /pete.*✗ a former member: .*m@example\.org.*maoctl federation approve/)
@@ -307,6 +369,61 @@ test('what happens on the node is shown without asking for the rest again', asyn
   node.tell('ta: {"type":"run"}\n\n')
   await eventually(() => text('runs') === 'No run on this node yet.', 'the change was never shown')
   assert.equal(node.calls['/rounds'], before)
+})
+
+test('a person chooses whose result is the ballot, is asked once more, and keeps the choice while others cast', async (t) => {
+  const node = new FakeNode()
+  const id = 'observations/assess/7'
+  const round = {
+    ...{ ...REPORT.round, state: 'open', trigger: 'hand', cutoffMs: Date.now() + 60_000 },
+    mine: { votes: true, cast: false },
+  }
+  const candidates = [
+    { peer: 'A', name: 'alice', commit: OID, tree: OID },
+    { peer: 'B', name: HOSTILE, commit: OID, tree: OID },
+    { peer: 'C', name: 'carol', commit: 'c'.repeat(40) },
+  ]
+  node.answers['/rounds'] = [round]
+  node.answers[`/rounds/${id}/report`] = { ...REPORT, round, candidates, groups: [], members: [] }
+  const { document, text } = openPage(t, node, 'right')
+  const find = (tag: string, said = '') =>
+    [...document.at('ballots').all()].find((each) => each.tag === tag && each.textContent.includes(said))
+  await eventually(
+    () => find('form') !== undefined && text('status') === 'Live.',
+    'there was nothing to cast',
+  )
+  const [form, select] = [find('form'), find('select')]
+  assert.ok(form !== undefined && select !== undefined)
+  assert.equal(find('label')?.attributes.for, select.attributes.id)
+  assert.equal(
+    select.textContent,
+    `alice (the same as ${HOSTILE})${HOSTILE} (the same as alice)carol (not here yet)`,
+  )
+  select.value = 'C'
+  form.fire('submit')
+  const yes = find('button', 'Yes')
+  assert.equal(yes?.attributes.focused, 'yes')
+  assert.match(text('ballots'), /Cast carol’s result\? A ballot is cast once in a round, and stays\./)
+  assert.deepEqual(node.said, {}, 'nothing is cast before the second yes')
+
+  const asked = node.calls[`/rounds/${id}/report`] ?? 0
+  node.tell('event: round\ndata: {}\n\n')
+  await eventually(() => (node.calls[`/rounds/${id}/report`] ?? 0) > asked + 1, 'the page never looked again')
+  assert.equal(find('select'), select, 'the choice is not taken away')
+
+  node.refusal = 'This node has cast its ballot'
+  yes?.fire('click')
+  await eventually(
+    () => text('ballots').includes('Not cast: This node has cast its ballot'),
+    'the refusal was not told',
+  )
+  node.refusal = undefined
+  yes?.fire('click')
+  await eventually(
+    () => text('status').includes(`The ballot of this node in ${id} is cast.`),
+    'it was never cast',
+  )
+  assert.deepEqual(node.said, { [`/rounds/${id}/ballot`]: { candidate: 'C' } })
 })
 
 test('a token that is not accepted is forgotten and asked for again', async (t) => {

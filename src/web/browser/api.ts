@@ -6,10 +6,21 @@ export interface ServerEvent {
 
 /** The questions that the page asks its node. */
 export function createApi(token: string) {
+  /** The node may have to bring what it is asked to cast. */
+  const CAST_TIMEOUT_MS = 90_000
+
   /** @throws Error whose `status` is that of the node's answer, or TypeError when there was none. */
-  async function ask(path: string, signal: AbortSignal): Promise<Response> {
-    const headers = { authorization: `Bearer ${token}` }
-    const response = await fetch(`/api/v1${path}`, { headers, signal, cache: 'no-store' })
+  async function ask(path: string, signal: AbortSignal, said?: object): Promise<Response> {
+    const authorization = `Bearer ${token}`
+    const sent =
+      said === undefined
+        ? { headers: { authorization } }
+        : {
+            method: 'POST',
+            headers: { authorization, 'content-type': 'application/json' },
+            body: JSON.stringify(said),
+          }
+    const response = await fetch(`/api/v1${path}`, { ...sent, signal, cache: 'no-store' })
     if (response.ok) return response
     // What refuses without a problem document, such as a proxy, is told by its status alone.
     const problem = (await response.json().catch(() => ({}))) as { detail?: string }
@@ -19,6 +30,11 @@ export function createApi(token: string) {
 
   async function get<T>(path: string): Promise<T> {
     const response = await ask(path, AbortSignal.timeout(30_000))
+    return (await response.json()) as T
+  }
+
+  async function post<T>(path: string, value: object): Promise<T> {
+    const response = await ask(path, AbortSignal.timeout(CAST_TIMEOUT_MS), value)
     return (await response.json()) as T
   }
 
@@ -58,7 +74,7 @@ export function createApi(token: string) {
     return { type, data: data.join('\n') }
   }
 
-  return { get, events }
+  return { get, post, events }
 }
 
 export type Api = ReturnType<typeof createApi>

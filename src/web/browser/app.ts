@@ -1,13 +1,15 @@
 import type { Api, CreateApi } from './api.ts'
 import type { Dom, PageElement } from './dom.ts'
-import type { Dataset, Member, Peers, Round, Run, Schedule, Status, Truth } from './shapes.ts'
+import type { Dataset, Member, Peers, Run, Schedule, Status, Truth } from './shapes.ts'
 import type { Listing, MembershipRequest, Presence } from './shapes-federation.ts'
+import type { Round, RoundReport } from './shapes-voting.ts'
 import type { Views } from './views.ts'
 import type { FederationViews } from './views-federation.ts'
+import type { VotingViews } from './views-voting.ts'
 
 export interface PageParts {
   readonly dom: Dom
-  readonly views: Views & FederationViews
+  readonly views: Views & FederationViews & VotingViews
   readonly createApi: CreateApi
   /** The tab's own store: the token stays in it and goes nowhere but to the node. */
   readonly session: {
@@ -26,6 +28,7 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
     'datasets',
     'runs',
     'schedules',
+    'ballots',
     'rounds',
     'market',
   ] as const
@@ -34,8 +37,8 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
   const ROOMS_OF: Readonly<Record<string, readonly Room[]>> = {
     run: ['runs', 'schedules'],
     dataset: ['datasets'],
-    round: ['rounds', 'datasets'],
-    registry: ['federation', 'presence', 'requests', 'datasets', 'schedules', 'rounds'],
+    round: ['ballots', 'rounds', 'datasets'],
+    registry: ['federation', 'presence', 'requests', 'datasets', 'schedules', 'ballots', 'rounds'],
   }
   const TOKEN_KEY = 'mao-token'
   /** Bursts of events, as in a catch-up, are shown once. */
@@ -46,6 +49,8 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
   const MARKET_INTERVAL_MS = 60_000
   const RECONNECT_DELAY_MS = 2_000
   const SHOWN = 20
+  /** Rounds whose ballots are told in full. */
+  const REPORTS_SHOWN = 3
   const LISTINGS_SHOWN = 50
   const UNAUTHORIZED = 401
   const FORBIDDEN = 403
@@ -57,6 +62,8 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
     readonly #stopping = new AbortController()
     readonly #waiting = new Set<Room>()
     #refreshing = false
+    /** The ballots that wait for a person, as they are shown. */
+    #ballots = ''
 
     constructor(api: Api) {
       this.#api = api
@@ -111,17 +118,19 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
 
     async #fill(room: Room): Promise<void> {
       if (this.#stopping.signal.aborted) return
-      let content: PageElement[]
+      let content: PageElement[] | undefined
       try {
         content = await this.#content(room)
       } catch (error) {
         content = [views.troubleView(this.#trouble(error))]
+        this.#ballots = ''
       }
       // Whoever signed out meanwhile sees nothing any more.
-      if (!this.#stopping.signal.aborted) byId(room).replaceChildren(...content)
+      if (content !== undefined && !this.#stopping.signal.aborted) byId(room).replaceChildren(...content)
     }
 
-    async #content(room: Room): Promise<PageElement[]> {
+    /** Undefined where what is shown stays. */
+    async #content(room: Room): Promise<PageElement[] | undefined> {
       const api = this.#api
       if (room === 'market') {
         return [views.marketView(await api.get<Listing[]>(`/market?limit=${LISTINGS_SHOWN}`))]
@@ -142,7 +151,8 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
       if (room === 'requests') return [await this.#requests()]
       if (room === 'runs') return [views.runsView(await api.get<Run[]>(`/runs?limit=${SHOWN}`))]
       if (room === 'schedules') return [views.schedulesView(await api.get<Schedule[]>('/schedules'))]
-      if (room === 'rounds') return [views.roundsView((await api.get<Round[]>('/rounds')).slice(0, SHOWN))]
+      if (room === 'ballots') return this.#toCast()
+      if (room === 'rounds') return this.#rounds()
       const datasets = await api.get<Dataset[]>('/datasets')
       const truths = await Promise.all(
         datasets.map(({ name }) => api.get<Truth>(`/datasets/${encodeURIComponent(name)}/truth`)),
@@ -150,13 +160,59 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
       return [views.datasetsView(datasets, new Map(truths.map((truth) => [truth.dataset, truth])))]
     }
 
+    async #rounds(): Promise<PageElement[]> {
+      const rounds = await this.#api.get<Round[]>('/rounds')
+      return [
+        views.roundsView(rounds.slice(0, SHOWN)),
+        ...(await this.#reports(rounds.slice(0, REPORTS_SHOWN))),
+      ]
+    }
+
+    /** Names of files and entries, which not every token opens. */
+    async #reports(rounds: readonly Round[]): Promise<PageElement[]> {
+      try {
+        const reports = await Promise.all(rounds.map((round) => this.#report(round)))
+        return reports.map((report) => views.reportView(report))
+      } catch (error) {
+        if (!isWithheld(error)) throw error
+        return [views.withheldView('A member sees here where ballots differ.')]
+      }
+    }
+
+    #report({ id }: Pick<Round, 'id'>): Promise<RoundReport> {
+      return this.#api.get<RoundReport>(`${pathOf(id)}/report`)
+    }
+
+    /** A form that somebody is filling in stays as long as there is the same to choose from. */
+    async #toCast(): Promise<PageElement[] | undefined> {
+      const waiting = (await this.#api.get<Round[]>('/rounds')).filter(
+        ({ state, trigger, mine, cutoffMs }) => {
+          return state === 'open' && trigger === 'hand' && mine.votes && !mine.cast && Date.now() < cutoffMs
+        },
+      )
+      let reports: RoundReport[]
+      try {
+        reports = await Promise.all(waiting.slice(0, SHOWN).map((round) => this.#report(round)))
+      } catch (error) {
+        if (!isWithheld(error)) throw error
+        return [views.withheldView('A member casts ballots here.')]
+      }
+      const shown = JSON.stringify(reports.map(({ round, candidates }) => [round.id, candidates]))
+      if (shown === this.#ballots) return undefined
+      this.#ballots = shown
+      const cast = async (round: string, candidate: string) => {
+        await this.#api.post(`${pathOf(round)}/ballot`, { candidate })
+        say(`The ballot of this node in ${round} is cast.`)
+      }
+      return [views.ballotsView(reports, cast)]
+    }
+
     /** Words and addresses of people, which not every token opens. */
     async #requests(): Promise<PageElement> {
       try {
         return views.requestsView(await this.#api.get<MembershipRequest[]>('/federation/requests'))
       } catch (error) {
-        const isWithheld = error instanceof Error && 'status' in error && error.status === FORBIDDEN
-        if (!isWithheld) throw error
+        if (!isWithheld(error)) throw error
         return views.withheldView('An operator sees them here.')
       }
     }
@@ -167,6 +223,14 @@ export function startPage({ dom, views, createApi, session }: PageParts): void {
       if (refused && !this.#stopping.signal.aborted) leave('The node does not accept this token.')
       return error instanceof Error ? error.message : String(error)
     }
+  }
+
+  function pathOf(round: string): string {
+    return `/rounds/${round.split('/').map(encodeURIComponent).join('/')}`
+  }
+
+  function isWithheld(error: unknown): boolean {
+    return error instanceof Error && 'status' in error && error.status === FORBIDDEN
   }
 
   let watch: Watch | undefined

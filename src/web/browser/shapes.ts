@@ -84,17 +84,3 @@ export interface Schedule {
   nextMs?: number
   lastProblem?: { kind: string; reason: string }
 }
-
-export interface Round {
-  id: string
-  dataset: string
-  step: string
-  slot: number
-  state: string
-  explanation?: string
-  quorum: number
-  electorate: unknown[]
-  ballots: unknown[]
-  votes: unknown[]
-  commit?: string
-}

@@ -1,6 +1,6 @@
 /** The node's state as elements; every function takes what the API said and returns what is shown. */
 import type { Child, Dom, PageElement } from './dom.ts'
-import type { Dataset, Member, Peers, Round, Run, Schedule, Status, Truth } from './shapes.ts'
+import type { Dataset, Member, Peers, Run, Schedule, Status, Truth } from './shapes.ts'
 
 export function createViews({ el, mark, shortId, table, when }: Dom) {
   const RUN_MARKS: Readonly<Record<string, 'good' | 'bad' | 'idle'>> = {
@@ -17,7 +17,6 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
   }
   const PATHS_SHOWN = 3
   const DIGEST_SHOWN = 12
-  const ROUND_MARKS: Readonly<Record<string, 'good' | 'bad'>> = { decided: 'good', undecided: 'bad' }
 
   function federationView({ node, federation }: Status): PageElement {
     if (federation === null) {
@@ -201,24 +200,6 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     return table('Rules of the federation', ['Pipeline', 'Rule', 'State', 'Last problem here'], rows)
   }
 
-  function roundsView(rounds: readonly Round[]): PageElement {
-    if (rounds.length === 0) return nothing('No round yet.')
-    const rows = rounds.map((round) => [
-      when(round.slot),
-      `${round.dataset} / ${round.step}`,
-      el(
-        'span',
-        {},
-        mark(ROUND_MARKS[round.state] ?? 'busy', round.state),
-        round.explanation === undefined ? '' : `: ${round.explanation}`,
-      ),
-      `${round.ballots.length} of ${round.electorate.length}`,
-      `${round.votes.length} (${round.quorum} needed)`,
-      shortId(round.commit),
-    ])
-    return table('Newest first', ['Time', 'Dataset / step', 'State', 'Ballots', 'Votes', 'Result'], rows)
-  }
-
   /** A room of the page that could not be filled, and why. */
   function troubleView(message: string): PageElement {
     return el('p', { class: 'trouble' }, message)
@@ -237,7 +218,7 @@ export function createViews({ el, mark, shortId, table, when }: Dom) {
     return [el('dt', {}, term), el('dd', {}, value)]
   }
 
-  return { federationView, membersView, datasetsView, runsView, schedulesView, roundsView, troubleView }
+  return { federationView, membersView, datasetsView, runsView, schedulesView, troubleView }
 }
 
 export type Views = ReturnType<typeof createViews>
