@@ -26,14 +26,22 @@ export const auditFetchesMax = 4
 export const auditsPerDatasetMax = 16
 export const auditsPerOpenerMax = 8
 export const auditsUnderWayMax = 64
-/** Audits of one opener that a node answers in an hour: each costs every member a record. */
-export const auditAnswersPerHourMax = 60
-/** Audits of one dataset that are listed, the newest. */
+/** Audits of another member that a node takes part in within an hour: each costs every member a record and a comparison. */
+export const auditsPerHourMax = 30
+/** How often it is looked whether there is room now for audits that were left alone: all of them are read for it. */
+export const auditLookAgainMs = 10 * SECOND_MS
+/** Audits of one dataset that are listed, the newest: of one opener, and of all. */
+export const auditsListedPerOpenerMax = 50
 export const auditsListedMax = 200
 /** Reports that are kept; others are made anew when somebody asks for them. */
 export const auditReportsKeptMax = 64
-/** Files of all trees that differ, together: they are held in memory at once, some 200 bytes each. */
-export const auditEntriesMax = 1_000_000
+/**
+ * Files of all trees that differ, together. They are held in memory at once, some 500 bytes each, and comparing them takes
+ * some seconds in which the node does nothing else; no other bound keeps a member from announcing trees without end.
+ */
+export const auditEntriesMax = 600_000
+/** Ratings (files times candidates) from which agreement is told: as many take some seconds at most. */
+export const auditRatingsMax = 2_000_000
 /** How often an audit that is under way is looked at when nothing in the registry changes. */
 export const auditTickMs = 1 * SECOND_MS
 /** Paths that are told of each kind of difference. */

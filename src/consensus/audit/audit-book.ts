@@ -1,5 +1,5 @@
 /** The records of audits as the registry has them; read anew each time, so that nothing has to be kept in step. */
-import { auditsListedMax } from '../../base/limits-audit.ts'
+import { auditsListedMax, auditsListedPerOpenerMax } from '../../base/limits-audit.ts'
 import type { Registry } from '../../registry/registry.ts'
 import type { Entry } from '../../registry/watchers.ts'
 import { type AuditId, answerKey, auditOfKey, auditPrefix, formatAuditId, openingKey } from './audit-id.ts'
@@ -37,7 +37,7 @@ export class AuditBook {
     return this.#registry.get(answerKey(formatAuditId(id), peer)) !== undefined
   }
 
-  /** All audits, or those of one dataset, of which the newest; in the order in which they were opened. */
+  /** All audits, or those of one dataset, the newest of each opener; in the order in which they were opened. */
   openings(dataset?: string): SeenOpening[] {
     const under = dataset === undefined ? auditPrefix : `${auditPrefix}${dataset}/`
     const all = this.#registry.list(under).flatMap((entry) => {
@@ -46,16 +46,15 @@ export class AuditBook {
       return this.#read(found.id, entry) ?? []
     })
     all.sort((a, b) => a.id.openedMs - b.id.openedMs || (a.id.opener < b.id.opener ? -1 : 1))
-    return dataset === undefined ? all : all.slice(-auditsListedMax)
-  }
-
-  /** Whom this node has answered since then, one entry an answer. */
-  answeredSince(peer: string, sinceMs: number): { readonly opener: string; readonly timeMs: number }[] {
-    return this.#registry.list(auditPrefix).flatMap(({ key, timeMs }) => {
-      const found = auditOfKey(key)
-      if (found?.answerer !== peer || timeMs < sinceMs) return []
-      return [{ opener: found.id.opener, timeMs }]
+    if (dataset === undefined) return all
+    // Nobody's audits push those of the others out of sight.
+    const counts = new Map<string, number>()
+    const listed = all.reverse().filter(({ id: { opener } }) => {
+      const count = (counts.get(opener) ?? 0) + 1
+      counts.set(opener, count)
+      return count <= auditsListedPerOpenerMax
     })
+    return listed.slice(0, auditsListedMax).reverse()
   }
 
   #read(id: AuditId, entry: Entry): SeenOpening | undefined {

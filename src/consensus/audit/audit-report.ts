@@ -2,7 +2,7 @@
  * What an audit found (protocols/audit.md §5). Pure: nodes with the same records and the same commits make the same
  * report, in whatever order these came.
  */
-import { auditEntriesMax, auditPathsMax } from '../../base/limits-audit.ts'
+import { auditEntriesMax, auditPathsMax, auditRatingsMax } from '../../base/limits-audit.ts'
 import type { EntryList } from '../methods/file-merge.ts'
 import { strangeness } from '../methods/strangeness.ts'
 import { comparePaths } from '../paths.ts'
@@ -234,13 +234,19 @@ function listOf(paths: string[]): EntryList {
   return { count: paths.length, first: paths.sort(comparePaths).slice(0, auditPathsMax) }
 }
 
+/** Of very many paths each so-manieth in their order is rated: agreement is a share, and no share needs them all. */
 function agreementOf(candidates: readonly ReadonlyMap<string, string>[]): Agreement {
   const tally = new AgreementTally({ level: 'nominal', raters: candidates.length })
   const all = new Set<string>()
   // Those that hold the same share their entries.
   for (const entries of new Set(candidates)) for (const path of entries.keys()) all.add(path)
   const paths = [...all].sort(comparePaths)
-  // To hold no file at a path is a word about it as well.
-  for (const path of paths) tally.add(candidates.map((entries) => entries.get(path) ?? ''))
-  return tally.result()
+  const step = Math.ceil((paths.length * candidates.length) / auditRatingsMax) || 1
+  for (let at = 0; at < paths.length; at += step) {
+    const path = paths[at] as string
+    // To hold no file at a path is a word about it as well.
+    tally.add(candidates.map((entries) => entries.get(path) ?? ''))
+  }
+  const agreement = tally.result()
+  return step === 1 ? agreement : { ...agreement, units: paths.length, sampled: true }
 }

@@ -9,6 +9,7 @@ import type { Startable } from '../../base/lifecycle.ts'
 import {
   auditFetchGraceMs,
   auditLateMs,
+  auditLookAgainMs,
   auditReportsKeptMax,
   auditSettleMs,
   auditTickMs,
@@ -49,19 +50,22 @@ export class Audits implements Startable {
   readonly #answering: Answering
   readonly #candidates: Candidates
   readonly #opener: AuditOpener
-  readonly #underWay = new AuditsUnderWay()
+  readonly #underWay: AuditsUnderWay
   readonly #reports = new Map<string, AuditReport>()
   readonly #listeners = new Set<(event: AuditEvent) => void>()
   #stopped = new AbortController()
   #unwatch: (() => void)[] = []
   #running: Promise<void> | undefined
   #dirty = false
+  /** When to look for audits that were left alone, if there were any. */
+  #lookAgainMs: number | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(parts: AuditsParts) {
     this.#parts = parts
     const { datasets, clock, log, registry } = parts
     this.#book = new AuditBook(registry)
+    this.#underWay = new AuditsUnderWay(parts)
     this.#standing = new Standing(parts)
     this.#answering = new Answering({ ...parts, book: this.#book })
     this.#opener = new AuditOpener({ ...parts, standing: this.#standing, underWay: this.#underWay })
@@ -81,7 +85,6 @@ export class Audits implements Startable {
         if (event.type === 'founded' || event.type === 'followed') this.#touch()
       }),
     ]
-    this.#answering.recall()
     for (const opening of this.#book.openings()) this.#follow(opening)
     this.#touch()
   }
@@ -123,8 +126,7 @@ export class Audits implements Startable {
       throw new NodeError('NOT_FOUND', message, { audit })
     }
     if (!this.#reports.has(audit) && this.#standing.objection(opening) === undefined) {
-      const followed = this.#underWay.add(opening)
-      if (followed !== undefined) followed.wanted = true
+      this.#underWay.add(opening, true)
       this.#touch()
     }
     return this.#view(opening)
@@ -158,11 +160,20 @@ export class Audits implements Startable {
   #follow(opening: SeenOpening, wanted = false): boolean {
     const { clock, log } = this.#parts
     if (clock.now() >= opening.value.untilMs + auditLateMs) return false
-    const followed = this.#underWay.add(opening)
-    if (followed === undefined)
-      log.debug({ audit: formatAuditId(opening.id) }, 'too many audits are under way; it is left alone')
-    else followed.wanted ||= wanted
-    return followed !== undefined
+    const isFollowed = this.#underWay.add(opening, wanted) !== undefined
+    if (!isFollowed) {
+      log.debug({ audit: formatAuditId(opening.id) }, 'too many audits are asked for; it is left alone')
+      this.#lookAgainMs ??= clock.now() + auditLookAgainMs
+    }
+    return isFollowed
+  }
+
+  /** There may be room now for what was left alone. */
+  #lookAgain(): void {
+    const now = this.#parts.clock.now()
+    if (now < (this.#lookAgainMs ?? Infinity)) return
+    this.#lookAgainMs = undefined
+    for (const opening of this.#book.openings()) if (now < opening.value.untilMs) this.#follow(opening)
   }
 
   #arrived(dataset: string): void {
@@ -193,6 +204,7 @@ export class Audits implements Startable {
     clearTimeout(this.#timer)
     while (this.#dirty && !this.#stopped.signal.aborted) {
       this.#dirty = false
+      this.#lookAgain()
       for (const [audit, followed] of this.#underWay.all()) {
         try {
           await this.#attend(audit, followed)
@@ -205,7 +217,8 @@ export class Audits implements Startable {
       if (this.#stopped.signal.aborted) return
       this.#candidates.keep(this.#underWay.all().flatMap(([, followed]) => this.#wanted(followed)))
     }
-    if (this.#underWay.size === 0 || this.#stopped.signal.aborted) return
+    const isIdle = this.#underWay.size === 0 && this.#lookAgainMs === undefined
+    if (isIdle || this.#stopped.signal.aborted) return
     this.#timer = setTimeout(() => this.#touch(), auditTickMs)
     this.#timer.unref()
   }

@@ -1,5 +1,12 @@
 /** The audits that a node looks at because something may still change them; whoever opens them without end is bounded. */
-import { auditsPerDatasetMax, auditsPerOpenerMax, auditsUnderWayMax } from '../../base/limits-audit.ts'
+import type { Clock } from '../../base/clock.ts'
+import {
+  auditsPerDatasetMax,
+  auditsPerHourMax,
+  auditsPerOpenerMax,
+  auditsUnderWayMax,
+} from '../../base/limits-audit.ts'
+import { HOUR_MS } from '../../base/units.ts'
 import { formatAuditId } from './audit-id.ts'
 import type { SeenOpening } from './audit-records.ts'
 
@@ -11,8 +18,20 @@ export interface UnderWay {
   endedMs: number | undefined
 }
 
+export interface UnderWayParts {
+  readonly self: string
+  readonly clock: Clock
+}
+
 export class AuditsUnderWay {
+  readonly #parts: UnderWayParts
   readonly #audits = new Map<string, UnderWay>()
+  /** Others' audits that this node took part in within the last hour, in their order: at most so many of each opener. */
+  readonly #recent = new Map<string, { readonly opener: string; readonly sinceMs: number }>()
+
+  constructor(parts: UnderWayParts) {
+    this.#parts = parts
+  }
 
   get size(): number {
     return this.#audits.size
@@ -26,13 +45,22 @@ export class AuditsUnderWay {
     return [...this.#audits]
   }
 
-  /** Looks at an audit from now on. @returns undefined when its opener, its dataset or the node has too many. */
-  add(opening: SeenOpening): UnderWay | undefined {
+  /**
+   * Looks at an audit from now on.
+   *
+   * @param wanted somebody at this node wants its report, whoever opened how many.
+   * @returns undefined when its opener, its dataset or the node has too many.
+   */
+  add(opening: SeenOpening, wanted = false): UnderWay | undefined {
     const audit = formatAuditId(opening.id)
     const known = this.#audits.get(audit)
-    if (known !== undefined) return known
-    if (!this.hasRoom(opening.id)) return undefined
-    const added: UnderWay = { opening, wanted: false, endedMs: undefined }
+    if (known !== undefined) {
+      known.wanted ||= wanted
+      return known
+    }
+    const isRoom = wanted ? this.#audits.size < auditsUnderWayMax : this.#mayTake(audit, opening.id)
+    if (!isRoom) return undefined
+    const added: UnderWay = { opening, wanted, endedMs: undefined }
     this.#audits.set(audit, added)
     return added
   }
@@ -50,5 +78,21 @@ export class AuditsUnderWay {
 
   clear(): void {
     this.#audits.clear()
+  }
+
+  /** [A10] */
+  #mayTake(audit: string, id: SeenOpening['id']): boolean {
+    const { self, clock } = this.#parts
+    if (!this.hasRoom(id)) return false
+    const { opener } = id
+    if (opener === self || this.#recent.has(audit)) return true
+    const sinceMs = clock.now()
+    for (const [each, recent] of this.#recent) {
+      if (recent.sinceMs <= sinceMs - HOUR_MS) this.#recent.delete(each)
+    }
+    const own = [...this.#recent.values()].filter((recent) => recent.opener === opener)
+    if (own.length >= auditsPerHourMax) return false
+    this.#recent.set(audit, { opener, sinceMs })
+    return true
   }
 }
