@@ -31,7 +31,7 @@ export function stepFor(asker: string, step: string): string {
 
 /**
  * Under which name a node keeps the ballots that its people put together for rounds of `step`: `vote.<step>`, cut like
- * those above where it has more than 58 characters. It is a word on what others made, and no result (hand-ballots.md H4).
+ * those above where it has more than 58 characters. It is a word on what others made, and no result (hand-ballots.md H8).
  */
 export function handStep(step: string): string {
   return BY_HAND + shortened(step, HAND_STEP_CHARACTERS_MAX)

@@ -38,6 +38,6 @@ export function ballotCommit({
 function choiceLine({ path, entry, member = '-' }: Chosen): string {
   const what = path === '' ? '.' : entry === undefined ? path : `${path}:${entry}`
   // Entries may be named anything; a trailer is one line.
-  const isPlain = /^[^\s"\p{Cc}]+$/u.test(what)
+  const isPlain = /^[^\s"\p{C}]+$/u.test(what)
   return `Choice: ${isPlain ? what : JSON.stringify(what)} ${member}`
 }
