@@ -45,7 +45,7 @@ export function checkChain(
   const held: HeldLink[] = []
   if (roll.ids().length > 1) {
     const reason = 'its roll has records of several datasets of this name'
-    return { held, failure: { height: fromHeight, ...refusal('R4', reason) } }
+    return { held, failure: { height: fromHeight, ...refusal('R9', reason) } }
   }
   for (const [at, link] of links.entries()) {
     const height = fromHeight + at

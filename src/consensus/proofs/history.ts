@@ -6,12 +6,12 @@ import { type Link, refusal } from './link.ts'
 
 /**
  * @param truth where the branch is.
- * @param commits the branch's newest commits, newest first: one for each link.
+ * @param commits the branch's commits of the links, the newest first; undefined for one that is not here.
  */
 export function checkHistory(
   links: readonly Link[],
   truth: string | undefined,
-  commits: readonly CommitInfo[],
+  commits: readonly (CommitInfo | undefined)[],
 ): ChainFailure | undefined {
   const last = links.at(-1)
   if (last === undefined) return undefined

@@ -112,9 +112,9 @@ export class Proofs implements Startable {
 
   /** Checks the truth of a dataset and all that came before it. @throws NodeError DATASET_NOT_FOUND */
   verify(dataset: string): Promise<ChainVerification> {
-    const { registry, datasets, verify, counting, nameOf, clock } = this.#parts
+    const { genesis, registry, datasets, verify, counting, nameOf, clock } = this.#parts
     const verifying = new Verifying({
-      ...{ verify, counting, nameOf, clock },
+      ...{ federation: genesis.federation, verify, counting, nameOf, clock },
       isCertified: (name) => registry.get(truthKey(name)) !== undefined,
       proven: (name) => this.proven(name),
       repository: (name) => datasets.repository(name),

@@ -4,7 +4,7 @@
  * byte. Pure.
  */
 import { rollRepairsMax } from '../../base/limits-proofs.ts'
-import { type ChainCheck, type ChainFailure, checkChain, checkQuorum } from './chain.ts'
+import { type ChainCheck, checkChain, checkQuorum } from './chain.ts'
 import type { Link } from './link.ts'
 import { type Founders, Roll } from './roll.ts'
 import type { RollRecord } from './roll-records.ts'
@@ -91,13 +91,4 @@ function trimmed({ genesis, dataset }: Seen, { links, records, check }: Attempt)
 
 function repairsMax(links: number): number {
   return Math.min(rollRepairsMax, Math.ceil(REPAIRED_LINKS_MAX / Math.max(1, links)))
-}
-
-/** How a chain that does not begin at height 1 is told of. */
-export function gapBelow(links: readonly Link[]): ChainFailure | undefined {
-  const [lowest] = links
-  if (lowest === undefined || lowest.height === 1) return undefined
-  const missing =
-    lowest.height === 2 ? 'the certificate of height 1 is' : `those of heights 1 to ${lowest.height - 1} are`
-  return { height: lowest.height - 1, clause: 'L1', reason: `${missing} not here` }
 }

@@ -5,15 +5,15 @@
 import type { Clock } from '../../base/clock.ts'
 import { type ErrorCode, isNodeError } from '../../base/errors.ts'
 import { chainLinksShownMax, chainRecomputeMs } from '../../base/limits-proofs.ts'
+import { TRUTH_BRANCH } from '../../datasets/git/git-directory.ts'
 import type { Repository } from '../../datasets/git/repository.ts'
 import { readCertificate } from '../certificate.ts'
 import type { Counting } from '../counting.ts'
 import type { NamedPeer, Verification } from '../views.ts'
+import { type Bundle, checkBundle } from './bundle-check.ts'
 import type { ChainFailure } from './chain.ts'
-import { checkHistory } from './history.ts'
 import type { Link } from './link.ts'
 import type { Proven } from './proof-keeper.ts'
-import { gapBelow } from './selection.ts'
 import { readContents } from './stored-proofs.ts'
 
 /** What became of computing a result anew. */
@@ -56,6 +56,7 @@ export interface ChainVerification extends Verification {
 const GONE: readonly ErrorCode[] = ['COMMIT_NOT_FOUND', 'PEER_UNREACHABLE', 'TIMED_OUT']
 
 export interface VerifyingParts {
+  readonly federation: string
   /** Checks the present certificate by what this node knows now, and computes its result anew. */
   readonly verify: (dataset: string) => Promise<Verification>
   readonly isCertified: (dataset: string) => boolean
@@ -105,36 +106,43 @@ export class Verifying {
 
   async #chain(dataset: string, held: Proven, last: Verification, signal: AbortSignal): Promise<ChainView> {
     const repository = await this.#parts.repository(dataset)
+    // Read from the disk anew: what this node remembers of it proves nothing.
+    const bundle = await bundleOf(repository, held, signal)
+    const check = await checkBundle(bundle, this.#parts.federation)
     const found = await recompute(this.#parts, { held, last, repository, signal })
-    const failure =
-      gapBelow(held.links) ?? held.check.failure ?? (await history(repository, held)) ?? found.failure
-    const { held: links } = held.check
-    const shown = links.slice(-chainLinksShownMax).map(({ link, counted, voters }): LinkView => {
+    const failure = check.failure ?? found.failure
+    const shown = check.held.slice(-chainLinksShownMax).map(({ link, counted, voters }): LinkView => {
       const { height, commit, roundName: round, openedMs } = link
       const confirmedBy = counted.map((peer) => ({ peer, name: this.#parts.nameOf(peer) }))
       const recomputed = found.results.get(height) ?? 'not tried'
       return { height, commit, round, openedMs, confirmedBy, voters, recomputed }
     })
-    const isFromFirst = links[0]?.link.height === 1
     return {
       ok: failure === undefined,
-      checked: isFromFirst
-        ? links.filter(({ link }) => link.height < (failure?.height ?? Infinity)).length
-        : 0,
+      checked: check.held.filter(({ link }) => link.height < (failure?.height ?? Infinity)).length,
       height: held.tip.height,
       ...(failure && { failure: { height: failure.height, clause: failure.clause, reason: failure.reason } }),
       recomputed: [...found.results.values()].filter((result) => result === 'same').length,
-      records: held.records.length,
+      records: check.records,
       links: shown,
     }
   }
 }
 
-/** [T1] to [T3] */
-async function history(repository: Repository, { links }: Proven): Promise<ChainFailure | undefined> {
-  const truth = await repository.resolve('ground-truth')
-  if (truth === undefined) return checkHistory(links, truth, [])
-  return checkHistory(links, truth, await repository.log(truth, links.length))
+/** What the branch says, and the commits of the truths. */
+async function bundleOf(repository: Repository, held: Proven, signal: AbortSignal): Promise<Bundle> {
+  const files = new Map<string, Uint8Array>()
+  const listed = (await repository.listFiles(held.commit)).filter(({ mode }) => mode === '100644')
+  const paths = listed.map(({ path }) => path).values()
+  for await (const { bytes } of readContents(
+    repository,
+    listed.map(({ oid }) => oid),
+    signal,
+  ))
+    files.set(paths.next().value as string, bytes)
+  const truth = await repository.resolve(TRUTH_BRANCH)
+  const commits = truth === undefined ? [] : await repository.log(truth, held.tip.height)
+  return { files, commits: new Map(commits.map((commit) => [commit.oid, commit])), truth }
 }
 
 interface Recomputing {

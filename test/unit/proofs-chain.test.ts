@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { checkBundle } from '../../src/consensus/proofs/bundle-check.ts'
+import { decodeCommit } from '../../src/datasets/git/git-objects.ts'
+import { bytesOf, makeProofVectors, readProofVectors } from '../support/proof-vectors.ts'
+
+interface Standalone {
+  readonly held: readonly unknown[]
+  readonly failure?: { readonly height: number; readonly clause: string; readonly reason: string }
+}
+type Verify = (bundle: unknown, options: { federation: string }) => Standalone
+const script = new URL('../../examples/verify-truth/verify-truth.mjs', import.meta.url).href
+const { verifyBundle } = (await import(script)) as { verifyBundle: Verify }
+const vectors = await readProofVectors()
+
+test('the vectors are what their stories make', async () => {
+  assert.deepEqual(vectors, await makeProofVectors())
+})
+
+for (const { name, federation, truth, held, clause, height, ...places } of vectors.cases) {
+  test(`node and stand-alone verifier say the same of: ${name}`, async () => {
+    const [files, commits] = [bytesOf(vectors, places.files), bytesOf(vectors, places.commits)]
+    const read = new Map([...commits].map(([oid, bytes]) => [oid, decodeCommit(oid, bytes)]))
+    const found = await checkBundle({ files, commits: read, truth: truth ?? undefined }, federation)
+    const alone = verifyBundle({ files, commits, truth: truth ?? undefined }, { federation })
+    for (const { held: links, failure } of [found, alone]) {
+      assert.deepEqual(
+        [links.length, failure?.clause, failure?.height],
+        [held, clause, height],
+        failure?.reason,
+      )
+      if (failure !== undefined) assert.match(failure.reason, /^\S.{10,}/, 'no reason is given')
+    }
+  })
+}
