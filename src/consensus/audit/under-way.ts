@@ -80,7 +80,7 @@ export class AuditsUnderWay {
     this.#audits.clear()
   }
 
-  /** [A10] */
+  /** [A12] */
   #mayTake(audit: string, id: SeenOpening['id']): boolean {
     const { self, clock } = this.#parts
     if (!this.hasRoom(id)) return false
