@@ -31,8 +31,8 @@ export const auditsPerHourMax = 30
 /** How often it is looked whether there is room now for audits that were left alone: all of them are read for it. */
 export const auditLookAgainMs = 10 * SECOND_MS
 /** Audits of one dataset that are listed, the newest: of one opener, and of all. */
-export const auditsListedPerOpenerMax = 50
-export const auditsListedMax = 200
+export const auditsListedPerOpenerMax = 20
+export const auditsListedMax = 50
 /** Reports that are kept; others are made anew when somebody asks for them. */
 export const auditReportsKeptMax = 64
 /**

@@ -61,7 +61,7 @@ export function auditHabit(program: Command, act: Act): void {
 function auditCommand(command: Command, act: Act): void {
   command
     .description(
-      'ask every member for its newest snapshot, and find the one that differs least from the others; exit code 8 when a person has to decide',
+      'ask every member for its newest snapshot, and find the one that differs least from the others; exit code 8 when a person has to decide, or nobody has anything',
     )
     .option('--window <time>', 'how long members may answer, such as 30s (default: 10m)', parseDuration)
     .option('--step <name>', "only results of this step; without it, each member's newest")
@@ -117,7 +117,8 @@ function tell(session: Session, audit: AuditView): void {
     () => render(session.out, audit),
     () => audit.report?.winner?.commit ?? '',
   )
-  if (audit.report?.outcome !== 'winner') session.exitCode = EXIT.OUTCOME
+  const { outcome = 'nothing' } = audit.report ?? {}
+  if (outcome === 'draw' || outcome === 'nothing') session.exitCode = EXIT.OUTCOME
 }
 
 function render(out: Output, audit: AuditView): string {

@@ -118,7 +118,10 @@ test('two against two is a draw, which a person has to decide', async (t) => {
       [true, 6],
     ],
   )
-  assert.match(next ?? '', /A person has to decide.*maoctl dataset diff data/)
+  assert.match(
+    next ?? '',
+    /A person has to decide.*maoctl dataset diff data .*maoctl vote cast data\/collect/,
+  )
   await ended(alice, id)
   assert.deepEqual(shared(alice, id), shared(dave, id))
 })
@@ -200,5 +203,32 @@ test('what cannot be audited is refused with the reason', async (t) => {
   assert.deepEqual(
     audits.list('data').map(({ id }) => id),
     [second.id, first.id],
+  )
+})
+
+test('who does not copy the dataset answers, and compares only once somebody there asks', async (t) => {
+  const [alice, bob, carol] = (await startAuditors(t, ['bob', 'carol'])) as [AuditNode, AuditNode, AuditNode]
+  await bob.datasets.unfollow('data')
+  for (const node of [alice, carol]) await result(t, node, FOUND)
+  const { id } = await alice.audits.open('data')
+  await ended(alice, id)
+  const atBob = () => bob.audits.list('data').find((audit) => audit.id === id)
+  await eventually(() => atBob()?.state === 'closed', 'bob does not see the end', AUDIT_WAIT_MS)
+  assert.match(atBob()?.note ?? '', /nobody at this node has asked/)
+  const { report } = await ended(bob, id)
+  assert.deepEqual(report, alice.audits.show(id).report)
+  assert.equal(report?.members.find(({ name }) => name === 'bob')?.part, 'nothing')
+})
+
+test('an observer asks for no audit and is not asked', async (t) => {
+  const [alice, bob] = (await startAuditors(t, ['bob'])) as [AuditNode, AuditNode]
+  await alice.members.setRole(bob.identity.peerId, 'observer')
+  const isObserver = () => bob.members.get(bob.identity.peerId)?.role === 'observer'
+  await eventually(isObserver, 'bob does not know its role', AUDIT_WAIT_MS)
+  await assert.rejects(bob.audits.open('data'), coded('FORBIDDEN'))
+  const { members } = await alice.audits.open('data')
+  assert.deepEqual(
+    members.map(({ name }) => name),
+    ['alice'],
   )
 })

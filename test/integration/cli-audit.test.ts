@@ -37,12 +37,19 @@ test('maoctl asks, says who has answered, and shows who wins; afterwards it is t
   const commit = await result(t, alice, 'a,1\n')
   await result(t, bob, 'a,1\n')
   await result(t, carol, 'a,2\n')
+  const told: string[] = []
+  bob.node.onEvent((event) => {
+    if (event.type === 'audit') told.push(event.event.type)
+  })
   const asked = await alice.type('dataset', 'audit', 'data', '--window', '5m')
   assert.equal(asked.exit, 0, asked.stderr)
   assert.match(asked.stderr, /3\/3 \w+ has answered: collect-/)
   assert.match(asked.stdout, /winner: +\w+ of /)
   assert.match(asked.stdout, /carol +collect-carol +\w+ +2 +differs in packages\.csv/)
   assert.match(asked.stdout, /maoctl round open data --step collect/)
+
+  await eventually(() => told.includes('ended'), 'bob’s events do not tell of it', AUDIT_WAIT_MS)
+  assert.deepEqual([...new Set(told)].sort(), ['answered', 'ended', 'opened'])
 
   // The old name, from another node; of the winners the first by peer id is named, and all hold the same.
   const quiet = await bob.type('--quiet', 'audit', 'data', '--window', '5m', '--step', 'collect')

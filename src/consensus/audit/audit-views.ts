@@ -48,7 +48,8 @@ export function nextOf(
   { outcome, groups, winner }: AuditReport,
 ): string {
   const [first, second] = groups
-  const round = `maoctl round open ${dataset} --step ${step ?? stepOf(first?.peers[0]) ?? 'STEP'}`
+  const named = step ?? stepOf(first?.peers[0]) ?? 'STEP'
+  const round = `maoctl round open ${dataset} --step ${named}`
   if (outcome === 'nothing') return 'Nobody had anything that could be compared; there is nothing to do.'
   if (outcome === 'alone')
     return `There is nothing to compare it with; audit again once others have results${step === undefined ? '' : ` of ${step}`}.`
@@ -57,7 +58,8 @@ export function nextOf(
   if (outcome === 'winner' && winner !== undefined)
     return `The winner is a report, not a truth. Look where the others differ; "${round}" has the members vote on it.`
   const [a, b] = [first?.peers[0]?.commit, second?.peers[0]?.commit]
-  return `A person has to decide. Look at both ("maoctl dataset diff ${dataset} ${a ?? 'A'} ${b ?? 'B'}"), then "${round}" and, where the dataset's rule has ballots by hand, "maoctl vote cast".`
+  const cast = `maoctl vote cast ${dataset}/${named} --candidate MEMBER`
+  return `A person has to decide. "maoctl dataset diff ${dataset} ${a ?? 'A'} ${b ?? 'B'}" shows both; then "${round}" and, where the dataset's rule has people cast, "${cast}".`
 }
 
 function stepOf(peer: { readonly branch: string; readonly name: string } | undefined): string | undefined {

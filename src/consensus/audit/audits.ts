@@ -57,6 +57,8 @@ export class Audits implements Startable {
   #unwatch: (() => void)[] = []
   #running: Promise<void> | undefined
   #dirty = false
+  /** What kept an audit from going on the last time. */
+  #complaint = ''
   /** When to look for audits that were left alone, if there were any. */
   #lookAgainMs: number | undefined
   #timer: NodeJS.Timeout | undefined
@@ -211,7 +213,7 @@ export class Audits implements Startable {
         } catch (error) {
           if (this.#stopped.signal.aborted) return
           // What one audit cannot do now must not keep the others from their turn; it is tried at the next tick.
-          this.#parts.log.warn({ audit, error: messageOf(error) }, 'an audit has to wait')
+          this.#complain(audit, messageOf(error))
         }
       }
       if (this.#stopped.signal.aborted) return
@@ -221,6 +223,12 @@ export class Audits implements Startable {
     if (isIdle || this.#stopped.signal.aborted) return
     this.#timer = setTimeout(() => this.#touch(), auditTickMs)
     this.#timer.unref()
+  }
+
+  /** What fails again and again is told once. */
+  #complain(audit: string, error: string): void {
+    if (error !== this.#complaint) this.#parts.log.warn({ audit, error }, 'an audit has to wait')
+    this.#complaint = error
   }
 
   async #attend(audit: string, followed: UnderWay): Promise<void> {
