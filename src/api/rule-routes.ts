@@ -14,9 +14,8 @@ export const datasetRuleSchema = z
     rules: truthRulesSchema.describe(
       'what the dataset says; a step without a rule goes by `all`, else by identical',
     ),
-    setBy: z
-      .string()
-      .describe('name of the member that founded the dataset, who may change the rule, as operators may'),
+    setBy: z.string().describe('name of the member whose record of the dataset counts'),
+    operators: z.boolean().describe('whether operators may change the rule beside that member'),
     mayChange: z.boolean().describe('whether this node may'),
     underWay: z.array(z.string()).describe('rounds of the dataset that are open or being voted on'),
   })
@@ -56,12 +55,13 @@ export function ruleRoutes(node: ApiNode): OpenAPIHono {
 }
 
 async function setRules(node: ApiNode, name: string, rules: TruthRules): Promise<void> {
-  const { mayChange, setBy, policy } = viewOf(node, name)
+  const { mayChange, setBy, operators, policy } = viewOf(node, name)
   if (policy !== 'shared') {
     const message = `Nobody votes on ${name}, which is ${policy}, so that it has no rule; let results go into a shared dataset`
     throw new NodeError('DATASET_WITHHELD', message, { name, policy })
   }
-  const denied = `How ${name} comes to its ground truth is said by who founded it, ${setBy}, and by operators; ask one of them`
+  const others = operators ? ', and by operators' : ', whose record of it counts'
+  const denied = `How ${name} comes to its ground truth is said by ${setBy}${others}; ask ${setBy}`
   if (!mayChange) throw new NodeError('FORBIDDEN', denied, { name, setBy })
   checkRules(rules)
   try {
@@ -77,14 +77,17 @@ function viewOf(node: ApiNode, name: string): DatasetRuleView {
   const { datasets, members, consensus } = node.federation
   const known = datasets.find(name)
   if (known === undefined) throw new NodeError('DATASET_NOT_FOUND', `No dataset is named ${name}`, { name })
-  const { record, policy, owner } = known
-  const isFounder = owner === node.peerId
+  const { record, policy, author } = known
+  const isOperator = (peer: string) => members.get(peer)?.role === 'operator'
+  // What an operator says of a dataset goes before what others say of it, and stands against another operator.
+  const operators = !isOperator(author)
   return {
     dataset: name,
     policy,
     rules: record.truth ?? {},
-    setBy: members.get(owner)?.name ?? owner,
-    mayChange: policy === 'shared' && (isFounder || members.get(node.peerId)?.role === 'operator'),
+    setBy: members.get(author)?.name ?? author,
+    operators,
+    mayChange: policy === 'shared' && (author === node.peerId || (operators && isOperator(node.peerId))),
     underWay: consensus
       .rounds(name)
       .filter(({ state }) => state === 'open' || state === 'closed')

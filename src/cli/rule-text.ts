@@ -6,7 +6,7 @@ import type { Output } from './output.ts'
 /** The rule of all steps, and those of single ones. */
 export function rulesText(
   out: Output,
-  { dataset, policy, rules, setBy, mayChange, underWay }: DatasetRuleView,
+  { dataset, policy, rules, setBy, operators, mayChange, underWay }: DatasetRuleView,
 ): string {
   if (policy !== 'shared') {
     return `Nobody votes on ${dataset}, which is ${policy}: its ground truth is the newest commit of whoever owns it.`
@@ -25,7 +25,7 @@ export function rulesText(
       .filter((text, i, texts) => texts.indexOf(text) === i),
     mayChange
       ? `"maoctl dataset rule ${dataset} --method …" changes it.`
-      : `${setBy}, who founded ${dataset}, and operators may change it.`,
+      : `${setBy}${operators ? ' and operators' : ''} may change it.`,
     ...underWay.map((id) => `Under way: ${id}`),
   ]
   return lines.join('\n')

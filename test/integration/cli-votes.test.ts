@@ -207,7 +207,7 @@ test('where results cast themselves, who casts by hand is told how to have it ot
   for (const other of [bob, eve]) {
     const denied = await other.type('dataset', 'rule', 'data', '--by-hand')
     assert.equal(denied.exit, 5)
-    assert.match(denied.stderr, /said by who founded it, alice, and by operators; ask one of them/)
+    assert.match(denied.stderr, /is said by alice, whose record of it counts; ask alice/)
   }
   const { token } = await alice.told<{ token: string }>('token', 'create', 'desk', '--scope', 'member')
   const scoped = await alice.type('--token', token, 'dataset', 'rule', 'data', '--by-hand')
@@ -240,6 +240,68 @@ test('where results cast themselves, who casts by hand is told how to have it ot
   assert.equal(stale.exit, 4)
   assert.match(stale.stderr, /takes no ballots any more.*ballots of this dataset are not cast by hand/)
   assert.equal((await alice.type('vote', 'watch', second)).exit, 8)
+
+  // What a member founded an operator may rule, whose word then counts.
+  await bob.told('dataset', 'add', 'theirs')
+  await eventually(
+    async () => (await alice.type('dataset', 'rule', 'theirs', '--method', 'strangeness')).exit === 0,
+    'the operator never heard of the dataset',
+    WAIT_MS,
+  )
+  await eventually(
+    async () => (await bob.type('dataset', 'rule', 'theirs')).stdout.includes('strangeness: the ballot'),
+    'the word of the operator never came to the founder',
+    WAIT_MS,
+  )
+  assert.match((await bob.type('dataset', 'rule', 'theirs')).stdout, /^alice may change it\.$/m)
+})
+
+test('a dataset is made with its rule, and one that is not shared has none', async (t) => {
+  const alice = await startPerson(t, 'alice')
+  await alice.node.createFederation({ name: 'lab' })
+  const directory = await directoryOf(t, {
+    'rule.json': '{"method": {"name": "numeric", "key": ["id"], "tolerance": {"relative": 0.01}}}',
+    'wrong.json': '{"method": {"name": "numeric", "key": ["id"], "tolerance": {}}}',
+    'broken.json': '{"method": {"name": "rows"}}',
+  })
+  const add = (name: string, file: string, ...more: string[]) =>
+    alice.type('dataset', 'add', name, '--rule', `${directory}/${file}`, ...more)
+  for (const [file, told] of [
+    ['wrong.json', /--tolerance 1%/],
+    ['broken.json', /holds no rule at method\.key/],
+    ['none.json', /cannot be read/],
+  ] as const) {
+    const refused = await add('data', file)
+    assert.equal(refused.exit, 2)
+    assert.match(refused.stderr, told)
+  }
+  assert.equal((await alice.type('dataset', 'show', 'data')).exit, 3, 'nothing was made')
+  assert.equal((await add('data', 'rule.json')).exit, 0)
+  assert.match(
+    (await alice.type('dataset', 'rule', 'data')).stdout,
+    /all +numeric \(key id; within 1%\) +each member/,
+  )
+  const one = await alice.told<{ rules: object }>('dataset', 'rule', 'data', '--step', 'assess', '--by-hand')
+  assert.deepEqual(Object.keys(one.rules), ['all', 'steps'])
+  const cleared = await alice.told<{ rules: object }>(
+    'dataset',
+    'rule',
+    'data',
+    '--clear',
+    '--step',
+    'assess',
+  )
+  assert.deepEqual(Object.keys(cleared.rules), ['all'])
+  const mixed = await alice.type('dataset', 'rule', 'data', '--clear', '--by-hand')
+  assert.equal(mixed.exit, 2)
+
+  for (const policy of ['local-only', 'compute-only']) {
+    await alice.told('dataset', 'add', policy, '--policy', policy)
+    const refused = await alice.type('dataset', 'rule', policy, '--by-hand')
+    assert.equal(refused.exit, 5)
+    assert.match(refused.stderr, /Nobody votes on .*let results go into a shared dataset/)
+    assert.match((await alice.type('dataset', 'rule', policy)).stdout, /Nobody votes on/)
+  }
 })
 
 test('one node decides alone; of two both must agree, and one that is silent leaves the round undecided', {
