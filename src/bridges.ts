@@ -5,6 +5,7 @@ import type { RunSource } from './consensus/scheduled-outputs.ts'
 import type { Execution } from './execution/execution.ts'
 import { isEnded } from './execution/runs/run.ts'
 import type { Sharing, SharingQuestion, WorkSharing } from './execution/schedules/shared-work.ts'
+import { nextSlot } from './execution/schedules/slots.ts'
 
 /** Runs as consensus looks at them: whose results go into a round, the schedule says. */
 export function scheduledRuns(execution: Execution): RunSource {
@@ -12,6 +13,12 @@ export function scheduledRuns(execution: Execution): RunSource {
     runs: () => execution.runs(),
     onRun: (heard) => execution.onRun(heard),
     roundOf: (pipeline) => execution.schedules.get(pipeline)?.value.round,
+    isSlot: ({ dataset, step, slot }) =>
+      execution.schedules.list().some(({ value: schedule }) => {
+        const steps = execution.pipelines.get(schedule.pipeline)?.value.steps ?? []
+        const writes = steps.some(({ name, output_dataset: of }) => name === step && of === dataset)
+        return writes && schedule.round !== undefined && nextSlot(schedule, slot - 1) === slot
+      }),
   }
 }
 

@@ -102,6 +102,7 @@ export class Consensus implements Startable {
     this.terms = new RoundTerms({
       ...{ self, datasets, members, clock, log },
       truth: (dataset) => this.#truth.truth(dataset),
+      isSlot: (round) => parts.runs.isSlot?.(round) ?? true,
       onRead: (dataset) => this.#datasets.get(dataset)?.revisit(),
     })
     this.#requests = new RoundRequests({

@@ -1,4 +1,3 @@
-import { provenInLineMax } from '../base/limits-statistics.ts'
 import type { Voter } from './quorum.ts'
 import { lineUp } from './rendezvous.ts'
 import { formatRoundId, type RoundId } from './round-id.ts'
@@ -19,8 +18,7 @@ export function openersOf(p: {
   const electorate = members.map(({ peer }) => peer).sort()
   const due = terms(id, { electorate, parent, trigger: 'schedule' })
   const proven = typeof due === 'string' ? [] : (due.quorum.proven ?? [])
-  // Whoever comes behind these in the line works only when everybody does.
-  const first = lineUp(round, 'work', proven).slice(0, provenInLineMax)
+  const first = lineUp(round, 'work', proven)
   const others = electorate.filter((peer) => !first.includes(peer))
   return [...first, ...lineUp(round, 'opening', others)]
 }

@@ -5,7 +5,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import { candidateFetchTimeoutMs } from '../base/limits.ts'
-import { reliabilityTermsMax } from '../base/limits-statistics.ts'
+import { provenInLineMax, reliabilityTermsMax } from '../base/limits-statistics.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import { ruleOf, type TruthRule, type TruthRules } from '../datasets/truth-rule.ts'
@@ -26,6 +26,8 @@ export interface RoundTermsParts {
   readonly members: (dataset: string) => readonly Voter[]
   /** The truth that this node holds. */
   readonly truth: (dataset: string) => Promise<Truth>
+  /** Whether some member's schedule has a round at that time. */
+  readonly isSlot: (id: RoundId) => boolean
   readonly onRead: HistoryParts['onRead']
   readonly clock: Clock
   readonly log: Logger
@@ -64,7 +66,10 @@ export class RoundTerms {
       const rule = this.rule(dataset, id.step)
       if (!looksBack({ all: rule })) return plainTerms(rule, asked)
       const results = this.history.upTo(dataset, asked.parent, id.step)
-      return typeof results === 'string' ? results : this.#terms({ id, asked, rule, results })
+      if (typeof results === 'string') return results
+      // [A4] Who names a slot of its own choosing is as good as who asks for a round.
+      const scheduled = asked.trigger === 'schedule' && this.#parts.isSlot(id)
+      return this.#terms({ id, asked, rule, results, scheduled })
     }
   }
 
@@ -93,11 +98,10 @@ export class RoundTerms {
   }
 
   #terms(past: PastTerms): Terms {
-    const { id, asked, rule, results } = past
+    const { id, asked, rule, results, scheduled } = past
     const known = this.#known.get(results) ?? new Map<string, Terms>()
     this.#known.set(results, known)
-    const { electorate, trigger } = asked
-    const name = JSON.stringify([formatRoundId(id), trigger, rule, electorate])
+    const name = JSON.stringify([formatRoundId(id), scheduled, rule, asked.electorate])
     const terms = known.get(name) ?? termsAfter(past)
     known.set(name, terms)
     const [oldest] = known.keys()
@@ -118,16 +122,20 @@ export interface PastTerms {
   readonly rule: TruthRule
   /** Of the round's step, up to its parent, newest last. */
   readonly results: Results
+  /** It is a round of a slot that a schedule has. */
+  readonly scheduled: boolean
 }
 
 /** The terms that follow from past results ([R5], [A1]–[A4]). Pure. */
-export function termsAfter({ id, asked, rule, results }: PastTerms): Terms {
-  const { electorate, trigger } = asked
+export function termsAfter({ id, asked, rule, results, scheduled }: PastTerms): Terms {
+  const { electorate } = asked
   const plain = plainTerms(rule, asked)
-  const repetition = trigger === 'schedule' ? repetitionIn({ id, electorate, rule, results }) : undefined
+  const repetition = scheduled ? repetitionIn({ id, electorate, rule, results }) : undefined
   const weights = rule.method.name === 'weighted' ? { weights: weightsOf(results, electorate) } : {}
   if (repetition === undefined || repetition.needed >= plain.quorum.ballots) return { ...plain, ...weights }
-  return { ...plain, ...weights, quorum: { ...plain.quorum, proven: repetition.workers.toSorted() } }
+  // Whoever comes behind these is not waited for, and so nobody's word but theirs is to stand alone.
+  const proven = repetition.workers.slice(0, provenInLineMax).sort()
+  return { ...plain, ...weights, quorum: { ...plain.quorum, proven } }
 }
 
 /** Who is to work in a round; undefined where the rule has everybody work each time. Pure. */

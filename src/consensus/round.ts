@@ -226,7 +226,7 @@ export function explain(reason: UndecidedReason, records: RoundRecords, opening:
   const voted = lastVotes(records.votes, opening).length
   switch (reason) {
     case 'too-few-ballots':
-      return `${cast} of ${all} members handed in a ballot by the cut-off; ${opening.quorum.ballots} are needed`
+      return `${cast} of ${all} members handed in a ballot by the cut-off; ${opening.quorum.ballots} are needed${opening.quorum.proven ? ', or that of a proven one who was in line' : ''}`
     case 'not-closed':
       return `${cast} ballots came, but their commits could not be gathered and counted in time`
     case 'no-majority':

@@ -21,6 +21,8 @@ export interface RunSource {
   onRun(onRun: (run: ScheduledRun) => void): () => void
   /** What the schedule of a pipeline says about rounds; undefined when it asks for none. */
   roundOf(pipeline: string): { readonly windowMs: number } | undefined
+  /** Whether some member's schedule has a round on this step's results at this time; without it, whoever says so is believed. */
+  isSlot?(round: { readonly dataset: string; readonly step: string; readonly slot: number }): boolean
 }
 
 /** The output of a scheduled step, to be cast in the round of its slot. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { ReliabilityView } from '../../src/api/reliability-routes.ts'
 import type { ScheduleDetails } from '../../src/api/schedule-views.ts'
+import { scheduledRuns } from '../../src/bridges.ts'
 import { isEnded } from '../../src/execution/runs/run.ts'
 import { type Person, startPerson } from '../support/dataset-people.ts'
 import { eventually } from '../support/eventually.ts'
@@ -64,6 +65,10 @@ test('after two results that all agree on, one member runs a slot for three, who
     'who handed it in has run it, and nobody else',
   )
   assert.equal(round.votes.length, 3, 'all have signed it')
+  const { isSlot } = scheduledRuns(execution)
+  assert.equal(isSlot?.(round), true)
+  assert.equal(isSlot?.({ ...round, slot: round.slot + 1_000 }), false, 'nobody chooses a slot')
+  assert.equal(isSlot?.({ ...round, step: 'another' }), false)
 
   const idle = people.find(({ node }) => node.peerId !== ballot?.peer) as Person
   const shown = await idle.told<ScheduleDetails>('schedule', 'show', 'measuring')

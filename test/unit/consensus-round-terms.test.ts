@@ -5,6 +5,7 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { openersOf } from '../../src/consensus/openers.ts'
 import { History } from '../../src/consensus/reliability/history.ts'
 import { resultCommit } from '../../src/consensus/result-commit.ts'
+import { isEnough } from '../../src/consensus/round.ts'
 import { parseRoundId, type RoundId } from '../../src/consensus/round-id.ts'
 import { repetitionIn, termsAfter } from '../../src/consensus/round-terms.ts'
 import { plainTerms } from '../../src/consensus/terms.ts'
@@ -19,7 +20,13 @@ for (const { name, results, members } of vectors.histories) {
     const electorate = Object.keys(members).sort()
     const id = { dataset: 'data', step: 'collect', slot: 1 }
     const asked = { electorate, parent: null, trigger: 'request' } as const
-    const { weights, quorum } = termsAfter({ id, asked, rule: WEIGHTED, results: pastOf(results) })
+    const { weights, quorum } = termsAfter({
+      id,
+      asked,
+      rule: WEIGHTED,
+      results: pastOf(results),
+      scheduled: false,
+    })
     assert.deepEqual(weights, Object.fromEntries(electorate.map((peer) => [peer, members[peer]?.weight])))
     assert.deepEqual(quorum, plainTerms(WEIGHTED, { electorate }).quorum, 'nobody has more votes')
   })
@@ -31,19 +38,15 @@ for (const { name, results, expected, ...parts } of vectors.repetitions) {
     const rule: TruthRule = { method: { name: 'identical' }, adaptive }
     const id = parseRoundId(round) as RoundId
     const past = { id, rule, results: pastOf(results) }
-    const after = (trigger: 'schedule' | 'request') =>
-      termsAfter({ ...past, asked: { electorate, parent: null, trigger } })
+    const after = (scheduled: boolean) =>
+      termsAfter({ ...past, asked: { electorate, parent: null, trigger: 'schedule' }, scheduled })
     assert.deepEqual(repetitionIn({ ...past, electorate }), expected)
     const isLess = expected.needed < plainTerms(rule, { electorate }).quorum.ballots
-    assert.deepEqual(after('schedule').quorum.proven, isLess ? expected.workers.toSorted() : undefined)
-    assert.equal(
-      after('request').quorum.proven,
-      undefined,
-      'who asks for a round does not choose who is checked',
-    )
+    assert.deepEqual(after(true).quorum.proven, isLess ? expected.workers.slice(0, 3).sort() : undefined)
+    assert.equal(after(false).quorum.proven, undefined, 'who asks for a round does not choose who is checked')
 
     const members = electorate.map((peer) => ({ peer, since: 0 }))
-    const terms = () => after('schedule')
+    const terms = () => after(true)
     const openers = openersOf({ id, members, parent: null, terms })
     assert.deepEqual(openers.toSorted(), electorate.toSorted())
     if (isLess) assert.equal(openers[0], expected.workers[0], 'who works first opens the round')
@@ -146,4 +149,12 @@ test('of a long history the newest part is read, enough for the rounds of the tr
   const earlier = heights(history.upTo('data', oid(before)))
   assert.deepEqual([earlier.length, earlier.at(-1)], [reliabilityHistoryMax, before])
   assert.match(String(history.upTo('data', oid(before - 1))), /long past/)
+})
+
+test('one ballot of a proven member is enough for a closing, and one of anybody else is not', () => {
+  const quorum = { ballots: 3, votes: 3, proven: ['bob'] }
+  assert.equal(isEnough(['bob'], quorum), true)
+  assert.equal(isEnough(['alice', 'carol'], quorum), false)
+  assert.equal(isEnough(['alice', 'carol', 'dave'], quorum), true)
+  assert.equal(isEnough([], quorum), false)
 })

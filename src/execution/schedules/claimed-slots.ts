@@ -27,7 +27,7 @@ import type { Ledger } from './ledger.ts'
 import { runnersOf, type Schedule, termsOf } from './schedule.ts'
 import { decideShared, type SharedWork, type Sharing } from './shared-work.ts'
 import type { SlotRuns } from './slot-runs.ts'
-import { jitterOf } from './slots.ts'
+import { jitterOf, nextSlot } from './slots.ts'
 import { WakeLoop } from './wake-loop.ts'
 
 export interface ClaimedSlotsParts {
@@ -217,7 +217,10 @@ export class ClaimedSlots implements Startable {
     const dueMs = slot + jitterOf(schedule, slot, work.workers[0] ?? '')
     const sinceMs = sinceFor({ dueMs, lookedMs, takeOverMs })
     const begun = runs.find(pipeline, slot) !== undefined
-    return decideShared({ work, sinceMs, live: live(), claims, self, begun, nowMs: clock.now() })
+    const gapMs = (nextSlot(schedule, slot) ?? slot) - slot
+    const patienceMs = sinceMs + Math.max(claimWaits * takeOverMs, gapMs / 2)
+    const seen = { sinceMs, patienceMs, live: live(), claims, begun, nowMs: clock.now() }
+    return decideShared({ work, self, ...seen })
   }
 
   async #runForItself(open: Open, schedule: Schedule): Promise<number> {

@@ -37,6 +37,8 @@ export interface SharedSituation {
   readonly work: SharedWork
   /** Since when the slot is to be run, ms. */
   readonly sinceMs: number
+  /** Until when whoever says that it is at work is believed, ms: nobody keeps a slot for itself for good. */
+  readonly patienceMs: number
   /** The members that are there as far as this node knows. */
   readonly live: readonly string[]
   /** By peer. */
@@ -75,13 +77,17 @@ export function decideShared(situation: SharedSituation): Decision {
  * Until when those at work are believed, and when the last one fell silent. Whatever ended without a result that was
  * handed in leaves the slot to the next one: nobody else would run it.
  */
-function survey({ claims, self, live, work, nowMs }: SharedSituation, workers: readonly string[]) {
+function survey(
+  { claims, self, live, work, patienceMs, nowMs }: SharedSituation,
+  workers: readonly string[],
+) {
   let vacantMs = 0
   const working: number[] = []
   for (const peer of workers) {
     const claim = claims.get(peer)
     if (claim === undefined || peer === self) continue
-    const untilMs = claim.state === 'failed' ? claim.heardMs : claim.heardMs + work.takeOverMs
+    const silentMs = claim.state === 'failed' ? claim.heardMs : claim.heardMs + work.takeOverMs
+    const untilMs = Math.min(silentMs, patienceMs)
     // What is done is still to be handed in, whether its author is there or not.
     const believed = claim.state === 'done' || live.includes(peer)
     if (believed && nowMs < untilMs) working.push(untilMs)

@@ -16,7 +16,14 @@ const DUE = SLOT
 function situation(over: Partial<SharedSituation & { in: string[] }> = {}): SharedSituation {
   const handedIn = (peer: string) => over.in?.includes(peer) ?? false
   const work: SharedWork = { workers: WORKERS, takeOverMs: TAKE_OVER, handedIn }
-  const rest = { sinceMs: DUE, live: peers, self: 'cat', begun: false, nowMs: DUE }
+  const rest = {
+    sinceMs: DUE,
+    patienceMs: DUE + 10 * TAKE_OVER,
+    live: peers,
+    self: 'cat',
+    begun: false,
+    nowMs: DUE,
+  }
   return { work, claims: new Map(), ...rest, ...over }
 }
 const claimed = (claims: Record<string, Partial<HeardClaim>>) =>
@@ -71,6 +78,17 @@ test('who is at work is believed as long as it says so, and who is done as long 
   assert.equal(untilMs(failed), DUE + TAKE_OVER)
   const both = claimed({ ben: { state: 'failed' }, amy: { state: 'failed', heardMs: nowMs } })
   assert.equal(untilMs({ claims: both, nowMs }), 'run')
+})
+
+test('whoever claims a slot and goes on claiming it keeps it for a while and not for good', () => {
+  const patienceMs = DUE + 10 * TAKE_OVER
+  const claims = claimed({ ben: { heardMs: patienceMs - 1 } })
+  assert.equal(untilMs({ claims, nowMs: patienceMs - 1, self: 'amy' }), patienceMs)
+  const still = claimed({ ben: { heardMs: patienceMs + TAKE_OVER } })
+  const nowMs = patienceMs + TAKE_OVER
+  assert.equal(untilMs({ claims: still, nowMs: patienceMs, self: 'amy' }), 'run')
+  assert.equal(untilMs({ claims: still, nowMs: patienceMs, self: 'cat' }), nowMs)
+  assert.equal(untilMs({ claims: still, nowMs, self: 'cat' }), 'run')
 })
 
 test('a claim of its own without a run is followed by one, and one that ended by nothing', () => {
