@@ -34,7 +34,7 @@ export interface ConsensusNodeOptions {
 async function withConsensus(
   test: TestContext,
   node: DatasetNode,
-  { runs = [], windowMs = 5_000 }: ConsensusNodeOptions,
+  { runs = [], windowMs = 5_000, node: below = {} }: ConsensusNodeOptions,
 ): Promise<ConsensusNode> {
   const { registry, database, members, policy, datasets, identity } = node
   const open = openRecordsOf(registry.federation)
@@ -63,7 +63,7 @@ async function withConsensus(
       },
       roundOf: () => ({ windowMs }),
     },
-    clock: systemClock,
+    clock: below.clock ?? systemClock,
     log: silentLogger,
   })
   const heard: ConsensusEvent[] = []
@@ -86,9 +86,9 @@ export async function startVoters(
   names: readonly string[],
   options: ConsensusNodeOptions = {},
 ): Promise<ConsensusNode[]> {
-  const founder = await startDatasetNode(test)
+  const founder = await startDatasetNode(test, options.node)
   const nodes = [founder]
-  for (const name of names) nodes.push(await joinDatasetNode(test, founder, name))
+  for (const name of names) nodes.push(await joinDatasetNode(test, founder, name, options.node))
   const voters: ConsensusNode[] = []
   for (const node of nodes) voters.push(await withConsensus(test, node, options))
   return voters
