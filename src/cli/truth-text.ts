@@ -59,6 +59,8 @@ export function truthText(out: Output, truth: TruthView, report: ReportView | un
   if (rows.length > 0) parts.push(out.table(['member', 'ballot', 'agrees', 'where not'], rows))
   const doubts = report === undefined ? '' : contestedText(report)
   if (doubts !== '') parts.push(doubts)
+  if (rows.length > 0)
+    parts.push(`"maoctl reliability list --dataset ${dataset}" tells how often each member agreed so far.`)
   return parts.join('\n\n')
 }
 

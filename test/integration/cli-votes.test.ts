@@ -185,6 +185,8 @@ test('people of three nodes cast by hand, whole, per file and per entry, and the
   const truth = await bob.type('dataset', 'truth', 'data')
   assert.match(truth.stdout, /method: +rows \(key id\)/)
   assert.match(truth.stdout, /carol .*table\.csv: differs in 3/)
+  const reliability = await bob.type('reliability', 'list', '--dataset', 'data')
+  assert.equal(reliability.exit, 0, 'the command that the truth names is there')
 })
 
 test('where results cast themselves, who casts by hand is told how to have it otherwise; observers have no say', {
