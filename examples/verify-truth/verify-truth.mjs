@@ -14,10 +14,11 @@ import { parseArgs } from 'node:util'
 const SKEW_MS = 600_000
 const BYTES_MAX = 65_536
 
+/** What is wrong, and which rule says so. */
 class Broken extends Error {
-  constructor(clause, reason, height) {
+  constructor(clause, reason) {
     super(reason)
-    Object.assign(this, { clause, reason, height })
+    this.clause = clause
   }
 }
 const demand = (truth, clause, reason) => {
@@ -25,7 +26,72 @@ const demand = (truth, clause, reason) => {
 }
 const sha256 = (bytes, as = 'hex') => createHash('sha256').update(bytes).digest(as)
 
-// ---- Forms (§3): who signed what ---------------------------------------------------------------------------------
+// ---- Forms of JSON values (§3 to §5) -------------------------------------------------------------------------------
+
+const isText = (value) => typeof value === 'string'
+const matches = (pattern) => (value) => isText(value) && pattern.test(value)
+const [isOid, isHash] = [matches(/^[0-9a-f]{40}$/), matches(/^[0-9a-f]{64}$/)]
+const isPeer = matches(/^[A-Za-z0-9]{1,100}$/)
+const isName = matches(/^(?!.*\.\.)(?!.*\.lock$)[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/)
+const isBase64 = (value) => isText(value) && Buffer.from(value, 'base64').toString('base64') === value
+const isTime = (value) => Number.isSafeInteger(value) && value >= 0
+const isCount = (value) => isTime(value) && value > 0
+const isMap = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
+const orNull = (is) => (value) => value === null || is(value)
+const maybe = (is) => (value) => value === undefined || is(value)
+const listOf = (is) => (value) => Array.isArray(value) && value.every(is)
+const mapOf = (isKey, is) => (value) =>
+  isMap(value) && Object.entries(value).every(([key, one]) => isKey(key) && is(one))
+const form = (fields) => (value) =>
+  isMap(value) && Object.entries(fields).every(([name, is]) => is(value[name]))
+
+const isSorted = (list) => list.every((one, at) => at === 0 || list[at - 1] < one)
+const isElectorate = (value) =>
+  listOf(isPeer)(value) && value.length > 0 && value.length <= 64 && isSorted(value)
+const [parent, height, openedMs, commit] = [orNull(isOid), isCount, isTime, isOid]
+const isCertificate = form({
+  ...{ round: isText, commit, parent, height, view: isTime, opening: isText, closing: isText },
+  confirmations: mapOf(isPeer, isBase64),
+})
+const isQuorum = form({ ballots: isCount, votes: isCount, proven: maybe(listOf(isPeer)) })
+const isOpening = form({ electorate: isElectorate, quorum: isQuorum, parent, height, openedMs })
+const isClosing = form({ opening: isHash, ballots: mapOf(isPeer, form({ commit, tree: isOid })) })
+const FIELDS = ['federation', 'key', 'value', 'version', 'time', 'since', 'expires', 'author']
+const isKey = matches(/^(?=.{1,512}$)(?:\/[A-Za-z0-9._~-]+)+$/)
+const isRecordForm = form({
+  key: isKey,
+  value: orNull(Buffer.isBuffer),
+  version: isCount,
+  time: isTime,
+  since: isTime,
+})
+const isRole = (value) => ['operator', 'member', 'observer'].includes(value)
+const times = { since: maybe(isTime), worksSince: maybe(isTime), until: maybe(isTime) }
+const isWord = form({ name: isName, role: isRole, ...times, removed: maybe(isMap) })
+const isSpan = (value) => listOf(isTime)(value) && value.length === 2
+const isGrant = form({
+  vote: (vote) => typeof vote === 'boolean',
+  since: isTime,
+  until: maybe(isTime),
+  voted: maybe(listOf(isSpan)),
+})
+const isAccess = form({ vote: isText, voteSince: isTime, voteBefore: maybe(listOf(isTime)) })
+const isDataset = form({
+  founder: maybe(isPeer),
+  foundedMs: maybe(isTime),
+  initial: maybe(isOid),
+  access: maybe(isAccess),
+})
+
+function parseJson(bytes) {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+// ---- Who signed what (§3) --------------------------------------------------------------------------------------------
 
 function base58(bytes) {
   const digits = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
@@ -120,110 +186,61 @@ function decodeCbor(bytes) {
   return value
 }
 
-const isTime = (value) => Number.isSafeInteger(value) && value >= 0
-const isOid = (value) => typeof value === 'string' && /^[0-9a-f]{40}$/.test(value)
-const isHash = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
-const isPeer = (value) => typeof value === 'string' && /^[A-Za-z0-9]{1,100}$/.test(value)
-const isName = (text) => /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/.test(text) && !/\.\.|\.lock$/.test(text)
-const isMap = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isBase64 = (text) => typeof text === 'string' && Buffer.from(text, 'base64').toString('base64') === text
-const optional = (value, is) => value === undefined || is(value)
-
-function parseJson(bytes) {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    return undefined
-  }
-}
-
 /** [F3] A registry record of this federation by whoever sealed it. */
 function openRecord(bytes, federation) {
   const { author, payload } = openEnvelope(bytes, 'record')
   const record = decodeCbor(payload)
-  const isRecord =
-    record.author === author && record.federation === federation && typeof record.key === 'string'
-  demand(
-    isRecord && isTime(record.time) && isTime(record.since),
-    'F3',
-    'it is no record of its signer in this federation',
-  )
-  demand(record.value === null || Buffer.isBuffer(record.value), 'F3', 'its value is no bytes')
+  const isRecord = isRecordForm(record) && Object.keys(record).every((name) => FIELDS.includes(name))
+  const isOurs = record.author === author && record.federation === federation
+  demand(isRecord && isOurs, 'F3', 'it is no record of its signer in this federation')
   return {
     ...record,
     hash: sha256(payload),
-    json: record.value === null ? undefined : parseJson(record.value),
+    said: record.value === null ? undefined : parseJson(record.value),
   }
 }
 
-/** [G1] to [G3]: how the federation began. */
+/** [G1], [G2]: how the federation began. */
 function openGenesis(bytes, expected) {
   const { author, payload } = openEnvelope(bytes, 'genesis')
   const federation = `maob${base32(sha256(payload, 'buffer'))}`
   demand(expected === undefined || federation === expected, 'G1', `this is the genesis of ${federation}`)
-  const { name, createdMs, founder, founders = [] } = decodeCbor(payload)
-  const all = [founder, ...founders]
-  const isGenesis = isTime(createdMs) && all.every((one) => isPeer(one?.peer)) && founder.peer === author
-  demand(
-    isGenesis && new Set(all.map(({ peer }) => peer)).size === all.length,
-    'G2',
-    'it is not by its founder',
-  )
-  return { federation, name, createdMs, founders: all.map(({ peer }) => peer) }
+  const { createdMs, founder, founders = [] } = decodeCbor(payload)
+  const peers = [founder, ...founders].map((one) => one?.peer)
+  const isOnce = new Set(peers).size === peers.length && peers.every(isPeer)
+  demand(isOnce && isTime(createdMs) && peers[0] === author, 'G2', 'it is not by its founder')
+  return { federation, createdMs, founders: peers }
 }
 
-// ---- The roll (§4): who voted when ------------------------------------------------------------------------------
+// ---- The roll (§4): who voted when ------------------------------------------------------------------------------------
 
 /** [R1] What one record says about who votes on the dataset, or undefined for what says nothing about it. */
 function readRollRecord(bytes, federation, dataset) {
-  try {
-    const { key, author, time, since, hash, json: said } = openRecord(bytes, federation)
-    const [, room, ...rest] = key.split('/')
-    const record = { hash, author, time, since, said, peer: rest[0] }
-    if (!isMap(said)) return undefined
-    if (room === 'members' && rest.length === 1) {
-      const isWord =
-        ['operator', 'member', 'observer'].includes(said.role) &&
-        typeof said.name === 'string' &&
-        isName(said.name)
-      const areTimes = [said.since, said.worksSince, said.until].every((value) => optional(value, isTime))
-      return isWord && areTimes && optional(said.removed, isMap) ? { kind: 'word', ...record } : undefined
-    }
-    if (room === 'successions' && rest.length === 1) {
-      const proof = openEnvelope(Buffer.from(said.proof, 'base64'), 'succession')
-      const { federation: where, old, successor } = decodeCbor(proof.payload)
-      const isProven =
-        proof.author === said.successor &&
-        successor === proof.author &&
-        old === author &&
-        where === federation
-      return isProven && rest[0] === author && successor !== author
-        ? { kind: 'succession', ...record }
-        : undefined
-    }
-    if (room === 'dataset' && rest.length === 1 && rest[0] === dataset) {
-      const founder = said.founder ?? author
-      const id = sha256(`${founder}\n${dataset}\n${said.seed}`).slice(0, 32)
-      const isForm = optional(said.initial, isOid) && optional(said.foundedMs, isTime) && isPeer(founder)
-      if (!isForm || (said.seed !== undefined && said.id !== id)) return undefined
-      return { kind: 'dataset', ...record, founder, id: said.id ?? dataset }
-    }
-    if (room === 'grants' && rest.length === 3 && rest[0] === dataset && rest[2] === author) {
-      const isGrant = typeof said.vote === 'boolean' && isTime(said.since) && optional(said.until, isTime)
-      return isGrant && optional(said.voted, Array.isArray)
-        ? { kind: 'grant', ...record, peer: rest[1] }
-        : undefined
-    }
-  } catch {
-    return undefined
+  const record = tried(() => openRecord(bytes, federation))
+  const [, room, first, ...rest] = record?.key.split('/') ?? []
+  const { said, author } = record ?? {}
+  if (room === 'members' && rest.length === 0 && isWord(said)) return { kind: 'word', ...record, peer: first }
+  if (room === 'successions' && first === author && rest.length === 0 && isBase64(said?.proof)) {
+    const proof = tried(() => openEnvelope(Buffer.from(said.proof, 'base64'), 'succession'))
+    const { federation: where, old, successor } = tried(() => decodeCbor(proof.payload)) ?? {}
+    const isProven =
+      where === federation && old === author && successor === proof.author && successor === said.successor
+    if (isProven && successor !== author) return { kind: 'succession', ...record }
   }
+  if (room === 'dataset' && first === dataset && rest.length === 0 && isDataset(said)) {
+    const { founder = author, seed, id = dataset } = said
+    const isFounders = seed === undefined || id === sha256(`${founder}\n${dataset}\n${seed}`).slice(0, 32)
+    if (isFounders) return { kind: 'dataset', ...record, founder, id }
+  }
+  if (room === 'grants' && first === dataset && rest.length === 2 && rest[1] === author && isGrant(said))
+    return { kind: 'grant', ...record, peer: rest[0] }
+  return undefined
 }
 
 class Roll {
   words = new Map()
   next = new Map()
   before = new Map()
-  datasets = []
   grants = new Map()
 
   constructor(genesis, records) {
@@ -236,19 +253,13 @@ class Roll {
       if (!this.before.has(record.said.successor)) this.before.set(record.said.successor, record)
     }
     // [R3] In the order of time: who may write follows from what was written before.
+    const isBy = (node, { author, time }) => this.nodeOf(author) === node || this.isOperator(author, time)
     for (const word of of('word'))
       if (this.isOperator(word.author, word.time)) push(this.words, this.nodeOf(word.peer), word)
-    for (const one of of('dataset')) {
-      if (this.nodeOf(one.author) === this.nodeOf(one.founder) || this.isOperator(one.author, one.time))
-        this.datasets.push(one)
-    }
+    this.datasets = of('dataset').filter((one) => isBy(this.nodeOf(one.founder), one))
     for (const grant of of('grant')) {
       const about = this.datasets.find(({ id }) => id === grant.said.dataset)
-      const mayGrant =
-        about &&
-        (this.nodeOf(grant.author) === this.nodeOf(about.founder) ||
-          this.isOperator(grant.author, grant.time))
-      if (mayGrant) push(this.grants, this.nodeOf(grant.peer), grant)
+      if (about && isBy(this.nodeOf(about.founder), grant)) push(this.grants, this.nodeOf(grant.peer), grant)
     }
   }
 
@@ -342,111 +353,9 @@ const push = (map, key, value) => map.set(key, [...(map.get(key) ?? []), value])
 const inForce = (records, at) => records.findLast(({ time }) => time <= at) ?? records[0]
 const startOf = ({ said, since }, isFounder) => said.worksSince ?? said.since ?? (isFounder ? 0 : since)
 
-// ---- The chain (§5) ----------------------------------------------------------------------------------------------
+// ---- The chain (§5) ------------------------------------------------------------------------------------------------------
 
-/** [C1] to [C8] of protocols/voting.md: all that a certificate says itself. */
-function readCertificate(bytes, federation, dataset) {
-  const certificate = parseJson(bytes)
-  const isForm =
-    isMap(certificate) &&
-    isOid(certificate.commit) &&
-    (certificate.parent === null || isOid(certificate.parent))
-  demand(
-    isForm && bytes.length <= BYTES_MAX && certificate.height > 0 && isTime(certificate.height),
-    'C1',
-    'it is no certificate',
-  )
-  demand(isTime(certificate.view) && isMap(certificate.confirmations), 'C1', 'it is no certificate')
-  const texts = [
-    certificate.round,
-    certificate.opening,
-    certificate.closing,
-    ...Object.values(certificate.confirmations),
-  ]
-  demand(
-    texts.every((text) => typeof text === 'string'),
-    'C1',
-    'it is no certificate',
-  )
-  const [set, step, slot, ...more] = certificate.round.split('/')
-  const isRound =
-    isName(set) &&
-    isName(step ?? '') &&
-    !step.startsWith('for.') &&
-    /^(?:0|[1-9][0-9]{0,15})$/.test(slot) &&
-    more.length === 0
-  demand(isRound && isTime(Number(slot)), 'C1', 'it names no round')
-  const [opening, closing] = [certificate.opening, certificate.closing].map((text) =>
-    parseJson(Buffer.from(text)),
-  )
-  const { electorate, quorum, openedMs } = opening ?? {}
-  const isElectorate =
-    Array.isArray(electorate) && electorate.length > 0 && electorate.length <= 64 && electorate.every(isPeer)
-  const isSorted = isElectorate && electorate.every((one, at) => at === 0 || electorate[at - 1] < one)
-  const isQuorum =
-    isMap(quorum) && isTime(quorum.ballots) && quorum.ballots > 0 && optional(quorum.proven, Array.isArray)
-  demand(isSorted && isQuorum && isTime(openedMs), 'C1', 'its opening cannot be read')
-  const ballots = Object.entries(closing?.ballots ?? {})
-  const areBallots = ballots.every(
-    ([peer, ballot]) => isPeer(peer) && isOid(ballot?.commit) && isOid(ballot?.tree),
-  )
-  demand(
-    isMap(closing) && isHash(closing.opening) && isMap(closing.ballots) && areBallots,
-    'C1',
-    'its closing cannot be read',
-  )
-  demand(set === dataset, 'C2', `it is about the dataset ${set}`)
-  demand(closing.opening === sha256(certificate.opening), 'C3', 'its closing belongs to another opening')
-  const { commit, parent, height, view } = certificate
-  demand(
-    parent === opening.parent && height === opening.height && view >= openedMs,
-    'C4',
-    'its height, parent or view is not that of its opening',
-  )
-  const counted = ballots.map(([peer]) => peer)
-  demand(
-    counted.every((peer) => electorate.includes(peer)),
-    'C5',
-    'its closing counts a ballot from outside the electorate',
-  )
-  const isEnough = counted.length >= quorum.ballots || quorum.proven?.some((peer) => counted.includes(peer))
-  demand(
-    isEnough && quorum.votes === Math.floor((2 * electorate.length) / 3) + 1,
-    'C5',
-    'its closing counts too few ballots, or its quorum is another',
-  )
-  const closingHash = sha256(certificate.closing)
-  for (const [signer, sealed] of Object.entries(certificate.confirmations)) {
-    demand(isPeer(signer) && isBase64(sealed), 'C1', 'it is no certificate')
-    demand(electorate.includes(signer), 'C6', `${signer} is not in the electorate`)
-    const record = opened(() => openRecord(Buffer.from(sealed, 'base64'), federation))
-    demand(record?.author === signer, 'C7', `the signature of ${signer} does not hold`)
-    demand(
-      record.key === `/confirmations/${certificate.round}/${signer}`,
-      'C7',
-      `the confirmation of ${signer} is for something else`,
-    )
-    const { closing: which, commit: what, view: when } = record.json ?? {}
-    demand(
-      which === closingHash && what === commit && when === view,
-      'C8',
-      `the confirmation of ${signer} names another result`,
-    )
-  }
-  return {
-    round: certificate.round,
-    step,
-    slot: Number(slot),
-    commit,
-    parent,
-    height,
-    openedMs,
-    electorate,
-    signers: Object.keys(certificate.confirmations).sort(),
-  }
-}
-
-const opened = (open) => {
+const tried = (open) => {
   try {
     return open()
   } catch (error) {
@@ -455,66 +364,92 @@ const opened = (open) => {
   }
 }
 
-/** [L1] to [L4], [R6] and [C9]: one link and the one before it. @returns whose confirmations counted, of how many. */
-function checkLink(link, before, height, roll) {
-  demand(link.height === height, 'L1', `what stands here is of height ${link.height}`)
-  demand(!before || link.parent === before.commit, 'L2', 'its parent is not the truth before it')
-  const began = roll.datasets.map(({ said }) => said.initial ?? null)
+/** [C1] to [C8] of protocols/voting.md: all that a certificate says itself. */
+function readCertificate(bytes, federation, dataset) {
+  const certificate = bytes.length > BYTES_MAX ? undefined : parseJson(bytes)
+  demand(isCertificate(certificate), 'C1', 'it is no certificate')
+  const { round, commit, parent, height, view, confirmations } = certificate
+  const [set, step, slot, ...more] = round.split('/')
+  const isRound =
+    isName(set) && isName(step) && !step.startsWith('for.') && /^(?:0|[1-9]\d{0,15})$/.test(slot)
+  demand(isRound && more.length === 0 && isTime(Number(slot)), 'C1', 'it names no round')
+  const [opening, closing] = [certificate.opening, certificate.closing].map((text) =>
+    parseJson(Buffer.from(text)),
+  )
+  demand(isOpening(opening), 'C1', 'its opening cannot be read')
+  demand(isClosing(closing), 'C1', 'its closing cannot be read')
+  demand(set === dataset, 'C2', `it is about the dataset ${set}`)
+  demand(closing.opening === sha256(certificate.opening), 'C3', 'its closing belongs to another opening')
+  const isSame = parent === opening.parent && height === opening.height && view >= opening.openedMs
+  demand(isSame, 'C4', 'its height, parent or view is not that of its opening')
+  const { electorate, quorum, openedMs } = opening
+  const counted = Object.keys(closing.ballots)
   demand(
-    height > 1 || began.includes(link.parent) || (began.length === 0 && link.parent === null),
+    counted.every((peer) => electorate.includes(peer)),
+    'C5',
+    'it counts a ballot from outside the electorate',
+  )
+  const isEnough = counted.length >= quorum.ballots || quorum.proven?.some((peer) => counted.includes(peer))
+  const isQuorum = quorum.votes === Math.floor((2 * electorate.length) / 3) + 1
+  demand(isEnough && isQuorum, 'C5', 'it counts too few ballots, or its quorum is not that of its electorate')
+  const signers = Object.keys(confirmations).sort()
+  for (const signer of signers) {
+    demand(electorate.includes(signer), 'C6', `${signer} is not in the electorate`)
+    const record = tried(() => openRecord(Buffer.from(confirmations[signer], 'base64'), federation))
+    demand(record?.author === signer, 'C7', `the signature of ${signer} does not hold`)
+    const isHere = record.key === `/confirmations/${round}/${signer}`
+    demand(isHere, 'C7', `the confirmation of ${signer} is for something else`)
+    const said = record.said ?? {}
+    const isIt = said.closing === sha256(certificate.closing) && said.commit === commit && said.view === view
+    demand(isIt, 'C8', `the confirmation of ${signer} names another result`)
+  }
+  return { round, step, slot: Number(slot), commit, parent, height, openedMs, electorate, signers }
+}
+
+/** [L1] to [L4], [R6] and [C9]: one link and the one before it. */
+function checkLink(link, before, height, roll) {
+  const { openedMs, parent, electorate } = link
+  demand(link.height === height, 'L1', `what stands here is of height ${link.height}`)
+  demand(!before || parent === before.commit, 'L2', 'its parent is not the truth before it')
+  const began = roll.datasets.length === 0 ? [null] : roll.datasets.map(({ said }) => said.initial ?? null)
+  demand(
+    before || began.includes(parent),
     'L2',
     'no record says that the dataset was founded with its parent',
   )
   demand(
-    !before || link.openedMs > before.openedMs,
+    !before || openedMs > before.openedMs,
     'L3',
     'its round was not opened later than that of the truth before it',
   )
-  const about = inForce(roll.datasets, link.openedMs)
-  demand(
-    !about || link.openedMs >= Math.min(about.said.foundedMs ?? 0, about.time),
-    'L4',
-    'its round was opened before the dataset was founded',
-  )
-  const stranger = link.electorate.find((key) => !roll.wasAdmitted(key, link.openedMs))
-  demand(stranger === undefined, 'R6', `${stranger} is in its electorate, and no record admits it by then`)
-  const counted = link.signers.filter((key) => roll.votes(key, link.openedMs))
+  const about = inForce(roll.datasets, openedMs)
+  const foundedMs = about === undefined ? 0 : Math.min(about.said.foundedMs ?? 0, about.time)
+  demand(openedMs >= foundedMs, 'L4', 'its round was opened before the dataset was founded')
+  const stranger = electorate.find((key) => !roll.wasAdmitted(key, openedMs))
+  demand(!stranger, 'R6', `${stranger} is in its electorate, and no record admits it by then`)
+  const counted = link.signers.filter((key) => roll.votes(key, openedMs))
   const nodes = new Set(counted.map((key) => roll.nodeOf(key)))
-  const voters = new Set([...link.electorate.map((key) => roll.nodeOf(key)), ...roll.votersAt(link.openedMs)])
-  demand(
-    3 * nodes.size > 2 * voters.size,
-    'C9',
-    `${nodes.size} of those who voted then have confirmed it, which is not more than two thirds of ${voters.size}`,
-  )
+  const voters = new Set([...electorate.map((key) => roll.nodeOf(key)), ...roll.votersAt(openedMs)])
+  const few = `${nodes.size} of those who voted then have confirmed it, which is not more than two thirds of ${voters.size}`
+  demand(3 * nodes.size > 2 * voters.size, 'C9', few)
   return { ...link, counted, voters: voters.size }
 }
 
-/** [T1] to [T3] */
+/** [T2], [T3] */
 function checkCommit(bytes, { commit, parent, height, round, step, slot }) {
-  demand(
-    bytes && createHash('sha1').update(`commit ${bytes.length}\0`).update(bytes).digest('hex') === commit,
-    'T2',
-    `its commit ${commit} is not here, or not whole`,
-  )
-  const [head, ...body] = bytes.toString().split('\n\n')
-  const parents = head
-    .split('\n')
-    .filter((line) => line.startsWith('parent '))
-    .map((line) => line.slice(7))
+  const id = createHash('sha1')
+    .update(`commit ${bytes?.length}\0`)
+    .update(bytes ?? '')
+    .digest('hex')
+  demand(id === commit, 'T2', `its commit ${commit} is not here, or not whole`)
+  const [head, title, second] = bytes.toString().split('\n\n')
+  const lines = head.split('\n')
+  const parents = lines.filter((line) => line.startsWith('parent ')).map((line) => line.slice(7))
   demand(parents.join() === (parent ?? ''), 'T2', 'its commit follows another one')
-  const title = `Ground truth ${height} of ${round.split('/')[0]}, step ${step}`
-  demand(
-    body[0] === title && body[1]?.startsWith(`Round: ${round}\n`),
-    'T3',
-    'the message of its commit names another round or height',
-  )
+  const isNamed = title === `Ground truth ${height} of ${round.split('/')[0]}, step ${step}`
   const author = `author MAO consensus <consensus@mao.invalid> ${Math.floor(slot / 1_000)} +0000`
-  demand(
-    head.split('\n').includes(author),
-    'T3',
-    'its commit is not by the consensus, at the time of its round',
-  )
-  return /^tree ([0-9a-f]{40})$/m.exec(head)[1]
+  const isOurs = isNamed && second?.split('\n')[0] === `Round: ${round}` && lines.includes(author)
+  demand(isOurs, 'T3', 'its commit names another round, height, author or time')
 }
 
 /**
@@ -524,43 +459,38 @@ function checkCommit(bytes, { commit, parent, height, round, step, slot }) {
  * @returns `{federation, dataset, held: links, failure?: {height, clause, reason}}`
  */
 export function verifyBundle({ files, commits, truth }, { federation: expected } = {}) {
-  const held = []
-  const found = { held }
+  const found = { held: [] }
+  const { held } = found
   let height = 0
   try {
     demand(files.has('genesis'), 'G1', 'there is no genesis')
     const genesis = openGenesis(files.get('genesis'), expected)
-    Object.assign(found, { federation: genesis.federation, name: genesis.name })
+    const { federation } = genesis
     const certificates = new Map()
     for (const [path, bytes] of files) {
       const at = Number(/^certificates\/\d+\/([1-9]\d{0,5})\.json$/.exec(path)?.[1])
       if (path === `certificates/${Math.floor(at / 100)}/${at}.json`) certificates.set(at, bytes)
     }
     const last = Math.max(0, ...certificates.keys())
-    found.dataset = String(parseJson(certificates.get(last) ?? Buffer.alloc(0))?.round ?? '').split('/')[0]
+    const dataset = String(parseJson(certificates.get(last) ?? Buffer.alloc(0))?.round).split('/')[0]
+    Object.assign(found, { federation, dataset })
     const envelopes = [...files].filter(([path]) => /^roll\/[0-9a-f]{2}\/[0-9a-f]{64}$/.test(path))
-    const records = envelopes.map(([, bytes]) => readRollRecord(bytes, genesis.federation, found.dataset))
-    const roll = new Roll(
-      genesis,
-      records.filter((record) => record !== undefined),
-    )
+    const records = envelopes.map(([, bytes]) => readRollRecord(bytes, federation, dataset)).filter(Boolean)
     height = 1
-    demand(
-      new Set(roll.datasets.map(({ id }) => id)).size < 2,
-      'R9',
-      'its roll has records of several datasets of this name',
-    )
     demand(last > 0, 'L1', 'there is no certificate')
+    const roll = new Roll(genesis, records)
+    const ids = new Set(roll.datasets.map(({ id }) => id))
+    demand(ids.size < 2, 'R9', 'its roll has records of several datasets of this name')
     for (; height <= last; height += 1) {
       demand(certificates.has(height), 'L1', 'the certificate of this height is not here')
-      const link = readCertificate(certificates.get(height), genesis.federation, found.dataset)
+      const link = readCertificate(certificates.get(height), federation, dataset)
       held.push(checkLink(link, held.at(-1), height, roll))
     }
     height = last
     demand(truth === held.at(-1).commit, 'T1', `the branch ground-truth is at ${truth ?? 'nothing'}`)
     for (const link of held.toReversed()) {
       height = link.height
-      link.tree = checkCommit(commits.get(link.commit), link)
+      checkCommit(commits.get(link.commit), link)
     }
   } catch (error) {
     if (!(error instanceof Broken) && !(error instanceof TypeError)) throw error
@@ -569,29 +499,27 @@ export function verifyBundle({ files, commits, truth }, { federation: expected }
   return found
 }
 
-// ---- A repository (§2), read by git without anything that its settings could start ---------------------------------
-
-const ENV = {
-  PATH: process.env.PATH,
-  LC_ALL: 'C',
-  GIT_NO_REPLACE_OBJECTS: '1',
-  GIT_NO_LAZY_FETCH: '1',
-  GIT_ALLOW_PROTOCOL: 'none',
-}
+// ---- A repository (§2), read by git without anything that its settings could start ----------------------------------------
 
 function git(path, words, input) {
-  const env = { ...ENV, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
+  const env = {
+    ...{ PATH: process.env.PATH, LC_ALL: 'C', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' },
+    ...{ GIT_NO_REPLACE_OBJECTS: '1', GIT_NO_LAZY_FETCH: '1', GIT_ALLOW_PROTOCOL: 'none' },
+  }
   return execFileSync('git', ['--no-pager', '-C', path, ...words], {
     env,
     input,
     maxBuffer: 2 ** 30,
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: 'pipe',
   })
 }
 
 /** What objects hold, by id; what is not here is left out. */
 function readObjects(path, oids) {
-  const [found, output] = [new Map(), git(path, ['cat-file', '--batch'], `${oids.join('\n')}\n`)]
+  const [found, output] = [
+    new Map(),
+    git(path, ['cat-file', '--batch'], oids.map((oid) => `${oid}\n`).join('')),
+  ]
   for (let at = 0; at < output.length; ) {
     const end = output.indexOf(10, at)
     const [oid, , size] = output.toString('utf8', at, end).split(' ')
@@ -601,91 +529,72 @@ function readObjects(path, oids) {
   return found
 }
 
-export function readBundle(path) {
-  const tips = (base) =>
-    ['certificates', 'ground-truth'].map((branch) => {
-      try {
-        return git(path, ['rev-parse', '--verify', '--quiet', `${base}${branch}^{commit}`])
-          .toString()
-          .trim()
-      } catch {
-        return undefined
-      }
-    })
+function readBundle(path) {
+  const tip = (ref) => {
+    try {
+      return git(path, ['rev-parse', '--verify', '--quiet', `${ref}^{commit}`])
+        .toString()
+        .trim()
+    } catch {
+      return undefined
+    }
+  }
   // A clone has what it cloned below origin, a bare repository has its own branches.
-  const [branch, truth] = [tips('refs/remotes/origin/'), tips('refs/heads/')].find(([one]) => one) ?? []
-  demand(branch, 'B1', 'this repository has no branch certificates')
-  const lines = git(path, ['ls-tree', '-r', '-z', branch]).toString().split('\0').filter(Boolean)
-  const entries = lines.map((line) => [line.slice(line.indexOf('\t') + 1), ...line.split('\t')[0].split(' ')])
-  const files = entries.filter(([, mode, type]) => mode === '100644' && type === 'blob')
+  const base = ['refs/remotes/origin/', 'refs/heads/'].find((one) => tip(`${one}certificates`) !== undefined)
+  demand(base, 'B1', 'this repository has no branch certificates')
+  const listed = git(path, ['ls-tree', '-r', '-z', tip(`${base}certificates`)])
+    .toString()
+    .split('\0')
+  const entries = listed
+    .filter((line) => line.startsWith('100644 blob '))
+    .map((line) => line.slice(12).split('\t'))
   const contents = readObjects(
     path,
-    files.map(([, , , oid]) => oid),
+    entries.map(([oid]) => oid),
   )
-  const bundle = { truth, files: new Map(files.map(([name, , , oid]) => [name, contents.get(oid)])) }
-  const certificates = [...bundle.files].filter(([name]) => name.startsWith('certificates/'))
-  const commits = certificates.map(([, bytes]) => parseJson(bytes)?.commit).filter(isOid)
-  return { ...bundle, commits: commits.length === 0 ? new Map() : readObjects(path, commits) }
+  const files = new Map(entries.map(([oid, name]) => [name, contents.get(oid) ?? Buffer.alloc(0)]))
+  const named = [...files].map(
+    ([name, bytes]) => name.startsWith('certificates/') && parseJson(bytes)?.commit,
+  )
+  return { files, truth: tip(`${base}ground-truth`), commits: readObjects(path, named.filter(isOid)) }
 }
 
 function main() {
-  const named = {
-    federation: { type: 'string' },
-    genesis: { type: 'string' },
-    expect: { type: 'string' },
-    'no-files': { type: 'boolean' },
-  }
-  const { values, positionals } = parseArgs({ options: named, allowPositionals: true })
+  const text = { type: 'string' }
+  const options = { federation: text, genesis: text, expect: text, 'no-files': { type: 'boolean' } }
+  const { values, positionals } = parseArgs({ options, allowPositionals: true })
   const [path, ...more] = positionals
-  if (path === undefined || more.length > 0)
-    throw new Error(
-      'usage: verify-truth.mjs REPOSITORY [--federation ID] [--genesis FILE] [--expect COMMIT] [--no-files]',
-    )
-  const trusted = values.genesis && openGenesis(readFileSync(values.genesis)).federation
+  const usage =
+    'verify-truth.mjs REPOSITORY [--federation ID] [--genesis FILE] [--expect COMMIT] [--no-files]'
+  if (path === undefined || more.length > 0) throw new Error(`usage: ${usage}`)
+  const trusted = values.genesis && openGenesis(readFileSync(values.genesis), values.federation).federation
   const federation = values.federation ?? trusted
-  demand(
-    trusted === undefined || trusted === federation,
-    'G1',
-    'the genesis in the file is of another federation',
-  )
-  const bundle = readBundle(path)
-  const found = verifyBundle(bundle, { federation })
-  for (const { height, commit, round, counted, voters } of found.held) {
+  const found = verifyBundle(readBundle(path), { federation })
+  const { held, dataset } = found
+  for (const { height, commit, round, counted, voters } of held)
     console.log(`${height}  ${commit}  ${round}  ${counted.length} of ${voters}: ${counted.join(' ')}`)
-  }
-  if (!found.failure && values.expect && !found.held.some(({ commit }) => commit === values.expect))
-    found.failure = {
-      height: found.held.length,
-      clause: 'T1',
-      reason: `${values.expect} is no truth of this chain`,
-    }
+  const fail = (clause, reason) => Object.assign(found, { failure: { height: held.length, clause, reason } })
+  if (!found.failure && values.expect && !held.some(({ commit }) => commit === values.expect))
+    fail('T1', `${values.expect} is no truth of this chain`)
   if (!found.failure && !values['no-files']) {
     try {
-      git(path, ['fsck', '--full', '--strict', '--no-dangling', '--no-progress'])
+      git(path, ['fsck', '--full', '--no-dangling', '--no-progress'])
     } catch (error) {
-      found.failure = {
-        height: found.held.length,
-        clause: 'T4',
-        reason: `its files are not whole: ${error.stderr}`.trim(),
-      }
+      fail('T4', `what these commits lead to is not whole: ${error.stderr}`.trim())
     }
   }
-  if (found.failure) {
-    const { height, clause, reason } = found.failure
-    console.log(`NOT HELD at height ${height} [${clause}]: ${reason}`)
-  } else
-    console.log(
-      `OK  the ground truth of ${found.dataset} is ${found.held.at(-1).commit}, in ${found.federation}`,
-    )
+  const { failure } = found
+  if (failure) console.log(`NOT HELD at height ${failure.height} [${failure.clause}]: ${failure.reason}`)
+  else console.log(`OK  the ground truth of ${dataset} is ${held.at(-1).commit}, in ${found.federation}`)
   if (!federation)
     console.log(
-      'The genesis was taken from the repository itself: compare the federation id with one from elsewhere (--federation).',
+      'The genesis was taken from the repository itself: compare the id with one from elsewhere (--federation).',
     )
-  else if (!values.expect)
+  if (!values.expect)
     console.log(
-      'That no later truth is left out, this copy alone cannot show: compare the commit with one from elsewhere (--expect).',
+      'That no later truth was left out, no copy can show: compare the commit with one from elsewhere (--expect).',
     )
-  process.exitCode = found.failure ? 1 : 0
+  process.exitCode = failure ? 1 : 0
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
