@@ -27,7 +27,7 @@ test('a node starts on a bare directory, is found by it, and stops clean when it
     assert.doesNotMatch(line, /"level":(?:40|50)/, 'a clean stop has nothing to complain of')
     assert.ok(!line.includes(await readFile(ready.tokenFile, 'utf8').then((token) => token.trim())))
   }
-  const gone = await maoctl(['--data', data, 'federation', 'show'])
+  const gone = await maoctlHere(['--data', data, 'federation', 'show'])
   assert.equal(gone.exit, 6)
   assert.match(
     gone.stderr,
@@ -43,11 +43,11 @@ test('a killed node leaves whereabouts behind that mislead nobody', async (t) =>
   const data = await temporaryDirectory(t)
   const { stop } = await startInstance(t, data)
   await stop('SIGKILL')
-  const asked = await maoctl(['--data', data, 'federation', 'show'])
+  const asked = await maoctlHere(['--data', data, 'federation', 'show'])
   assert.equal(asked.exit, 6)
   assert.match(asked.stderr, /NODE_UNREACHABLE/)
   await startInstance(t, data)
-  assert.equal((await maoctl(['--data', data, 'federation', 'show'])).exit, 0)
+  assert.equal((await maoctlHere(['--data', data, 'federation', 'show'])).exit, 0)
 })
 
 test('a second start on the same data is refused, and the first goes on', async (t) => {
@@ -57,7 +57,7 @@ test('a second start on the same data is refused, and the first goes on', async 
   assert.equal(second.exit, 4)
   assert.match(second.stderr, /^maoctl: Another node already runs on .* \(DATA_IN_USE\)\n$/)
   assert.equal(second.stdout, '')
-  assert.equal((await maoctl(['--data', data, 'federation', 'show'])).exit, 0)
+  assert.equal((await maoctlHere(['--data', data, 'federation', 'show'])).exit, 0)
 })
 
 test('a port that is taken is told in one line, and nothing of the node is left running', async (t) => {
@@ -91,7 +91,7 @@ test('settings come from the file, the environment and the flags, and wrong ones
   assert.equal(ready.name, 'from-environment')
   await stop()
   await writeFile(join(data, 'config.yaml'), 'nam: x\napi: { port: -1 }\n')
-  const wrong = await maoctl(['--data', data, 'instance', 'start'])
+  const wrong = await maoctlHere(['--data', data, 'instance', 'start'])
   assert.equal(wrong.exit, 2)
   assert.match(wrong.stderr, /nam: no such setting, did you mean name\?/)
   assert.match(wrong.stderr, /api\.port: /)
@@ -102,7 +102,7 @@ test('two nodes form a federation by typed commands alone', async (t) => {
   const [alice, bob] = await Promise.all([temporaryDirectory(t), temporaryDirectory(t)])
   await Promise.all([startInstance(t, alice, ['--name', 'alice']), startInstance(t, bob, ['--name', 'bob'])])
 
-  const early = await maoctl(['--data', bob, 'federation', 'members'])
+  const early = await maoctlHere(['--data', bob, 'federation', 'members'])
   assert.equal(early.exit, 4)
   assert.match(early.stderr, /maoctl federation create .*\(NO_FEDERATION\)/)
 
@@ -120,11 +120,11 @@ test('two nodes form a federation by typed commands alone', async (t) => {
   }
   await eventually(complete, 'bob never saw both members')
 
-  const again = await maoctl(['--data', bob, '--json', 'federation', 'join', token])
+  const again = await maoctlHere(['--data', bob, '--json', 'federation', 'join', token])
   assert.equal(again.exit, 4)
   assert.equal(again.stdout, '')
   assert.equal(JSON.parse(again.stderr).code, 'ALREADY_FEDERATED')
-  const notOperator = await maoctl(['--data', bob, 'federation', 'invite'])
+  const notOperator = await maoctlHere(['--data', bob, 'federation', 'invite'])
   assert.equal(notOperator.exit, 5)
   assert.match(notOperator.stderr, /\(NOT_OPERATOR\)/)
 
@@ -163,17 +163,17 @@ test('a slip of the pen is told with what was meant, and ends with 2', async () 
   const wrong = await maoctl(['federaton', 'show'])
   assert.equal(wrong.exit, 2)
   assert.match(wrong.stderr, /unknown command 'federaton'.*Did you mean federation/)
-  const option = await maoctl(['tool', 'add', 'x', '--imag', 'y'])
+  const option = await maoctlHere(['tool', 'add', 'x', '--imag', 'y'])
   assert.equal(option.exit, 2)
   assert.match(option.stderr, /--image/)
-  const bare = await maoctl(['tool', 'add', 'x'])
+  const bare = await maoctlHere(['tool', 'add', 'x'])
   assert.match(bare.stderr, /has a name and --image REFERENCE, or --service REFERENCE/)
-  const windowless = await maoctl(['round', 'open', 'd'])
+  const windowless = await maoctlHere(['round', 'open', 'd'])
   assert.match(windowless.stderr, /'--step <name>' not specified; "maoctl round open --help" tells how/)
-  const lost = await maoctl(['pipeline', 'add', '-f', '/nonexistent'], {
+  const lost = await maoctlHere(['pipeline', 'add', '-f', '/nonexistent'], {
     environment: { MAO_URL: 'http://127.0.0.1:9', MAO_TOKEN: 'x' },
   })
   assert.match(lost.stderr, /\/nonexistent cannot be read: it does not exist/)
-  assert.equal((await maoctl(['round', 'open', 'd', '--step', 's', '--window', 'soon'])).exit, 2)
-  assert.equal((await maoctl(['--help'])).exit, 0)
+  assert.equal((await maoctlHere(['round', 'open', 'd', '--step', 's', '--window', 'soon'])).exit, 2)
+  assert.equal((await maoctlHere(['--help'])).exit, 0)
 })

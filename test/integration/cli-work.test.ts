@@ -53,11 +53,14 @@ test('from a directory to a certified truth by typed commands', { timeout: 240_0
   const run = await tellJson<RunView>(data, 'pipeline', 'run', 'counting', '--wait')
   assert.equal(run.state, 'succeeded')
   assert.equal(run.steps[0]?.exitCode, 0)
-  const logs = await maoctl(['--data', data, 'run', 'logs', run.id])
+  const logs = await maoctlHere(['--data', data, 'run', 'logs', run.id])
   assert.equal(logs.stdout.includes('counted 2 files'), true)
   const listed = await tellJson<RunView[]>(data, 'run', 'list', '--pipeline', 'counting')
   assert.deepEqual(listed.map(({ id }) => id)[0], run.id)
-  assert.match((await maoctl(['--data', data, 'run', 'show', run.id])).stdout, /count +shell +succeeded +0/)
+  assert.match(
+    (await maoctlHere(['--data', data, 'run', 'show', run.id])).stdout,
+    /count +shell +succeeded +0/,
+  )
 
   const words = ['round', 'open', 'counts', '--step', 'count', '--window', '2s', '--wait']
   const round = await tellJson<RoundView>(data, ...words)
@@ -72,14 +75,14 @@ test('from a directory to a certified truth by typed commands', { timeout: 240_0
     truth.agreement.map(({ name, agrees }) => [name, agrees]),
     [['alice', true]],
   )
-  const verified = await maoctl(['--data', data, 'dataset', 'truth', 'counts', '--verify'])
+  const verified = await maoctlHere(['--data', data, 'dataset', 'truth', 'counts', '--verify'])
   assert.equal(verified.exit, 0)
   assert.match(verified.stdout, /^The truth of counts holds: [0-9a-f]{40}, signed by alice\.$/m)
   assert.match(
-    (await maoctl(['--data', data, 'round', 'list'])).stdout,
+    (await maoctlHere(['--data', data, 'round', 'list'])).stdout,
     new RegExp(`${round.id} +decided +1/1`),
   )
-  assert.match((await maoctl(['--data', data, 'round', 'show', round.id])).stdout, /alice/)
+  assert.match((await maoctlHere(['--data', data, 'round', 'show', round.id])).stdout, /alice/)
 
   const target = join(data, 'clone')
   const cloned = await tellJson<{ truth: string }>(data, 'dataset', 'clone', 'counts', target)
@@ -95,10 +98,10 @@ test('from a directory to a certified truth by typed commands', { timeout: 240_0
     ['count-alice'],
   )
   assert.match(
-    (await maoctl(['--data', data, 'dataset', 'list'])).stdout,
+    (await maoctlHere(['--data', data, 'dataset', 'list'])).stdout,
     /^counts +shared +[0-9a-f]{10} +1 .*yes: follows all/m,
   )
-  assert.match((await maoctl(['--data', data, 'dataset', 'log', 'counts'])).stdout, /MAO consensus/)
+  assert.match((await maoctlHere(['--data', data, 'dataset', 'log', 'counts'])).stdout, /MAO consensus/)
 })
 
 test('a tool that fails ends the command with 8, and the run tells why', { timeout: 120_000 }, async (t) => {
@@ -118,7 +121,7 @@ test('a tool that fails ends the command with 8, and the run tells why', { timeo
   const run = failed.json<RunView>()
   assert.equal(run.state, 'failed')
   assert.equal(run.steps[0]?.exitCode, 3)
-  const again = await maoctl(['--data', data, '--json', 'run', 'repeat', run.id, '--wait'])
+  const again = await maoctlHere(['--data', data, '--json', 'run', 'repeat', run.id, '--wait'])
   assert.equal(again.exit, 8)
   assert.equal(again.json<RunView>().trigger.of, run.id)
   const late = await tellJson<RunView>(data, 'run', 'cancel', run.id)
@@ -132,11 +135,19 @@ test('without a Docker engine the node works, and the run says what is missing',
     MAO_DOCKER_SOCKET_PATH: '/nonexistent/docker.sock',
     MAO_EXECUTION_QUEUE_ENGINE_WAIT_MS: '0',
   })
-  const { exit, stdout } = await maoctl(['--data', data, '--json', 'pipeline', 'run', 'counting', '--wait'])
+  const { exit, stdout } = await maoctlHere([
+    '--data',
+    data,
+    '--json',
+    'pipeline',
+    'run',
+    'counting',
+    '--wait',
+  ])
   assert.equal(exit, 8)
   const run = JSON.parse(stdout) as RunView
   assert.equal(run.code, 'ENGINE_UNAVAILABLE', run.reason)
-  assert.equal((await maoctl(['--data', data, 'federation', 'members'])).exit, 0)
+  assert.equal((await maoctlHere(['--data', data, 'federation', 'members'])).exit, 0)
 })
 
 test('wrong input of every kind is told with its code, and the node stays up', {
@@ -194,7 +205,7 @@ test('wrong input of every kind is told with its code, and the node stays up', {
   )
   assert.match(told, /no tool is named lost-tool; no dataset is named lost-data/)
 
-  assert.equal((await maoctl(['--data', data, 'federation', 'members'])).exit, 0)
+  assert.equal((await maoctlHere(['--data', data, 'federation', 'members'])).exit, 0)
   await tellJson(data, '--yes', 'tool', 'remove', 'shell')
 })
 
@@ -214,7 +225,7 @@ test('a schedule is made, listed with its next time, and taken away', { timeout:
   const schedule = await tellJson<{ nextMs: number; round: { windowMs: number } }>(data, ...words)
   assert.ok(schedule.nextMs > Date.now())
   assert.equal(schedule.round.windowMs, 600_000)
-  const listed = await maoctl(['--data', data, 'pipeline', 'schedules'])
+  const listed = await maoctlHere(['--data', data, 'pipeline', 'schedules'])
   assert.match(
     listed.stdout,
     /^counting +0 3 \* \* \* +Europe\/Zurich +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ +yes +every member +-$/m,
@@ -222,11 +233,11 @@ test('a schedule is made, listed with its next time, and taken away', { timeout:
   await tellJson(data, 'pipeline', 'unschedule', 'counting')
   assert.deepEqual(await tellJson(data, 'pipeline', 'schedules'), [])
   assert.match(
-    (await maoctl(['--data', data, 'pipeline', 'show', 'counting'])).stdout,
+    (await maoctlHere(['--data', data, 'pipeline', 'show', 'counting'])).stdout,
     /^count +shell +manifests +counts/m,
   )
   assert.match(
-    (await maoctl(['--data', data, 'pipeline', 'list'])).stdout,
+    (await maoctlHere(['--data', data, 'pipeline', 'list'])).stdout,
     /^counting +count +counts files$/m,
   )
   assert.deepEqual(await tellJson(data, 'notification', 'list'), [])
