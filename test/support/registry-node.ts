@@ -43,7 +43,7 @@ export interface RegistryNodeOptions {
 }
 
 export async function startRegistryNode(
-  test: TestContext,
+  test: Pick<TestContext, 'after'>,
   options: RegistryNodeOptions = {},
 ): Promise<RegistryNode> {
   const directory = options.directory ?? (await temporaryDirectory(test))
@@ -99,7 +99,10 @@ export async function startRegistryNode(
 }
 
 /** A founder and `names` more members, connected to the founder and caught up. */
-export async function startFederation(test: TestContext, names: readonly string[]): Promise<RegistryNode[]> {
+export async function startFederation(
+  test: Pick<TestContext, 'after'>,
+  names: readonly string[],
+): Promise<RegistryNode[]> {
   const founder = await startRegistryNode(test)
   const nodes = [founder]
   for (const name of names) {
