@@ -1,5 +1,4 @@
 import { connect } from 'node:net'
-import { createTransport } from 'nodemailer'
 import { deliveryTimeoutMs } from '../../base/limits.ts'
 import type { Message } from './message.ts'
 
@@ -27,6 +26,8 @@ export async function sendMail(p: {
 }): Promise<void> {
   const { settings, password, message, signal } = p
   const { host, port, security, user, from, to } = settings
+  // Loaded here alone: most nodes never send a mail, and every start would pay for it.
+  const { createTransport } = await import('nodemailer')
   signal.throwIfAborted()
   // Our own, so that it can be cut: the library bounds only how long a server is silent.
   const socket = connect(port, host)
