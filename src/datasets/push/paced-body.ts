@@ -38,18 +38,23 @@ export class PacedBody implements AsyncIterable<Uint8Array> {
     const signal = this.#signal
     signal.throwIfAborted()
     return new Promise((resolve, reject) => {
-      const idle = () => {
-        reject(
-          new NodeError('TIMED_OUT', `Nothing came for ${this.#idleMaxMs} ms; the rest is not waited for`),
-        )
-      }
-      const ended = () => reject(signal.reason)
-      const timer = setTimeout(idle, this.#idleMaxMs)
-      signal.addEventListener('abort', ended, { once: true })
+      // Whatever ends the wait first ends it wholly: a source that never answers would keep the timer.
       const settle = () => {
         clearTimeout(timer)
         signal.removeEventListener('abort', ended)
       }
+      const idle = () => {
+        settle()
+        reject(
+          new NodeError('TIMED_OUT', `Nothing came for ${this.#idleMaxMs} ms; the rest is not waited for`),
+        )
+      }
+      const ended = () => {
+        settle()
+        reject(signal.reason)
+      }
+      const timer = setTimeout(idle, this.#idleMaxMs)
+      signal.addEventListener('abort', ended, { once: true })
       source.next().then(resolve, reject).finally(settle)
     })
   }
