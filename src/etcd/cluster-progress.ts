@@ -18,6 +18,7 @@ export interface ClusterState {
 interface Waiter {
   readonly revision: number
   readonly reached: () => void
+  failed(error: NodeError): void
 }
 
 /** How far this node has followed the cluster, and who waits for it to get further. */
@@ -30,6 +31,7 @@ export class ClusterProgress {
   #sinceMs: number
   #lostAt = performance.now()
   #lastError: string | undefined
+  #ended: Error | undefined
   #life = 0
 
   constructor(endpoints: readonly string[], clock: Clock) {
@@ -108,11 +110,12 @@ export class ClusterProgress {
    */
   async reach(revision: number, timeoutMs: number): Promise<void> {
     if (this.#has(revision)) return
+    if (this.#ended !== undefined) throw this.unreachable(this.#ended)
     let timer: NodeJS.Timeout | undefined
     let waiter: Waiter | undefined
     try {
       await new Promise<void>((resolve, reject) => {
-        waiter = { revision, reached: resolve }
+        waiter = { revision, reached: resolve, failed: reject }
         this.#waiters.add(waiter)
         timer = setTimeout(() => reject(this.unreachable()), timeoutMs)
       })
@@ -120,6 +123,12 @@ export class ClusterProgress {
       clearTimeout(timer)
       if (waiter !== undefined) this.#waiters.delete(waiter)
     }
+  }
+
+  /** Nobody waits for the cluster any more: the node stops, and would otherwise live on as long as they wait. */
+  end(reason: Error): void {
+    this.#ended = reason
+    for (const { failed } of this.#waiters) failed(this.unreachable(reason))
   }
 
   /** The error of who has waited for the cluster in vain. */

@@ -73,7 +73,9 @@ export class ClusterReplication implements Startable {
 
   /** From then on nothing is written any more; a node that stops does not start again. */
   async stop(): Promise<void> {
-    this.#stopping.abort(new NodeError('CANCELLED', 'The node stops'))
+    const reason = new NodeError('CANCELLED', 'The node stops')
+    this.#stopping.abort(reason)
+    this.#progress.end(reason)
     await this.#running
     for (const endpoint of this.#endpoints) endpoint.close()
   }
