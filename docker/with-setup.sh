@@ -4,6 +4,8 @@
 #
 #   sh docker/with-setup.sh demo|test COMMAND [ARGUMENT…]
 #
+# With FILES_IN_MEMORY=1 in the environment the command's temporary files are in memory, where the machine has room there.
+#
 # The command's standard input, output and exit code are its own. npm runs `post` scripts only after success, so a pair
 # of pre and post scripts could not promise this.
 
@@ -14,6 +16,7 @@ docker_directory=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$docker_directory/setup/say.sh"
 . "$docker_directory/setup/programs.sh"
 . "$docker_directory/setup/engine.sh"
+. "$docker_directory/setup/memory.sh"
 
 [ $# -ge 2 ] || stop "usage: sh docker/with-setup.sh demo|test COMMAND [ARGUMENT…]"
 purpose=$1
@@ -27,6 +30,7 @@ finish() {
   trap - EXIT
   # A second Ctrl-C must not cut the clearing up short.
   trap '' INT TERM HUP
+  leave_memory
   leave_engine $$ || finish_code=1
   exit "$finish_code"
 }
@@ -63,6 +67,11 @@ export ENGINE_USERS_DIRECTORY
 
 # Where this was started with no standard input at all, the command gets an empty one.
 if ! true <&0; then exec </dev/null; fi 2>/dev/null
+if [ -n "${FILES_IN_MEMORY:-}" ]; then
+  # Not handed on: what the command sets up for itself is its own matter.
+  unset FILES_IN_MEMORY
+  use_memory
+fi
 # In the background, so that this shell hears signals at once; its standard input is handed on by hand, because the shell
 # would replace it.
 exec 3<&0
