@@ -1,6 +1,6 @@
 /** A node that is told of a node where its etcd cluster should be (protocols/strong-mode.md §5). */
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import { StopStack } from '../../src/base/lifecycle.ts'
 import { type Logger, silentLogger } from '../../src/base/logger.ts'
 import { parseRegistry } from '../../src/etcd/cluster-address.ts'
@@ -21,44 +21,6 @@ async function serve(t: TestContext, node: StrongNode, port: number): Promise<Et
   t.after(() => surface.stop())
   return surface
 }
-
-test('a node does not follow itself, and says why', async (t) => {
-  const port = await freePort()
-  const alice = await startStrongNode(t, { address: { endpoints: [`http://127.0.0.1:${port}`] } })
-  await serve(t, alice, port)
-  await eventually(
-    () => /no etcd but a node of this federation/.test(alice.cluster.state().lastError ?? ''),
-    'the node takes itself for its cluster',
-  )
-  assert.equal(alice.cluster.state().connected, false)
-  await assert.rejects(alice.registry.put('/tools/x', bytes('1')), { code: 'REGISTRY_UNREACHABLE' })
-  assert.equal(alice.registry.keyValues.count({ from: '', to: null }), 0, 'it wrote into itself')
-})
-
-test('another member among the endpoints takes no write that the cluster did not take', async (t) => {
-  const etcd = await StrongEtcd.start(t, { members: 1 })
-  const [founder, bob] = await startStrongFederation(t, ['bob'], { address: { endpoints: etcd.endpoints } })
-  assert(founder && bob)
-  await founder.stop()
-  const { genesis, directory } = founder
-  const port = await freePort()
-  await serve(t, bob, port)
-  const address = { endpoints: [...etcd.endpoints, `http://127.0.0.1:${port}`] }
-  const alice = await startStrongNode(t, { genesis, directory, address })
-  await alice.cluster.catchUp()
-  await alice.registry.put('/tools/before', bytes('1'))
-
-  etcd.hang(0)
-  await assert.rejects(alice.registry.put('/tools/during', bytes('1')), { code: 'REGISTRY_UNREACHABLE' })
-  assert.equal(bob.registry.keyValues.count({ from: '/mao/', to: '/mao0' }), 0)
-  etcd.resume(0)
-  await alice.cluster.catchUp()
-  await alice.registry.put('/tools/during', bytes('2'))
-  await eventually(
-    () => bob.registry.get('/tools/during') !== undefined,
-    'what was written after the mistake never came to the other member',
-  )
-})
 
 test('where the cluster is to be, the node serves no etcd clients', async (t) => {
   const alice = await startStrongNode(t, { address: { endpoints: [`http://127.0.0.1:${await freePort()}`] } })
@@ -125,4 +87,45 @@ test('what may be a password is not repeated, wherever it stands', () => {
       text,
     )
   }
+})
+
+/** Each does nothing but wait for most of its time; so they wait at once. */
+suite('waits that run out', { concurrency: true }, () => {
+  test('a node does not follow itself, and says why', async (t) => {
+    const port = await freePort()
+    const alice = await startStrongNode(t, { address: { endpoints: [`http://127.0.0.1:${port}`] } })
+    await serve(t, alice, port)
+    await eventually(
+      () => /no etcd but a node of this federation/.test(alice.cluster.state().lastError ?? ''),
+      'the node takes itself for its cluster',
+    )
+    assert.equal(alice.cluster.state().connected, false)
+    await assert.rejects(alice.registry.put('/tools/x', bytes('1')), { code: 'REGISTRY_UNREACHABLE' })
+    assert.equal(alice.registry.keyValues.count({ from: '', to: null }), 0, 'it wrote into itself')
+  })
+
+  test('another member among the endpoints takes no write that the cluster did not take', async (t) => {
+    const etcd = await StrongEtcd.start(t, { members: 1 })
+    const [founder, bob] = await startStrongFederation(t, ['bob'], { address: { endpoints: etcd.endpoints } })
+    assert(founder && bob)
+    await founder.stop()
+    const { genesis, directory } = founder
+    const port = await freePort()
+    await serve(t, bob, port)
+    const address = { endpoints: [...etcd.endpoints, `http://127.0.0.1:${port}`] }
+    const alice = await startStrongNode(t, { genesis, directory, address })
+    await alice.cluster.catchUp()
+    await alice.registry.put('/tools/before', bytes('1'))
+
+    etcd.hang(0)
+    await assert.rejects(alice.registry.put('/tools/during', bytes('1')), { code: 'REGISTRY_UNREACHABLE' })
+    assert.equal(bob.registry.keyValues.count({ from: '/mao/', to: '/mao0' }), 0)
+    etcd.resume(0)
+    await alice.cluster.catchUp()
+    await alice.registry.put('/tools/during', bytes('2'))
+    await eventually(
+      () => bob.registry.get('/tools/during') !== undefined,
+      'what was written after the mistake never came to the other member',
+    )
+  })
 })

@@ -1,6 +1,6 @@
 /** What befalls the etcd cluster of strong mode, and what a member's registry makes of it (protocols/strong-mode.md). */
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isNodeError } from '../../src/base/errors.ts'
 import { clusterWriteTimeoutMs, MINUTE_MS } from '../../src/base/limits.ts'
@@ -48,61 +48,6 @@ const agreed = (...nodes: readonly StrongNode[]) =>
     'the members never agreed',
     30_000,
   )
-
-test('all of etcd away: what is known is read, writes are refused in time, and all goes on when it is back', async (t) => {
-  const etcd = await StrongEtcd.start(t, { members: 3 })
-  const { alice, bob, carol } = await federation(t, etcd.endpoints)
-  await bob.registry.put('/tools/before', bytes('1'))
-  await agreed(alice, bob, carol)
-
-  await etcd.killAll()
-  await refused(bob.registry.put('/tools/during', bytes('2')))
-  assert.equal(bob.registry.get('/tools/during'), undefined)
-  assert.equal(text(carol.registry.get('/tools/before')?.value), '1')
-  assert.equal(carol.registry.list('/tools/').length, 1)
-  const { connected: is, lastError, endpoints } = bob.cluster.state()
-  assert.deepEqual([is, endpoints.length], [false, 3])
-  assert.notEqual(lastError, undefined)
-  // A restart finds what was stored here, cluster or not.
-  const { genesis, directory } = carol
-  await carol.stop()
-  const again = await startStrongNode(t, { genesis, directory, address: { endpoints: etcd.endpoints } })
-  assert.equal(text(again.registry.get('/tools/before')?.value), '1')
-
-  await etcd.startAll()
-  await connected(alice, bob, again)
-  await bob.registry.put('/tools/after', bytes('3'))
-  await again.registry.put('/pipelines/after', bytes('{}'))
-  await agreed(alice, bob, again)
-  assert.equal(text(alice.registry.get('/tools/after')?.value), '3')
-})
-
-test('two of three away: no quorum, no write; with the second back it goes on', async (t) => {
-  const etcd = await StrongEtcd.start(t, { members: 3 })
-  const { alice, bob, carol } = await federation(t, etcd.endpoints)
-  await Promise.all([etcd.kill(1), etcd.kill(2)])
-  await Promise.all([
-    refused(alice.registry.put('/tools/a', bytes('1'))),
-    refused(bob.registry.put('/tools/b', bytes('1'))),
-  ])
-  assert.equal(bob.registry.get('/tools/b'), undefined)
-  assert.equal(bob.members.list().length, 3, 'what was known is not read any more')
-  // The one member that is left has lost its leader, and nobody believes in it any more.
-  await eventually(
-    () => [alice, bob, carol].every(({ cluster }) => !cluster.state().connected),
-    'a node still follows a member without a leader',
-  )
-  // Refused at once now, so that nothing piles up.
-  const begun = performance.now()
-  await refused(carol.registry.put('/tools/c', bytes('1')))
-  assert(performance.now() - begun < REFUSED_WITHIN_MS)
-
-  await etcd.restart(1)
-  await connected(alice, bob, carol)
-  await bob.registry.put('/tools/b', bytes('2'))
-  await agreed(alice, bob, carol)
-  assert.equal(text(carol.registry.get('/tools/b')?.value), '2')
-})
 
 test('of two members that claim a name at one instant exactly one wins it, fifty times', async (t) => {
   const etcd = await StrongEtcd.start(t, { members: 3 })
@@ -187,51 +132,6 @@ test('the answer to a write is lost: it is written once, and its writer learns o
   assert.equal(alice.registry.get('/tools/x')?.version, 3)
 })
 
-test('the network is cut in the middle of writes for longer than they wait: none is lost, none is half there', async (t) => {
-  const etcd = await StrongEtcd.start(t, { members: 1 })
-  const wire = await Wire.to(t, etcd.port(0))
-  const { alice, bob } = await (async () => {
-    const [founder, member] = await startStrongFederation(t, ['bob'], {
-      address: { endpoints: etcd.endpoints },
-    })
-    assert(founder && member)
-    await member.stop()
-    const { genesis, directory } = member
-    const address = { endpoints: [`http://127.0.0.1:${wire.port}`] }
-    return { alice: founder, bob: await startStrongNode(t, { genesis, directory, address }) }
-  })()
-  await bob.cluster.catchUp()
-  const writes = Array.from({ length: 40 }, async (_, n) => {
-    await sleep(10 * n)
-    return bob.registry.put(`/tools/t${n}`, bytes(`${n}`)).then(
-      () => true,
-      (error: unknown) => {
-        assert(
-          isNodeError(error, 'REGISTRY_UNREACHABLE') || isNodeError(error, 'REGISTRY_MOVED'),
-          String(error),
-        )
-        return false
-      },
-    )
-  })
-  await sleep(200)
-  wire.cut('both')
-  // Others go on writing meanwhile.
-  await alice.registry.put('/tools/other', bytes('of alice'))
-  const written = await Promise.all(writes)
-  assert(written.includes(true) && written.includes(false), `the cut came too early or too late: ${written}`)
-  assert.equal(bob.registry.get('/tools/other'), undefined)
-  wire.mend()
-  await connected(bob)
-  await agreed(alice, bob)
-  for (const [n, was] of written.entries()) {
-    if (was) assert.equal(text(alice.registry.get(`/tools/t${n}`)?.value), `${n}`, `t${n} is lost`)
-  }
-  for (let n = 0; n < 40; n += 1) await bob.registry.put(`/tools/t${n}`, bytes(`again ${n}`))
-  await agreed(alice, bob)
-  assert.equal(alice.registry.list('/tools/').length, 41)
-})
-
 test('the history was compacted while a node was cut off: it reads everything anew', async (t) => {
   const etcd = await StrongEtcd.start(t, { members: 1 })
   const wire = await Wire.to(t, etcd.port(0))
@@ -281,22 +181,128 @@ test('a cluster that was set up anew gets back what its members know, and they d
   await first.killAll()
 })
 
-test('a node starts without its cluster, and writes as soon as there is one', async (t) => {
-  const etcd = await StrongEtcd.start(t, { members: 1 })
-  const address = { endpoints: etcd.endpoints }
-  await etcd.killAll()
-  const alice = await startStrongNode(t, { address })
-  assert.equal(alice.registry.list('/').length, 0)
-  await refused(alice.registry.put('/tools/x', bytes('1')))
-  await assert.rejects(
-    alice.registry.keyValues.transact(async (tx) => tx.put('/tools/x', bytes('1'), 0n)),
-    { code: 'REGISTRY_UNREACHABLE' },
-  )
-  // What is this node's alone hangs on no cluster.
-  await alice.registry.keyValues.transact(async (tx) => tx.put('/local/x', bytes('1'), 0n))
-  const caughtUp = alice.cluster.catchUp()
-  await etcd.restart(0)
-  await caughtUp
-  await alice.registry.put('/tools/x', bytes('2'))
-  assert.equal(text(alice.registry.get('/tools/x')?.value), '2')
+/** Each has a cluster of its own and does nothing but wait for most of its time; so they wait at once. */
+suite('waits that run out', { concurrency: true }, () => {
+  test('all of etcd away: what is known is read, writes are refused in time, and all goes on when it is back', async (t) => {
+    const etcd = await StrongEtcd.start(t, { members: 3 })
+    const { alice, bob, carol } = await federation(t, etcd.endpoints)
+    await bob.registry.put('/tools/before', bytes('1'))
+    await agreed(alice, bob, carol)
+
+    await etcd.killAll()
+    await refused(bob.registry.put('/tools/during', bytes('2')))
+    assert.equal(bob.registry.get('/tools/during'), undefined)
+    assert.equal(text(carol.registry.get('/tools/before')?.value), '1')
+    assert.equal(carol.registry.list('/tools/').length, 1)
+    const { connected: is, lastError, endpoints } = bob.cluster.state()
+    assert.deepEqual([is, endpoints.length], [false, 3])
+    assert.notEqual(lastError, undefined)
+    // A restart finds what was stored here, cluster or not.
+    const { genesis, directory } = carol
+    await carol.stop()
+    const again = await startStrongNode(t, { genesis, directory, address: { endpoints: etcd.endpoints } })
+    assert.equal(text(again.registry.get('/tools/before')?.value), '1')
+
+    await etcd.startAll()
+    await connected(alice, bob, again)
+    await bob.registry.put('/tools/after', bytes('3'))
+    await again.registry.put('/pipelines/after', bytes('{}'))
+    await agreed(alice, bob, again)
+    assert.equal(text(alice.registry.get('/tools/after')?.value), '3')
+  })
+
+  test('two of three away: no quorum, no write; with the second back it goes on', async (t) => {
+    const etcd = await StrongEtcd.start(t, { members: 3 })
+    const { alice, bob, carol } = await federation(t, etcd.endpoints)
+    await Promise.all([etcd.kill(1), etcd.kill(2)])
+    await Promise.all([
+      refused(alice.registry.put('/tools/a', bytes('1'))),
+      refused(bob.registry.put('/tools/b', bytes('1'))),
+    ])
+    assert.equal(bob.registry.get('/tools/b'), undefined)
+    assert.equal(bob.members.list().length, 3, 'what was known is not read any more')
+    // The one member that is left has lost its leader, and nobody believes in it any more.
+    await eventually(
+      () => [alice, bob, carol].every(({ cluster }) => !cluster.state().connected),
+      'a node still follows a member without a leader',
+    )
+    // Refused at once now, so that nothing piles up.
+    const begun = performance.now()
+    await refused(carol.registry.put('/tools/c', bytes('1')))
+    assert(performance.now() - begun < REFUSED_WITHIN_MS)
+
+    await etcd.restart(1)
+    await connected(alice, bob, carol)
+    await bob.registry.put('/tools/b', bytes('2'))
+    await agreed(alice, bob, carol)
+    assert.equal(text(carol.registry.get('/tools/b')?.value), '2')
+  })
+
+  test('the network is cut in the middle of writes for longer than they wait: none is lost, none is half there', async (t) => {
+    const etcd = await StrongEtcd.start(t, { members: 1 })
+    const wire = await Wire.to(t, etcd.port(0))
+    const { alice, bob } = await (async () => {
+      const [founder, member] = await startStrongFederation(t, ['bob'], {
+        address: { endpoints: etcd.endpoints },
+      })
+      assert(founder && member)
+      await member.stop()
+      const { genesis, directory } = member
+      const address = { endpoints: [`http://127.0.0.1:${wire.port}`] }
+      return { alice: founder, bob: await startStrongNode(t, { genesis, directory, address }) }
+    })()
+    await bob.cluster.catchUp()
+    const writes = Array.from({ length: 40 }, async (_, n) => {
+      await sleep(10 * n)
+      return bob.registry.put(`/tools/t${n}`, bytes(`${n}`)).then(
+        () => true,
+        (error: unknown) => {
+          assert(
+            isNodeError(error, 'REGISTRY_UNREACHABLE') || isNodeError(error, 'REGISTRY_MOVED'),
+            String(error),
+          )
+          return false
+        },
+      )
+    })
+    await sleep(200)
+    wire.cut('both')
+    // Others go on writing meanwhile.
+    await alice.registry.put('/tools/other', bytes('of alice'))
+    const written = await Promise.all(writes)
+    assert(
+      written.includes(true) && written.includes(false),
+      `the cut came too early or too late: ${written}`,
+    )
+    assert.equal(bob.registry.get('/tools/other'), undefined)
+    wire.mend()
+    await connected(bob)
+    await agreed(alice, bob)
+    for (const [n, was] of written.entries()) {
+      if (was) assert.equal(text(alice.registry.get(`/tools/t${n}`)?.value), `${n}`, `t${n} is lost`)
+    }
+    for (let n = 0; n < 40; n += 1) await bob.registry.put(`/tools/t${n}`, bytes(`again ${n}`))
+    await agreed(alice, bob)
+    assert.equal(alice.registry.list('/tools/').length, 41)
+  })
+
+  test('a node starts without its cluster, and writes as soon as there is one', async (t) => {
+    const etcd = await StrongEtcd.start(t, { members: 1 })
+    const address = { endpoints: etcd.endpoints }
+    await etcd.killAll()
+    const alice = await startStrongNode(t, { address })
+    assert.equal(alice.registry.list('/').length, 0)
+    await refused(alice.registry.put('/tools/x', bytes('1')))
+    await assert.rejects(
+      alice.registry.keyValues.transact(async (tx) => tx.put('/tools/x', bytes('1'), 0n)),
+      { code: 'REGISTRY_UNREACHABLE' },
+    )
+    // What is this node's alone hangs on no cluster.
+    await alice.registry.keyValues.transact(async (tx) => tx.put('/local/x', bytes('1'), 0n))
+    const caughtUp = alice.cluster.catchUp()
+    await etcd.restart(0)
+    await caughtUp
+    await alice.registry.put('/tools/x', bytes('2'))
+    assert.equal(text(alice.registry.get('/tools/x')?.value), '2')
+  })
 })

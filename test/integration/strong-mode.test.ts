@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { type TestContext, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import { Etcd3 } from 'etcd3'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { DAY_MS, recordBytesMax } from '../../src/base/limits.ts'
@@ -116,119 +116,6 @@ test('over TLS, with the authority that the settings name and no other', async (
   assert.match(bob.cluster.state().lastError ?? '', /certificate|self[- ]signed|issuer/i)
 })
 
-test('rubbish in the cluster is told once and hurts nobody; what it lies upon is put back', async (t) => {
-  const lines: { msg: string; place?: string }[] = []
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(JSON.parse(String(chunk)))
-      done()
-    },
-  })
-  const etcd = await StrongEtcd.start(t, { members: 1 })
-  const client = clientOf(t, etcd)
-  const [alice, bob] = await startStrongFederation(t, ['bob'], {
-    address: { endpoints: etcd.endpoints },
-    log: createLogger('info', sink),
-  })
-  assert(alice && bob)
-  const { federation } = alice.genesis
-  await bob.registry.put('/tools/x', bytes('1'))
-  const stranger = await sealRecord(await generateIdentity(), { federation, key: '/tools/strange' })
-  const foreign = await sealRecord(bob.identity, { key: '/tools/foreign' })
-  const own = placeOf({ key: '/tools/x', author: bob.identity.peerId })
-  const rubbish: readonly [string, Buffer][] = [
-    [keyOf(alice, '/tools/a b c'), Buffer.from('no envelope')],
-    [keyOf(alice, '/tools/\u00ff\u0000'), Buffer.alloc(0)],
-    [keyOf(alice, '/'), Buffer.alloc(recordBytesMax * 20, 7)],
-    [keyOf(alice, `${placeOf(stranger)}`), Buffer.from(stranger.envelope)],
-    [keyOf(alice, `${placeOf(foreign)}`), Buffer.from(foreign.envelope)],
-    [keyOf(alice, own), Buffer.from('scribbled over')],
-  ]
-  for (const [key, value] of rubbish) await client.put(key).value(value)
-  await client.put(rubbish[0]?.[0] as string).value('once more')
-  await bob.registry.put('/tools/after', bytes('2'))
-  await eventually(() => alice.registry.get('/tools/after') !== undefined, 'alice hears no more')
-  assert.deepEqual(
-    alice.registry.list('/tools/').map(({ key }) => key),
-    ['/tools/after', '/tools/x'],
-  )
-  const told = () => lines.filter(({ msg }) => msg.includes('no record')).map(({ place }) => place)
-  assert.equal(told().filter((place) => place === '/tools/a b c').length, 2, 'once for each of the two nodes')
-  const restored = async () => {
-    const kept = await client.get(keyOf(alice, own)).buffer()
-    return kept !== null && Buffer.compare(kept, bob.registry.envelope('/tools/x') ?? new Uint8Array()) === 0
-  }
-  await eventually(restored, 'bob did not put back what is his', 20_000)
-
-  // A newcomer reads past all of it.
-  const carol = await startStrongNode(t, { genesis: alice.genesis, address: { endpoints: etcd.endpoints } })
-  await carol.cluster.catchUp()
-  assert.equal(carol.registry.list('/tools/').length, 2)
-})
-
-test('what outlives itself is taken out of the cluster by its author, a tombstone with what it buries', async (t) => {
-  const etcd = await StrongEtcd.start(t, { members: 1 })
-  const client = clientOf(t, etcd)
-  let aheadMs = 0
-  const clock: Clock = { now: () => systemClock.now() + aheadMs }
-  const options = { address: { endpoints: etcd.endpoints }, clock }
-  const [alice, bob] = await startStrongFederation(t, ['bob'], options)
-  assert(alice && bob)
-  await bob.registry.put('/tools/kept', bytes('1'))
-  await bob.registry.put('/tools/brief', bytes('1'), { expiresMs: clock.now() + DAY_MS })
-  await bob.registry.put('/tools/buried', bytes('1'))
-  await eventually(() => alice.registry.get('/tools/buried') !== undefined, 'the tool never arrived')
-  await alice.registry.delete('/tools/buried')
-  await eventually(() => bob.registry.get('/tools/buried') === undefined, 'the deletion never arrived')
-  await bob.stop()
-  assert.equal((await toolsIn(client, alice)).length, 4)
-
-  // Bob is away and cannot take out what is his; of what alice has buried, she does not leave it behind.
-  aheadMs = 32 * DAY_MS
-  const [kept, brief] = ['kept', 'brief'].map((name) => `/tools/${name} ${bob.identity.peerId}`)
-  await eventually(async () => (await toolsIn(client, alice)).length === 2, 'the buried claim stays', 20_000)
-  assert.deepEqual(await toolsIn(client, alice), [brief, kept])
-  const { genesis, directory } = bob
-  const again = await startStrongNode(t, { ...options, genesis, directory })
-  await again.cluster.catchUp()
-  const buried = (await toolsIn(client, alice)).filter((place) => place.startsWith('/tools/buried '))
-  assert.deepEqual(buried, [], 'bob brought back what is buried')
-  const expired = async () => !(await toolsIn(client, alice)).includes(brief ?? '')
-  await eventually(expired, 'the expired record stays', 20_000)
-  assert.deepEqual(await toolsIn(client, alice), [kept])
-  for (const { registry } of [alice, again]) {
-    assert.deepEqual(
-      registry.list('/tools/').map(({ key }) => key),
-      ['/tools/kept'],
-    )
-  }
-})
-
-test('what the cluster loses and what a node brings from before are put into it', async (t) => {
-  const etcd = await StrongEtcd.start(t, { members: 1 })
-  const client = clientOf(t, etcd)
-  const options = { address: { endpoints: etcd.endpoints } }
-  const [alice, bob] = await startStrongFederation(t, ['bob'], options)
-  assert(alice && bob)
-  for (let n = 0; n < 200; n += 1) await bob.registry.put(`/tools/t${n}`, bytes('x'))
-  await eventually(() => alice.registry.digest() === bob.registry.digest(), 'they never agreed')
-  // Somebody deletes in the cluster: nobody forgets anything, and who wrote it puts it back.
-  await client.delete().key(keyOf(alice, `/tools/t7 ${bob.identity.peerId}`))
-  await eventually(async () => (await toolsIn(client, alice)).length === 200, 'it was not put back', 20_000)
-  assert.equal(alice.registry.list('/tools/').length, 200)
-  // A cluster that has lost all of it, as one that was set up anew: one member gives back what all have written.
-  await bob.stop()
-  await alice.stop()
-  await client.delete().prefix('/mao/')
-  const { genesis, directory } = alice
-  const again = await startStrongNode(t, { ...options, genesis, directory })
-  await again.cluster.catchUp()
-  assert.equal((await toolsIn(client, alice)).length, 200)
-  const newcomer = await startStrongNode(t, { ...options, genesis })
-  await newcomer.cluster.catchUp()
-  assert.equal(newcomer.registry.digest(), again.registry.digest())
-})
-
 test('a whole node starts again without its cluster, knows all, and goes on when it is there', async (t) => {
   const etcd = await StrongEtcd.start(t, { members: 1 })
   const config = { registry: `etcd://127.0.0.1:${etcd.port(0)}` }
@@ -265,3 +152,129 @@ async function certificate(t: TestContext, directory: string, name: string) {
   assert.equal(code, 0, stderr)
   return { certificate, key }
 }
+
+/** Each has a cluster of its own and waits for the upkeep of its members, which comes every few seconds; so they wait at once. */
+suite('upkeep comes round', { concurrency: true }, () => {
+  test('rubbish in the cluster is told once and hurts nobody; what it lies upon is put back', async (t) => {
+    const lines: { msg: string; place?: string }[] = []
+    const sink = new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(JSON.parse(String(chunk)))
+        done()
+      },
+    })
+    const etcd = await StrongEtcd.start(t, { members: 1 })
+    const client = clientOf(t, etcd)
+    const [alice, bob] = await startStrongFederation(t, ['bob'], {
+      address: { endpoints: etcd.endpoints },
+      log: createLogger('info', sink),
+    })
+    assert(alice && bob)
+    const { federation } = alice.genesis
+    await bob.registry.put('/tools/x', bytes('1'))
+    const stranger = await sealRecord(await generateIdentity(), { federation, key: '/tools/strange' })
+    const foreign = await sealRecord(bob.identity, { key: '/tools/foreign' })
+    const own = placeOf({ key: '/tools/x', author: bob.identity.peerId })
+    const rubbish: readonly [string, Buffer][] = [
+      [keyOf(alice, '/tools/a b c'), Buffer.from('no envelope')],
+      [keyOf(alice, '/tools/\u00ff\u0000'), Buffer.alloc(0)],
+      [keyOf(alice, '/'), Buffer.alloc(recordBytesMax * 20, 7)],
+      [keyOf(alice, `${placeOf(stranger)}`), Buffer.from(stranger.envelope)],
+      [keyOf(alice, `${placeOf(foreign)}`), Buffer.from(foreign.envelope)],
+      [keyOf(alice, own), Buffer.from('scribbled over')],
+    ]
+    for (const [key, value] of rubbish) await client.put(key).value(value)
+    await client.put(rubbish[0]?.[0] as string).value('once more')
+    await bob.registry.put('/tools/after', bytes('2'))
+    await eventually(() => alice.registry.get('/tools/after') !== undefined, 'alice hears no more')
+    assert.deepEqual(
+      alice.registry.list('/tools/').map(({ key }) => key),
+      ['/tools/after', '/tools/x'],
+    )
+    const told = () => lines.filter(({ msg }) => msg.includes('no record')).map(({ place }) => place)
+    assert.equal(
+      told().filter((place) => place === '/tools/a b c').length,
+      2,
+      'once for each of the two nodes',
+    )
+    const restored = async () => {
+      const kept = await client.get(keyOf(alice, own)).buffer()
+      return (
+        kept !== null && Buffer.compare(kept, bob.registry.envelope('/tools/x') ?? new Uint8Array()) === 0
+      )
+    }
+    await eventually(restored, 'bob did not put back what is his', 20_000)
+
+    // A newcomer reads past all of it.
+    const carol = await startStrongNode(t, { genesis: alice.genesis, address: { endpoints: etcd.endpoints } })
+    await carol.cluster.catchUp()
+    assert.equal(carol.registry.list('/tools/').length, 2)
+  })
+
+  test('what outlives itself is taken out of the cluster by its author, a tombstone with what it buries', async (t) => {
+    const etcd = await StrongEtcd.start(t, { members: 1 })
+    const client = clientOf(t, etcd)
+    let aheadMs = 0
+    const clock: Clock = { now: () => systemClock.now() + aheadMs }
+    const options = { address: { endpoints: etcd.endpoints }, clock }
+    const [alice, bob] = await startStrongFederation(t, ['bob'], options)
+    assert(alice && bob)
+    await bob.registry.put('/tools/kept', bytes('1'))
+    await bob.registry.put('/tools/brief', bytes('1'), { expiresMs: clock.now() + DAY_MS })
+    await bob.registry.put('/tools/buried', bytes('1'))
+    await eventually(() => alice.registry.get('/tools/buried') !== undefined, 'the tool never arrived')
+    await alice.registry.delete('/tools/buried')
+    await eventually(() => bob.registry.get('/tools/buried') === undefined, 'the deletion never arrived')
+    await bob.stop()
+    assert.equal((await toolsIn(client, alice)).length, 4)
+
+    // Bob is away and cannot take out what is his; of what alice has buried, she does not leave it behind.
+    aheadMs = 32 * DAY_MS
+    const [kept, brief] = ['kept', 'brief'].map((name) => `/tools/${name} ${bob.identity.peerId}`)
+    await eventually(
+      async () => (await toolsIn(client, alice)).length === 2,
+      'the buried claim stays',
+      20_000,
+    )
+    assert.deepEqual(await toolsIn(client, alice), [brief, kept])
+    const { genesis, directory } = bob
+    const again = await startStrongNode(t, { ...options, genesis, directory })
+    await again.cluster.catchUp()
+    const buried = (await toolsIn(client, alice)).filter((place) => place.startsWith('/tools/buried '))
+    assert.deepEqual(buried, [], 'bob brought back what is buried')
+    const expired = async () => !(await toolsIn(client, alice)).includes(brief ?? '')
+    await eventually(expired, 'the expired record stays', 20_000)
+    assert.deepEqual(await toolsIn(client, alice), [kept])
+    for (const { registry } of [alice, again]) {
+      assert.deepEqual(
+        registry.list('/tools/').map(({ key }) => key),
+        ['/tools/kept'],
+      )
+    }
+  })
+
+  test('what the cluster loses and what a node brings from before are put into it', async (t) => {
+    const etcd = await StrongEtcd.start(t, { members: 1 })
+    const client = clientOf(t, etcd)
+    const options = { address: { endpoints: etcd.endpoints } }
+    const [alice, bob] = await startStrongFederation(t, ['bob'], options)
+    assert(alice && bob)
+    for (let n = 0; n < 200; n += 1) await bob.registry.put(`/tools/t${n}`, bytes('x'))
+    await eventually(() => alice.registry.digest() === bob.registry.digest(), 'they never agreed')
+    // Somebody deletes in the cluster: nobody forgets anything, and who wrote it puts it back.
+    await client.delete().key(keyOf(alice, `/tools/t7 ${bob.identity.peerId}`))
+    await eventually(async () => (await toolsIn(client, alice)).length === 200, 'it was not put back', 20_000)
+    assert.equal(alice.registry.list('/tools/').length, 200)
+    // A cluster that has lost all of it, as one that was set up anew: one member gives back what all have written.
+    await bob.stop()
+    await alice.stop()
+    await client.delete().prefix('/mao/')
+    const { genesis, directory } = alice
+    const again = await startStrongNode(t, { ...options, genesis, directory })
+    await again.cluster.catchUp()
+    assert.equal((await toolsIn(client, alice)).length, 200)
+    const newcomer = await startStrongNode(t, { ...options, genesis })
+    await newcomer.cluster.catchUp()
+    assert.equal(newcomer.registry.digest(), again.registry.digest())
+  })
+})
