@@ -2,14 +2,18 @@ import type { TestContext } from 'node:test'
 import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { Counting } from '../../src/consensus/counting.ts'
-import { Proofs } from '../../src/consensus/proofs/proofs.ts'
+import { Proofs, type ProofsParts } from '../../src/consensus/proofs/proofs.ts'
 import { type ConsensusNode, commitResult } from './consensus-node.ts'
 import { eventually } from './eventually.ts'
 
 const WAIT_MS = 60_000
 
 /** Keeps the certificates of a member's datasets, as a whole node does. */
-export async function startProofs(test: TestContext, node: ConsensusNode): Promise<Proofs> {
+export async function startProofs(
+  test: TestContext,
+  node: ConsensusNode,
+  more: Partial<Pick<ProofsParts, 'clock' | 'log'>> = {},
+): Promise<Proofs> {
   const { registry, members, datasets, consensus, genesis } = node
   const proofs = new Proofs({
     ...{ genesis, registry, datasets, clock: systemClock, log: silentLogger },
@@ -17,6 +21,7 @@ export async function startProofs(test: TestContext, node: ConsensusNode): Promi
     verify: (name) => consensus.verify(name),
     counting: new Counting({ datasets }),
     nameOf: (peer) => members.get(members.presentOf(peer))?.name ?? members.former(peer)?.name ?? peer,
+    ...more,
   })
   await proofs.start()
   test.after(() => proofs.stop())
@@ -50,13 +55,15 @@ export async function certificatesOf(node: ConsensusNode): Promise<string | unde
   return (await node.datasets.certificates.open('data'))?.tip
 }
 
-/** Waits until all of them have one and the same commit there. */
-export async function sameCertificates(nodes: readonly ConsensusNode[]): Promise<string> {
+/** Waits until all of them have one and the same commit there, up to that height. */
+export async function sameCertificates(nodes: readonly ConsensusNode[], height: number): Promise<string> {
   const tips = () => Promise.all(nodes.map(certificatesOf))
   const isSame = async () => {
-    const all = await tips()
-    return all[0] !== undefined && new Set(all).size === 1
+    const [tip, ...others] = await tips()
+    if (tip === undefined || others.some((other) => other !== tip)) return false
+    const repository = await (nodes[0] as ConsensusNode).datasets.repository('data')
+    return (await repository.readCommit(tip)).message === `Certificates of data up to height ${height}\n`
   }
-  await eventually(isSame, 'their certificates differ', WAIT_MS)
+  await eventually(isSame, `their certificates differ at height ${height}`, WAIT_MS)
   return (await tips())[0] as string
 }
