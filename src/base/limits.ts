@@ -120,6 +120,8 @@ export const roundLifeMaxMs = 2 * roundWindowMaxMs
  * one slot end within minutes of each other, and nobody may hold a dataset up with a slot that nobody ran.
  */
 export const quietRoundHoldMs = 2 * MINUTE_MS
+/** A round that somebody asked for keeps those of schedules waiting no longer than this, however long its window is. */
+export const requestHoldMs = 15 * MINUTE_MS
 /** Ballots that came so shortly before the cut-off may be missing from a closing: clocks and gossip differ by that much. */
 export const cutoffMarginMs = 1 * SECOND_MS
 /** The next member in line acts when the one before it was silent for so long. */

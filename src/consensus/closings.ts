@@ -5,14 +5,17 @@ import type { Claim, Closing, Opening } from './records.ts'
 import { lineUp } from './rendezvous.ts'
 import {
   closingPatienceMs,
+  countable,
   eligibleBallots,
   isCounting,
-  isEnough,
   isEquivocal,
   type RoundRecords,
   type SeenBallot,
 } from './round.ts'
 import { formatRoundId } from './round-id.ts'
+
+/** Closings that count what is not here are waited for so long beyond the cut-off, all of them together. */
+const closingsPatienceMs = 3 * closingPatienceMs
 
 export type ClosingJudgement =
   | { readonly verdict: 'sign' }
@@ -42,13 +45,23 @@ export function judgeClosing(
   }
   // Whoever closes before the cut-off must have waited for all: nobody can be shut out by haste.
   if (counted.length < electorate.length && now < cutoffMs) return wait('the cut-off is not reached')
+  // [K1] Where proven members' results stand alone, those of others are no part of it.
+  const isLean = counted.length < opening.value.quorum.ballots
+  const due = isLean ? (opening.value.quorum.proven ?? []) : electorate
   for (const ballot of records.ballots) {
-    if (ballot.peer in closing.ballots || !electorate.includes(ballot.peer)) continue
+    if (Object.hasOwn(closing.ballots, ballot.peer) || !due.includes(ballot.peer)) continue
     if (inTime(ballot, opening.value) && !isEquivocal(records.ballots, ballot.peer)) {
       return refuse(`it leaves out the ballot of ${ballot.peer}, which came in time`)
     }
   }
   return { verdict: 'sign' }
+}
+
+/** Whether this node would sign a closing of the opening, once the cut-off has come. */
+export function isSignable(records: RoundRecords, opening: Claim<Opening>): boolean {
+  const { cutoffMs } = opening.value
+  const own = records.closings.filter(({ value }) => value.opening === opening.hash)
+  return own.some(({ value }) => judgeClosing(value, opening, records, cutoffMs).verdict === 'sign')
 }
 
 /** True for a ballot that was here, commit and all, clearly before the cut-off. */
@@ -63,6 +76,8 @@ export function chooseClosing(
   opening: Claim<Opening>,
   self: string,
 ): Claim<Closing> | 'none' | 'wait' {
+  const { cutoffMs } = opening.value
+  let waits = false
   for (const claim of records.closings) {
     if (claim.value.opening !== opening.hash) continue
     const judgement = judgeClosing(claim.value, opening, records, plan.now)
@@ -71,9 +86,15 @@ export function chooseClosing(
       plan.act({ do: 'refuse', record: claim.hash, reason: judgement.reason })
       continue
     }
-    // What a closing counts may still be on its way; a closer that invented it holds the round up so long and no longer.
-    if (plan.isBefore(Math.max(claim.seenMs, opening.value.cutoffMs) + closingPatienceMs)) return 'wait'
+    // What a closing counts may still be on its way; a closer that invented it holds the round up so long and no longer,
+    // however often it writes another one, and nobody from signing another's.
+    const untilMs = Math.min(
+      Math.max(claim.seenMs, cutoffMs) + closingPatienceMs,
+      cutoffMs + closingsPatienceMs,
+    )
+    if (plan.isBefore(untilMs)) waits = true
   }
+  if (waits) return 'wait'
   // After its vote a node has said all that it has to say in this round.
   return records.votes.some(({ peer }) => peer === self) ? 'wait' : 'none'
 }
@@ -81,8 +102,10 @@ export function chooseClosing(
 export function close(plan: Plan, { records }: Situation, opening: Claim<Opening>, self: string): void {
   const { electorate, quorum, cutoffMs, votesUntilMs, openedBy } = opening.value
   if (records.closings.some(({ author, value }) => author === self && value.opening === opening.hash)) return
-  const ballots = eligibleBallots(records, opening.value)
-  if (!isEnough([...ballots.keys()], quorum) || plan.now >= votesUntilMs) return
+  const eligible = eligibleBallots(records, opening.value)
+  const counted = countable([...eligible.keys()], quorum)
+  if (counted === undefined || plan.now >= votesUntilMs) return
+  const ballots = new Map([...eligible].filter(([peer]) => counted.includes(peer)))
   const ready = [...ballots.values()].map(({ readyMs }) => readyMs ?? plan.now).sort((a, b) => a - b)
   const complete = ballots.size === electorate.length
   const enoughMs = ready[quorum.ballots - 1] ?? ready.at(-1) ?? plan.now

@@ -11,7 +11,7 @@ import type { TruthRule } from '../datasets/truth-rule.ts'
 import { Adoption } from './adoption.ts'
 import { rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
-import { factsOf, holding, nextActions } from './decisions.ts'
+import { factsOf, holding, isToReopen, nextActions } from './decisions.ts'
 import type { Duties } from './duties.ts'
 import { eventOf, isOver, stateOf } from './endings.ts'
 import { Field } from './field.ts'
@@ -359,8 +359,8 @@ export class DatasetRounds {
       this.#announced.set(round, state)
       emit({ dataset, round, ...eventOf(status, this.#certified()) })
     }
-    if (!isOver(id, status, this.#certified(), clock.now()) || (status.refusal !== undefined && wished))
-      return
+    if (!isOver(id, status, this.#certified(), clock.now())) return
+    if (wished && (status.refusal !== undefined || isToReopen(status, wish, clock.now()))) return
     this.#rounds.rest(round)
     this.#wishes.delete(round)
     // A false opening is looked at again whenever members change, and told once all the same.

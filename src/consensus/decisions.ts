@@ -3,7 +3,8 @@
  * (consensus.ts) does it; the simulation does it without a network. Nothing here trusts who happens to be first: each
  * duty has a line of members, and the next one steps in when the one before is silent.
  */
-import { chooseClosing, close } from './closings.ts'
+import { voteWindowMinMs } from '../base/limits.ts'
+import { chooseClosing, close, isSignable } from './closings.ts'
 import { openersOf } from './openers.ts'
 import { refuseOpening } from './opening.ts'
 import { type Decision, Plan, type Rival, type Situation, type Wish } from './plan.ts'
@@ -12,6 +13,7 @@ import {
   closingPatienceMs,
   heldUntilMs,
   isQuiet,
+  isSpent,
   projectRound,
   type RoundFacts,
   type RoundRecords,
@@ -34,7 +36,8 @@ export function nextActions(situation: Situation, self: string, now: number): De
   const status = projectRound(records, factsOf(situation), now)
   if (status?.state === 'decided') certify(plan, situation, status, self)
   // [O3] A false opening ends nothing: the round is still to be opened by somebody else.
-  const undecided = status?.state === 'undecided' && status.refusal === undefined
+  const undecided =
+    status?.state === 'undecided' && status.refusal === undefined && !isToReopen(status, wish, now)
   if (status?.state === 'decided' || undecided) return plan.decision()
   // What has a quorum of votes is confirmed, or voted on again; nothing else can come of the round any more.
   if (status?.prepared !== undefined) {
@@ -43,9 +46,10 @@ export function nextActions(situation: Situation, self: string, now: number): De
     renew(plan, situation, status.prepared, self)
     return plan.decision()
   }
-  cast(plan, situation, acceptable[0], self)
-  if (acceptable.length === 0 && wish !== undefined) open(plan, situation, wish, self)
-  const mine = acceptable.filter(({ value }) => value.electorate.includes(self))
+  const live = acceptable.filter((claim) => !isSpent(claim, records, now))
+  cast(plan, situation, live[0], self)
+  if (live.length === 0 && wish !== undefined) open(plan, situation, wish, self)
+  const mine = live.filter(({ value }) => value.electorate.includes(self))
   for (const opening of mine) {
     const { cutoffMs, votesUntilMs } = opening.value
     for (const timeMs of [cutoffMs, cutoffMs + closingPatienceMs, votesUntilMs]) plan.wakeAt(timeMs)
@@ -58,6 +62,11 @@ export function nextActions(situation: Situation, self: string, now: number): De
   return plan.decision()
 }
 
+/** [O3] A round that nobody could take part in, whose time by this node's schedule has not gone by, is opened in earnest. */
+export function isToReopen({ reason }: RoundStatus, wish: Wish | undefined, now: number): boolean {
+  return reason === 'too-few-ballots' && wish !== undefined && now < wish.sinceMs + wish.windowMs
+}
+
 /** The facts of `projectRound` that a situation holds. */
 export function factsOf(known: Pick<Situation, 'certified' | 'members' | 'terms'>): RoundFacts {
   const { certified, members, terms } = known
@@ -68,12 +77,15 @@ export function factsOf(known: Pick<Situation, 'certified' | 'members' | 'terms'
 /** What a round is to the others of its dataset. */
 export function rivalOf(records: RoundRecords, status: RoundStatus, facts: RoundFacts, self: string): Rival {
   const { state, opening, refusal } = status
+  const own = records.votes.filter(({ peer }) => peer === self)
   return {
     id: records.id,
     height: opening.value.height,
     state,
     votesUntilMs: opening.value.votesUntilMs,
-    voted: records.votes.some(({ peer }) => peer === self),
+    voted: own.length > 0,
+    votedUntilMs: Math.max(opening.value.cutoffMs, ...own.map(({ seenMs }) => seenMs)) + voteWindowMinMs,
+    signable: state === 'closed' && isSignable(records, opening),
     openedBy: opening.value.openedBy,
     quiet: isQuiet(records, opening.value),
     refused: refusal !== undefined,

@@ -60,7 +60,7 @@ export function openingOf(parts: OpeningParts): Opening {
   const { method, byHand, quorum, weights } = knownTerms(
     parts.terms(id, { electorate, parent: truth.commit, trigger }),
   )
-  const cutoffMs = now + windowMs
+  const cutoffMs = openedMs + windowMs
   return {
     electorate,
     method,
@@ -90,9 +90,11 @@ export function refuseOpening(
   const { electorate, openedMs, cutoffMs, votesUntilMs, openedBy } = value
   if (openedBy !== author) return 'it was opened in the name of another member'
   if (Math.max(id.slot, openedMs) > now + clockSkewMaxMs) return 'it is from the future'
-  const earliestMs = openedMs - clockSkewMaxMs
   const tooLong = cutoffMs - openedMs > roundWindowMaxMs || votesUntilMs - openedMs > roundLifeMaxMs
-  if (cutoffMs < earliestMs || votesUntilMs - cutoffMs < voteWindowMinMs || tooLong) {
+  // The votes' window is as long as the ballots', or the least: a longer one would only hold others up.
+  const votesMs = votesUntilMs - cutoffMs
+  const unfit = votesMs < voteWindowMinMs || votesMs > Math.max(cutoffMs - openedMs, voteWindowMinMs)
+  if (cutoffMs < openedMs || unfit || tooLong) {
     return 'its cut-off or the end of its votes is out of bounds'
   }
   const entitled = members.filter((one) => isEntitled(one, openedMs))

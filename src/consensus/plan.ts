@@ -18,6 +18,10 @@ export interface Rival {
   readonly votesUntilMs: number
   /** This node has signed a result of it. */
   readonly voted: boolean
+  /** Until when that keeps it from signing in another one, ms: locks, not waits, keep truths apart. */
+  readonly votedUntilMs: number
+  /** It is closed, in a way that this node would sign. */
+  readonly signable: boolean
   readonly openedBy: string
   /** Nobody but its opener has cast a ballot in it. */
   readonly quiet: boolean

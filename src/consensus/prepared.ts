@@ -3,8 +3,10 @@
  * records that their authors may replace by now, or may have sent to some only. Whoever confirmed something keeps this
  * beside it, and shows it where the confirmations do not come together.
  */
+import { recordBytesMax } from '../base/limits.ts'
 import { encodeJson } from '../registry/collection.ts'
 import type { OpenRecord } from './certificate.ts'
+import { quorumOf, type Voter, votersOf } from './quorum.ts'
 import {
   type Closing,
   closingSchema,
@@ -29,24 +31,34 @@ export interface PreparedProof {
   readonly votes: ReadonlyMap<string, Uint8Array>
 }
 
-/** The value that shows a quorum of `votes` for `prepared`. */
+/** What the record's own envelope and the key take at most. */
+const valueBytesMax = recordBytesMax - 2_048
+
+/** The value that shows a quorum of votes for `prepared`; of large electorates no more votes than decide. */
 export function preparedRecord(
-  { opening, closing, commit, view, signers }: Prepared,
+  prepared: Prepared,
   seen: readonly SeenVote[],
+  members: readonly Voter[],
 ): Uint8Array {
+  const { opening, closing, commit, view, signers } = prepared
   const about = seen.filter((vote) => {
     const isIt = vote.closing === closing.hash && vote.commit === commit && vote.view === view
     return isIt && signers.includes(vote.peer)
   })
   const votes = new Map(about.map(({ peer, sealed }) => [peer, Buffer.from(sealed).toString('base64')]))
-  const record: PreparedRecord = {
-    commit,
-    opening: new TextDecoder().decode(opening.bytes),
-    closing: new TextDecoder().decode(closing.bytes),
-    view,
-    votes: Object.fromEntries([...votes].sort(([a], [b]) => (a < b ? -1 : 1))),
+  const sorted = [...votes].sort(([a], [b]) => (a < b ? -1 : 1))
+  const value = (some: typeof sorted) => {
+    const texts = { opening: textOf(opening), closing: textOf(closing) }
+    return encodeJson({ commit, ...texts, view, votes: Object.fromEntries(some) } satisfies PreparedRecord)
   }
-  return encodeJson(record)
+  const whole = value(sorted)
+  if (whole.length <= valueBytesMax) return whole
+  const present = sorted.filter(([peer]) => members.some((member) => member.peer === peer))
+  return value(present.slice(0, quorumOf(votersOf(opening.value, members).size)))
+}
+
+function textOf({ bytes }: Signed<unknown>): string {
+  return new TextDecoder().decode(bytes)
 }
 
 /** Undefined for what has another form, or does not hang together. No signature is checked. */
@@ -95,5 +107,5 @@ function asSeen(
   seenMs: number,
 ): SeenVote {
   // When it was signed is its author's word, and whether a quorum is one does not hang on that.
-  return { peer, closing: closing.hash, commit, view, timeMs: opening.value.openedMs, seenMs, sealed }
+  return { peer, closing: closing.hash, commit, view, timeMs: opening.value.cutoffMs, seenMs, sealed }
 }

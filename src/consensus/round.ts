@@ -2,7 +2,7 @@
  * A round as a pure projection of its records and the time. Nothing about a round is stored but what members signed, so
  * a node that was away sees the same state as one that was there.
  */
-import { quietRoundHoldMs, roundLifeMaxMs, takeOverMs } from '../base/limits.ts'
+import { quietRoundHoldMs, requestHoldMs, roundLifeMaxMs, takeOverMs } from '../base/limits.ts'
 import { refuseOpening } from './opening.ts'
 import { isDecisive, isQuorum, quorumOf, type Voter } from './quorum.ts'
 import type { Ballot, Claim, Closing, Opening, Signed } from './records.ts'
@@ -132,8 +132,10 @@ export function heldUntilMs(records: RoundRecords, status: RoundStatus, facts: R
   // [O6] Nothing else of this height can be decided before it; nor is it waited for without end.
   if (status.prepared !== undefined) return Math.max(votesUntilMs, openedMs + roundLifeMaxMs)
   // [O5] The opener's own word that a round is worth waiting for is good for a moment only.
-  if (!isQuiet(records, opening.value)) return votesUntilMs
-  return Math.min(openedMs, opening.seenMs) + Math.min(quietRoundHoldMs, cutoffMs - openedMs)
+  const seenMs = Math.min(openedMs, opening.seenMs)
+  if (isQuiet(records, opening.value)) return seenMs + Math.min(quietRoundHoldMs, cutoffMs - openedMs)
+  // Anybody may ask for a round, with a long window, too; what schedules and people's choices need is bound by the rule.
+  return opening.value.trigger === 'request' ? Math.min(votesUntilMs, seenMs + requestHoldMs) : votesUntilMs
 }
 
 /** True while nobody but its opener has cast a ballot in the round. */
@@ -143,17 +145,36 @@ export function isQuiet({ ballots }: RoundRecords, { openedBy, electorate }: Ope
 
 /** The first claim that an honest node takes part in: whoever claims the name with something else changes nothing. */
 function shownOpening(
-  { id, openings }: RoundRecords,
+  records: RoundRecords,
   { members, terms }: RoundFacts,
   now: number,
 ): { opening: Claim<Opening>; refusal?: string } | undefined {
   let refused: { opening: Claim<Opening>; refusal: string } | undefined
-  for (const opening of openings) {
-    const refusal = refuseOpening(opening, id, members, terms ?? PLAIN_TERMS, now)
-    if (refusal === undefined) return { opening }
-    refused ??= { opening, refusal }
+  let spent: Claim<Opening> | undefined
+  for (const opening of records.openings) {
+    const refusal = refuseOpening(opening, records.id, members, terms ?? PLAIN_TERMS, now)
+    if (refusal === undefined && !isSpent(opening, records, now)) return { opening }
+    if (refusal === undefined) spent ??= opening
+    else refused ??= { opening, refusal }
   }
-  return refused
+  return spent === undefined ? refused : { opening: spent }
+}
+
+/**
+ * [O3] True for an opening whose ballots' time went by with too few of them: it keeps nobody from opening the round in
+ * earnest, or one record, dated back, would be the end of a slot.
+ */
+export function isSpent(opening: Claim<Opening>, records: RoundRecords, now: number): boolean {
+  const { cutoffMs } = opening.value
+  if (now < cutoffMs + closingPatienceMs) return false
+  if (records.closings.some(({ value }) => isCounting(value, opening))) return false
+  return countable(castIn(records, opening.value), opening.value.quorum) === undefined
+}
+
+/** Who of the electorate cast a ballot by the cut-off. */
+function castIn({ ballots }: RoundRecords, { electorate, cutoffMs }: Opening): string[] {
+  const cast = ballots.filter(({ peer, timeMs }) => electorate.includes(peer) && timeMs <= cutoffMs)
+  return [...new Set(cast.map(({ peer }) => peer))]
 }
 
 /** The result that a quorum confirmed in one view, if there is one. */
@@ -214,9 +235,22 @@ export function isCounting(closing: Closing, opening: Signed<Opening>): boolean 
   )
 }
 
-/** [K1] Ballots of so many members as the opening asks for, or of one whose result needs no repetition. */
-export function isEnough(peers: readonly string[], { ballots, proven }: Opening['quorum']): boolean {
-  return peers.length >= ballots || (proven?.some((peer) => peers.includes(peer)) ?? false)
+/** [K1] Ballots of so many members as the opening asks for, or of proven ones alone, whose results need no repetition. */
+export function isEnough(peers: readonly string[], quorum: Opening['quorum']): boolean {
+  return peers.length > 0 && countable(peers, quorum)?.length === peers.length
+}
+
+/**
+ * Which of those who cast a ballot a closing counts; undefined when these are too few for one. Where a proven member's
+ * result stands alone, others who cast without being asked to work do not outvote it.
+ */
+export function countable(
+  peers: readonly string[],
+  { ballots, proven }: Opening['quorum'],
+): readonly string[] | undefined {
+  if (peers.length >= ballots) return peers
+  const trusted = peers.filter((peer) => proven?.includes(peer))
+  return trusted.length === 0 ? undefined : trusted
 }
 
 /** The reason for people, with its numbers. */
@@ -258,7 +292,7 @@ function undecided(
   { opening, closing, prepared }: Pick<RoundStatus, 'opening' | 'closing' | 'prepared'>,
   now: number,
 ): UndecidedReason | undefined {
-  const { electorate, cutoffMs, votesUntilMs, height } = opening.value
+  const { electorate, votesUntilMs, height } = opening.value
   const votes = lastVotes(records.votes, opening.value)
   const superseded = facts.truth !== undefined && facts.truth.height >= height
   if (prepared !== undefined) {
@@ -267,11 +301,7 @@ function undecided(
   }
   const ties = votes.filter((vote) => vote.commit === null && vote.closing === closing?.hash)
   if (isQuorum(ties.length, electorate.length)) return 'no-majority'
-  if (closing === undefined && now >= cutoffMs + closingPatienceMs) {
-    const cast = records.ballots.filter(({ peer, timeMs }) => electorate.includes(peer) && timeMs <= cutoffMs)
-    const members = [...new Set(cast.map(({ peer }) => peer))]
-    if (!isEnough(members, opening.value.quorum)) return 'too-few-ballots'
-  }
+  if (closing === undefined && isSpent(opening, records, now)) return 'too-few-ballots'
   if (superseded && (now < votesUntilMs || votes.length === 0)) return 'superseded'
   if (now < votesUntilMs) return undefined
   if (closing === undefined) return 'not-closed'

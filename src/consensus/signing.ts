@@ -24,14 +24,16 @@ export function vote(
   if (records.votes.some(({ peer }) => peer === self) || plan.now >= votesUntilMs) return
   if (!isOnTruth(opening.value, truth)) return
   if (openedMs <= Math.max(truth.openedMs, standing.votedMs, standing.confirmedMs)) return
+  // What is dated ahead would keep this node from everything else until then.
+  if (plan.isBefore(openedMs)) return
   // [V6] What may still be certified, or has to be voted on again, leaves no room for another result.
   if (standing.lock !== undefined || standing.prepared.length > 0) return
   // [V3] Not beside a vote in another round that may still be decided, nor before a round that has precedence.
   const competing = rivals.filter(
     (rival) => rival.height >= height && rival.state !== 'undecided' && plan.now < rival.votesUntilMs,
   )
-  if (competing.some((r) => r.voted || r.state === 'decided')) return
-  const first = competing.filter((r) => r.state === 'closed' && !r.refused && r.height === height)
+  if (competing.some((r) => (r.voted && plan.isBefore(r.votedUntilMs)) || r.state === 'decided')) return
+  const first = competing.filter((r) => r.signable && !r.refused && r.height === height)
   if (first.some((r) => compareRounds(r.id, records.id) < 0)) return
   const outcome = outcomes.get(closing.hash)
   if (outcome === undefined) plan.act({ do: 'count', opening, closing })

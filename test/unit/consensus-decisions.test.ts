@@ -84,6 +84,7 @@ test('one round after the other: no round is opened beside one that is under way
   const wish = { sinceMs: SLOT, windowMs: 60_000 }
   const rival: Rival = {
     ...{ id: { ...id, step: 'assess' }, height: 1, votesUntilMs, state: 'open', voted: false },
+    ...{ votedUntilMs: votesUntilMs, signable: false },
     ...{ openedBy: bob, quiet: false, refused: false, heldUntilMs: votesUntilMs },
   }
   const first = lineUp(round, 'opening', peers)[0] as string
@@ -217,6 +218,8 @@ test('nobody signs on a truth that is not its own, nor beside a round that may s
     votesUntilMs,
     state: 'closed',
     voted: false,
+    votedUntilMs: votesUntilMs,
+    signable: true,
     openedBy: alice,
     quiet: false,
     refused: false,
@@ -293,7 +296,7 @@ test('[O5] a round in which nobody but its opener casts holds others up for two 
   assert.equal(held([one], SLOT + 119_999), 1)
   assert.equal(held([one], SLOT + 120_000), 0)
   assert.equal(
-    held([quietRound(1, [], { cutoffMs: SLOT + 5_000 })], SLOT + 5_000),
+    held([quietRound(1, [], { cutoffMs: SLOT + 5_000, votesUntilMs: SLOT + 65_000 })], SLOT + 5_000),
     0,
     'nor longer than its window',
   )
