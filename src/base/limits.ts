@@ -128,6 +128,10 @@ export const cutoffMarginMs = 1 * SECOND_MS
 export const takeOverMs = 2 * SECOND_MS
 /** Ballots of one member in one round that are kept; a second one is proof enough that it is no honest member. */
 export const ballotsPerMemberMax = 2
+/** Values of one member in one round of which it is remembered when they came; an honest one writes a handful. */
+export const arrivalsPerMemberMax = 32
+/** Records that were refused, or could not be had, of which a node remembers that it said so. */
+export const roundWordsKeptMax = 10_000
 /** How often a round that is under way is looked at when nothing in the registry changes. */
 export const roundTickMs = 1 * SECOND_MS
 /** Fetching one ballot's commit, or the truth; tried again as long as it is wanted. */

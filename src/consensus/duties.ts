@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { candidateRetryMs, recordBytesMax, roundRecordsLifeMs } from '../base/limits.ts'
+import { candidateRetryMs, recordBytesMax, roundRecordsLifeMs, roundWordsKeptMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import { encodeJson } from '../registry/collection.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -82,7 +82,7 @@ export class Duties {
       case 'show':
         await this.#put(
           preparedKey(round, this.#parts.self),
-          preparedRecord(action.prepared, situation.records.votes),
+          preparedRecord(action.prepared, situation.records.votes, situation.members),
         )
         return true
       case 'certify':
@@ -131,10 +131,10 @@ export class Duties {
     return true
   }
 
-  async #confirm(round: string, prepared: Prepared, { records }: Situation): Promise<boolean> {
+  async #confirm(round: string, prepared: Prepared, { records, members }: Situation): Promise<boolean> {
     const { closing, commit, view } = prepared
     // [L5] What this node is locked on it has to be able to show, also after a crash.
-    await this.#parts.pledges.keep(round, preparedRecord(prepared, records.votes))
+    await this.#parts.pledges.keep(round, preparedRecord(prepared, records.votes, members))
     return this.#sign(confirmationKey(round, this.#parts.self), { closing: closing.hash, commit, view })
   }
 
@@ -168,6 +168,8 @@ export class Duties {
     const name = `${formatRoundId(id)} ${record}`
     if (this.#refused.has(name)) return false
     this.#refused.add(name)
+    const [oldest] = this.#refused
+    if (this.#refused.size > roundWordsKeptMax && oldest !== undefined) this.#refused.delete(oldest)
     this.#parts.log.warn(
       { round: formatRoundId(id), reason },
       'this node does not sign a record of the round',

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { candidateRetryMs } from '../base/limits.ts'
+import { candidateRetryMs, roundWordsKeptMax } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Method } from '../datasets/truth-rule.ts'
 import type { Counting } from './counting.ts'
@@ -62,6 +62,8 @@ export class Inspection {
     } catch (error) {
       if (signal.aborted) return
       this.#notBeforeMs.set(name, clock.now() + candidateRetryMs)
+      const [oldest] = this.#notBeforeMs.keys()
+      if (this.#notBeforeMs.size > roundWordsKeptMax && oldest !== undefined) this.#notBeforeMs.delete(oldest)
       const what = { round: formatRoundId(id), member: memberName(ballot.peer), error: messageOf(error) }
       log.info(what, 'the commit of a ballot cannot be had yet')
     }

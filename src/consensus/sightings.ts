@@ -4,7 +4,13 @@
  */
 import type { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
-import { ballotsPerMemberMax, earlyRoundsMax, votesPerMemberMax } from '../base/limits.ts'
+import {
+  arrivalsPerMemberMax,
+  ballotsPerMemberMax,
+  earlyRoundsMax,
+  votesPerMemberMax,
+} from '../base/limits.ts'
+import type { SealedRecord } from '../registry/record.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Entry } from '../registry/watchers.ts'
 import type { PreparedProof } from './prepared.ts'
@@ -49,8 +55,8 @@ export interface SightingsParts {
 
 /** What is remembered of one round. */
 interface Memory {
-  /** When a value first reached this node; by author and hash. */
-  readonly arrivals: Map<string, number>
+  /** When a value first reached this node, by author and hash. */
+  readonly arrivals: Map<string, Map<string, number>>
   readonly ballots: Map<string, SeenBallot[]>
   readonly votes: Map<string, SeenVote[]>
   readonly confirmations: Map<string, SeenConfirmation[]>
@@ -63,6 +69,9 @@ interface Shown {
   readonly closing: Claim<Closing>
   readonly votes: readonly SeenVote[]
 }
+
+/** A record of the registry, or one that it has only as proof. */
+type Said = Pick<Entry, 'key' | 'author' | 'value' | 'timeMs'>
 
 /** What a member has signed last in a round, as the registry has it. */
 export interface OwnWords {
@@ -95,6 +104,17 @@ export class Sightings {
     else if (entry.key === confirmationKey(round, entry.author))
       this.#noteWord(memory.confirmations, confirmationSchema, memory, entry)
     else this.#arrival(memory, entry)
+  }
+
+  /** Remembers what a member said under the very version of something else: what is not shown was said all the same. */
+  contradicted(round: string, { key, author, value, time: timeMs, envelope }: SealedRecord): void {
+    if (value === null) return
+    const memory = this.#memories.get(round) ?? this.#earlyMemory(round)
+    const said = { key, author, value, timeMs }
+    if (key === ballotKey(round, author)) this.#noteBallot(memory, said)
+    else if (key === voteKey(round, author)) this.#noteWord(memory.votes, voteSchema, memory, said, envelope)
+    else if (key === confirmationKey(round, author))
+      this.#noteWord(memory.confirmations, confirmationSchema, memory, said, envelope)
   }
 
   /** All that is known of the round; `peers` are those whose ballots and votes are looked for. */
@@ -199,7 +219,7 @@ export class Sightings {
     return claims
   }
 
-  #noteBallot(memory: Memory, entry: Entry): void {
+  #noteBallot(memory: Memory, entry: Said): void {
     const ballot = this.#parse(ballotSchema, entry)?.value
     if (ballot === undefined) return
     const seen = memory.ballots.get(entry.author) ?? []
@@ -214,7 +234,8 @@ export class Sightings {
     words: Map<string, (T & SeenWord)[]>,
     schema: z.ZodType<T>,
     memory: Memory,
-    entry: Entry,
+    entry: Said,
+    envelope?: Uint8Array,
   ): void {
     const word = this.#parse(schema, entry)?.value
     if (word === undefined) return
@@ -222,7 +243,7 @@ export class Sightings {
     const known = words.get(peer) ?? []
     const { closing, commit, view } = word
     if (known.some((one) => one.view === view && one.closing === closing && one.commit === commit)) return
-    const sealed = this.#parts.registry.envelope(entry.key, peer)
+    const sealed = envelope ?? this.#parts.registry.envelope(entry.key, peer)
     if (sealed === undefined) return
     known.push({ ...word, peer, timeMs, seenMs: this.#arrival(memory, entry), sealed })
     if (known.length > votesPerMemberMax) known.splice(1, 1)
@@ -230,19 +251,22 @@ export class Sightings {
   }
 
   /** A value stands under one kind of key, so its bytes are only ever read by one schema. */
-  #parse<T>(schema: z.ZodType<T>, { value }: Entry): Signed<T> | undefined {
+  #parse<T>(schema: z.ZodType<T>, { value }: Pick<Said, 'value'>): Signed<T> | undefined {
     if (!this.#parsed.has(value)) this.#parsed.set(value, parseValue(schema, value))
     return this.#parsed.get(value) as Signed<T> | undefined
   }
 
-  #arrival(memory: Memory, entry: Entry): number {
+  #arrival(memory: Memory, entry: Pick<Said, 'author' | 'value'>): number {
     const hash = this.#hashes.get(entry.value) ?? valueHash(entry.value)
     this.#hashes.set(entry.value, hash)
-    const name = `${entry.author} ${hash}`
-    const known = memory.arrivals.get(name)
+    const own = memory.arrivals.get(entry.author) ?? new Map<string, number>()
+    const known = own.get(hash)
     if (known !== undefined) return known
     const now = this.#parts.clock.now()
-    memory.arrivals.set(name, now)
+    memory.arrivals.set(entry.author, own.set(hash, now))
+    // Who writes its records over and over finds its first ones forgotten.
+    const [oldest] = own.keys()
+    if (own.size > arrivalsPerMemberMax && oldest !== undefined) own.delete(oldest)
     return now
   }
 
