@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts'
 import { startTestNode } from '../support/quiet-node.ts'
 import { git } from '../support/stock-git.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { verifyTruth } from '../support/verify-truth.ts'
+import { verifyTruth, verifyTruthInPython } from '../support/verify-truth.ts'
 
 const WAIT_MS = 60_000
 
@@ -127,6 +127,9 @@ test('a member goes, another changes its key, a newcomer comes: whoever clones i
     assert.match(said, new RegExp(`^4 {2}${last} {2}data/collect/\\d+ {2}3 of 3: .*${next}`, 'm'))
     assert.match(said, new RegExp(`^OK {2}the ground truth of data is ${last}, in ${federation}$`, 'm'))
   }
+  const python = await verifyTruthInPython(clone, federation)
+  assert.match(python.said, /^4 [0-9a-f]{40} data\/collect\/\d+ 3 of 3\nOK$/m)
+  assert.equal(python.exit, 0)
   const trusting = await verifyTruth(clone)
   assert.equal(trusting.exit, 0)
   assert.match(trusting.said, /genesis was taken from the repository itself/)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { proofCases } from './proof-cases.ts'
 
-const FILE = join(import.meta.dirname, '../../protocols/vectors/verification.json')
+export const PROOF_VECTORS = join(import.meta.dirname, '../../protocols/vectors/verification.json')
 
 const byName = z.record(z.string(), z.int())
 const vectorsSchema = z.object({
@@ -31,7 +31,7 @@ const vectorsSchema = z.object({
 export type ProofVectors = z.infer<typeof vectorsSchema>
 
 export async function readProofVectors(): Promise<ProofVectors> {
-  return vectorsSchema.parse(JSON.parse(await readFile(FILE, 'utf8')))
+  return vectorsSchema.parse(JSON.parse(await readFile(PROOF_VECTORS, 'utf8')))
 }
 
 export async function makeProofVectors(): Promise<ProofVectors> {
@@ -66,4 +66,4 @@ export function bytesOf(
   return new Map(bytes)
 }
 
-if (import.meta.main) await writeFile(FILE, `${JSON.stringify(await makeProofVectors(), null, 1)}\n`)
+if (import.meta.main) await writeFile(PROOF_VECTORS, `${JSON.stringify(await makeProofVectors(), null, 1)}\n`)

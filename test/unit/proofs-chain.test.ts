@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { checkBundle } from '../../src/consensus/proofs/bundle-check.ts'
 import { decodeCommit } from '../../src/datasets/git/git-objects.ts'
-import { bytesOf, makeProofVectors, readProofVectors } from '../support/proof-vectors.ts'
+import { bytesOf, makeProofVectors, PROOF_VECTORS, readProofVectors } from '../support/proof-vectors.ts'
 
 interface Standalone {
   readonly held: readonly unknown[]
@@ -15,6 +18,18 @@ const vectors = await readProofVectors()
 
 test('the vectors are what their stories make', async () => {
   assert.deepEqual(vectors, await makeProofVectors())
+})
+
+test('a verifier in another language, written from the document, says the same of all of them', async () => {
+  const script = join(import.meta.dirname, '../../examples/verify-truth/verify_truth.py')
+  const { stdout } = await promisify(execFile)('python3', [script, '--vectors', PROOF_VECTORS])
+  const verdicts = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .map(({ name, held, clause, height }) => ({ name, held, clause, height }))
+  const expected = vectors.cases.map(({ name, held, clause, height }) => ({ name, held, clause, height }))
+  assert.deepEqual(verdicts, expected)
 })
 
 for (const { name, federation, truth, held, clause, height, ...places } of vectors.cases) {
