@@ -17,3 +17,9 @@ export const renewalTurnMs = 4_000
  * window while the round cannot be decided, and only the latest can still become a quorum.
  */
 export const votesPerMemberMax = 8
+
+/**
+ * Nobody votes before a round's `openedMs`, and the next round is opened later: what is dated further ahead is not taken
+ * part in until then, or one member could put off everybody's rounds again and again.
+ */
+export const openingAheadMaxMs = 60_000

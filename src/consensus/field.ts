@@ -2,7 +2,7 @@
  * What the rounds of one dataset are to each other while they have their turns: taken in once, and kept up after each
  * turn, so that many rounds do not look at each other over and over.
  */
-import { clockSkewMaxMs } from '../base/limits.ts'
+import { openingAheadMaxMs } from '../base/limits.ts'
 import { rivalOf } from './decisions.ts'
 import type { FollowedRounds } from './followed-rounds.ts'
 import type { PreparedResult, Standing } from './locking.ts'
@@ -79,7 +79,7 @@ export class Field {
     const round = formatRoundId(id)
     // What a liar dates into the future does not count.
     const times = sightings.openings(id).map(({ value }) => value.openedMs)
-    this.#latestMs = Math.max(this.#latestMs, ...times.filter((time) => time <= now + clockSkewMaxMs))
+    this.#latestMs = Math.max(this.#latestMs, ...times.filter((time) => time <= now + openingAheadMaxMs))
     const own = sightings.own(round, self)
     const signed = { votedMs: own.vote?.view ?? -1, confirmedMs: own.confirmation?.view ?? -1, renewals: [] }
     // What was confirmed before the truth was opened is about another height.
@@ -115,7 +115,7 @@ export class Field {
     // Where its records are gone it is not known what the lock is about: it binds, then.
     if (opening !== undefined) {
       if (opening.value.height !== this.#height) return undefined
-      // [V7]
+      // [V7] What can never be certified binds nobody.
       if (isVoid(opening.value, this.#parts.facts.members)) return undefined
     }
     return { round: id, ...confirmation }

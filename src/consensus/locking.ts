@@ -1,5 +1,5 @@
 /**
- * Locks (protocols/voting.md §5), after Castro & Liskov 1999 and Buchman, Kwon & Milosevic 2018: what a node may sign
+ * Locks (protocols/voting.md §4), after Castro & Liskov 1999 and Buchman, Kwon & Milosevic 2018: what a node may sign
  * follows from what it has signed before, in all rounds of the dataset together, and from the results for which it has
  * seen a quorum of votes. Pure; all of it is derived from records.
  */
@@ -49,7 +49,7 @@ export function isSame(a: Omit<Signed, 'view'>, b: Omit<Signed, 'view'>): boolea
   return a.closing === b.closing && a.commit === b.commit && formatRoundId(a.round) === formatRoundId(b.round)
 }
 
-/** [V6] Whether the lock leaves this node free to vote for `result` because a quorum did in a later view. */
+/** [L3] Whether the lock leaves this node free to vote for `result` because a quorum did in a later view. */
 export function isFreeFor(result: Signed, { lock }: Pick<Standing, 'lock'>): boolean {
   return lock === undefined || isSame(lock, result) || lock.view < result.view
 }

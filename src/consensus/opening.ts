@@ -2,6 +2,7 @@ import { NodeError } from '../base/errors.ts'
 import {
   clockSkewMaxMs,
   electorateMax,
+  openingAheadMaxMs,
   roundLifeMaxMs,
   roundWindowMaxMs,
   roundWindowMinMs,
@@ -89,7 +90,7 @@ export function refuseOpening(
 ): string | undefined {
   const { electorate, openedMs, cutoffMs, votesUntilMs, openedBy } = value
   if (openedBy !== author) return 'it was opened in the name of another member'
-  if (Math.max(id.slot, openedMs) > now + clockSkewMaxMs) return 'it is from the future'
+  if (id.slot > now + clockSkewMaxMs || openedMs > now + openingAheadMaxMs) return 'it is from the future'
   const tooLong = cutoffMs - openedMs > roundWindowMaxMs || votesUntilMs - openedMs > roundLifeMaxMs
   // The votes' window is as long as the ballots', or the least: a longer one would only hold others up.
   const votesMs = votesUntilMs - cutoffMs

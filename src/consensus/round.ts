@@ -129,7 +129,7 @@ export function heldUntilMs(records: RoundRecords, status: RoundStatus, facts: R
   const { height, openedMs, cutoffMs, votesUntilMs } = opening.value
   // [V2] Nobody who holds this truth will sign a result of another height.
   if (height !== (facts.truth?.height ?? 0) + 1) return 0
-  // [O6] Nothing else of this height can be decided before it; nor is it waited for without end.
+  // [L6] Nothing else of this height can be decided before it; nor is it waited for without end.
   if (status.prepared !== undefined) return Math.max(votesUntilMs, openedMs + roundLifeMaxMs)
   // [O5] The opener's own word that a round is worth waiting for is good for a moment only.
   const seenMs = Math.min(openedMs, opening.seenMs)

@@ -1,5 +1,5 @@
 /**
- * What a node signs in a round (protocols/voting.md §4 and §5): its vote, its confirmation of what a quorum voted for,
+ * What a node signs in a round (protocols/voting.md §4): its vote, its confirmation of what a quorum voted for,
  * another vote where the confirmations do not come together, and the certificate in the end.
  */
 import { renewalPatienceMs } from '../base/limits.ts'
