@@ -16,6 +16,7 @@ import { headSchema } from '../datasets/heads.ts'
 import type { Past } from '../federation/admission.ts'
 import type { Members } from '../federation/members.ts'
 import { decodeJson } from '../registry/collection.ts'
+import type { SealedRecord } from '../registry/record.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Change } from '../registry/watchers.ts'
 import { Counting } from './counting.ts'
@@ -51,7 +52,10 @@ import type { ConsensusEvent, RoundView, TruthView, Verification } from './views
 export interface ConsensusParts {
   /** This node's peer id. */
   readonly self: string
-  readonly registry: Pick<Registry, 'federation' | 'get' | 'list' | 'claims' | 'put' | 'envelope' | 'watch'>
+  readonly registry: Pick<
+    Registry,
+    'federation' | 'get' | 'list' | 'claims' | 'put' | 'envelope' | 'watch' | 'onEvidence'
+  >
   readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
   /** Who votes on a dataset; without it, every member that is no observer. */
   readonly voters?: (dataset: string) => readonly Voter[]
@@ -134,6 +138,7 @@ export class Consensus implements Startable {
       // Who votes hangs on grants.
       registry.watch('/grants/', ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.revisit()),
       registry.watch(headsPrefix, ({ key }) => this.#datasets.get(key.split('/')[2] ?? '')?.touch()),
+      registry.onEvidence((record) => this.#contradicted(record)),
       datasets.onEvent((event) => this.#happened(event)),
       // What is in order depends on who the members are.
       members.onChange(() => this.#revisitAll()),
@@ -236,6 +241,15 @@ export class Consensus implements Startable {
     rounds.stir(round)
     if (key.startsWith(ballotsPrefix)) this.#emit({ type: 'ballot', dataset, round })
     if (key.startsWith(votesPrefix)) this.#emit({ type: 'vote', dataset, round })
+  }
+
+  /** A member gave one version two values: whichever of them is shown, it said both. */
+  #contradicted(record: SealedRecord): void {
+    const round = roundOfKey(record.key)
+    const rounds = round === undefined ? undefined : this.#datasets.get(datasetOf(round))
+    if (round === undefined || rounds === undefined) return
+    this.#sightings.contradicted(round, record)
+    rounds.stir(round)
   }
 
   /** Whoever claims to have opened the round: one of them is enough for it to be followed. */

@@ -196,12 +196,17 @@ export class Sightings {
   }
 
   /** Notes what looking into a ballot's commit found: nothing wrong, or a defect. */
-  examined(round: string, peer: string, ballot: Ballot, defect: string | undefined): void {
+  examined(round: string, peer: string, ballot: Ballot, defect: string | undefined, by = ''): void {
     const seen = this.#memory(round).ballots.get(peer) ?? []
     const index = seen.findIndex((b) => b.commit === ballot.commit && b.tree === ballot.tree)
     const found = seen[index]
-    if (found === undefined || found.readyMs !== undefined) return
-    seen[index] = defect === undefined ? { ...found, readyMs: this.#parts.clock.now() } : { ...found, defect }
+    if (found === undefined || (found.readyMs !== undefined && (found.examinedBy ?? '') === by)) return
+    const { defect: _, ...rest } = found
+    // When a commit was here first does not hang on how it was looked into.
+    const readyMs = found.readyMs ?? this.#parts.clock.now()
+    const { readyMs: __, ...bare } = rest
+    seen[index] =
+      defect === undefined ? { ...bare, examinedBy: by, readyMs } : { ...bare, examinedBy: by, defect }
   }
 
   forget(round: string): void {
