@@ -157,7 +157,10 @@ test('a member is compared by its name, and where its data are not here it is sa
   const commit = await commitFiles(t, bob.node, 'packages', 'assess', { 'packages.csv': mine })
   const arrived = async () => (await get(`/datasets/packages/tree?at=${commit}`)).status === 200
   await eventually(arrived, 'what bob made never came to alice')
-  const answer = await get('/datasets/packages/diff?from=alice&to=bob')
+  // His objects may be here a moment before the word of where his branch stands.
+  const compare = () => get('/datasets/packages/diff?from=alice&to=bob')
+  await eventually(async () => (await compare()).status === 200, 'where bob stands never came to alice')
+  const answer = await compare()
   const { summary } = diffSchema.parse(JSON.parse(answer.body))
   assert.equal(summary, 'bob differs from alice: 1 of 270 rows in packages.csv (1 changed: version)')
 })
