@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import { candidateRetryMs, roundTickMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
-import type { TruthRule } from '../datasets/truth-rule.ts'
+import type { Method, TruthRule } from '../datasets/truth-rule.ts'
 import { Adoption } from './adoption.ts'
 import { rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
@@ -140,7 +140,7 @@ export class DatasetRounds {
   /** A commit came by itself: ballots that wait for a fetch of it may be looked into. */
   arrived(commit: string): void {
     for (const id of this.#rounds.live()) {
-      if (this.#takesPart(id)) this.#inspection.arrived(this.#records(id), this.#rule(id).method, commit)
+      if (this.#takesPart(id)) this.#inspection.arrived(this.#records(id), this.#methodOf(id), commit)
     }
     this.touch()
   }
@@ -273,7 +273,7 @@ export class DatasetRounds {
     if (await prepared.take(id, members())) field.refresh(id)
     for (let look = 0; look < LOOKS_MAX && !this.#signal.aborted; look += 1) {
       const situation = await this.#situation(id, truth, field)
-      if (this.#takesPart(id)) this.#inspection.begin(situation.records, this.#rule(id).method)
+      if (this.#takesPart(id)) this.#inspection.begin(situation.records, this.#methodOf(id))
       const { actions, wakeMs } = nextActions(situation, self, clock.now())
       let changed = false
       for (const action of actions)
@@ -329,6 +329,14 @@ export class DatasetRounds {
     const commit = wish?.commit ?? (requested ? head(id.step) : undefined)
     if (commit === undefined) return undefined
     return { commit, tree: await truth.treeOf(id.dataset, commit) } satisfies Ballot
+  }
+
+  /** Ballots are looked into as they will be counted; before the round is opened, as the rule has it. */
+  #methodOf(id: RoundId): Method {
+    const status = this.#status(id)
+    return status === undefined || status.refusal !== undefined
+      ? this.#rule(id).method
+      : status.opening.value.method
   }
 
   #rule({ step }: RoundId): TruthRule {

@@ -57,7 +57,7 @@ export class GroundTruth {
   /** The certificate that each dataset's branch was last seen to follow. */
   readonly #adopted = new Map<string, Uint8Array>()
   /** The last tally of each dataset, by hash of its closing: reading a large tree twice helps nobody. */
-  readonly #tallies = new Map<string, { closing: string; tally: Tally }>()
+  readonly #tallies = new Map<string, { closing: string; tally: Promise<Tally> }>()
 
   constructor(parts: GroundTruthParts) {
     this.#parts = parts
@@ -118,6 +118,7 @@ export class GroundTruth {
   /** The next look finds out anew whether the branch follows the certificate. */
   forget(dataset: string): void {
     this.#adopted.delete(dataset)
+    this.#tallies.delete(dataset)
   }
 
   /**
@@ -245,8 +246,13 @@ export class GroundTruth {
   async #tally(dataset: string, { opening, closing }: ReadCertificate, signal: AbortSignal): Promise<Tally> {
     const known = this.#tallies.get(dataset)
     if (known?.closing === closing.hash) return known.tally
-    const { tally } = await this.#parts.counting.counted(dataset, opening.value, closing.value, signal)
-    this.#tallies.set(dataset, { closing: closing.hash, tally })
+    const counted = this.#parts.counting.counted(dataset, opening.value, closing.value, signal)
+    const tally = counted.then((found) => found.tally)
+    const kept = { closing: closing.hash, tally }
+    this.#tallies.set(dataset, kept)
+    tally.catch(() => {
+      if (this.#tallies.get(dataset) === kept) this.#tallies.delete(dataset)
+    })
     return tally
   }
 

@@ -37,8 +37,8 @@ export class Inspection {
     const now = this.#parts.clock.now()
     const untilMs = Math.max(0, ...openings.map(({ value }) => value.votesUntilMs))
     for (const ballot of ballots) {
-      const name = nameOf(id, ballot)
-      if (!isOpen(ballot) || now >= untilMs || now < (this.#notBeforeMs.get(name) ?? 0)) continue
+      const name = `${nameOf(id, ballot)} ${method.name}`
+      if (!isOpen(ballot, method) || now >= untilMs || now < (this.#notBeforeMs.get(name) ?? 0)) continue
       this.#notBeforeMs.set(name, Number.MAX_SAFE_INTEGER)
       void this.#lookInto(id, ballot, method)
     }
@@ -47,16 +47,16 @@ export class Inspection {
   /** A commit came by itself: a ballot that waits for a fetch of it, or for its next attempt, need not wait longer. */
   arrived({ id, ballots }: RoundRecords, method: Method, commit: string): void {
     for (const ballot of ballots) {
-      if (isOpen(ballot) && ballot.commit === commit) void this.#lookInto(id, ballot, method)
+      if (isOpen(ballot, method) && ballot.commit === commit) void this.#lookInto(id, ballot, method)
     }
   }
 
   async #lookInto(id: RoundId, ballot: SeenBallot, method: Method): Promise<void> {
     const { counting, sightings, onExamined, nameOf: memberName, clock, log, signal } = this.#parts
-    const name = nameOf(id, ballot)
+    const name = `${nameOf(id, ballot)} ${method.name}`
     try {
       const defect = await counting.examine(id.dataset, ballot, method, signal)
-      sightings.examined(formatRoundId(id), ballot.peer, ballot, defect)
+      sightings.examined(formatRoundId(id), ballot.peer, ballot, defect, JSON.stringify(method))
       this.#notBeforeMs.delete(name)
       onExamined()
     } catch (error) {
@@ -70,9 +70,9 @@ export class Inspection {
   }
 }
 
-/** Nobody has looked into its commit yet. */
-function isOpen({ readyMs, defect }: SeenBallot): boolean {
-  return readyMs === undefined && defect === undefined
+/** Nobody has looked into its commit yet, or by another method. */
+function isOpen({ readyMs, defect, examinedBy }: SeenBallot, method: Method): boolean {
+  return (readyMs === undefined && defect === undefined) || examinedBy !== JSON.stringify(method)
 }
 
 function nameOf(id: RoundId, { peer, commit }: SeenBallot): string {

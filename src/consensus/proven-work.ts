@@ -2,6 +2,7 @@
  * Who is to make the results of a scheduled slot (protocols/reliability.md §5), for whoever runs it. One run makes the
  * outputs of all its steps, so it is left to others only where every one of them is.
  */
+import { provenInLineMax } from '../base/limits-statistics.ts'
 import type { Datasets } from '../datasets/datasets.ts'
 import type { Registry } from '../registry/registry.ts'
 import { isEntitled, type Voter } from './quorum.ts'
@@ -41,8 +42,9 @@ export async function workersOf(
     if (repetition === undefined || repetition.needed > 1 || entitled.length < 2) return 'everybody'
     repetitions.push(repetition)
   }
-  const [first, ...rest] = repetitions
-  const workers = first?.workers.filter((peer) => rest.every((other) => other.workers.includes(peer))) ?? []
+  // Each round counts on the first of its own line alone.
+  const [first, ...rest] = repetitions.map(({ workers }) => workers.slice(0, provenInLineMax))
+  const workers = first?.filter((peer) => rest.every((line) => line.includes(peer))) ?? []
   if (workers.length === 0) return 'everybody'
   const handedIn = (peer: string) =>
     outputs.every((id) => {

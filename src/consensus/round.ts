@@ -27,6 +27,8 @@ export interface SeenBallot extends Ballot {
   readonly readyMs?: number | undefined
   /** Why it cannot count, when its commit is here and does not hold what it says. */
   readonly defect?: string | undefined
+  /** The method by which it was looked into; by another one it may be in order, or not. */
+  readonly examinedBy?: string | undefined
 }
 
 /** All that this node knows of one round. Claims stand in the order in which the registry arranges them. */
@@ -96,7 +98,7 @@ export const closingPatienceMs = 3 * takeOverMs
 
 /** Undefined while nobody has opened the round. */
 export function projectRound(records: RoundRecords, facts: RoundFacts, now: number): RoundStatus | undefined {
-  const decision = decisionOf(records, facts.members)
+  const decision = decisionOf(records, facts.members) ?? pastDecision(records, facts)
   if (decision !== undefined) {
     const { opening, closing, commit, signers } = decision
     return { state: 'decided', opening, closing, commit, signers, decision }
@@ -180,6 +182,16 @@ function castIn({ ballots }: RoundRecords, { electorate, cutoffMs }: Opening): s
 /** The result that a quorum confirmed in one view, if there is one. */
 export function decisionOf(records: RoundRecords, members: readonly Voter[]): Prepared | undefined {
   return latestQuorum(records, members, () => records.confirmations)
+}
+
+/**
+ * What was decided about a height that the truth has left behind: those who confirmed it then may vote no more, and what
+ * stands on it says that it was decided all the same.
+ */
+function pastDecision(records: RoundRecords, { truth }: RoundFacts): Prepared | undefined {
+  const past = records.openings.filter(({ value }) => value.height <= (truth?.height ?? 0))
+  const electorates = past.map(({ value }) => value.electorate.map((peer) => ({ peer, since: 0 })))
+  return electorates.map((electorate) => decisionOf({ ...records, openings: past }, electorate)).find(Boolean)
 }
 
 /** The result that a quorum voted for in one view; of several views the latest. */

@@ -201,10 +201,9 @@ export class Sightings {
     const index = seen.findIndex((b) => b.commit === ballot.commit && b.tree === ballot.tree)
     const found = seen[index]
     if (found === undefined || (found.readyMs !== undefined && (found.examinedBy ?? '') === by)) return
-    const { defect: _, ...rest } = found
     // When a commit was here first does not hang on how it was looked into.
     const readyMs = found.readyMs ?? this.#parts.clock.now()
-    const { readyMs: __, ...bare } = rest
+    const { readyMs: _, defect: __, ...bare } = found
     seen[index] =
       defect === undefined ? { ...bare, examinedBy: by, readyMs } : { ...bare, examinedBy: by, defect }
   }
