@@ -26,7 +26,7 @@ test('what was decided stays decided when those who confirmed it are gone, once 
     confirmations: words,
   }
   const left = peers.slice(1).map((peer) => ({ peer, since: 0 }))
-  const later = { round: 'data/collect/9', height: height + 1, commit: 'e'.repeat(40) }
+  const later = { round: 'data/collect/9', height: height + 1, commit: 'e'.repeat(40), openedMs: SLOT + 1 }
   assert.equal(projectRound(records, { truth: later, members: left }, SLOT + 1e9)?.state, 'decided')
   const open = projectRound(records, { members: left }, SLOT + 1e9)
   assert.notEqual(open?.state, 'decided', 'while its height is open those who vote now decide')
