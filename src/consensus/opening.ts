@@ -104,6 +104,8 @@ export function refuseOpening(
   if (stranger !== undefined) return `${stranger} is in the electorate and no member`
   const left = entitled.find(({ peer, since }) => since <= openedMs && !electorate.includes(peer))
   if (left !== undefined) return `member ${left.peer} is left out of the electorate`
+  // Nobody votes in it any more: what the dataset asks of its rounds by now is about others.
+  if (now >= votesUntilMs) return undefined
   const due = terms(id, value)
   return typeof due === 'string' ? due : departure(value, due)
 }

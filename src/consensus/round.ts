@@ -173,9 +173,11 @@ export function isSpent(opening: Claim<Opening>, records: RoundRecords, now: num
   return countable(castIn(records, opening.value), opening.value.quorum) === undefined
 }
 
-/** Who of the electorate cast a ballot by the cut-off. */
+/** Who of the electorate cast a ballot by the cut-off that may be counted, for all that is known. */
 function castIn({ ballots }: RoundRecords, { electorate, cutoffMs }: Opening): string[] {
-  const cast = ballots.filter(({ peer, timeMs }) => electorate.includes(peer) && timeMs <= cutoffMs)
+  const cast = ballots.filter(({ peer, timeMs, defect }) => {
+    return electorate.includes(peer) && timeMs <= cutoffMs && defect === undefined
+  })
   return [...new Set(cast.map(({ peer }) => peer))]
 }
 
@@ -269,14 +271,21 @@ export function countable(
 export function explain(reason: UndecidedReason, records: RoundRecords, opening: Opening): string {
   const all = opening.electorate.length
   const cast = new Set(records.ballots.map(({ peer }) => peer)).size
+  const spoilt = new Set(records.ballots.filter((one) => one.defect !== undefined).map(({ peer }) => peer))
+    .size
   const voted = lastVotes(records.votes, opening).length
   switch (reason) {
     case 'too-few-ballots':
-      return `${cast} of ${all} members handed in a ballot by the cut-off; ${opening.quorum.ballots} are needed${opening.quorum.proven ? ', or that of a proven one who was in line' : ''}`
+      return [
+        `${cast} of ${all} members handed in a ballot by the cut-off`,
+        ...(spoilt > 0 ? [`, of which ${spoilt} cannot be counted`] : []),
+        `; ${opening.quorum.ballots} are needed`,
+        ...(opening.quorum.proven ? [', or that of a proven one who was in line'] : []),
+      ].join('')
     case 'not-closed':
       return `${cast} ballots came, but their commits could not be gathered and counted in time`
     case 'no-majority':
-      return 'no file has a majority among the ballots: no consensus, and the truth stays as it was'
+      return 'no consensus: the ballots agree on nothing that the truth does not have already, and it stays as it was'
     case 'split':
       return `${voted} of ${all} members voted, but not for one result`
     case 'too-few-votes':

@@ -331,7 +331,10 @@ test('one node decides alone; of two both must agree, and one that is silent lea
   await alice.told('vote', 'cast', second, '--candidate', 'bob')
   const split = await bob.type('vote', 'watch', second)
   assert.equal(split.exit, 8)
-  assert.match(split.stdout, /no file has a majority among the ballots/)
+  assert.match(
+    split.stdout,
+    /no consensus: the ballots agree on nothing that the truth does not have already/,
+  )
   const report = await bob.type('vote', 'show', second)
   assert.match(report.stdout, /Contested, no more than half agree: a\.txt/)
   assert.match(report.stdout, /No group of equal ballots is larger than the others\./)
