@@ -57,6 +57,9 @@ missing_packages() {
     # Shells whose completion is tested as they run it.
     has zsh || printf 'zsh '
     has fish || printf 'fish '
+    # The model of voting is checked by spin, which makes a program of it.
+    has spin || printf 'spin '
+    has gcc || printf 'gcc libc6-dev '
     # The node as an image, three of them by the compose file.
     has docker-compose || printf 'docker-compose '
   fi
@@ -71,7 +74,7 @@ refuse_where_nothing_can_be_installed() {
   if [ -z "$refuse_missing" ] && engine_answers; then return 0; fi
   stop "This machine needs a running Docker engine$(engine_answers && printf ' (it has one)'), git$(
     has git && printf ' (it has it)'
-  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, python3, OpenStack Swift (python3-swift), ip, iptables, openssl, docker-compose, zsh, fish, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
+  )$([ "$1" = test ] && printf ', etcd, etcdctl, docker-registry, htpasswd, python3, OpenStack Swift (python3-swift), ip, iptables, openssl, docker-compose, zsh, fish, spin, gcc, an ssh server (/usr/sbin/sshd) and a statically linked /bin/busybox'). Install and start what is missing${refuse_missing:+ (Debian calls it: ${refuse_missing% })}, let your user reach the engine (docker info), and run this again. Nothing was changed."
 }
 
 install_programs() {

@@ -62,6 +62,7 @@ export const reportSchema = z
       .array(
         z.object({
           path: z.string(),
+          whole: z.string().optional().describe('why the file is contested as a whole'),
           contested: entryListSchema,
           agreement: agreementSchema,
           notes: z.array(z.string()).readonly(),

@@ -31,6 +31,7 @@ export const roundSchema = z
       .describe('what ballots weigh, in thousandths'),
     parent: z.string().nullable(),
     height: z.int(),
+    openedMs: timeMs,
     cutoffMs: timeMs,
     votesUntilMs: timeMs,
     ballots: z
@@ -41,7 +42,7 @@ export const roundSchema = z
           tree: z.string(),
           castMs: timeMs,
           counted: z.boolean(),
-          defect: z.string().optional(),
+          defect: z.string().optional().describe('why it cannot count; tokens of observers learn only that'),
         }),
       )
       .readonly(),
@@ -68,13 +69,22 @@ export const roundSchema = z
   .meta({ id: 'Round' })
 
 const paths = z.array(z.string()).readonly()
+const entries = z.object({ count: z.int(), first: paths })
 
 const agreementSchema = z
   .object({
     ...named,
     commit: z.string().nullable().describe('what it cast; null when none of it was counted'),
     agrees: z.boolean(),
-    differences: z.object({ missing: paths, extra: paths, different: paths }),
+    differences: z.object({
+      missing: paths,
+      extra: paths,
+      different: paths,
+      entries: z
+        .record(z.string(), z.object({ missing: entries, extra: entries, different: entries }))
+        .optional()
+        .describe('by path, where the method looks into files'),
+    }),
   })
   .meta({ id: 'Agreement' })
 
