@@ -13,7 +13,7 @@ export const dawidSkeneLabelsMax = 2 ** 21
 export const dawidSkeneCellsMax = 8_000_000
 /** The 45 patients of 1979 take fewer than 100. */
 export const dawidSkeneIterationsMax = 1_000
-/** Labels × classes × iterations; some twenty seconds of one core. */
+/** Labels × classes × iterations of all columns of a file together; some twenty seconds of one core. */
 export const dawidSkeneWorkMax = 2_000_000_000
 
 /** Past results that are read for members' reliability, each one commit. */

@@ -159,7 +159,7 @@ test('a truth that is no table is told of and counts as empty', async () => {
     ballots: ['id,v\na,1\nb,1\n', 'id,v\na,1\n', 'id,v\na,1\nb,2\n'],
   })
   assert.equal(text(merged), 'id,v\na,1\n')
-  assert.deepEqual(merged.notes, ['the truth: this version cannot be read: its entries are not compared'])
+  assert.deepEqual(merged.notes, ['the truth: this version cannot be counted: its entries are not compared'])
 })
 
 test('a liar with labels of his own in entries of his own moves nobody else', async () => {

@@ -36,7 +36,7 @@ interface Entry {
 
 /** The node does other things, too: after so many entries they have their turn. */
 const TURN_ENTRIES = 20_000
-const text = new TextDecoder()
+const text = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
  * Entries stand in the order of the base, new ones behind them; what stands around them is the base's.

@@ -1,6 +1,6 @@
 /** What methods ask of a version beyond its being a table: numbers where numbers are due, and not too many labels. */
 import { labelEntriesMax } from '../../base/limits-consensus.ts'
-import { cellsOf, isMeasured, isNothing, numberOf } from './cells.ts'
+import { cellsOf, columnName, isMeasured, isNothing, numberOf } from './cells.ts'
 import type { CsvScanner } from './csv-scanner.ts'
 import type { EntryReader, EntryView, Frame } from './entry.ts'
 import type { EntryMethod } from './file-merge.ts'
@@ -73,5 +73,5 @@ function checkNumbers(method: EntryMethod, shape: string, entry: EntryView): voi
 }
 
 function noNumber(line: number, name: string, said: string): Uncountable {
-  return new Uncountable(`line ${line}: ${quoted(said)} in ${quoted(name)} is no finite number`)
+  return new Uncountable(`line ${line}: ${quoted(said)} in ${quoted(columnName(name))} is no finite number`)
 }

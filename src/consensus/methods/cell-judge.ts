@@ -2,7 +2,7 @@
 
 import { comparePaths } from '../paths.ts'
 import type { AgreementTally } from '../statistics/agreement.ts'
-import { type Cell, type Cells, cellsOf, isMeasured } from './cells.ts'
+import { type Cell, type Cells, cellsOf, columnName, isMeasured, LONE } from './cells.ts'
 import type { Court } from './court.ts'
 import { csvField } from './csv-entries.ts'
 import { compareBytes } from './entry.ts'
@@ -28,7 +28,7 @@ export type CellVerdict =
 export interface MeasuredColumns {
   readonly agreement: AgreementTally
   study?(entry: CellEntry, present: boolean): void
-  studied?(): Promise<void>
+  studied?(signal?: AbortSignal): Promise<void>
   /** Decides where no single text has a majority, or where the method does not ask for one. */
   judge(entry: CellEntry, name: string, holdings: readonly Holding[]): CellVerdict
   notes(): string[]
@@ -40,7 +40,7 @@ export interface CellEntry {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export class CellJudge implements EntryJudge {
   readonly #method: EntryMethod
@@ -58,7 +58,7 @@ export class CellJudge implements EntryJudge {
       const present = isMajority(presentWeight(spoken, court), court.total)
       columns.study?.({ key, cells: this.#cells(spoken) }, present)
     }
-    this.studied = async () => columns.studied?.()
+    this.studied = async (signal) => columns.studied?.(signal)
   }
 
   get agreement(): AgreementTally {
@@ -94,7 +94,12 @@ export class CellJudge implements EntryJudge {
     // What is new and in part contested has no truth to fall back on: it stays out.
     if (contested.length > 0 && truth === undefined)
       return { verdict: { kind: 'contested' }, contested, differing: [] }
-    const { written, ending } = formOf(spoken, court)
+    // An object cannot take the place of what is none, nor the reverse.
+    const alike = entry.cells.filter((one) => one.cells.byName.has(LONE) === raws.has(LONE))
+    const { written, ending } = formOf(
+      alike.map((one) => one.spoken),
+      court,
+    )
     const base = entry.cells.find(
       (one) => compareBytes(one.spoken.written, written) === 0,
     ) as CellEntry['cells'][number]
@@ -163,7 +168,7 @@ export function rawOf(agreeing: readonly Holding[]): string | undefined {
 
 /** A cell's name: its entry's and its column's, as one row of CSV. */
 export function cellName(key: Uint8Array, column: string): Uint8Array {
-  return encoder.encode(`${decoder.decode(key)},${csvField(column)}`)
+  return encoder.encode(`${decoder.decode(key)},${csvField(columnName(column))}`)
 }
 
 /** What each ballot says in one column, for the statistics of agreement. */

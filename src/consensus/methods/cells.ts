@@ -7,7 +7,7 @@ import type { EntryMethod } from './file-merge.ts'
 import { JsonScanner } from './json-scanner.ts'
 
 export interface Cell {
-  /** The column's or member's name; '' for an entry that is no object. */
+  /** The column's or member's name; `LONE` for an entry that is no object. */
   readonly name: string
   /** What it says: equal texts are equal cells. */
   readonly said: string
@@ -20,6 +20,9 @@ export interface Cells {
   /** Puts agreed cells, as they are to be written, in place of its own; one that is not named is left out. */
   compose(raws: ReadonlyMap<string, string>): string
 }
+
+/** The name of the one cell of an entry that is no object: half of a surrogate pair, which no column and no member has. */
+export const LONE = '\ud800'
 
 const text = new TextDecoder('utf-8', { ignoreBOM: true })
 const QUOTE = 0x22
@@ -37,10 +40,15 @@ export function isNothing(said: string | undefined, { columns }: Pick<Frame, 'co
   return said === undefined || said === (columns === undefined ? 'null' : '')
 }
 
+/** A column's name for people. */
+export function columnName(name: string): string {
+  return name === LONE ? '' : name
+}
+
 /** Whether the method takes the column for numbers, or for labels. An entry that is no object is one such cell. */
 export function isMeasured(method: EntryMethod, name: string): boolean {
   if (method.name !== 'numeric' && method.name !== 'dawid-skene') return false
-  if (name === '') return true
+  if (name === LONE) return true
   // A column that names entries is no measurement, whatever a rule says.
   return !method.key.includes(name) && (method.columns === undefined || method.columns.includes(name))
 }
@@ -54,7 +62,7 @@ export function cellsOf(written: Uint8Array, frame: Pick<Frame, 'columns' | 'sha
   if (scanner.text[start] !== '{') {
     const raw = scanner.text.slice(start, end)
     const [before, after] = [scanner.text.slice(0, start), scanner.text.slice(end)]
-    const name = ''
+    const name = LONE
     return {
       byName: new Map([[name, { name, said, raw }]]),
       compose: (raws) => `${before}${raws.get(name) ?? raw}${after}`,

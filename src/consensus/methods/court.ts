@@ -11,7 +11,7 @@ export interface Version {
   readonly ballots: readonly number[]
   /** Of these together, in whole millionths. */
   readonly weight: number
-  /** Set when it was read; undefined where it cannot be. */
+  /** Set when it was read; undefined where it cannot be counted: then its ballots are as without the file. */
   frame: Frame | undefined
   /** Set when the frame was agreed on: whether this version's entries stand in it. */
   comparable: boolean
@@ -30,7 +30,7 @@ export interface Voters {
 /** Once it is agreed what stands around the entries. */
 export interface Court extends Voters {
   readonly frame: Frame
-  /** The weight of those whose version can be compared, and of those whose version cannot. */
+  /** The weight of those whose version can be compared, and of those of another shape; what is in neither lacks the file. */
   readonly withFile: number
   readonly others: number
 }
@@ -66,7 +66,7 @@ export function courtOf(voters: Voters, frame: Frame): Court {
   for (const version of voters.versions) {
     version.comparable = version.frame?.shape === frame.shape
     if (version.comparable) withFile += version.weight
-    else others += version.weight
+    else if (version.frame !== undefined) others += version.weight
   }
   return { ...voters, frame, withFile, others }
 }

@@ -27,7 +27,8 @@ export interface EntryJudge {
   readonly agreement: AgreementTally
   /** Methods that look at all entries before they decide on any are shown each one once before. */
   readonly study?: ((key: Uint8Array, spoken: readonly Spoken[]) => void) | undefined
-  readonly studied?: (() => Promise<void>) | undefined
+  /** @throws the signal's reason */
+  readonly studied?: ((signal?: AbortSignal) => Promise<void>) | undefined
   /** @param spoken what comparable versions say under one name, each version once, the truth's first. */
   judge(key: Uint8Array, spoken: readonly Spoken[]): Judged
   notes(): string[]

@@ -12,14 +12,14 @@ import {
   ratingsOf,
   rawOf,
 } from './cell-judge.ts'
-import { type Cell, isMeasured, isNothing } from './cells.ts'
+import { type Cell, columnName, isMeasured, isNothing } from './cells.ts'
 import type { Court } from './court.ts'
 import type { EntryMethod } from './file-merge.ts'
 import { weightOf } from './judge.ts'
 import { quoted } from './uncountable.ts'
 import { isMajority } from './weights.ts'
 
-const decoder = new TextDecoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** Larger matrices are nothing to read. */
 const SHOWN_KINDS = 6
 
@@ -76,9 +76,11 @@ export class LabelColumns implements MeasuredColumns {
     }
   }
 
-  async studied(): Promise<void> {
+  /** @throws the signal's reason */
+  async studied(signal?: AbortSignal): Promise<void> {
+    const columns = this.#said.size
     for (const [name, said] of [...this.#said].sort(([a], [b]) => comparePaths(a, b))) {
-      this.#estimated.set(name, await estimated(said, this.#court.peers.length))
+      this.#estimated.set(name, await estimated(said, this.#court.peers.length, { columns, signal }))
     }
     this.#said.clear()
   }
@@ -109,7 +111,8 @@ export class LabelColumns implements MeasuredColumns {
   }
 
   notes(): string[] {
-    return [...this.#estimated].flatMap(([name, { kinds, estimate }]) => {
+    return [...this.#estimated].flatMap(([column, { kinds, estimate }]) => {
+      const name = columnName(column)
       const { shares, confusion, iterations, logLikelihood } = estimate
       const head = `${quoted(name)}: ${kinds.length} labels, log-likelihood ${logLikelihood.toFixed(5)} after ${iterations} iterations`
       if (kinds.length > SHOWN_KINDS) return [head]
@@ -128,7 +131,11 @@ export class LabelColumns implements MeasuredColumns {
 }
 
 /** Entries by their names' bytes, labels by theirs: everybody counts in the same order. */
-async function estimated(said: Said, raters: number): Promise<Estimated> {
+async function estimated(
+  said: Said,
+  raters: number,
+  options: { readonly columns: number; readonly signal: AbortSignal | undefined },
+): Promise<Estimated> {
   const kinds = kindsOf(said, raters)
   const code = new Map(kinds.map((kind, i) => [kind, i]))
   const entries = [...said.keys()].sort(comparePaths)
@@ -139,7 +146,8 @@ async function estimated(said: Said, raters: number): Promise<Estimated> {
       if (label !== undefined) labels.push({ item, rater, label })
     }
   }
-  const estimate = await dawidSkeneInTurns(labels, { items: entries.length, raters, classes: kinds.length })
+  const sizes = { items: entries.length, raters, classes: kinds.length }
+  const estimate = await dawidSkeneInTurns(labels, sizes, options)
   const winners = new Map(
     entries.map((entry, item) => {
       const label = estimate.labels[item]

@@ -1,10 +1,12 @@
 /** One file of which no version has a majority, merged entry by entry (protocols/methods.md). */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
+import { isNodeError } from '../../base/errors.ts'
 import { methodNotesMax } from '../../base/limits-consensus.ts'
 import { AgreementTally } from '../statistics/agreement.ts'
 import { CellJudge } from './cell-judge.ts'
-import { type Court, courtOf, departuresByMember, type Version, type Voters, votersOf } from './court.ts'
+import { type Court, courtOf, departuresByMember, type Voters, votersOf } from './court.ts'
+import { DistinctReader } from './distinct-reader.ts'
 import type { Frame } from './entry.ts'
 import { entryReader } from './entry-files.ts'
 import { EntryGroups, type Spoken } from './entry-groups.ts'
@@ -13,7 +15,6 @@ import { EntryParts } from './entry-parts.ts'
 import type { EntryMethod, FileMerge, FileVersions, MergeSource } from './file-merge.ts'
 import { FirstNames } from './first-names.ts'
 import { agreeOnFrame } from './frames.ts'
-import { inspectFile } from './inspect-file.ts'
 import type { EntryJudge } from './judge.ts'
 import { KeyedHash } from './keyed-hash.ts'
 import { LabelColumns } from './label-columns.ts'
@@ -38,9 +39,10 @@ export async function mergeFile(
   let truth: string | undefined
   for (const [index, version] of voters.versions.entries()) {
     source.signal?.throwIfAborted()
-    const bytes = await source.read(version.oid)
+    const bytes = await readable(source, version.oid)
+    if (bytes === undefined) continue
     if (version.isTruth) truth = fingerprint(bytes)
-    version.frame = await gather(method, versions.path, version, index, bytes, parts)
+    version.frame = await gather(method, versions.path, index, bytes, parts)
   }
   const frame = agreeOnFrame(voters.versions, voters.total)
   if (frame === undefined) return contestedAsWhole(voters)
@@ -60,7 +62,7 @@ export async function mergeFile(
   }
   if (judge.study !== undefined) {
     await each((key, spoken) => judge.study?.(key, spoken))
-    await judge.studied?.()
+    await judge.studied?.(source.signal)
   }
   const merging = new Merging(court, judge)
   await each((key, spoken) => merging.settle(key, spoken))
@@ -80,19 +82,29 @@ function judgeOf(method: EntryMethod, court: Court): EntryJudge {
   }
 }
 
-/** Adds what a version says. @returns what stands around it, undefined where it cannot be read. */
+/** Undefined where it is larger than what entries are looked for in. */
+async function readable(source: MergeSource, oid: string): Promise<Uint8Array | undefined> {
+  try {
+    return await source.read(oid)
+  } catch (error) {
+    if (isNodeError(error, 'TOO_LARGE')) return undefined
+    throw error
+  }
+}
+
+/**
+ * Adds what a version says. @returns what stands around it, undefined where it cannot be counted: a truth from before the
+ * method may be anything, and a ballot may have been looked into by another method.
+ */
 async function gather(
   method: EntryMethod,
   path: string,
-  { isTruth }: Version,
   index: number,
   bytes: Uint8Array,
   parts: EntryParts,
 ): Promise<Frame | undefined> {
-  // Ballots were inspected before they were counted. A truth from before the method may be anything.
-  if (isTruth && (await inspectFile(method, path, bytes)) !== undefined) return undefined
   try {
-    const reader = entryReader(method, path, bytes)
+    const reader = new DistinctReader(entryReader(method, path, bytes))
     let ordinal = 0
     for (let entry = reader.next(); entry !== undefined; entry = reader.next()) {
       if (parts.add(entry, index, ordinal)) await parts.flush()
@@ -164,7 +176,7 @@ class Merging {
 function notesOnVersions({ peers, versions }: Court): string[] {
   return versions.flatMap(({ comparable, frame, isTruth, ballots }) => {
     if (comparable) return []
-    const why = frame === undefined ? 'cannot be read' : 'has other columns, or is another kind of file'
+    const why = frame === undefined ? 'cannot be counted' : 'has other columns, or is another kind of file'
     const owners = [...(isTruth ? ['the truth'] : []), ...ballots.map((i) => peers[i])]
     return owners.map((owner) => `${owner}: this version ${why}: its entries are not compared`)
   })

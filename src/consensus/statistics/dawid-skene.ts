@@ -34,7 +34,7 @@ export function dawidSkene(
 export async function dawidSkeneInTurns(
   labels: readonly Label[],
   sizes: Sizes,
-  options: DawidSkeneOptions & { readonly signal?: AbortSignal } = {},
+  options: DawidSkeneOptions & { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<DawidSkene> {
   const estimate = new LabelEstimate(labels, sizes, options)
   for (const _ of estimate.run()) {

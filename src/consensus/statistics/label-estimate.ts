@@ -1,6 +1,13 @@
 import { dawidSkeneIterationsMax, dawidSkeneWorkMax } from '../../base/limits-statistics.ts'
 import { checkSizes, type DawidSkene, type DawidSkeneOptions, type Label, type Sizes } from './labels.ts'
 
+export interface Work {
+  readonly labels: number
+  readonly classes: number
+  /** Estimations that share the bound. */
+  readonly columns: number
+}
+
 const TOLERANCE = 2 ** -31
 /** Added and taken away again, it leaves a number from 0 to 1 rounded to a multiple of 2^-32. */
 const ROUNDER = 2 ** 20
@@ -8,6 +15,12 @@ const ROUNDER = 2 ** 20
 const SMALL = 2 ** -256
 /** Labels × classes that are gone through at a stretch: some twenty milliseconds. */
 const SLICE = 2 ** 21
+
+/** How often both steps are gone through at most, so that all columns of a file together stay within the bound on work. */
+export function iterationsFor({ labels, classes, columns }: Work): number {
+  const affordable = Math.floor(dawidSkeneWorkMax / Math.max(1, columns * labels * classes))
+  return Math.min(dawidSkeneIterationsMax, affordable)
+}
 
 /** One estimation (dawid-skene.ts): both steps of the algorithm, over flat arrays, in slices. */
 export class LabelEstimate {
@@ -28,13 +41,13 @@ export class LabelEstimate {
   #moved = Number.POSITIVE_INFINITY
   #logLikelihood = 0
 
-  constructor(labels: readonly Label[], sizes: Sizes, { iterationsMax, tolerance }: DawidSkeneOptions) {
+  constructor(labels: readonly Label[], sizes: Sizes, options: DawidSkeneOptions) {
     checkSizes(labels, sizes)
     const { items, raters, classes } = sizes
     this.#sizes = sizes
-    const affordable = Math.floor(dawidSkeneWorkMax / Math.max(1, labels.length * classes))
-    this.#iterationsMax = Math.min(iterationsMax ?? dawidSkeneIterationsMax, affordable)
-    this.#tolerance = tolerance ?? TOLERANCE
+    const affordable = iterationsFor({ labels: labels.length, classes, columns: options.columns ?? 1 })
+    this.#iterationsMax = Math.min(options.iterationsMax ?? dawidSkeneIterationsMax, affordable)
+    this.#tolerance = options.tolerance ?? TOLERANCE
     this.#starts = new Int32Array(items + 1)
     this.#codes = new Int32Array(labels.length)
     this.#posteriors = new Float64Array(items * classes)

@@ -19,6 +19,8 @@ export interface DawidSkeneOptions {
   readonly iterationsMax?: number
   /** It has settled when no posterior moves further. */
   readonly tolerance?: number
+  /** How many estimations share the bound on work, this one included; 1 without it. */
+  readonly columns?: number
 }
 
 export interface DawidSkene {
