@@ -44,7 +44,7 @@ export async function rounds(work: Workplace, count: number): Promise<Row[]> {
   work.after(stop)
   await federationOf(nodes, count, () => directories.next())
   await prepare(work, nodes)
-  const times = work.size(12, 4)
+  const times = work.size(count > 10 ? 5 : 10, 3)
   const windowMs = Math.max(WINDOW_MIN_MS, WINDOW_MS_EACH * count)
   work.say(`rounds of ${count} nodes`)
   const awaited: Measured[] = []

@@ -23,6 +23,9 @@ const SEED = 20_260_102
 /** One row in so many is another one in each head, and one in so many is missing. */
 const [CHANGED, MISSING] = [1_000, 20_000]
 
+/** Rows that are made at once. */
+const CHUNK = 10_000
+
 const BY_COREUTILS = `set -eu
 half=$1; out=$2; shift 2
 cat "$@" | LC_ALL=C sort --buffer-size=256M | uniq -c |
@@ -68,28 +71,30 @@ export async function resultOfRows(work: Workplace): Promise<Row[]> {
 /** A table of each head as a file, some 50 bytes a row. */
 async function tablesOf(work: Workplace, count: number): Promise<string[]> {
   const directory = await work.directory()
-  const paths: string[] = []
-  for (let head = 0; head < HEADS; head += 1) {
-    const random = seededRandom(SEED + head)
-    const path = join(directory, `head-${head}.csv`)
-    const file = createWriteStream(path)
-    let lines = [HEADER]
-    for (let index = 0; index < count; index += 1) {
-      const roll = random()
-      if (roll < 1 / MISSING) continue
-      const value = roll < 1 / CHANGED ? `9${head}` : String(10 + (index % 80))
-      const id = String(index).padStart(7, '0')
-      const time = new Date(1_700_000_000_000 + index * 1_000).toISOString().slice(0, 19)
-      lines.push(`${id},station-${String(index % 1_000).padStart(4, '0')},${time}Z,${value}.5`)
-      if (lines.length < 10_000) continue
-      if (!file.write(`${lines.join('\n')}\n`)) await once(file, 'drain')
-      lines = []
+  const paths = Array.from({ length: HEADS }, (_, head) => join(directory, `head-${head}.csv`))
+  const files = paths.map((path) => createWriteStream(path))
+  const random = paths.map((_, head) => seededRandom(SEED + head))
+  for (let from = 0; from < count; from += CHUNK) {
+    const rows = Array.from({ length: Math.min(CHUNK, count - from) }, (_, n) => rowOf(from + n))
+    for (const [head, file] of files.entries()) {
+      const own = rows.flatMap((found) => {
+        const roll = (random[head] as () => number)()
+        if (roll < 1 / MISSING) return []
+        return [`${found}${roll < 1 / CHANGED ? `9${head}` : ''}\n`]
+      })
+      if (!file.write(`${from === 0 ? `${HEADER}\n` : ''}${own.join('')}`)) await once(file, 'drain')
     }
-    file.end(`${lines.join('\n')}\n`)
+  }
+  for (const file of files) {
+    file.end()
     await once(file, 'close')
-    paths.push(path)
   }
   return paths
+}
+
+function rowOf(index: number): string {
+  const time = new Date(1_700_000_000_000 + index * 1_000).toISOString().slice(0, 19)
+  return `${String(index).padStart(7, '0')},station-${String(index % 1_000).padStart(4, '0')},${time}Z,${10 + (index % 80)}.5`
 }
 
 /** Read when it is its turn, since all together are half a gigabyte. */
