@@ -37,6 +37,10 @@ const schema = z.object({
       }),
     )
     .min(1),
+  /** How many iterations there may be at most. */
+  iterations: z
+    .array(z.object({ columns: z.number(), labels: z.number(), classes: z.number(), most: z.number() }))
+    .min(1),
   exact: z
     .array(
       z.object({

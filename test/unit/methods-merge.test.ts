@@ -4,8 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import { labelEntriesMax } from '../../src/base/limits-consensus.ts'
+import { cellsOf } from '../../src/consensus/methods/cells.ts'
+import { courtOf, votersOf } from '../../src/consensus/methods/court.ts'
+import { type Frame, LF_ENDING } from '../../src/consensus/methods/entry.ts'
+import { entryReader } from '../../src/consensus/methods/entry-files.ts'
 import { mergeFile, weightedMajority } from '../../src/consensus/methods/entry-methods.ts'
 import type { EntryMethod, FileMerge } from '../../src/consensus/methods/file-merge.ts'
+import { LabelColumns } from '../../src/consensus/methods/label-columns.ts'
 import { strangeness } from '../../src/consensus/methods/strangeness.ts'
 
 const seed = Number(process.env.MAO_TEST_SEED ?? 20_261_122)
@@ -32,6 +38,14 @@ async function merge({ method = rows, path = 'a.csv', truth, ballots, scratch }:
       scratch: scratch ?? (() => assert.fail('so little needs no disk')),
     },
   )
+}
+
+const utf8 = (words: string) => new TextEncoder().encode(words)
+
+function frameOf(bytes: Uint8Array): Frame {
+  const reader = entryReader(labels, 'a.csv', bytes)
+  while (reader.next() !== undefined);
+  return reader.frame()
 }
 
 function text({ bytes }: FileMerge): string | undefined {
@@ -160,6 +174,40 @@ test('a truth that is no table is told of and counts as empty', async () => {
   })
   assert.equal(text(merged), 'id,v\na,1\n')
   assert.deepEqual(merged.notes, ['the truth: this version cannot be counted: its entries are not compared'])
+})
+
+test('what nobody could look into is no result: the file is contested as a whole, and says why', async () => {
+  const block = (name: string) =>
+    Array.from({ length: labelEntriesMax / 3 + 1 }, (_, i) => `${name}${i},x\n`).join('')
+  const [x, y, z] = ['x', 'y', 'z'].map(block)
+  const ballots = [`id,l\n${x}${y}`, `id,l\n${y}${z}`, `id,l\n${x}${z}`]
+  const merged = await merge({ method: labels, truth: 'id,l\n', ballots })
+  const why = 'what was merged could not be counted again: line 20002: more than 20000 entries with labels'
+  assert.equal(merged.whole, why)
+  assert.equal(merged.bytes, undefined)
+  assert.deepEqual([merged.changed, merged.contested.count, merged.notes[0]], [false, 1, why])
+  assert.equal(merged.members.get('peer-0')?.missing.count, 0)
+})
+
+test('who has a second entry of one name has no file, whatever was found before', async () => {
+  const ballots: (string | undefined)[] = ['id,v\nx,1\n', 'id,v\nx,2\nx,2\n', 'id,v\nx,1\n', 'id,v\nx,3\n']
+  const merged = await merge({ truth: 'id,v\nx,2\n', ballots })
+  assert.deepEqual(merged.contested.first, ['x'])
+  assert.deepEqual(merged.notes, ['peer-1: this version cannot be counted: its entries are not compared'])
+  const without = await merge({ truth: 'id,v\nx,2\n', ballots: ballots.with(1, undefined) })
+  assert.deepEqual({ ...merged, notes: [] }, without)
+})
+
+test('labels that are called off are estimated no further', async () => {
+  const version = utf8('id,l\na,x\nb,y\n')
+  const voters = votersOf({ path: 'a.csv', parent: undefined, ballots: new Map([['a', '1']]) }, undefined)
+  for (const one of voters.versions) one.frame = frameOf(version)
+  const court = courtOf(voters, frameOf(version))
+  const columns = new LabelColumns(labels, court)
+  const written = utf8('a,x')
+  const spoken = { version: 0, ordinal: 0, ending: LF_ENDING, written, value: written } as const
+  columns.study({ key: utf8('a'), cells: [{ spoken, cells: cellsOf(written, court.frame) }] }, true)
+  await assert.rejects(columns.studied(AbortSignal.abort(new Error('enough'))), /enough/)
 })
 
 test('a liar with labels of his own in entries of his own moves nobody else', async () => {

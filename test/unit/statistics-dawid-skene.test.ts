@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dawidSkeneLabelsMax } from '../../src/base/limits-statistics.ts'
+import { dawidSkeneLabelsMax, dawidSkeneWorkMax } from '../../src/base/limits-statistics.ts'
 import { dawidSkene, dawidSkeneInTurns, type Label } from '../../src/consensus/statistics/dawid-skene.ts'
+import { iterationsFor } from '../../src/consensus/statistics/label-estimate.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { statisticsVectors } from '../support/statistics-vectors.ts'
 
@@ -195,6 +196,17 @@ test('thousands of labels of one item underflow nothing', () => {
   assert.ok(Number.isFinite(found.logLikelihood) && found.logLikelihood < -1_000)
   for (const value of [...found.posteriors, ...found.shares, ...found.confusion.flat(2)])
     assert.ok(value === undefined || (value >= 0 && value <= 1))
+})
+
+test('all columns of a file share one bound on work', async () => {
+  for (const { most, ...work } of (await statisticsVectors()).iterations)
+    assert.equal(iterationsFor(work), most, JSON.stringify(work))
+  const { labels, sizes } = world(9, { items: 100, raters: 4, classes: 2, each: 4 })
+  const found = dawidSkene(labels, sizes, {
+    tolerance: 0,
+    columns: Math.floor(dawidSkeneWorkMax / (7 * labels.length * 2)),
+  })
+  assert.equal(found.iterations, 7)
 })
 
 test('a long estimation lets others have their turn, and finds the same', async () => {

@@ -13,8 +13,9 @@ import { EntryGroups, type Spoken } from './entry-groups.ts'
 import { EntryOutput, NEW } from './entry-output.ts'
 import { EntryParts } from './entry-parts.ts'
 import type { EntryMethod, FileMerge, FileVersions, MergeSource } from './file-merge.ts'
-import { FirstNames } from './first-names.ts'
+import { Departures, FirstNames } from './first-names.ts'
 import { agreeOnFrame } from './frames.ts'
+import { inspectFile } from './inspect-file.ts'
 import type { EntryJudge } from './judge.ts'
 import { KeyedHash } from './keyed-hash.ts'
 import { LabelColumns } from './label-columns.ts'
@@ -24,6 +25,8 @@ import { Uncountable } from './uncountable.ts'
 
 /** The node does other things, too: after so many entries they have their turn. */
 const TURN_ENTRIES = 20_000
+
+const WHOLE = { count: 1, first: ['(columns)'] }
 
 /**
  * @throws NodeError as `source.read` does.
@@ -67,7 +70,7 @@ export async function mergeFile(
   const merging = new Merging(court, judge)
   await each((key, spoken) => merging.settle(key, spoken))
   parts.release()
-  return merging.result(truth)
+  return lookedInto(merging.result(truth), method, versions, source.signal)
 }
 
 function judgeOf(method: EntryMethod, court: Court): EntryJudge {
@@ -116,6 +119,29 @@ async function gather(
   } catch (error) {
     if (error instanceof Uncountable) return undefined
     throw error
+  }
+}
+
+/** What came of it is the next round's truth: where nobody could look into that, the file is contested as a whole. */
+async function lookedInto(
+  merge: FileMerge,
+  method: EntryMethod,
+  { path, ballots }: FileVersions,
+  signal: AbortSignal | undefined,
+): Promise<FileMerge> {
+  if (merge.bytes === undefined || !merge.changed) return merge
+  const reason = await inspectFile(method, path, merge.bytes, signal)
+  if (reason === undefined) return merge
+  const whole = `what was merged could not be counted again: ${reason}`
+  const none = new Departures().list()
+  return {
+    bytes: undefined,
+    changed: false,
+    whole,
+    contested: WHOLE,
+    members: new Map([...ballots.keys()].map((peer) => [peer, none])),
+    agreement: merge.agreement,
+    notes: [whole, ...merge.notes].slice(0, methodNotesMax),
   }
 }
 
@@ -201,7 +227,7 @@ function contestedAsWhole(court: Voters): FileMerge {
     bytes: undefined,
     changed: false,
     whole,
-    contested: { count: 1, first: ['(columns)'] },
+    contested: WHOLE,
     members: departuresByMember(court),
     agreement: agreement.result(),
     notes: [whole],
