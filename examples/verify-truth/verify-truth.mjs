@@ -3,11 +3,11 @@
  * Checks the ground truth of a dataset, from the genesis of its federation on, with nothing but a copy of its repository:
  * no node, no network, no package. What is checked, and why, stands in protocols/verification.md; labels are its rules'.
  *
- *   node verify-truth.mjs REPOSITORY [--federation ID] [--genesis FILE] [--expect COMMIT] [--no-files]
+ *   node verify-truth.mjs REPOSITORY [--federation ID] [--genesis FILE] [--dataset-id ID] [--expect COMMIT] [--no-files]
  */
 import { execFileSync } from 'node:child_process'
 import { createHash, createPublicKey, verify as holds } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -31,6 +31,7 @@ const sha256 = (bytes, as = 'hex') => createHash('sha256').update(bytes).digest(
 const isText = (value) => typeof value === 'string'
 const matches = (pattern) => (value) => isText(value) && pattern.test(value)
 const [isOid, isHash] = [matches(/^[0-9a-f]{40}$/), matches(/^[0-9a-f]{64}$/)]
+const isSeed = matches(/^[0-9a-f]{32}$/)
 const isPeer = matches(/^[A-Za-z0-9]{1,100}$/)
 const isName = matches(/^(?!.*\.\.)(?!.*\.lock$)[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/)
 const isBase64 = (value) => isText(value) && Buffer.from(value, 'base64').toString('base64') === value
@@ -229,7 +230,11 @@ function readRollRecord(bytes, federation, dataset) {
   }
   if (room === 'dataset' && first === dataset && rest.length === 0 && isDataset(said)) {
     const { founder = author, seed, id = dataset } = said
-    const isFounders = seed === undefined || id === sha256(`${founder}\n${dataset}\n${seed}`).slice(0, 32)
+    // Without a seed it is from before there were ids: its name is its id, and no name is a seed.
+    const isFounders =
+      seed === undefined
+        ? id === dataset && !isSeed(id)
+        : isSeed(seed) && id === sha256(`${founder}\n${dataset}\n${seed}`).slice(0, 32)
     if (isFounders) return { kind: 'dataset', ...record, founder, id }
   }
   if (room === 'grants' && first === dataset && rest.length === 2 && rest[1] === author && isGrant(said))
@@ -256,7 +261,12 @@ class Roll {
     const isBy = (node, { author, time }) => this.nodeOf(author) === node || this.isOperator(author, time)
     for (const word of of('word'))
       if (this.isOperator(word.author, word.time)) push(this.words, this.nodeOf(word.peer), word)
-    this.datasets = of('dataset').filter((one) => isBy(this.nodeOf(one.founder), one))
+    // Without a seed nothing proves who founded it: an operator's word alone counts.
+    this.datasets = of('dataset').filter((one) =>
+      one.said.seed === undefined
+        ? this.isOperator(one.author, one.time)
+        : isBy(this.nodeOf(one.founder), one),
+    )
     for (const grant of of('grant')) {
       const about = this.datasets.find(({ id }) => id === grant.said.dataset)
       if (about && isBy(this.nodeOf(about.founder), grant)) push(this.grants, this.nodeOf(grant.peer), grant)
@@ -371,7 +381,7 @@ function readCertificate(bytes, federation, dataset) {
   const { round, commit, parent, height, view, confirmations } = certificate
   const [set, step, slot, ...more] = round.split('/')
   const isRound =
-    isName(set) && isName(step) && !step.startsWith('for.') && /^(?:0|[1-9]\d{0,15})$/.test(slot)
+    isName(set) && isName(step) && !/^(?:for|vote)\./.test(step) && /^(?:0|[1-9]\d{0,15})$/.test(slot)
   demand(isRound && more.length === 0 && isTime(Number(slot)), 'C1', 'it names no round')
   const [opening, closing] = [certificate.opening, certificate.closing].map((text) =>
     parseJson(Buffer.from(text)),
@@ -456,9 +466,10 @@ function checkCommit(bytes, { commit, parent, height, round, step, slot }) {
  * Checks what a branch of certificates says. Pure.
  *
  * @param bundle `{files: Map path → bytes, commits: Map id → bytes, truth: id of the branch ground-truth}`
- * @returns `{federation, dataset, held: links, failure?: {height, clause, reason}}`
+ * @param expected ids of the federation and of the dataset, as far as they are known from elsewhere
+ * @returns `{federation, dataset, id, founder?, held: links, failure?: {height, clause, reason}}`
  */
-export function verifyBundle({ files, commits, truth }, { federation: expected } = {}) {
+export function verifyBundle({ files, commits, truth }, { federation: expected, id: expectedId } = {}) {
   const found = { held: [] }
   const { held } = found
   let height = 0
@@ -481,6 +492,9 @@ export function verifyBundle({ files, commits, truth }, { federation: expected }
     const roll = new Roll(genesis, records)
     const ids = new Set(roll.datasets.map(({ id }) => id))
     demand(ids.size < 2, 'R9', 'its roll has records of several datasets of this name')
+    const about = roll.datasets[0]
+    Object.assign(found, { id: about?.id ?? dataset, founder: about?.founder })
+    demand([undefined, found.id].includes(expectedId), 'R9', `this is the dataset ${found.id}`)
     for (; height <= last; height += 1) {
       demand(certificates.has(height), 'L1', 'the certificate of this height is not here')
       const link = readCertificate(certificates.get(height), federation, dataset)
@@ -556,27 +570,58 @@ function readBundle(path) {
   const named = [...files].map(
     ([name, bytes]) => name.startsWith('certificates/') && parseJson(bytes)?.commit,
   )
-  return { files, truth: tip(`${base}ground-truth`), commits: readObjects(path, named.filter(isOid)) }
+  const [ref, truth] = [`${base}ground-truth`, tip(`${base}ground-truth`)]
+  // [T1] Whatever else a reader may get by this name: a branch of the same name beside a clone's, a tag.
+  const others = ['refs/heads/ground-truth', 'refs/remotes/origin/ground-truth', 'ground-truth'].map(tip)
+  const isOther = (one, at) => one !== undefined && one !== truth && others.indexOf(one) === at
+  return {
+    files,
+    ref,
+    truth,
+    others: others.filter(isOther),
+    commits: readObjects(path, named.filter(isOid)),
+  }
+}
+
+/** [T4] Objects that a promisor has may be missing, and `git fsck` is content. */
+function isPartial(path) {
+  const [said, packs] = [
+    git(path, ['config', '--list', '--name-only']).toString().toLowerCase(),
+    git(path, ['rev-parse', '--path-format=absolute', '--git-path', 'objects/pack']).toString().trim(),
+  ]
+  const files = existsSync(packs) ? readdirSync(packs) : []
+  const isSaid = /^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$/m.test(said)
+  return isSaid || files.some((name) => name.endsWith('.promisor'))
 }
 
 function main() {
   const text = { type: 'string' }
-  const options = { federation: text, genesis: text, expect: text, 'no-files': { type: 'boolean' } }
+  const options = {
+    federation: text,
+    genesis: text,
+    'dataset-id': text,
+    expect: text,
+    'no-files': { type: 'boolean' },
+  }
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
   const [path, ...more] = positionals
   const usage =
-    'verify-truth.mjs REPOSITORY [--federation ID] [--genesis FILE] [--expect COMMIT] [--no-files]'
+    'verify-truth.mjs REPOSITORY [--federation ID] [--genesis FILE] [--dataset-id ID] [--expect COMMIT] [--no-files]'
   if (path === undefined || more.length > 0) throw new Error(`usage: ${usage}`)
   const trusted = values.genesis && openGenesis(readFileSync(values.genesis), values.federation).federation
   const federation = values.federation ?? trusted
-  const found = verifyBundle(readBundle(path), { federation })
-  const { held, dataset } = found
+  const bundle = readBundle(path)
+  const found = verifyBundle(bundle, { federation, id: values['dataset-id'] })
+  const { held, dataset, id, founder = 'nobody' } = found
   for (const { height, commit, round, counted, voters } of held)
     console.log(`${height}  ${commit}  ${round}  ${counted.length} of ${voters}: ${counted.join(' ')}`)
   const fail = (clause, reason) => Object.assign(found, { failure: { height: held.length, clause, reason } })
   if (!found.failure && values.expect && !held.some(({ commit }) => commit === values.expect))
     fail('T1', `${values.expect} is no truth of this chain`)
+  if (!found.failure && bundle.others.length > 0)
+    fail('T1', `${bundle.ref} is at ${bundle.truth}, and another ground-truth at ${bundle.others}`)
   if (!found.failure && !values['no-files']) {
+    if (isPartial(path)) fail('T4', 'it is a part of another repository: what is missing counts as promised')
     try {
       git(path, ['fsck', '--full', '--no-dangling', '--no-progress'])
     } catch (error) {
@@ -589,6 +634,10 @@ function main() {
   if (!federation)
     console.log(
       'The genesis was taken from the repository itself: compare the id with one from elsewhere (--federation).',
+    )
+  if (!values['dataset-id'])
+    console.log(
+      `There may be several datasets of one name. This is ${id}, founded by ${founder}: compare (--dataset-id).`,
     )
   if (!values.expect)
     console.log(

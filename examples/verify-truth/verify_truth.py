@@ -2,7 +2,7 @@
 """Checks the ground truth of a dataset from a copy of its repository. A second verifier beside verify-truth.mjs, written
 from protocols/verification.md, with Python's standard library alone; signatures by RFC 8032, section 5.1.7.
 
-  python3 verify_truth.py REPOSITORY [FEDERATION-ID]
+  python3 verify_truth.py REPOSITORY [FEDERATION-ID [DATASET-ID]]
   python3 verify_truth.py --vectors verification.json       prints what it finds of each case, as JSON
 """
 import base64, hashlib, json, os, re, subprocess, sys
@@ -257,7 +257,9 @@ def read_roll_record(data, federation, dataset):
         founder, id_ = get("founder", author), get("id", dataset)
         made = sha256(f"{founder}\n{dataset}\n{get('seed')}".encode())[:32]
         is_form = is_peer(founder) and maybe(is_time, get("foundedMs")) and maybe(is_oid, get("initial"))
-        is_form = is_form and ("seed" not in said or id_ == made)
+        is_seed = lambda value: matches("[0-9a-f]{32}", value)
+        is_legacy = "seed" not in said and id_ == dataset and not is_seed(id_)
+        is_form = is_form and (is_legacy or (is_seed(get("seed")) and id_ == made))
         return {**record, "kind": "dataset", "founder": founder, "id": id_} if is_form else None
     if room == "grants" and len(rest) == 3 and rest[0] == dataset and rest[2] == author:
         is_form = isinstance(get("vote"), bool) and is_time(get("since")) and maybe(is_time, get("until"))
@@ -282,8 +284,10 @@ class Roll:
         for word in of("word"):
             if self.is_operator(word["author"], word["time"]):
                 self.words.setdefault(self.node(word["peer"]), []).append(word)
-        may = lambda one, founder: self.node(one["author"]) == self.node(founder) or self.is_operator(one["author"], one["time"])
-        self.datasets = [one for one in of("dataset") if may(one, one["founder"])]
+        by_operator = lambda one: self.is_operator(one["author"], one["time"])
+        may = lambda one, founder: self.node(one["author"]) == self.node(founder) or by_operator(one)
+        is_proven = lambda one: "seed" in one["said"] and may(one, one["founder"])
+        self.datasets = [one for one in of("dataset") if is_proven(one) or by_operator(one)]
         for grant in of("grant"):
             about = next((one for one in self.datasets if one["id"] == grant["said"].get("dataset")), None)
             if about and may(grant, about["founder"]):
@@ -376,7 +380,7 @@ def read_certificate(data, federation, dataset):
     is_form = is_form and isinstance(confirmations, dict) and all(map(is_peer, confirmations))
     demand(is_form and all(from_base64(text) is not None for text in confirmations.values()), "C1", "it is no certificate")
     parts = one["round"].split("/")
-    is_round = len(parts) == 3 and is_name(parts[0]) and is_name(parts[1]) and not parts[1].startswith("for.")
+    is_round = len(parts) == 3 and is_name(parts[0]) and is_name(parts[1]) and not parts[1].startswith(("for.", "vote."))
     demand(is_round and matches("0|[1-9][0-9]{0,15}", parts[2]) and int(parts[2]) < 2**53, "C1", "it names no round")
     opening, closing = parse_json(one["opening"]), parse_json(one["closing"])
     electorate = opening.get("electorate") if isinstance(opening, dict) else None
@@ -442,7 +446,7 @@ def check_commit(data, link):
     demand(is_ours, "T3", "its commit names another round, height, author or time")
 
 
-def verify(files, commits, truth, expected=None):
+def verify(files, commits, truth, expected=None, expected_id=None):
     held, height = [], 0
     try:
         genesis = open_genesis(files.get("genesis"), expected)
@@ -456,6 +460,8 @@ def verify(files, commits, truth, expected=None):
         records = [read_roll_record(data, genesis["federation"], dataset) for data in rolled]
         roll = Roll(genesis, [one for one in records if one])
         demand(len({one["id"] for one in roll.datasets}) < 2, "R9", "its roll has records of several datasets")
+        id_ = roll.datasets[0]["id"] if roll.datasets else dataset
+        demand(expected_id in (None, id_), "R9", f"this is the dataset {id_}")
         for height in range(1, last + 1):
             demand(height in paths, "L1", "the certificate of this height is not here")
             link = read_certificate(files[paths[height]], genesis["federation"], dataset)
@@ -490,7 +496,19 @@ def read_repository(path):
     entries = [line[12:].split("\t") for line in lines if line.startswith("100644 blob ")]
     files = {name: blob(oid) for oid, name in entries}
     said = [parse_json(data) or {} for name, data in files.items() if name.startswith("certificates/")]
-    return files, {one["commit"]: blob(one["commit"], "commit") for one in said if is_oid(one.get("commit"))}, truth
+    names = ("refs/heads/ground-truth", "refs/remotes/origin/ground-truth", "ground-truth")
+    tips = [git(path, "rev-parse", "--verify", "--quiet", name + "^{commit}").stdout.decode().strip() for name in names]
+    others = sorted({*tips} - {truth, ""})
+    commits = {one["commit"]: blob(one["commit"], "commit") for one in said if is_oid(one.get("commit"))}
+    return files, commits, truth, others
+
+
+def is_partial(path):
+    """[T4]"""
+    said = git(path, "config", "--list", "--name-only").stdout.decode("utf-8", "replace").lower()
+    packs = git(path, "rev-parse", "--path-format=absolute", "--git-path", "objects/pack").stdout.decode().strip()
+    promised = os.path.isdir(packs) and any(name.endswith(".promisor") for name in os.listdir(packs))
+    return promised or re.search(r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$", said, re.M)
 
 
 def main(words):
@@ -499,14 +517,20 @@ def main(words):
         blobs = [base64.b64decode(blob) for blob in vectors["blobs"]]
         for case in vectors["cases"]:
             files, commits = ({name: blobs[at] for name, at in case[part].items()} for part in ("files", "commits"))
-            found = verify(files, commits, case["truth"], case["federation"])
+            found = verify(files, commits, case["truth"], case["federation"], case.get("id"))
             print(json.dumps({"name": case["name"], **found, "held": len(found["held"])}))
         return 0
-    found = verify(*read_repository(words[0]), words[1] if len(words) > 1 else None)
+    files, commits, truth, others = read_repository(words[0])
+    found = verify(files, commits, truth, *words[1:3])
+    if "clause" not in found and others:
+        found.update(height=len(found["held"]), clause="T1", reason=f"another ground-truth is at {' '.join(others)}")
     for link in found["held"]:
         print(link["height"], link["commit"], link["round"], f"{link['counted']} of {link['voters']}")
     if "clause" in found:
         print(f"NOT HELD at height {found['height']} [{found['clause']}]: {found['reason']}")
+        return 1
+    if is_partial(words[0]):
+        print("NOT HELD [T4]: it is a part of another repository: what is missing counts as promised")
         return 1
     fsck = git(words[0], "fsck", "--full", "--no-dangling", "--no-progress")
     print("OK" if fsck.returncode == 0 else "NOT HELD [T4]: " + fsck.stderr.decode("utf-8", "replace"))

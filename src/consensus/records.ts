@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { electorateMax } from '../base/limits.ts'
+import { base64Schema } from '../base/schemas.ts'
 import { methodSchema } from '../datasets/truth-rule.ts'
 import { decodeJson } from '../registry/collection.ts'
 import { parseRoundId } from './round-id.ts'
@@ -93,7 +94,7 @@ export const certificateSchema = z.strictObject({
   closing: z.string(),
   view,
   /** The sealed confirmation of each signer, base64. */
-  confirmations: z.record(peer, z.base64()),
+  confirmations: z.record(peer, base64Schema),
 })
 export type Certificate = z.infer<typeof certificateSchema>
 
@@ -104,7 +105,7 @@ export const preparedSchema = z.strictObject({
   closing: z.string(),
   view,
   /** The sealed vote of each voter, base64. */
-  votes: z.record(peer, z.base64()),
+  votes: z.record(peer, base64Schema),
 })
 export type PreparedRecord = z.infer<typeof preparedSchema>
 

@@ -1,4 +1,5 @@
 import { certificatePath, GENESIS_PATH } from '../../src/consensus/proofs/layout.ts'
+import { datasetId } from '../../src/datasets/dataset-record.ts'
 import { minute, ProofWorld, type Round } from './proof-world.ts'
 
 export interface ProofCase {
@@ -7,6 +8,8 @@ export interface ProofCase {
   /** Truths that hold, and the clause that the next breaks; none when all is right. */
   readonly held: number
   readonly clause?: string
+  /** Of the dataset that is asked for. */
+  readonly id?: string
   /** Of what is broken, where it is not the one above what holds. */
   readonly height?: number
 }
@@ -39,11 +42,35 @@ const raw = (world: ProofWorld, height: number, change: (text: string) => string
   world.files.set(path, Buffer.from(change(Buffer.from(world.files.get(path) as Uint8Array).toString())))
 }
 
+const GRANTED = { read: 'granted', vote: 'granted', voteSince: 0 }
+const SEEDLESS = { seed: undefined, founder: undefined, access: GRANTED }
+
+/** Dave leaves out what others wrote of the dataset, says that nobody else votes on it, and confirms alone. */
+async function alone(record: Record<string, unknown>, by = 'dave'): Promise<ProofWorld> {
+  const world = await ProofWorld.of(ALL, { initial: false })
+  for (const about of ['bob', 'carol', 'dave']) await world.word({ at: 2, by: 'alice', about })
+  await world.dataset(4, by, { createdBy: by, ...record })
+  await world.certify({ at: 10, electorate: [by] })
+  return world
+}
+
+/** Unused bits of the last digit set: the same bytes to whoever does not ask for the one spelling. */
+function respelt(certificate: Record<string, unknown>): Record<string, unknown> {
+  const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+  const spelling = (text: string) =>
+    text.replace(/(.)(=+)$/, (_, last: string, end: string) => digits[digits.indexOf(last) + 1] + end)
+  const all = Object.entries(certificate.confirmations as Record<string, string>)
+  return {
+    ...certificate,
+    confirmations: Object.fromEntries(all.map(([peer, text]) => [peer, spelling(text)])),
+  }
+}
+
 /** What holds, and for each clause something that breaks it: the vectors of protocols/verification.md. */
 export async function proofCases(): Promise<ProofCase[]> {
   const whole = await four({}, {}, {})
-  const alone = await ProofWorld.of(['alice'], { initial: false })
-  for (const at of [10, 20]) await alone.certify({ at, electorate: ['alice'] })
+  const single = await ProofWorld.of(['alice'], { initial: false })
+  for (const at of [10, 20]) await single.certify({ at, electorate: ['alice'] })
 
   const moved = await four({})
   await moved.word({ at: 12, by: 'alice', about: 'carol', removed: true, since: 2 })
@@ -72,11 +99,23 @@ export async function proofCases(): Promise<ProofCase[]> {
   await observer.certify({ at: 20, electorate: ALL, signers: ['bob', 'carol', 'dave'] })
   const early = await four()
   const other = await ProofWorld.of(['bob'])
+  const trueId = datasetId(whole.peer('alice'), 'data', 'ab'.repeat(16))
+  const seed = 'cd'.repeat(16)
+  const aliceOther = datasetId(whole.peer('alice'), 'data', seed)
+  const own = {
+    seed,
+    founder: whole.peer('dave'),
+    id: datasetId(whole.peer('dave'), 'data', seed),
+    access: GRANTED,
+  }
+  const beset = await four({}, {})
+  for (const id of [trueId, undefined])
+    for (const by of ['dave', 'mallory']) await beset.dataset(4, by, { ...SEEDLESS, id })
   await early.certify({ at: 2, electorate: ALL })
 
   return [
     { name: 'three truths of four members', world: whole, held: 3 },
-    { name: 'a federation of one node, and a dataset that began empty', world: alone, held: 2 },
+    { name: 'a federation of one node, and a dataset that began empty', world: single, held: 2 },
     { name: 'a member was removed and another has a new key', world: moved, held: 2 },
     { name: 'only who was granted to votes', world: granted, held: 1 },
     {
@@ -204,8 +243,47 @@ export async function proofCases(): Promise<ProofCase[]> {
     { name: 'L4: opened before the dataset was founded', world: early, held: 0, clause: 'L4' },
     {
       name: 'R9: records of two datasets of the name',
-      world: await changed((w) => w.dataset(4, 'alice', { id: 'old', seed: undefined }), {}),
+      world: await changed((w) => w.dataset(4, 'alice', { id: aliceOther, seed }), {}),
       ...{ held: 0, clause: 'R9' },
+    },
+    {
+      name: 'strangers and a member without a proof say who votes',
+      world: beset,
+      held: 2,
+      id: trueId,
+    },
+    {
+      name: 'C9: a member claims the id of the dataset without its seed',
+      world: await alone({ ...SEEDLESS, id: trueId }),
+      ...{ held: 0, clause: 'C9' },
+    },
+    {
+      name: 'C9: a member claims a dataset from before there were ids',
+      world: await alone({ ...SEEDLESS, id: undefined }),
+      ...{ held: 0, clause: 'C9' },
+    },
+    {
+      name: 'an operator’s dataset from before there were ids, on which the operator alone votes',
+      world: await alone({ ...SEEDLESS, id: undefined }, 'alice'),
+      held: 1,
+      id: 'data',
+    },
+    { name: 'a member’s own dataset of the name, on which it alone votes', world: await alone(own), held: 1 },
+    {
+      name: 'R9: the same, where the id of the dataset is known',
+      world: await alone(own),
+      ...{ held: 0, clause: 'R9', id: trueId },
+    },
+    {
+      name: 'C1: base64 in another spelling',
+      world: await second({ certificate: respelt }),
+      held: 1,
+      clause: 'C1',
+    },
+    {
+      name: 'C1: a step of what people put together',
+      world: await second({ round: `data/vote.collect/${minute(20)}` }),
+      ...{ held: 1, clause: 'C1' },
     },
     {
       name: 'T1: the branch is somewhere else',

@@ -18,6 +18,7 @@ const vectorsSchema = z.object({
       z.object({
         name: z.string(),
         federation: z.string(),
+        id: z.string().optional(),
         truth: z.string().nullable(),
         files: byName,
         commits: byName,
@@ -45,13 +46,18 @@ export async function makeProofVectors(): Promise<ProofVectors> {
     })
     return Object.fromEntries(entries.sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1)))
   }
-  const cases = (await proofCases()).map(({ name, world, held, clause, height }) => ({
-    ...{ name, federation: world.federation, truth: world.truth ?? null },
+  const cases = (await proofCases()).map(({ name, world, held, clause, height, id }) => ({
+    ...{
+      name,
+      federation: world.federation,
+      ...(id === undefined ? {} : { id }),
+      truth: world.truth ?? null,
+    },
     ...{ files: placed(world.files), commits: placed(world.commits), held },
     ...(clause === undefined ? {} : { height: height ?? held + 1, clause }),
   }))
   const about =
-    'files are those of the branch certificates, commits are raw; both name places in blobs, which are base64. held: links that hold; clause and height: the first that is broken.'
+    'files are those of the branch certificates, commits are raw; both name places in blobs, which are base64. id: of the dataset that is asked for, where one is. held: links that hold; clause and height: the first that is broken.'
   return { about, blobs, cases }
 }
 

@@ -11,7 +11,7 @@ interface Standalone {
   readonly held: readonly unknown[]
   readonly failure?: { readonly height: number; readonly clause: string; readonly reason: string }
 }
-type Verify = (bundle: unknown, options: { federation: string }) => Standalone
+type Verify = (bundle: unknown, options: { federation: string; id?: string | undefined }) => Standalone
 const script = new URL('../../examples/verify-truth/verify-truth.mjs', import.meta.url).href
 const { verifyBundle } = (await import(script)) as { verifyBundle: Verify }
 const vectors = await readProofVectors()
@@ -32,12 +32,12 @@ test('a verifier in another language, written from the document, says the same o
   assert.deepEqual(verdicts, expected)
 })
 
-for (const { name, federation, truth, held, clause, height, ...places } of vectors.cases) {
+for (const { name, federation, id, truth, held, clause, height, ...places } of vectors.cases) {
   test(`node and stand-alone verifier say the same of: ${name}`, async () => {
     const [files, commits] = [bytesOf(vectors, places.files), bytesOf(vectors, places.commits)]
     const read = new Map([...commits].map(([oid, bytes]) => [oid, decodeCommit(oid, bytes)]))
-    const found = await checkBundle({ files, commits: read, truth: truth ?? undefined }, federation)
-    const alone = verifyBundle({ files, commits, truth: truth ?? undefined }, { federation })
+    const found = await checkBundle({ files, commits: read, truth: truth ?? undefined }, federation, id)
+    const alone = verifyBundle({ files, commits, truth: truth ?? undefined }, { federation, id })
     for (const { held: links, failure } of [found, alone]) {
       assert.deepEqual(
         [links.length, failure?.clause, failure?.height],

@@ -26,12 +26,18 @@ export interface BundleCheck extends ChainCheck {
   /** Records that say something about who votes on the dataset. */
   readonly records: number
   readonly dataset: string
+  /** Of the dataset, as its records say it. */
+  readonly id?: string
 }
 
-/** @param federation the id that whoever checks knows from elsewhere. */
+/**
+ * @param federation the id that whoever checks knows from elsewhere.
+ * @param expected the id of the dataset, likewise: of one name there may be several.
+ */
 export async function checkBundle(
   { files, commits, truth }: Bundle,
   federation: string,
+  expected?: string,
 ): Promise<BundleCheck> {
   const certificates = new Map<number, Uint8Array>()
   const envelopes: Uint8Array[] = []
@@ -64,8 +70,12 @@ export async function checkBundle(
     links.push('clause' in link ? { height: at, ...link } : link)
     if ('clause' in link) break
   }
-  const chain = checkChain(links, new Roll(genesis, dataset, records))
-  const found = { ...chain, records: records.length, dataset }
+  const roll = new Roll(genesis, dataset, records)
+  const id = roll.ids()[0] ?? dataset
+  if (expected !== undefined && id !== expected)
+    return { ...none, id, failure: { height: 1, ...refusal('R9', `this is the dataset ${id}`) } }
+  const chain = checkChain(links, roll)
+  const found = { ...chain, records: records.length, dataset, id }
   if (chain.failure !== undefined) return found
   const held = chain.held.map(({ link }) => link)
   const newest = held.toReversed().map(({ commit }) => commits.get(commit))

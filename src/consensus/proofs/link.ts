@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { electorateMax } from '../../base/limits.ts'
 import { proofFileBytesMax } from '../../base/limits-proofs.ts'
+import { base64Schema } from '../../base/schemas.ts'
 import { decodeJson } from '../../registry/collection.ts'
 import type { OpenRecord } from '../certificate.ts'
 import { quorumOf } from '../quorum.ts'
@@ -28,7 +29,7 @@ const certificateForm = z.object({
   closing: z.string(),
   view: time,
   confirmations: z
-    .record(peer, z.base64())
+    .record(peer, base64Schema)
     .refine((all) => Object.keys(all).length <= electorateMax, 'more signers than an electorate has'),
 })
 

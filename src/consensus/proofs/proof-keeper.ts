@@ -20,7 +20,7 @@ import { readForeign } from './foreign-proofs.ts'
 import { type Link, readLink } from './link.ts'
 import { RegistryRoll } from './registry-roll.ts'
 import { type RollRecord, readRollRecord } from './roll-records.ts'
-import { type Selected, select } from './selection.ts'
+import { type Beside, type Selected, selectBeside } from './selection.ts'
 import {
   type Filed,
   listProofs,
@@ -43,9 +43,17 @@ export interface ProofKeeperParts {
 /** What stands in the branch now, and whether it proves the truth. */
 export interface Proven extends Selected {
   readonly tip: Link
+  /** Of the dataset. */
+  readonly id: string
   readonly commit: string
   /** Content ids of the certificates, by the hash of their bytes. */
   readonly filed: ReadonlyMap<string, string>
+}
+
+/** What is not in the branch yet; with content ids, where it is in another one. */
+interface Found {
+  readonly links: readonly { readonly value: Link; readonly oid: string | undefined }[]
+  readonly records: readonly { readonly value: RollRecord; readonly oid: string | undefined }[]
 }
 
 /** Bytes of the trees and of the roll of a young dataset. */
@@ -92,14 +100,16 @@ export class ProofKeeper {
       ...roll.map(({ record }) => record.hash),
     ].join()
     if (state === this.#state && this.#proven !== undefined) return this.#proven
-    const proven = await this.#write(repository, tip.link, stored, {
+    const found = {
       links: claims.map(({ link }) => ({ value: link, oid: undefined })),
       records: roll.map(({ record }) => ({ value: record, oid: undefined })),
       fresh: new Map([
         ...claims.map(({ link, bytes }) => [link.hash, bytes] as const),
         ...roll.map(({ record, envelope }) => [record.hash, envelope] as const),
       ]),
-    })
+    }
+    const selected = this.#select(tip.link, stored, found)
+    const proven = await this.#write(repository, tip.link, stored, found, selected)
     this.#state = proven.commit === opened.tip ? state : undefined
     return proven
   }
@@ -129,7 +139,22 @@ export class ProofKeeper {
     const stored = this.#stored ?? NO_PROOFS
     const found = await readForeign({ ...this.#context, ...what }, stored, before.tip)
     if ('refused' in found) return found
-    return this.#write(repository, before.tip, stored, { ...found, fresh: new Map() })
+    const selected = this.#select(before.tip, stored, found)
+    const { failure } = selected.check
+    // [S5] What holds is never given up for what does not.
+    if (before.check.failure === undefined && (selected.isOwn === true || failure !== undefined))
+      return {
+        refused: `with it the chain would not hold: ${failure?.reason ?? 'its records are against it'}`,
+      }
+    return this.#write(repository, before.tip, stored, { ...found, fresh: new Map() }, selected)
+  }
+
+  #select(tip: Link, stored: StoredProofs, found: Found): Beside {
+    const { genesis, dataset } = this.#parts
+    const valuesOf = <T>(filed: Iterable<{ readonly value: T }>) => [...filed].map(({ value }) => value)
+    const links = [...valuesOf(stored.links.values()), ...valuesOf(found.links)]
+    const own = valuesOf(stored.records.values())
+    return selectBeside({ genesis, dataset, tip, links, records: own }, valuesOf(found.records))
   }
 
   get #context() {
@@ -140,20 +165,10 @@ export class ProofKeeper {
     repository: Repository,
     tip: Link,
     stored: StoredProofs,
-    found: {
-      links: readonly { value: Link; oid: string | undefined }[]
-      records: readonly { value: RollRecord; oid: string | undefined }[]
-      fresh: ReadonlyMap<string, Uint8Array>
-    },
+    found: Found & { fresh: ReadonlyMap<string, Uint8Array> },
+    selected: Selected,
   ): Promise<Proven> {
-    const { dataset, genesis, branches, log } = this.#parts
-    const links = [
-      ...[...stored.links.values()].map(({ value }) => value),
-      ...found.links.map(({ value }) => value),
-    ]
-    const records = new Map<string, RollRecord>()
-    for (const { value } of [...stored.records.values(), ...found.records]) records.set(value.hash, value)
-    const selected = select({ genesis, dataset, tip, links, records: [...records.values()] })
+    const { dataset, id, genesis, branches, log } = this.#parts
     const known = new Map<string, string>()
     for (const { value, oid } of [
       ...stored.links.values(),
@@ -171,7 +186,7 @@ export class ProofKeeper {
     }
     const kept = { genesis: genesis.envelope, links: selected.links, records: selected.records }
     if (this.#stored !== undefined && isSame(this.#stored, selected)) {
-      this.#proven = { ...selected, tip, commit: this.#stored.commit, filed: known }
+      this.#proven = { ...selected, tip, id, commit: this.#stored.commit, filed: known }
       return this.#proven
     }
     const { commit, oids } = await writeProofs(repository, kept, known, found.fresh)
@@ -186,7 +201,7 @@ export class ProofKeeper {
         selected.records.map((value) => [value.hash, { value, oid: oids.get(value.hash) as string }]),
       ),
     }
-    this.#proven = { ...selected, tip, commit, filed: oids }
+    this.#proven = { ...selected, tip, id, commit, filed: oids }
     return this.#proven
   }
 

@@ -4,8 +4,10 @@
  * brought it.
  */
 import { proofFileBytesMax } from '../../base/limits-proofs.ts'
+import { base64Schema } from '../../base/schemas.ts'
 import { type GrantRecord, grantSchema } from '../../datasets/access.ts'
-import { DATASET_PREFIX, datasetId, datasetSchema, type SharedRecord } from '../../datasets/dataset-record.ts'
+import { DATASET_PREFIX, datasetSchema, type SharedRecord } from '../../datasets/dataset-record.ts'
+import { proofOf } from '../../datasets/name-claims.ts'
 import { type MemberRecord, memberSchema } from '../../federation/standing.ts'
 import { refuseSuccession, SUCCESSIONS, successionSchema } from '../../federation/successions.ts'
 import { open } from '../../identity/envelope.ts'
@@ -64,7 +66,8 @@ export async function readRollRecord(
       if (key !== SUCCESSIONS + author) return 'is a succession of another key'
       const refused = await refuseSuccession(record)
       if (refused !== undefined) return `is no succession that holds: ${refused}`
-      const { successor } = successionSchema.parse(json)
+      const { successor, proof } = successionSchema.parse(json)
+      if (!base64Schema.safeParse(proof).success) return 'is no succession in the one spelling'
       return { kind: 'succession', ...signed, peer: author, successor }
     }
     if (key === DATASET_PREFIX + context.dataset) return datasetOf(signed, context.dataset, json)
@@ -86,10 +89,8 @@ export async function readRollRecord(
 function datasetOf(signed: Signed, name: string, json: unknown): RollRecord | string {
   const value = datasetSchema.safeParse(json).data
   if (value === undefined) return 'is no record of a dataset'
-  const founder = value.founder ?? signed.author
-  if (value.seed !== undefined && value.id !== datasetId(founder, name, value.seed))
-    return 'has an id that does not follow from its founder'
-  return { kind: 'dataset', ...signed, value, founder }
+  if (!proofOf(name, signed.author, value).holds) return 'has an id that does not follow from its founder'
+  return { kind: 'dataset', ...signed, value, founder: value.founder ?? signed.author }
 }
 
 /** In the order in which they are read: by time, of one time by hash. */

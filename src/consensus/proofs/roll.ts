@@ -169,9 +169,11 @@ export class Roll {
     this.#words.set(node, words)
   }
 
-  /** [R4] Founder, or an operator when it was written. */
+  /** [R3] Founder, or an operator when it was written. */
   #mayDescribe(one: Of<'dataset'>): boolean {
-    return this.nodeOf(one.author) === this.nodeOf(one.founder) || this.#isOperator(one.author, one.timeMs)
+    // Without a seed nothing proves who founded it: anybody could say so.
+    const isProven = one.value.seed !== undefined && this.nodeOf(one.author) === this.nodeOf(one.founder)
+    return isProven || this.#isOperator(one.author, one.timeMs)
   }
 
   #grant(grant: Of<'grant'>): void {

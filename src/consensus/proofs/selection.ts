@@ -28,19 +28,47 @@ export interface Selected {
   readonly check: ChainCheck
 }
 
+export interface Beside extends Selected {
+  /** Nothing of the new records was taken: with them the chain would not hold, and without them it does. */
+  readonly isOwn?: true
+}
+
+/** [S4] What is new never breaks what holds. @param seen with the records that were here already. */
+export function selectBeside(seen: Seen, news: readonly RollRecord[]): Beside {
+  const records = new Map([...seen.records, ...news].map((record) => [record.hash, record]))
+  const all = select({ ...seen, records: [...records.values()] })
+  if (all.check.failure === undefined) return all
+  const own = select(seen)
+  return own.check.failure === undefined ? { ...own, isOwn: true } : all
+}
+
 export function select(seen: Seen): Selected {
   const first = attempt(seen, new Set())
   if (first.check.failure === undefined) return trimmed(seen, first)
+  const authors = new Map(seen.records.map(({ hash, author }) => [hash, author]))
+  const one = (against: readonly string[]) => against.slice(0, 1)
+  const allOfOne = (against: readonly string[]) =>
+    against.filter((hash) => authors.get(hash) === authors.get(against[0] as string))
+  const now = repaired(seen, first, one) ?? repaired(seen, first, allOfOne)
+  return trimmed(seen, now ?? first)
+}
+
+/** A record that speaks against a link on which later truths stand was dated back, or came too late to count. */
+function repaired(
+  seen: Seen,
+  first: Attempt,
+  culprits: (against: readonly string[]) => readonly string[],
+): Attempt | undefined {
   const without = new Set<string>()
-  let [now, tries] = [first, repairsMax(first.links.length)]
-  for (; now.check.failure !== undefined && tries > 0; tries -= 1) {
-    const culprit = now.check.failure.against?.find((hash) => !without.has(hash))
-    if (culprit === undefined) break
-    // A record that speaks against a link on which later truths stand was dated back, or came too late to count.
-    without.add(culprit)
+  let now = first
+  for (let tries = repairsMax(first.links.length); tries > 0; tries -= 1) {
+    const against = now.check.failure?.against?.filter((hash) => !without.has(hash)) ?? []
+    if (against.length === 0) return undefined
+    for (const hash of culprits(against)) without.add(hash)
     now = attempt(seen, without)
+    if (now.check.failure === undefined) return now
   }
-  return now.check.failure === undefined ? trimmed(seen, now) : trimmed(seen, first)
+  return undefined
 }
 
 interface Attempt extends Selected {

@@ -108,7 +108,7 @@ export class Verifying {
     const repository = await this.#parts.repository(dataset)
     // Read from the disk anew: what this node remembers of it proves nothing.
     const bundle = await bundleOf(repository, held, signal)
-    const check = await checkBundle(bundle, this.#parts.federation)
+    const check = await checkBundle(bundle, this.#parts.federation, held.id)
     const found = await recompute(this.#parts, { held, last, repository, signal })
     const failure = check.failure ?? found.failure
     const shown = check.held.slice(-chainLinksShownMax).map(({ link, counted, voters }): LinkView => {
