@@ -19,8 +19,12 @@ export const JOB_API = '1.41'
 const JOB_PREFIX = 'swarm:'
 /** No machine has it: the tasks of a job that asks for it are ended, and no new one begins. */
 const NOWHERE = 'node.id==nowhere'
-/** Logs of a job lie on its machine until it is removed; kept are several times what a log takes. */
-const LOG_FILES = 4
+/**
+ * Logs of a job lie on its machine until it is removed; kept are several times what a log takes. So much is in one file,
+ * since Docker may tell a part twice to who follows a log from one file to the next.
+ */
+const LOG_FILE_BYTES = 4 * stepLogBytesMax
+const LOG_FILES = 2
 const MODE_TMP = 0o1777
 
 export const jobId = (name: string) => `${JOB_PREFIX}${name}`
@@ -82,7 +86,7 @@ export function jobOptions(spec: ContainerSpec, image: string, node: string | un
       RestartPolicy: { Condition: 'none', MaxAttempts: 0 },
       LogDriver: {
         Name: 'local',
-        Options: { 'max-size': `${stepLogBytesMax}`, 'max-file': `${LOG_FILES}`, compress: 'false' },
+        Options: { 'max-size': `${LOG_FILE_BYTES}`, 'max-file': `${LOG_FILES}`, compress: 'false' },
       },
       ...(node === undefined ? {} : { Placement: { Constraints: [`node.id==${node}`] } }),
     },
