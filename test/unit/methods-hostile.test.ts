@@ -28,13 +28,14 @@ test('bombs are refused at their bound, before they cost what they threaten', as
       /^line 2: a row has more than 1048576 bytes$/,
     ],
     ['a.csv', Buffer.from(`id\n"${'\n'.repeat(8 * MIB)}`), /^line 2: a quotation mark that is never closed$/],
-    [
-      'a.jsonl',
-      Buffer.from(`{"id":"${'x'.repeat(entryBytesMax)}"}\n`),
-      /^line 1: more than 1048576 bytes$/,
-    ],
+    ['a.jsonl', Buffer.from(`{"id":"${'x'.repeat(entryBytesMax)}"}\n`), /^line 1: more than 1048576 bytes$/],
     ['a.json', Buffer.from('['.repeat(8 * MIB)), /^line 1: an entry that is no object$/],
     ['a.json', Buffer.from(`[{"id":${'['.repeat(8 * MIB)}`), /^line 1: nested deeper than 64$/],
+    [
+      'a.json',
+      Buffer.from(`[{"id":1,"a":[0${',0'.repeat(8 * MIB)}`),
+      /^line 1: an entry has more than 1048576/,
+    ],
     ['a.json', Buffer.from(`[{"id":"${'\\'.repeat(8 * MIB)}`), /^line 1: a string that does not end/],
     [
       'a.csv',

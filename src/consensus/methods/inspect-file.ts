@@ -1,14 +1,8 @@
-import { randomBytes } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
+import { DistinctReader } from './distinct-reader.ts'
 import { entryReader } from './entry-files.ts'
 import type { EntryMethod } from './file-merge.ts'
-import { shown } from './first-names.ts'
-import { KeyTable } from './key-table.ts'
-import { KeyedHash } from './keyed-hash.ts'
-import { quoted, Uncountable } from './uncountable.ts'
-
-/** Others have their turn after so many entries. */
-const TURN_ENTRIES = 20_000
+import { Turns } from './turns.ts'
+import { Uncountable } from './uncountable.ts'
 
 /**
  * Why a version of a file cannot be counted; undefined when it can. Depends on nothing but the bytes, the path and the
@@ -37,18 +31,11 @@ async function inspect(
   bytes: Uint8Array,
   signal?: AbortSignal,
 ): Promise<void> {
-  const reader = entryReader(method, path, bytes)
-  const names = new KeyTable(new KeyedHash(randomBytes(8)))
+  const reader = new DistinctReader(entryReader(method, path, bytes))
+  const turns = new Turns()
   for (let entry = reader.next(); entry !== undefined; entry = reader.next()) {
-    const known = names.size
-    const name = names.number(entry.key, entry.keyStart, entry.keyEnd)
-    if (name !== known) {
-      throw new Uncountable(
-        `line ${entry.line}: a second entry with the key ${quoted(shown(names.key(name)))}`,
-      )
-    }
-    if (names.size % TURN_ENTRIES === 0) {
-      await setImmediate()
+    if (turns.isDue) {
+      await turns.pass()
       signal?.throwIfAborted()
     }
   }

@@ -12,7 +12,7 @@ import {
   NOTHING,
   newEntryView,
 } from './entry.ts'
-import { JsonScanner, type Member, saidOf } from './json-scanner.ts'
+import { JsonScanner, type Member, saidOf, tooLongEntry } from './json-scanner.ts'
 import { quoted, Uncountable } from './uncountable.ts'
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -88,6 +88,7 @@ export class JsonReader implements EntryReader {
     const start = scanner.at
     const line = scanner.lineOf(start)
     if (scanner.text[start] !== '{') throw scanner.wrong('an entry that is no object')
+    scanner.beginEntry(line)
     const { key, said } = objectEntry(scanner, this.#key, line, 2)
     const end = scanner.at
     scanner.space()
@@ -97,6 +98,7 @@ export class JsonReader implements EntryReader {
   #member(): EntryView {
     const scanner = this.#scanner
     const line = scanner.lineOf(scanner.at)
+    scanner.beginEntry(line)
     const { name, nameStart, end, said } = scanner.member(1)
     if (name === '') throw new Uncountable(`line ${line}: the key is empty`)
     if (this.#names.has(name))
@@ -205,8 +207,7 @@ function filled(
   entry.bytes = encoder.encode(raw)
   entry.start = 0
   entry.end = entry.bytes.length
-  if (entry.end > entryBytesMax)
-    throw new Uncountable(`line ${line}: an entry has more than ${entryBytesMax} bytes`)
+  if (entry.end > entryBytesMax) throw tooLongEntry(line)
   entry.value = said === raw ? entry.bytes : encoder.encode(said)
   entry.valueStart = 0
   entry.valueEnd = entry.value.length

@@ -3,7 +3,7 @@
  * deeper than a bound. Gives what a value says, in one form for all ways of writing it: no white space, members in the
  * order of their names' bytes, strings with as few escapes as can be, numbers as they were written.
  */
-import { jsonDepthMax } from '../../base/limits-consensus.ts'
+import { entryBytesMax, jsonDepthMax } from '../../base/limits-consensus.ts'
 import { comparePaths } from '../paths.ts'
 import { quoted, Uncountable } from './uncountable.ts'
 
@@ -24,10 +24,18 @@ const WORD = /true|false|null/y
 const PLAIN = /[^"\\\u0000-\u001f]*/y
 const SPACE = /[ \t\r\n]*/y
 
+export function tooLongEntry(line: number): Uncountable {
+  return new Uncountable(`line ${line}: an entry has more than ${entryBytesMax} bytes`)
+}
+
 /** What an object says. */
 export function saidOf(members: readonly Member[]): string {
-  const sorted = [...members].sort((a, b) => comparePaths(a.name, b.name))
-  return `{${sorted.map(({ name, said }) => `${JSON.stringify(name)}:${said}`).join(',')}}`
+  // Put together with +, what is deep within is not copied again at each depth.
+  let text = ''
+  for (const { name, said } of [...members].sort((a, b) => comparePaths(a.name, b.name))) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${said}`
+  }
+  return `{${text}}`
 }
 
 export class JsonScanner {
@@ -35,6 +43,7 @@ export class JsonScanner {
   at = 0
   #counted = 0
   #line: number
+  #entry = { stop: Infinity, line: 0 }
 
   /** @param line on which the text begins. */
   constructor(text: string, line = 1) {
@@ -50,6 +59,12 @@ export class JsonScanner {
       if (this.#counted >= at) return this.#line
       this.#line += 1
     }
+  }
+
+  /** An entry begins here; it is read no further than the bytes that one may have. */
+  beginEntry(line: number): void {
+    // A character has a byte or more.
+    this.#entry = { stop: this.at + entryBytesMax, line }
   }
 
   wrong(what: string): Uncountable {
@@ -75,6 +90,7 @@ export class JsonScanner {
 
   /** Reads a value. @returns what it says. @throws Uncountable */
   value(depth = 1): string {
+    if (this.at > this.#entry.stop) throw tooLongEntry(this.#entry.line)
     if (depth > jsonDepthMax) throw this.wrong(`nested deeper than ${jsonDepthMax}`)
     const character = this.text[this.at]
     if (character === '"') return this.string().said
@@ -156,14 +172,16 @@ export class JsonScanner {
     this.at += 1
     this.space()
     if (this.take(']')) return '[]'
-    const values: string[] = []
+    // As in saidOf.
+    let said = ''
     do {
       this.space()
-      values.push(this.value(depth + 1))
+      const value = this.value(depth + 1)
+      said = said === '' ? value : `${said},${value}`
       this.space()
     } while (this.take(','))
     if (!this.take(']')) throw this.wrong('an array that does not end')
-    return `[${values.join(',')}]`
+    return `[${said}]`
   }
 
   #match(expression: RegExp): string {

@@ -1,6 +1,5 @@
 /** One file of which no version has a majority, merged entry by entry (protocols/methods.md). */
 import { createHash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
 import { isNodeError } from '../../base/errors.ts'
 import { methodNotesMax } from '../../base/limits-consensus.ts'
 import { AgreementTally } from '../statistics/agreement.ts'
@@ -21,10 +20,8 @@ import { KeyedHash } from './keyed-hash.ts'
 import { LabelColumns } from './label-columns.ts'
 import { NumberColumns } from './number-columns.ts'
 import { RowJudge } from './row-judge.ts'
+import { Turns } from './turns.ts'
 import { Uncountable } from './uncountable.ts'
-
-/** The node does other things, too: after so many entries they have their turn. */
-const TURN_ENTRIES = 20_000
 
 const WHOLE = { count: 1, first: ['(columns)'] }
 
@@ -51,13 +48,14 @@ export async function mergeFile(
   if (frame === undefined) return contestedAsWhole(voters)
   const court = courtOf(voters, frame)
   const judge = judgeOf(method, court)
+  const turns = new Turns()
   const each = async (visit: (key: Uint8Array, spoken: readonly Spoken[]) => void) => {
     for (let part = 0; part < parts.count; part += 1) {
       if (parts.isEmpty(part)) continue
       source.signal?.throwIfAborted()
       const groups = new EntryGroups(await parts.read(part), hash)
       for (let group = 0; group < groups.count; group += 1) {
-        if (group % TURN_ENTRIES === TURN_ENTRIES - 1) await setImmediate()
+        if (turns.isDue) await turns.pass()
         const spoken = groups.spoken(group).filter(({ version }) => court.versions[version]?.comparable)
         if (spoken.length > 0) visit(groups.key(group), spoken)
       }
@@ -107,12 +105,13 @@ async function gather(
   parts: EntryParts,
 ): Promise<Frame | undefined> {
   try {
+    const turns = new Turns()
     const reader = new DistinctReader(entryReader(method, path, bytes))
     let ordinal = 0
     for (let entry = reader.next(); entry !== undefined; entry = reader.next()) {
       if (parts.add(entry, index, ordinal)) await parts.flush()
       ordinal += 1
-      if (ordinal % TURN_ENTRIES === 0) await setImmediate()
+      if (turns.isDue) await turns.pass()
     }
     await parts.flush()
     return reader.frame()
