@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import type { RoundView } from '../consensus/views.ts'
 import { includes, type Scope } from '../identity/scopes.ts'
 
 /** What stands for words that a tool, or what it read, may have chosen. */
@@ -29,4 +30,13 @@ function withoutContents(value: unknown): unknown {
     return [key, Object.hasOwn(CONTENTS, key) ? CONTENTS[key] : withoutContents(field)] as const
   })
   return Object.fromEntries(fields.filter(([, field]) => field !== undefined))
+}
+
+/** Why a ballot cannot count names files, keys and cells: members are told. Pure. */
+export function roundSeenAs<R extends Pick<RoundView, 'ballots'>>(scope: Scope, round: R): R {
+  if (includes(scope, 'member')) return round
+  const ballots = round.ballots.map((ballot) => {
+    return ballot.defect === undefined ? ballot : { ...ballot, defect: 'cannot be counted' }
+  })
+  return { ...round, ballots }
 }

@@ -4,6 +4,7 @@ import { nameSchema } from '../base/names.ts'
 import type { RoundView } from '../consensus/views.ts'
 import type { ApiNode } from './api-node.ts'
 import { chainVerificationSchema } from './chain-views.ts'
+import { roundSeenAs } from './observed.ts'
 import { ownPartOf } from './own-part.ts'
 import { roundHereSchema, roundSchema, truthSchema } from './round-views.ts'
 import { body, makes, namedParam, newRoutes, tells, withoutUndefined } from './routing.ts'
@@ -76,17 +77,19 @@ export function roundRoutes(node: ApiNode): OpenAPIHono {
   })
   routes.openapi(list, (c) => {
     const { dataset } = c.req.valid('query')
+    const { scope } = c.get('principal')
     return c.json(
       node.federation.consensus
         .rounds(dataset)
         .reverse()
-        .map((round) => here(node, round)),
+        .map((round) => roundSeenAs(scope, here(node, round))),
       200,
     )
   })
   routes.openapi(show, (c) => {
     const { dataset, step, slot } = c.req.valid('param')
-    return c.json(here(node, node.federation.consensus.round(`${dataset}/${step}/${slot}`)), 200)
+    const round = node.federation.consensus.round(`${dataset}/${step}/${slot}`)
+    return c.json(roundSeenAs(c.get('principal').scope, here(node, round)), 200)
   })
   routes.openapi(showTruth, async (c) => {
     return c.json(await node.federation.consensus.truth(c.req.valid('param').name), 200)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { overruled, type Say } from '../../src/api/claim-rights.ts'
-import { seenAs } from '../../src/api/observed.ts'
+import { roundSeenAs, seenAs } from '../../src/api/observed.ts'
 import { scopeOf } from '../../src/api/scopes.ts'
 import type { Scope } from '../../src/identity/scopes.ts'
 
@@ -61,4 +61,14 @@ test('an observer is told how a run went, and no word, number or value of what i
   for (const content of ['john', 'spike', 'x.example', 'value']) assert(!seen.includes(content), content)
   assert.match(seen, /"state":"failed".*"exitCode":3,.*"network":"none"/)
   assert.equal(seenAs('member', run), run)
+})
+
+test('why a ballot cannot count names keys and cells, so tokens of observers learn only that it does not', () => {
+  const ballot = { peer: 'p', name: 'bob', commit: 'c', tree: 't', castMs: 1, counted: false }
+  const round = { ballots: [{ ...ballot, defect: 't.csv: line 7: not a number: "secret"' }, ballot] }
+  assert.deepEqual(roundSeenAs('observer', round).ballots, [
+    { ...ballot, defect: 'cannot be counted' },
+    ballot,
+  ])
+  assert.equal(roundSeenAs('member', round), round)
 })
