@@ -36,10 +36,10 @@ export const auditsListedMax = 50
 /** Reports that are kept; others are made anew when somebody asks for them. */
 export const auditReportsKeptMax = 64
 /**
- * Files of all trees that differ, together. They are held in memory at once, some 500 bytes each, and comparing them takes
- * some seconds in which the node does nothing else; no other bound keeps a member from announcing trees without end.
+ * Files of all trees that differ, together. They are held in memory at once, some 500 bytes each, and the node does nothing
+ * else while it compares them; no other bound keeps a member from announcing trees without end.
  */
-export const auditEntriesMax = 600_000
+export const auditEntriesMax = 150_000
 /** Ratings (files times candidates) from which agreement is told: as many take some seconds at most. */
 export const auditRatingsMax = 2_000_000
 /** How often an audit that is under way is looked at when nothing in the registry changes. */

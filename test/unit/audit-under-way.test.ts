@@ -54,3 +54,13 @@ test('one after another they are so many an hour, but for what this node opens o
   pass(HOUR_MS)
   assert.ok(ask('bob'))
 })
+
+test('whoever fills a dataset with audits leaves room for those of this node', () => {
+  const { underWay, ask } = world()
+  for (let asked = 0; asked < auditsPerDatasetMax; asked += 1)
+    assert.ok(ask(asked % 2 === 0 ? 'bob' : 'dave'))
+  assert.equal(ask('carol'), false)
+  assert.ok(underWay.hasRoom({ dataset: 'data', opener: 'self' }))
+  for (let asked = 0; asked < auditsPerOpenerMax; asked += 1) assert.ok(ask('self'))
+  assert.equal(ask('self'), false)
+})

@@ -88,7 +88,7 @@ export class AuditOpener {
       throw new NodeError('CONFLICT', message, { audit })
     }
     if (underWay.hasRoom({ dataset, opener: self })) return
-    const message = `Too many audits are under way, of ${dataset} or in all (one member has ${auditsPerOpenerMax} at once); wait until some have ended`
+    const message = `This node has ${auditsPerOpenerMax} audits under way, as many as one member may have; wait until one has ended`
     throw new NodeError('QUEUE_FULL', message, { dataset })
   }
 }

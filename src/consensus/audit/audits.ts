@@ -34,7 +34,7 @@ export interface AuditsParts {
   /** This node's peer id. */
   readonly self: string
   readonly registry: Pick<Registry, 'get' | 'list' | 'put' | 'watch'>
-  readonly members: Pick<Members, 'list' | 'get' | 'onChange'>
+  readonly members: Pick<Members, 'list' | 'get' | 'former' | 'onChange'>
   readonly datasets: Pick<
     Datasets,
     'find' | 'follows' | 'mayRead' | 'repository' | 'ensureCommit' | 'onEvent'
@@ -162,9 +162,14 @@ export class Audits implements Startable {
   #follow(opening: SeenOpening, wanted = false): boolean {
     const { clock, log } = this.#parts
     if (clock.now() >= opening.value.untilMs + auditLateMs) return false
-    const isFollowed = this.#underWay.add(opening, wanted) !== undefined
+    // It may be in order once more members are known here; until then it takes nobody's place.
+    const isOdd = this.#standing.asksStrangers(opening.value)
+    const isFollowed = !isOdd && this.#underWay.add(opening, wanted) !== undefined
     if (!isFollowed) {
-      log.debug({ audit: formatAuditId(opening.id) }, 'too many audits are asked for; it is left alone')
+      log.debug(
+        { audit: formatAuditId(opening.id) },
+        'too many audits are asked for, or of strangers; it is left alone',
+      )
       this.#lookAgainMs ??= clock.now() + auditLookAgainMs
     }
     return isFollowed

@@ -8,7 +8,7 @@ import type { SeenOpening } from './audit-records.ts'
 
 export interface StandingParts {
   readonly self: string
-  readonly members: Pick<Members, 'list' | 'get'>
+  readonly members: Pick<Members, 'list' | 'get' | 'former'>
   readonly datasets: Pick<Datasets, 'find' | 'mayRead'>
 }
 
@@ -68,6 +68,12 @@ export class Standing {
       .map((peer) => ({ peer, name: this.nameOf(peer) }))
   }
 
+  /** [A3] Whoever was never a member cannot answer, and would keep the audit open to its end. */
+  asksStrangers({ electorate }: SeenOpening['value']): boolean {
+    const { members } = this.#parts
+    return electorate.some((peer) => members.get(peer) === undefined && members.former(peer) === undefined)
+  }
+
   /** Why this node takes no part, undefined when it does. */
   objection({ id, value }: SeenOpening): string | undefined {
     const { self, datasets } = this.#parts
@@ -78,6 +84,7 @@ export class Standing {
     if (stays !== undefined) return stays
     if (!datasets.mayRead(id.opener, id.dataset)) return 'whoever opened it may not have the dataset'
     if (!datasets.mayRead(self, id.dataset)) return 'this node may not have the dataset'
+    if (this.asksStrangers(value)) return 'it asks somebody who was never a member here'
     return undefined
   }
 }

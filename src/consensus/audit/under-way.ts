@@ -58,18 +58,22 @@ export class AuditsUnderWay {
       known.wanted ||= wanted
       return known
     }
-    const isRoom = wanted ? this.#audits.size < auditsUnderWayMax : this.#mayTake(audit, opening.id)
+    const isRoom = (wanted && this.#audits.size < auditsUnderWayMax) || this.#mayTake(audit, opening.id)
     if (!isRoom) return undefined
     const added: UnderWay = { opening, wanted, endedMs: undefined }
     this.#audits.set(audit, added)
     return added
   }
 
+  /** [A12] Others share the places; this node's own are beside them, so that nobody can take them. */
   hasRoom({ dataset, opener }: Pick<SeenOpening['id'], 'dataset' | 'opener'>): boolean {
+    const { self } = this.#parts
     const ids = [...this.#audits.values()].map(({ opening }) => opening.id)
-    if (ids.length >= auditsUnderWayMax) return false
-    if (ids.filter((id) => id.dataset === dataset).length >= auditsPerDatasetMax) return false
-    return ids.filter((id) => id.opener === opener).length < auditsPerOpenerMax
+    if (ids.filter((id) => id.opener === opener).length >= auditsPerOpenerMax) return false
+    if (opener === self) return true
+    const others = ids.filter((id) => id.opener !== self)
+    if (others.length >= auditsUnderWayMax) return false
+    return others.filter((id) => id.dataset === dataset).length < auditsPerDatasetMax
   }
 
   remove(audit: string): void {
