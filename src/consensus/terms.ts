@@ -40,7 +40,7 @@ export const PLAIN_TERMS: TermsOf = (_, asked) => plainTerms(PLAIN_RULE, asked)
 
 /** Why an opening is not on these terms; undefined when it is. */
 export function departure(opening: Opening, terms: Terms): string | undefined {
-  if (!isDeepStrictEqual(opening.method, terms.method))
+  if (!isDeepStrictEqual(asWritten(opening.method), asWritten(terms.method)))
     return 'its method is not the one that the dataset asks for'
   if ((opening.trigger === 'hand') !== terms.byHand) {
     return terms.byHand
@@ -51,4 +51,9 @@ export function departure(opening: Opening, terms: Terms): string | undefined {
   if (!isDeepStrictEqual(opening.weights, terms.weights))
     return 'its weights do not follow from the past rounds'
   return undefined
+}
+
+/** As JSON has it: a rule may say -0, which an opening can only repeat as 0. */
+function asWritten(method: Method): unknown {
+  return JSON.parse(JSON.stringify(method))
 }

@@ -3,12 +3,13 @@ import { test } from 'node:test'
 import { reliabilityHistoryMax, reliabilityParentsMax } from '../../src/base/limits-statistics.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { openersOf } from '../../src/consensus/openers.ts'
+import type { Opening } from '../../src/consensus/records.ts'
 import { History } from '../../src/consensus/reliability/history.ts'
 import { resultCommit } from '../../src/consensus/result-commit.ts'
 import { isEnough } from '../../src/consensus/round.ts'
 import { parseRoundId, type RoundId } from '../../src/consensus/round-id.ts'
 import { repetitionIn, termsAfter } from '../../src/consensus/round-terms.ts'
-import { plainTerms } from '../../src/consensus/terms.ts'
+import { departure, plainTerms } from '../../src/consensus/terms.ts'
 import type { TruthRule } from '../../src/datasets/truth-rule.ts'
 import { pastOf, reliabilityVectors } from '../support/reliability-vectors.ts'
 
@@ -157,4 +158,13 @@ test('one ballot of a proven member is enough for a closing, and one of anybody 
   assert.equal(isEnough(['alice', 'carol'], quorum), false)
   assert.equal(isEnough(['alice', 'carol', 'dave'], quorum), true)
   assert.equal(isEnough([], quorum), false)
+})
+
+test('a rule that says -0 is repeated by an opening as 0, and that is no departure', () => {
+  const numeric = (absolute: number) => ({ name: 'numeric' as const, key: ['id'], tolerance: { absolute } })
+  const electorate = ['a', 'b', 'c']
+  const terms = plainTerms({ method: numeric(-0) }, { electorate })
+  const opening = { trigger: 'request', electorate, quorum: terms.quorum } as Opening
+  assert.equal(departure({ ...opening, method: numeric(0) }, terms), undefined)
+  assert.match(departure({ ...opening, method: numeric(1) }, terms) ?? '', /its method/)
 })
