@@ -144,11 +144,11 @@ export function departures({ missing, extra, different, entries = {} }: Differen
   return within.reduce((sum, count) => sum + count, missing.length + extra.length + different.length)
 }
 
-/** How many files and entries are contested. */
+/** How many files and entries are contested; a file that is contested as a whole is one, whatever is named within it. */
 export function contestedCount({ contested, merges }: Pick<Tally, 'contested' | 'merges'>): number {
   const whole = contested.filter((path) => !merges.has(path)).length
   return [...merges.values()].reduce(
-    (sum, merge) => sum + merge.contested.count + (merge.whole === undefined ? 0 : 1),
+    (sum, merge) => sum + (merge.whole === undefined ? merge.contested.count : 1),
     whole,
   )
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { comparePaths } from '../../src/consensus/paths.ts'
-import { agrees, tallyIdentical } from '../../src/consensus/tally.ts'
+import { AgreementTally } from '../../src/consensus/statistics/agreement.ts'
+import { agrees, contestedCount, type MergeReport, tallyIdentical } from '../../src/consensus/tally.ts'
 import type { TreeFile } from '../../src/datasets/git/repository.ts'
 import { filesOf } from '../support/voting.ts'
 
@@ -153,4 +154,17 @@ test('paths sort as git sorts them, by their UTF-8 bytes', () => {
       assert.equal(Math.sign(comparePaths(a, b)), Buffer.compare(Buffer.from(a), Buffer.from(b)))
     }),
   )
+})
+
+test('a file that is contested as a whole counts once, one that is contested within by its entries', () => {
+  const agreement = new AgreementTally({ level: 'nominal', raters: 2 }).result()
+  const named = (...first: string[]): MergeReport => {
+    const contested = { count: first.length, first }
+    return { changed: false, contested, members: new Map(), agreement, notes: [] }
+  }
+  const merges = new Map([
+    ['a.csv', { ...named('(columns)'), whole: 'no more than half have the same columns' }],
+    ['b.csv', named('1', '2', '3')],
+  ])
+  assert.equal(contestedCount({ contested: ['a.csv', 'c.bin'], merges }), 5)
 })
