@@ -1,8 +1,8 @@
 /**
- * How long whole nodes take to agree, on loopback in this process: from the cut-off, and from the vote that makes the
- * quorum, to the certificate in everybody's registry. Members' commits are everywhere before, as they are after a window
- * of minutes. The anchor passes the same messages through one real etcd, which all have to trust: a closing, a vote and a
- * confirmation of each client, a certificate; nothing is signed, counted or checked there.
+ * How long whole nodes (without the git program) take to agree, on loopback in this process: from the cut-off, and from
+ * the vote that makes the quorum, to the certificate in everybody's registry. Members' commits are everywhere before, as
+ * they are after a window of minutes. The anchor passes the same messages through one real etcd, which all have to trust:
+ * a closing, a vote and a confirmation of each client, a certificate; nothing is signed, counted or checked there.
  */
 import { withDeadline } from '../../src/base/wait.ts'
 import type { Node } from '../../src/node.ts'
@@ -42,7 +42,9 @@ export async function rounds(work: Workplace, count: number): Promise<Row[]> {
     await directories.remove()
   }
   work.after(stop)
-  await federationOf(nodes, count, () => directories.next())
+  // To start a process from one this large takes it tens of milliseconds, hundreds of times a round; in life each node is a
+  // process of its own, and starts some ten.
+  await federationOf(nodes, count, () => directories.next(), { git: { backend: 'isomorphic' } })
   await prepare(work, nodes)
   const times = work.size(count > 10 ? 5 : 10, 3)
   const windowMs = Math.max(WINDOW_MIN_MS, WINDOW_MS_EACH * count)

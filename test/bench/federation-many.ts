@@ -3,6 +3,7 @@ import { isNodeError, messageOf } from '../../src/base/errors.ts'
 import { SECOND_MS } from '../../src/base/limits.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { withDeadline } from '../../src/base/wait.ts'
+import type { ConfigInput } from '../../src/config.ts'
 import { Node } from '../../src/node.ts'
 import { eventually } from '../support/eventually.ts'
 import { bytesKept } from '../support/memory.ts'
@@ -66,11 +67,12 @@ export async function federationOf(
   nodes: Node[],
   count: number,
   directory: () => Promise<string>,
+  more: ConfigInput = {},
 ): Promise<void> {
   const start = async (name: string) => {
     const place = await directory()
     // No engine: each node would look after the networks of all others' containers.
-    const config = await testConfig(name, place, { docker: { socketPath: `${place}/no-engine` } })
+    const config = await testConfig(name, place, { docker: { socketPath: `${place}/no-engine` }, ...more })
     const node = new Node({ config, log: silentLogger })
     nodes.push(node)
     await node.start()
