@@ -4,7 +4,7 @@ import { openRecordsOf } from '../../src/consensus/open-record.ts'
 import { placeAt } from '../../src/consensus/proofs/layout.ts'
 import { type Link, readLink } from '../../src/consensus/proofs/link.ts'
 import { type RollRecord, readRollRecord } from '../../src/consensus/proofs/roll-records.ts'
-import { type Selected, select } from '../../src/consensus/proofs/selection.ts'
+import { type Selected, select, selectBeside } from '../../src/consensus/proofs/selection.ts'
 import { openGenesis } from '../../src/federation/genesis.ts'
 import { ProofWorld } from '../support/proof-world.ts'
 
@@ -116,6 +116,37 @@ test('a word that is dated back against a truth of the past is left out, and tak
     hashes(kept)[0],
     before.links.map(({ hash }) => hash),
   )
+})
+
+test('one who was an operator dates back more words than are left out one by one, and they go all at once', async () => {
+  const strangers = Array.from({ length: 70 }, (_, at) => `stranger-${at}`)
+  const world = await begun([...ALL, 'erin', ...strangers])
+  const before = await read(world)
+  await world.word({ at: 4, by: 'alice', about: 'erin', role: 'operator' })
+  await world.word({ at: 6, by: 'alice', about: 'erin', removed: true, since: 4 })
+  for (const about of strangers) await world.word({ at: 5, by: 'erin', about })
+  const kept = await keep(world, await read(world))
+  assert.equal(kept.check.failure, undefined)
+  assert.deepEqual(hashes(kept), hashes(await keep(world, before)))
+})
+
+test('where more speak against a chain than can be left out, what held is kept without them', async () => {
+  const several = (what: string) => Array.from({ length: 66 }, (_, at) => `${what}-${at}`)
+  const [operators, strangers] = [several('operator'), several('stranger')]
+  const world = await begun([...ALL, ...operators, ...strangers])
+  const own = await read(world)
+  for (const [at, by] of operators.entries()) {
+    await world.word({ at: 4, by: 'alice', about: by, role: 'operator' })
+    await world.word({ at: 6, by: 'alice', about: by, removed: true, since: 4 })
+    await world.word({ at: 5, by, about: strangers[at] as string })
+  }
+  const { records } = await read(world)
+  assert.equal((await keep(world, own, { records })).check.failure?.clause, 'C9')
+  const genesis = await openGenesis(world.files.get('genesis') as Uint8Array)
+  const seen = { genesis, dataset: 'data', tip: own.links.at(-1) as Link, ...own }
+  const kept = selectBeside(seen, records)
+  assert.equal(kept.isOwn, true)
+  assert.deepEqual(hashes(kept), hashes(await keep(world, own)))
 })
 
 test('a gap below is kept as it is: what is missing may come', async () => {
