@@ -65,7 +65,7 @@ export class KeyValueStore {
   /** @throws NodeError FORBIDDEN for keys that no client writes, whatever it may do otherwise. */
   refuseRoomsOwn(key: string): void {
     if (this.#parts.policy.isRoomsOwn?.(key) !== true) return
-    const message = `${key} is written by the node itself alone: see "maoctl instance rotate-key", "maoctl federation policy" and "maoctl federation remove"`
+    const message = `${key} is written by the node itself alone: see "maoctl instance rotate-key", "maoctl federation policy" and "maoctl federation remove" for members, "maoctl round open", "maoctl vote" and "maoctl dataset audit" for what is agreed on`
     throw new NodeError('FORBIDDEN', message, { key })
   }
 

@@ -127,6 +127,12 @@ test('what the federation does not allow is refused in words, and the node stays
     refused(['del', '/tools/', '--prefix'], /mao: .*claim of alice/),
     refused(['put', `/members/${bob.identity.peerId}`, 'x'], /mao: .*does not let it write/),
     refused(['put', `/successions/${bob.identity.peerId}`, 'x'], /mao: .*written by the node itself alone/),
+    ...[
+      `/rounds/d/s/1/opening`,
+      `/ballots/d/s/1/${bob.identity.peerId}`,
+      '/truth/d',
+      `/audit/d/1/${bob.identity.peerId}`,
+    ].map((key) => refused(['put', key, 'x'], /mao: .*written by the node itself alone/)),
     refused(['put', `/presence/${alice.identity.peerId}`, 'x'], /mao: .*Only the peer/),
     refused(['put', '/tools/big', 'x'.repeat(70_000)], /etcdserver: request is too large/),
     refused(['get', '/tools/collect', '--rev=999'], /required revision is a future revision/),
