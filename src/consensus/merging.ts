@@ -142,12 +142,25 @@ async function stored(
 
 /** Puts a file into the repository, where nothing names it yet. @returns its id. */
 export async function storeFile(repository: Repository, bytes: Uint8Array): Promise<string> {
+  await storeFiles(repository, [bytes])
+  return objectId('blob', bytes)
+}
+
+/**
+ * Puts files into the repository, which takes them from a directory; of one that a kill leaves behind, the next call
+ * removes the rest.
+ */
+export async function storeFiles(repository: Repository, files: Iterable<Uint8Array>): Promise<void> {
+  await sweep(repository.path)
   await inScratch(repository.path, async (scratch) => {
-    const directory = await scratch('file')
-    await writeFile(join(directory, 'merged'), bytes)
+    const directory = await scratch('files')
+    let count = 0
+    for (const bytes of files) {
+      await writeFile(join(directory, `${count}`), bytes)
+      count += 1
+    }
     await repository.writeTreeFromDirectory(directory)
   })
-  return objectId('blob', bytes)
 }
 
 /** @throws NodeError TOO_LARGE, NOT_FOUND */

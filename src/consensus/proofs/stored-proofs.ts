@@ -2,13 +2,11 @@
  * Reads and writes what stands in a branch `certificates`: which files belong there, what each says, and the commit of
  * what is kept (protocols/verification.md §2). Reading is bounded whoever wrote the branch.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { NodeError } from '../../base/errors.ts'
 import { certificatesMax, proofFileBytesMax, rollRecordsMax } from '../../base/limits-proofs.ts'
 import { objectId } from '../../datasets/git/git-objects.ts'
 import type { Repository, TreeFile } from '../../datasets/git/repository.ts'
+import { storeFiles } from '../merging.ts'
 import { branchCommit, certificatePath, GENESIS_PATH, placeAt, recordPath } from './layout.ts'
 import type { Link } from './link.ts'
 import type { RollRecord } from './roll-records.ts'
@@ -117,7 +115,7 @@ export async function writeProofs(
   }
   for (const { hash, height } of links) place(hash, certificatePath(height))
   for (const { hash } of records) place(hash, recordPath(hash))
-  await storeFiles(repository, news)
+  await storeFiles(repository, news.values())
   files.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)))
   const tree = await repository.writeTree(files)
   return { commit: await repository.writeCommit(branchCommit(tree, tip)), oids }
@@ -125,15 +123,4 @@ export async function writeProofs(
 
 function fileAt(path: string, oid: string): TreeFile {
   return { path, mode: '100644', oid }
-}
-
-/** A repository takes files from a directory, by the same way as what runs make. */
-async function storeFiles(repository: Repository, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'mao-certificates-'))
-  try {
-    for (const [oid, bytes] of files) await writeFile(join(directory, oid), bytes)
-    await repository.writeTreeFromDirectory(directory)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
 }
