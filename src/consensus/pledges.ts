@@ -22,6 +22,10 @@ export class Pledges {
     return [...this.#values].filter(([round]) => round.startsWith(`${dataset}/`))
   }
 
+  get(round: string): Uint8Array | undefined {
+    return this.#values.get(round)
+  }
+
   /** Resolves when it is on the disk. */
   async keep(round: string, value: Uint8Array): Promise<void> {
     await this.#table.put(round, Buffer.from(value).toString('base64'), DURABLE)

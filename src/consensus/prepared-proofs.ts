@@ -16,7 +16,7 @@ export interface PreparedProofsParts {
   readonly self: string
   readonly registry: Pick<Registry, 'get'>
   readonly sightings: Pick<Sightings, 'learn'>
-  readonly pledges: Pick<Pledges, 'of' | 'drop'>
+  readonly pledges: Pick<Pledges, 'get' | 'of' | 'drop'>
   readonly open: OpenRecord
   readonly clock: Clock
 }
@@ -50,7 +50,7 @@ export class PreparedProofs {
   async take(id: RoundId, members: readonly Voter[]): Promise<boolean> {
     const { registry, sightings, clock } = this.#parts
     const round = formatRoundId(id)
-    let found = false
+    let found = this.#remember(round)
     for (const { peer } of members) {
       const value = registry.get(preparedKey(round, peer))?.value
       if (value === undefined || this.#learnt.has(value)) continue
@@ -69,6 +69,17 @@ export class PreparedProofs {
       found = true
     }
     return found
+  }
+
+  /** Of a member's votes only a few are kept: what this node is locked on must not be crowded out by others. */
+  #remember(round: string): boolean {
+    const { self, pledges, sightings, clock } = this.#parts
+    const value = pledges.get(round)
+    if (value === undefined || this.#learnt.has(value)) return false
+    this.#learnt.add(value)
+    const proof = readPrepared(value)
+    if (proof !== undefined) sightings.learn(round, self, proof, votesOf(proof, clock.now()))
+    return true
   }
 
   /** Signatures are checked once. */
