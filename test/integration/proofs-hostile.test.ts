@@ -73,6 +73,19 @@ test('whatever a member says that its certificates are, nothing false gets into 
     version: 9,
   })
   const [first, second] = ['certificates/0/1.json', 'certificates/0/2.json'] as const
+  // The dataset's id without the seed that proves it, as if nobody else voted.
+  const founded = alice.registry.get('/dataset/data')?.value as Uint8Array
+  const { id } = JSON.parse(Buffer.from(founded).toString()) as { id: string }
+  const said = { id, description: '', policy: 'shared', createdBy: 'mallory' }
+  const access = { read: 'members', vote: 'granted', voteSince: 0 }
+  const claims = await Promise.all(
+    Array.from({ length: 70 }, (_, at) =>
+      sealRecord(mallory.identity, {
+        ...{ federation, key: '/dataset/data', version: at + 1 },
+        value: encodeJson({ ...said, access }),
+      }),
+    ),
+  )
   const changed = (path: string, change: (text: string) => string) =>
     new Map(files).set(path, Buffer.from(change(Buffer.from(files.get(path) as Uint8Array).toString())))
   const hostile: [what: string, files: Files][] = [
@@ -99,6 +112,10 @@ test('whatever a member says that its certificates are, nothing false gets into 
     ],
     ['a certificate in the place of another', new Map(files).set(first, files.get(second) as Uint8Array)],
     ['a word of its own about itself', new Map([...files, [recordPath(self.hash), self.envelope]])],
+    [
+      'records that say without a proof that nobody else votes',
+      new Map([...files, ...claims.map(({ hash, envelope }) => [recordPath(hash), envelope] as const)]),
+    ],
     ['noise in the roll', new Map([...files, [`roll/aa/${'a'.repeat(64)}`, noise(500)]])],
   ]
   const shown = async () => Promise.all([alice, bob].map((node) => certificatesOf(node)))
