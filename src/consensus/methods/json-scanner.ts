@@ -30,12 +30,8 @@ export function tooLongEntry(line: number): Uncountable {
 
 /** What an object says. */
 export function saidOf(members: readonly Member[]): string {
-  // Put together with +, what is deep within is not copied again at each depth.
-  let text = ''
-  for (const { name, said } of [...members].sort((a, b) => comparePaths(a.name, b.name))) {
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${said}`
-  }
-  return `{${text}}`
+  const sorted = [...members].sort((a, b) => comparePaths(a.name, b.name))
+  return `{${sorted.map(({ name, said }) => `${JSON.stringify(name)}:${said}`).join(',')}}`
 }
 
 export class JsonScanner {
@@ -90,19 +86,30 @@ export class JsonScanner {
 
   /** Reads a value. @returns what it says. @throws Uncountable */
   value(depth = 1): string {
-    if (this.at > this.#entry.stop) throw tooLongEntry(this.#entry.line)
-    if (depth > jsonDepthMax) throw this.wrong(`nested deeper than ${jsonDepthMax}`)
+    if (this.text[this.at] !== '[') return this.#plain(depth)
+    const parts: string[] = []
+    this.#array(depth, parts)
+    return parts.join(',')
+  }
+
+  /** Anything but an array. */
+  #plain(depth: number): string {
+    this.#check(depth)
     const character = this.text[this.at]
     if (character === '"') return this.string().said
     if (character === '{') {
       return saidOf(this.members(depth))
     }
-    if (character === '[') return this.#array(depth)
     const word = this.#match(
       character === '-' || (character !== undefined && character <= '9') ? NUMBER : WORD,
     )
     if (word === '') throw this.wrong(this.at >= this.text.length ? 'the JSON value has no end' : 'not JSON')
     return word
+  }
+
+  #check(depth: number): void {
+    if (this.at > this.#entry.stop) throw tooLongEntry(this.#entry.line)
+    if (depth > jsonDepthMax) throw this.wrong(`nested deeper than ${jsonDepthMax}`)
   }
 
   /** Reads an object. */
@@ -168,20 +175,28 @@ export class JsonScanner {
     return text
   }
 
-  #array(depth: number): string {
+  /**
+   * Arrays within arrays add their values to the same parts, brackets to the first and the last, so that nothing is put
+   * together anew at each depth.
+   */
+  #array(depth: number, parts: string[]): void {
+    this.#check(depth)
     this.at += 1
     this.space()
-    if (this.take(']')) return '[]'
-    // As in saidOf.
-    let said = ''
+    if (this.take(']')) {
+      parts.push('[]')
+      return
+    }
+    const first = parts.length
     do {
       this.space()
-      const value = this.value(depth + 1)
-      said = said === '' ? value : `${said},${value}`
+      if (this.text[this.at] === '[') this.#array(depth + 1, parts)
+      else parts.push(this.#plain(depth + 1))
       this.space()
     } while (this.take(','))
     if (!this.take(']')) throw this.wrong('an array that does not end')
-    return `[${said}]`
+    parts[first] = `[${parts[first]}`
+    parts[parts.length - 1] += ']'
   }
 
   #match(expression: RegExp): string {
