@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Counting } from '../../src/consensus/counting.ts'
+import { storeFiles } from '../../src/consensus/merging.ts'
 import type { Ballot } from '../../src/consensus/records.ts'
+import { objectId } from '../../src/datasets/git/git-objects.ts'
 import { type Method, methodSchema } from '../../src/datasets/truth-rule.ts'
 import { BACKENDS, type BackendKind, gitBackend, PERSON, TIME_MS } from '../support/git-backends.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -81,3 +83,16 @@ async function resultsOf(t: TestContext, kind: BackendKind): Promise<Readonly<Re
 function labelOf(method: Method): string {
   return 'key' in method && method.key !== undefined ? `${method.name} ${method.key}` : method.name
 }
+
+test('what a kill leaves of files on their way into a repository goes with the next ones', async (t) => {
+  const backend = await gitBackend(t, 'native')
+  const repository = await backend.open(join(await temporaryDirectory(t), 'swept.git'))
+  const left = join(repository.path, 'merging-left')
+  await mkdir(left)
+  await storeFiles(repository, [Buffer.from('one'), Buffer.from('two')])
+  assert.deepEqual(
+    (await readdir(repository.path)).filter((name) => name.startsWith('merging-')),
+    [],
+  )
+  assert.equal(Buffer.from(await repository.readBlob(objectId('blob', Buffer.from('two')))).toString(), 'two')
+})
