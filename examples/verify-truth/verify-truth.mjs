@@ -399,7 +399,8 @@ function readCertificate(bytes, federation, dataset) {
     'C5',
     'it counts a ballot from outside the electorate',
   )
-  const isEnough = counted.length >= quorum.ballots || quorum.proven?.some((peer) => counted.includes(peer))
+  const isProven = counted.length > 0 && counted.every((peer) => quorum.proven?.includes(peer))
+  const isEnough = counted.length >= quorum.ballots || isProven
   const isQuorum = quorum.votes === Math.floor((2 * electorate.length) / 3) + 1
   demand(isEnough && isQuorum, 'C5', 'it counts too few ballots, or its quorum is not that of its electorate')
   const signers = Object.keys(confirmations).sort()

@@ -399,7 +399,7 @@ def read_certificate(data, federation, dataset):
     is_same = one["parent"] == opening.get("parent") and one["height"] == opening.get("height")
     demand(is_same and one["view"] >= opening["openedMs"], "C4", "its height, parent or view is not that of its opening")
     demand(set(ballots) <= set(electorate), "C5", "it counts a ballot from outside the electorate")
-    is_enough = len(ballots) >= quorum["ballots"] or bool(set(quorum.get("proven", [])) & set(ballots))
+    is_enough = len(ballots) >= quorum["ballots"] or (bool(ballots) and set(ballots) <= set(quorum.get("proven", [])))
     demand(is_enough and quorum.get("votes") == 2 * len(electorate) // 3 + 1, "C5", "it counts too few, or its quorum is another")
     closing_hash = sha256(one["closing"].encode())
     for signer, sealed in sorted(confirmations.items()):

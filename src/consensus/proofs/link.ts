@@ -158,7 +158,7 @@ function broken(
     return refusal('C5', `its closing counts a ballot of ${stranger}, who is not in the electorate`)
   if (quorum.votes !== quorumOf(electorate.length))
     return refusal('C5', `its quorum is not that of an electorate of ${electorate.length}`)
-  const isProven = quorum.proven?.some((one) => counted.includes(one)) === true
+  const isProven = counted.length > 0 && counted.every((one) => quorum.proven?.includes(one))
   if (counted.length < quorum.ballots && !isProven)
     return refusal(
       'C5',
