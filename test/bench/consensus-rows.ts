@@ -33,7 +33,7 @@ cat "$@" | LC_ALL=C sort --buffer-size=256M | uniq -c |
 `
 
 export async function resultOfRows(work: Workplace): Promise<Row[]> {
-  const count = work.size(1_000_000, 100_000)
+  const count = work.size(1_000_000, 50_000)
   work.say(`result of ${HEADS} heads with ${count} rows: making them`)
   const tables = await tablesOf(work, count)
   const place = await repositoryWith(work, tables.map(contentOf))
