@@ -109,6 +109,10 @@ export const verificationSchema = z
   .object({
     dataset: z.string(),
     ok: z.boolean(),
+    unchecked: z
+      .boolean()
+      .optional()
+      .describe('nothing was found wrong: there is nothing to check, or not here'),
     reason: z.string().optional(),
     commit: z.string().nullable(),
     signers: z.array(namedPeer).readonly(),

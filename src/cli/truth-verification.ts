@@ -10,7 +10,9 @@ export function verificationText(out: Output, name: string, found: ChainVerifica
   const signed = found.signers.map((each) => each.name).join(', ')
   const verdict = ok
     ? `The truth of ${name} holds: ${found.commit}, signed by ${signed}.`
-    : `The truth of ${name} does not hold: ${reason}`
+    : found.unchecked === true
+      ? `There is nothing to check: ${reason}.`
+      : `The truth of ${name} does not hold: ${reason}`
   if (chain === undefined) return verdict
   const rows = chain.links.slice(-SHOWN).map(({ height, commit, round, confirmedBy, voters, recomputed }) => {
     const by = confirmedBy.map((each) => each.name).join(', ')

@@ -12,7 +12,7 @@ export function truthCommand(dataset: Command, act: Act): void {
     .description('show what the federation agreed on, who agreed, and who differed where')
     .option(
       '--verify',
-      'check it and all before it by their certificates; exit code 9 when something does not hold',
+      'check it and all before it by their certificates; exit code 9 when something does not hold, 3 when there is nothing to check',
     )
     .action(
       act(async (session, name: string, { verify }: { verify?: boolean }) => {
@@ -26,7 +26,7 @@ export function truthCommand(dataset: Command, act: Act): void {
         }
         const found = await client.get(`${path}/verification`, chainVerificationSchema)
         session.out.result(found, () => verificationText(session.out, name, found))
-        if (!found.ok) session.exitCode = EXIT.UNTRUSTED
+        if (!found.ok) session.exitCode = found.unchecked === true ? EXIT.NOT_FOUND : EXIT.UNTRUSTED
       }),
     )
 }

@@ -179,7 +179,8 @@ export class GroundTruth {
     const read = this.certified(dataset)
     if (value === undefined || read === undefined) {
       const commit = (await datasets.truth(dataset)) ?? null
-      return { dataset, ok: false, reason: 'No certificate proves this truth yet', commit, signers: [] }
+      const reason = 'no certificate proves this truth yet, since no round has decided'
+      return { dataset, ok: false, unchecked: true, reason, commit, signers: [] }
     }
     const found = { dataset, commit: read.certificate.commit, signers: this.#signers(read) }
     const check = await this.#verified(dataset, value)

@@ -110,6 +110,8 @@ export interface TruthView {
 export interface Verification {
   readonly dataset: string
   readonly ok: boolean
+  /** Nothing was found wrong: there is nothing to check, or not here. */
+  readonly unchecked?: boolean
   /** What does not hold, when something does not. */
   readonly reason?: string
   readonly commit: string | null

@@ -82,8 +82,8 @@ export class Verifying {
     const held = await proven(dataset)
     if (held === undefined) {
       const reason =
-        'The chain cannot be checked: this node has no copy in which the certificates could be, or has not adopted the truth yet'
-      return { ...last, ok: false, reason: last.reason ?? reason }
+        'this node has no copy in which the certificates could be, or has not adopted the truth yet'
+      return { ...last, ok: false, unchecked: last.ok, reason: last.reason ?? reason }
     }
     const chain = await this.#chain(dataset, held, last, signal)
     if (chain.failure === undefined || !last.ok) return { ...last, chain }
