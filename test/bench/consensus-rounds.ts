@@ -157,7 +157,9 @@ async function oneRound(
     await eventually(done, `round ${id} never had a certificate on all`, ROUND_TIMEOUT_MS, 5)
     const round = consensus.round(id)
     if (round.state !== 'decided' || round.height !== height) throw new Error(`Round ${id} is ${round.state}`)
-    const votes = round.votes.map(({ castMs }) => castMs).sort((a, b) => a - b)
+    // Of each member as it was cast; what others show of it comes behind.
+    const first = new Map(round.votes.toReversed().map(({ peer, castMs }) => [peer, castMs]))
+    const votes = [...first.values()].sort((a, b) => a - b)
     const lastMs = Math.max(...certified.values())
     return {
       sinceCutoffMs: lastMs - round.cutoffMs,
