@@ -64,6 +64,16 @@ export const roundSchema = z
     confirmations: z
       .array(z.object({ ...named, commit: z.string(), castMs: timeMs, view: timeMs }))
       .readonly(),
+    equivocations: z
+      .array(
+        z.object({
+          ...named,
+          what: z.enum(['two-ballots', 'two-votes', 'two-confirmations']),
+          said: z.tuple([z.string().nullable(), z.string().nullable()]).readonly(),
+        }),
+      )
+      .readonly()
+      .describe('members that signed two different things; what they named'),
     commit: z.string().optional().describe('the result, once decided'),
   })
   .meta({ id: 'Round' })

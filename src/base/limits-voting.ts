@@ -23,3 +23,9 @@ export const votesPerMemberMax = 8
  * part in until then, or one member could put off everybody's rounds again and again.
  */
 export const openingAheadMaxMs = 60_000
+
+/** Words that members were found to have signed twice: those of a few rounds say enough of a member. */
+export const evidenceKeptMax = 1_000
+export const evidencePerMemberMax = 8
+/** Votes and confirmations that are compared with those of other rounds of their dataset. */
+export const wordsWatchedMax = 10_000

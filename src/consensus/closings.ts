@@ -50,7 +50,7 @@ export function judgeClosing(
   const due = isLean ? (opening.value.quorum.proven ?? []) : electorate
   for (const ballot of records.ballots) {
     if (Object.hasOwn(closing.ballots, ballot.peer) || !due.includes(ballot.peer)) continue
-    if (inTime(ballot, opening.value) && !isEquivocal(records.ballots, ballot.peer)) {
+    if (inTime(ballot, opening.value) && !isEquivocal(records, ballot.peer)) {
       return refuse(`it leaves out the ballot of ${ballot.peer}, which came in time`)
     }
   }

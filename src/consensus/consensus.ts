@@ -22,6 +22,7 @@ import type { Change } from '../registry/watchers.ts'
 import { Counting } from './counting.ts'
 import { DatasetRounds } from './dataset-rounds.ts'
 import { Duties } from './duties.ts'
+import { Evidence } from './evidence.ts'
 import { GroundTruth, type GroundTruthParts } from './ground-truth.ts'
 import { openRecordsOf } from './open-record.ts'
 import { Pledges } from './pledges.ts'
@@ -48,6 +49,7 @@ import { RoundTerms } from './round-terms.ts'
 import { type RunSource, type ScheduledRun, scheduledOutputs } from './scheduled-outputs.ts'
 import { Sightings } from './sightings.ts'
 import type { ConsensusEvent, RoundView, TruthView, Verification } from './views.ts'
+import { Witness } from './witness.ts'
 
 export interface ConsensusParts {
   /** This node's peer id. */
@@ -76,6 +78,8 @@ export class Consensus implements Startable {
   readonly #parts: ConsensusParts
   readonly #sightings: Sightings
   readonly #counting: Counting
+  readonly #evidence: Evidence
+  readonly #witness: Witness
   readonly #pledges: Pledges
   readonly #prepared: PreparedProofs
   readonly #duties: Duties
@@ -95,7 +99,11 @@ export class Consensus implements Startable {
     const members = (dataset: string) => this.#voters(dataset)
     const nameOf = (peer: string) => this.#nameOf(peer)
     const open = openRecordsOf(registry.federation)
-    this.#sightings = new Sightings({ registry, clock })
+    this.#evidence = new Evidence(parts.database)
+    const evidence = this.#evidence
+    this.#sightings = new Sightings({ registry, clock, evidence })
+    const emit = (event: ConsensusEvent) => this.#emit(event)
+    this.#witness = new Witness({ sightings: this.#sightings, evidence, emit, log })
     const counting = new Counting({ datasets })
     this.#counting = counting
     this.#reports = new Reports({ counting, follows: (dataset) => datasets.follows(dataset) })
@@ -128,7 +136,7 @@ export class Consensus implements Startable {
     this.#stopped = new AbortController()
     this.#datasets.clear()
     const { registry, members, datasets, runs } = this.#parts
-    await this.#pledges.load()
+    await Promise.all([this.#pledges.load(), this.#evidence.load()])
     for (const { key } of registry.list(datasetsPrefix)) this.#take(key.slice(datasetsPrefix.length), true)
     const prefixes = [roundsPrefix, ballotsPrefix, votesPrefix, confirmationsPrefix, preparedPrefix]
     this.#unwatch = [
@@ -238,6 +246,7 @@ export class Consensus implements Startable {
     if (key === openingKey(round)) this.#follow(rounds, round)
     // Its opening may be gone everywhere but there.
     if (key.startsWith(preparedPrefix)) rounds.add(round, entry.author)
+    this.#witness.look(round)
     rounds.stir(round)
     if (key.startsWith(ballotsPrefix)) this.#emit({ type: 'ballot', dataset, round })
     if (key.startsWith(votesPrefix)) this.#emit({ type: 'vote', dataset, round })
@@ -249,6 +258,7 @@ export class Consensus implements Startable {
     const rounds = round === undefined ? undefined : this.#datasets.get(datasetOf(round))
     if (round === undefined || rounds === undefined) return
     this.#sightings.contradicted(round, record)
+    this.#witness.look(round)
     rounds.stir(round)
   }
 
@@ -315,6 +325,7 @@ export class Consensus implements Startable {
       nameOf: (peer) => this.#nameOf(peer),
       sightings: this.#sightings,
       prepared: this.#prepared,
+      evidence: this.#evidence,
       duties: this.#duties,
       counting: this.#counting,
       truth: this.#truth,

@@ -14,6 +14,7 @@ import type { Counting } from './counting.ts'
 import { factsOf, holding, isToReopen, nextActions } from './decisions.ts'
 import type { Duties } from './duties.ts'
 import { eventOf, isOver, stateOf } from './endings.ts'
+import type { Evidence } from './evidence.ts'
 import { Field } from './field.ts'
 import { FollowedRounds } from './followed-rounds.ts'
 import type { GroundTruth } from './ground-truth.ts'
@@ -40,6 +41,7 @@ export interface DatasetRoundsParts {
   readonly duties: Duties
   readonly counting: Counting
   readonly prepared: PreparedProofs
+  readonly evidence: Pick<Evidence, 'of'>
   readonly truth: GroundTruth
   /** What the dataset asks of its rounds. */
   readonly terms: () => TermsOf
@@ -163,8 +165,8 @@ export class DatasetRounds {
 
   view(id: RoundId): RoundView | undefined {
     if (!this.#rounds.has(formatRoundId(id))) return undefined
-    const { clock, nameOf } = this.#parts
-    return roundView(this.#records(id), this.#facts(), clock.now(), nameOf)
+    const { clock, nameOf, evidence } = this.#parts
+    return roundView(this.#records(id), this.#facts(), clock.now(), nameOf, evidence.of(formatRoundId(id)))
   }
 
   /** The ballots that the round's closing counts, or those that one could count now; undefined while nobody opened it. */

@@ -23,6 +23,8 @@ export interface SeenBallot extends Ballot {
   /** When its author says it was cast. */
   readonly timeMs: number
   readonly seenMs: number
+  /** As its author sealed it. */
+  readonly sealed?: Uint8Array | undefined
   /** Since when its commit is here and found to hold the tree that it names. */
   readonly readyMs?: number | undefined
   /** Why it cannot count, when its commit is here and does not hold what it says. */
@@ -39,6 +41,8 @@ export interface RoundRecords {
   readonly ballots: readonly SeenBallot[]
   readonly votes: readonly SeenVote[]
   readonly confirmations: readonly SeenConfirmation[]
+  /** Who was found to have cast two ballots, also before a restart. */
+  readonly equivocators?: ReadonlySet<string>
 }
 
 /** A result that a quorum voted for in one view: what is to be confirmed. */
@@ -227,15 +231,18 @@ export function eligibleBallots(records: RoundRecords, opening: Opening): Map<st
   for (const ballot of records.ballots) {
     const { peer, timeMs, readyMs } = ballot
     if (!opening.electorate.includes(peer) || timeMs > opening.cutoffMs || readyMs === undefined) continue
-    if (isEquivocal(records.ballots, peer)) continue
+    if (isEquivocal(records, peer)) continue
     eligible.set(peer, ballot)
   }
   return eligible
 }
 
 /** True when the member was seen casting two different ballots in one round. */
-export function isEquivocal(ballots: readonly SeenBallot[], peer: string): boolean {
-  return ballots.filter((ballot) => ballot.peer === peer).length > 1
+export function isEquivocal(
+  { ballots, equivocators }: Pick<RoundRecords, 'ballots' | 'equivocators'>,
+  peer: string,
+): boolean {
+  return equivocators?.has(peer) === true || ballots.filter((ballot) => ballot.peer === peer).length > 1
 }
 
 /** True for a closing of that opening with as many ballots as it asks for ([K1]), and of nobody else. */

@@ -13,6 +13,7 @@ import {
 import type { SealedRecord } from '../registry/record.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Entry } from '../registry/watchers.ts'
+import type { Evidence } from './evidence.ts'
 import type { PreparedProof } from './prepared.ts'
 import {
   type Ballot,
@@ -51,6 +52,7 @@ import type { SeenConfirmation, SeenVote, SeenWord } from './votes.ts'
 export interface SightingsParts {
   readonly registry: Pick<Registry, 'get' | 'list' | 'claims' | 'envelope'>
   readonly clock: Clock
+  readonly evidence: Pick<Evidence, 'of'>
 }
 
 /** What is remembered of one round. */
@@ -111,10 +113,15 @@ export class Sightings {
     if (value === null) return
     const memory = this.#memories.get(round) ?? this.#earlyMemory(round)
     const said = { key, author, value, timeMs }
-    if (key === ballotKey(round, author)) this.#noteBallot(memory, said)
+    if (key === ballotKey(round, author)) this.#noteBallot(memory, said, envelope)
     else if (key === voteKey(round, author)) this.#noteWord(memory.votes, voteSchema, memory, said, envelope)
     else if (key === confirmationKey(round, author))
       this.#noteWord(memory.confirmations, confirmationSchema, memory, said, envelope)
+  }
+
+  /** Whether somebody looks at the round: of others only first words are kept. */
+  watches(round: string): boolean {
+    return this.#memories.has(round)
   }
 
   /** All that is known of the round; `peers` are those whose ballots and votes are looked for. */
@@ -139,9 +146,11 @@ export class Sightings {
         this.#noteWord(memory.confirmations, confirmationSchema, memory, confirmation)
     }
     const ballots = [...memory.ballots.values()].flat()
-    const votes = [...[...memory.votes.values()].flat(), ...shown.flatMap((one) => one.votes)]
+    const votes = distinct([...[...memory.votes.values()].flat(), ...shown.flatMap((one) => one.votes)])
+    const proven = this.#parts.evidence.of(round).filter(({ what }) => what === 'two-ballots')
     return {
       id,
+      equivocators: new Set(proven.map(({ peer }) => peer)),
       openings,
       closings,
       ballots,
@@ -223,13 +232,15 @@ export class Sightings {
     return claims
   }
 
-  #noteBallot(memory: Memory, entry: Said): void {
+  #noteBallot(memory: Memory, entry: Said, envelope?: Uint8Array): void {
     const ballot = this.#parse(ballotSchema, entry)?.value
     if (ballot === undefined) return
     const seen = memory.ballots.get(entry.author) ?? []
     if (seen.some((b) => b.commit === ballot.commit && b.tree === ballot.tree)) return
     if (seen.length >= ballotsPerMemberMax) return
-    seen.push({ ...ballot, peer: entry.author, timeMs: entry.timeMs, seenMs: this.#arrival(memory, entry) })
+    const { author: peer, timeMs } = entry
+    const sealed = envelope ?? this.#parts.registry.envelope(entry.key, peer)
+    seen.push({ ...ballot, peer, timeMs, seenMs: this.#arrival(memory, entry), sealed })
     memory.ballots.set(entry.author, seen)
   }
 
@@ -290,6 +301,15 @@ export class Sightings {
     if (this.#early.size > earlyRoundsMax && oldest !== undefined) this.#early.delete(oldest)
     return memory
   }
+}
+
+/** Of one vote what was seen first: as it was cast, before what others show of it. */
+function distinct(votes: readonly SeenVote[]): SeenVote[] {
+  const known = new Set<string>()
+  return votes.filter(({ peer, view, closing, commit }) => {
+    const name = `${peer} ${view} ${closing} ${commit}`
+    return !known.has(name) && known.add(name)
+  })
 }
 
 /** Of one record the claim that came first. */

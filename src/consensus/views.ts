@@ -2,6 +2,7 @@
 
 import type { Policy } from '../datasets/policies.ts'
 import type { Method } from '../datasets/truth-rule.ts'
+import type { Contradiction, Equivocation } from './equivocation.ts'
 import type { Certificate, Opening } from './records.ts'
 import {
   explain,
@@ -49,6 +50,12 @@ export interface ConfirmationView extends NamedPeer {
   readonly view: number
 }
 
+export interface EquivocationView extends NamedPeer {
+  readonly what: Contradiction
+  /** The commits that it named; null for "no majority". */
+  readonly said: readonly [string | null, string | null]
+}
+
 export interface RoundView {
   /** `<dataset>/<step>/<slot>` */
   readonly id: string
@@ -77,6 +84,8 @@ export interface RoundView {
   /** What a quorum voted for, and in which view; it is confirmed by all who see it, or voted on again. */
   readonly prepared?: { readonly commit: string; readonly view: number }
   readonly confirmations: readonly ConfirmationView[]
+  /** Members that signed two different things of which only one can be their word. */
+  readonly equivocations: readonly EquivocationView[]
   /** The result, once decided. */
   readonly commit?: string
 }
@@ -130,6 +139,14 @@ export type ConsensusEvent =
   | { readonly type: 'undecided'; readonly dataset: string; readonly round: string; readonly reason: string }
   /** This node will not sign a record of the round, and why. */
   | { readonly type: 'refused'; readonly dataset: string; readonly round: string; readonly reason: string }
+  /** A member signed two different things; both are kept. */
+  | {
+      readonly type: 'equivocation'
+      readonly dataset: string
+      readonly round: string
+      readonly peer: string
+      readonly what: Contradiction
+    }
   /** The branch `ground-truth` moved. */
   | { readonly type: 'adopted'; readonly dataset: string; readonly round: string; readonly commit: string }
   /** Two certificates of one height: `commit` gave way to the truth. */
@@ -141,6 +158,7 @@ export function roundView(
   facts: RoundFacts,
   now: number,
   nameOf: (peer: string) => string,
+  evidence: readonly Equivocation[] = [],
 ): RoundView | undefined {
   const status = projectRound(records, facts, now)
   if (status === undefined) return undefined
@@ -182,6 +200,7 @@ export function roundView(
     confirmations: records.confirmations.map(({ peer, commit, timeMs, view }) => {
       return { ...named(peer), commit, castMs: timeMs, view }
     }),
+    equivocations: evidence.map(({ peer, what, said }) => ({ ...named(peer), what, said })),
     ...(commit === undefined ? {} : { commit }),
   }
 }

@@ -89,7 +89,7 @@ test('of rounds that were never opened only the latest are remembered, and nothi
     envelope: () => undefined,
   }
   let now = SLOT
-  const sightings = new Sightings({ registry, clock: { now: () => now } })
+  const sightings = new Sightings({ registry, clock: { now: () => now }, evidence: { of: () => [] } })
   const note = (slot: number, commit: string) => {
     const round = formatRoundId(idOf(slot))
     const key = ballotKey(round, 'bob')
