@@ -9,6 +9,7 @@ import { candidateRetryMs, roundTickMs } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Method, TruthRule } from '../datasets/truth-rule.ts'
 import { Adoption } from './adoption.ts'
+import { candidateOf } from './candidate.ts'
 import { rankOfRead } from './certificate.ts'
 import type { Counting } from './counting.ts'
 import { factsOf, holding, isToReopen, nextActions } from './decisions.ts'
@@ -23,7 +24,6 @@ import type { Truth } from './opening.ts'
 import type { Situation } from './plan.ts'
 import type { PreparedProofs } from './prepared-proofs.ts'
 import type { Voter } from './quorum.ts'
-import type { Ballot } from './records.ts'
 import { ballotsOf, type CountedBallots } from './reports.ts'
 import { eligibleBallots, projectRound, type RoundRecords, type RoundStatus } from './round.ts'
 import { compareRounds, formatRoundId, parseRoundId, type RoundId } from './round-id.ts'
@@ -310,27 +310,15 @@ export class DatasetRounds {
       terms: this.#parts.terms(),
       truth,
       certified: this.#certified(),
-      candidate: await this.#candidate(records, wish),
+      candidate: await candidateOf(records, wish, this.#rule(id), this.#parts),
       wish,
       rivals: field.rivalsOf(id),
       standing: field.standing,
       shownMs: sightings.own(formatRoundId(id), self).shownMs ?? -1,
       latestMs: field.latestMs,
       outcomes: duties.outcomes,
+      held: this.#parts.truth.held(this.#parts.dataset),
     }
-  }
-
-  /** What this node would cast, if it has not cast yet. */
-  async #candidate({ id, openings, ballots }: RoundRecords, wish: ScheduledWish | undefined) {
-    const { self, head, truth } = this.#parts
-    if (ballots.some(({ peer }) => peer === self)) return undefined
-    // What is cast by hand, people cast.
-    if (openings.some(({ value }) => value.trigger === 'hand') || this.#rule(id).ballots === 'hand')
-      return undefined
-    const requested = openings.some(({ value }) => value.trigger === 'request')
-    const commit = wish?.commit ?? (requested ? head(id.step) : undefined)
-    if (commit === undefined) return undefined
-    return { commit, tree: await truth.treeOf(id.dataset, commit) } satisfies Ballot
   }
 
   /** Ballots are looked into as they will be counted; before the round is opened, as the rule has it. */
@@ -355,7 +343,7 @@ export class DatasetRounds {
 
   /** Says what has become of a round, and stops following it when nothing can change it any more. */
   #settle(id: RoundId, { records, wish }: Situation): void {
-    const { dataset, emit, duties, clock } = this.#parts
+    const { dataset, emit, duties, clock, truth, self } = this.#parts
     const round = formatRoundId(id)
     const status = this.#status(id)
     const wished = wish !== undefined && clock.now() < wish.sinceMs + wish.windowMs
@@ -369,7 +357,8 @@ export class DatasetRounds {
       this.#announced.set(round, state)
       emit({ dataset, round, ...eventOf(status, this.#certified()) })
     }
-    if (!isOver(id, status, this.#certified(), clock.now())) return
+    const held = truth.held(dataset)
+    if (!isOver(id, status, { certified: this.#certified(), held, self }, clock.now())) return
     if (wished && (status.refusal !== undefined || isToReopen(status, wish, clock.now()))) return
     this.#rounds.rest(round)
     this.#wishes.delete(round)

@@ -87,6 +87,8 @@ export class Duties {
         return true
       case 'certify':
         return this.#certify(id, action.decision, situation)
+      case 'bring':
+        return this.#bring(truthKey(id.dataset))
       case 'refuse':
         return this.#refuse(id, action)
     }
@@ -161,6 +163,14 @@ export class Duties {
       certificate = value(sealed.slice(0, quorumOf(voters.size)))
     }
     await this.#parts.registry.put(truthKey(id.dataset), certificate)
+    return true
+  }
+
+  /** The certificate as it is: it proves itself, whoever brings it. */
+  async #bring(key: string): Promise<boolean> {
+    const present = this.#parts.registry.get(key)
+    if (present === undefined || present.author === this.#parts.self) return false
+    await this.#parts.registry.put(key, present.value)
     return true
   }
 

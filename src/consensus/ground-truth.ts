@@ -10,8 +10,10 @@ import type { Past } from '../federation/admission.ts'
 import type { Registry } from '../registry/registry.ts'
 import {
   type CertificateCheck,
+  compareRanks,
   type OpenRecord,
   type ReadCertificate,
+  rankOf,
   rankOfRead,
   readCertificate,
   verifyCertificate,
@@ -19,13 +21,14 @@ import {
 import type { Counting } from './counting.ts'
 import { hashOfSealed } from './open-record.ts'
 import type { Truth } from './opening.ts'
+import type { HeldTruth } from './plan.ts'
 import type { Voter } from './quorum.ts'
 import { truthKey } from './round-id.ts'
 import { agrees, type Differences, type Tally } from './tally.ts'
 import type { MemberAgreement, NamedPeer, TruthView, Verification } from './views.ts'
 
 export interface GroundTruthParts {
-  readonly registry: Pick<Registry, 'get' | 'envelope'>
+  readonly registry: Pick<Registry, 'get' | 'claims' | 'envelope'>
   readonly datasets: Pick<
     Datasets,
     | 'repository'
@@ -113,6 +116,21 @@ export class GroundTruth {
   sinceMs(dataset: string): number {
     const openedMs = this.certified(dataset)?.opening.value.openedMs
     return openedMs ?? this.#parts.datasets.find(dataset)?.foundedMs ?? 0
+  }
+
+  /** Who brings the certificate of the present truth, and since when it is here. */
+  held(dataset: string): HeldTruth | undefined {
+    const read = this.certified(dataset)
+    if (read === undefined) return undefined
+    const rank = rankOfRead(read)
+    const same = this.#parts.registry.claims(truthKey(dataset)).filter(({ value }) => {
+      const other = rankOf(value)
+      return other !== undefined && compareRanks(other, rank) === 0
+    })
+    return {
+      bringers: same.map(({ author }) => author),
+      sinceMs: Math.min(...same.map(({ timeMs }) => timeMs)),
+    }
   }
 
   /** The next look finds out anew whether the branch follows the certificate. */

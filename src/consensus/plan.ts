@@ -42,6 +42,12 @@ export interface Wish {
   readonly windowMs: number
 }
 
+/** Who brings a truth, and since when it is there. */
+export interface HeldTruth {
+  readonly bringers: readonly string[]
+  readonly sinceMs: number
+}
+
 /** Everything that `nextActions` looks at. */
 export interface Situation {
   readonly records: RoundRecords
@@ -58,6 +64,8 @@ export interface Situation {
   readonly rivals: readonly Rival[]
   /** What it is bound by that this node signed before. */
   readonly standing: Standing
+  /** Who brings the truth that this node holds. */
+  readonly held?: HeldTruth | undefined
   /** The view of the quorum of votes that this node shows to the others in this round; -1 when it shows none. */
   readonly shownMs: number
   /** When the latest round of the dataset was opened that this node knows of and believes; 0 when there is none. */
@@ -76,6 +84,8 @@ export type Action =
   /** To the others, who may not know of this quorum of votes. */
   | { readonly do: 'show'; readonly prepared: Prepared }
   | { readonly do: 'certify'; readonly decision: Prepared }
+  /** The truth that this node holds, in its own name. */
+  | { readonly do: 'bring' }
   /** Nothing to do but to say so: this node will not sign that record. */
   | { readonly do: 'refuse'; readonly record: string; readonly reason: string }
 

@@ -4,6 +4,7 @@
  */
 import { renewalPatienceMs } from '../base/limits.ts'
 import { compareRanks } from './certificate.ts'
+import { isBrought } from './endings.ts'
 import { mayConfirm, renewal } from './locking.ts'
 import type { Plan, Situation } from './plan.ts'
 import type { Claim, Closing, Opening } from './records.ts'
@@ -81,19 +82,24 @@ export function renew(plan: Plan, situation: Situation, prepared: Prepared, self
   else plan.act({ do: 'refuse', record: closing.hash, reason: 'its ballots come to another result here' })
 }
 
-export function certify(
-  plan: Plan,
-  { records, certified }: Situation,
-  status: RoundStatus,
-  self: string,
-): void {
+export function certify(plan: Plan, situation: Situation, status: RoundStatus, self: string): void {
+  const { records, certified } = situation
   const { opening, commit, decision } = status
-  if (decision === undefined || commit === undefined) return
+  if (commit === undefined) return
   const { openedMs, height, electorate } = opening.value
-  const rank = { openedMs, height, round: records.id, commit }
-  if (certified !== undefined && compareRanks(certified, rank) >= 0) return
+  const order =
+    certified === undefined ? -1 : compareRanks(certified, { openedMs, height, round: records.id, commit })
+  if (order === 0) bring(plan, situation, electorate, self)
+  if (order >= 0 || decision === undefined) return
   const line = lineUp(formatRoundId(records.id), 'certificate', electorate)
   if (plan.isTurn(line, self, decision.seenMs)) plan.act({ do: 'certify', decision })
+}
+
+/** [C11] What one member brought it may replace, for those who have not heard of it: so others bring it as well. */
+function bring(plan: Plan, { records, held }: Situation, electorate: readonly string[], self: string): void {
+  if (held === undefined || isBrought(held, electorate, self)) return
+  const line = lineUp(formatRoundId(records.id), 'certificate', electorate)
+  if (plan.isTurn(line, self, Math.min(held.sinceMs, plan.now))) plan.act({ do: 'bring' })
 }
 
 /** [V2] On the truth that this node holds; one that is behind hears of the newer one before it signs. */

@@ -263,7 +263,8 @@ export class VotingNode {
         break
       }
       const status = this.status(id)
-      if (status !== undefined && isOver(id, status, this.certified(), this.now())) {
+      const known = { certified: this.certified(), held: this.#held(), self: this.peer }
+      if (status !== undefined && isOver(id, status, known, this.now())) {
         this.#rounds.rest(formatRoundId(id))
       }
       field.refresh(id)
@@ -296,7 +297,14 @@ export class VotingNode {
       shownMs: this.#sightings.own(formatRoundId(id), this.peer).shownMs ?? -1,
       latestMs: field.latestMs,
       outcomes: this.#duties.outcomes,
+      held: this.#held(),
     }
+  }
+
+  #held() {
+    const truth = this.get(truthKey(DATASET))
+    const same = this.registry.claims(truthKey(DATASET)).filter((one) => one.value === truth?.value)
+    return truth && { bringers: same.map(({ author }) => author), sinceMs: truth.timeMs }
   }
 
   #facts() {

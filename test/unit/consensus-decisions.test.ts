@@ -331,3 +331,26 @@ test('more than two thirds of the confirmations are made a certificate by the fi
     'a fork is settled',
   )
 })
+
+test('[C11] a truth that one member brings is brought by others in turn, until more than a third do', () => {
+  const closing = closingWith(peers)
+  const confirmations = [alice, bob, carol].map((peer) => voteOf(peer, closing))
+  const certified = { openedMs: SLOT, height: 1, round: id, commit: result, view: SLOT }
+  const line = lineUp(round, 'certificate', peers)
+  const others = line.filter((peer) => peer !== dave)
+  const bringing = (bringers: readonly string[], now: number) => {
+    const view = situation(
+      { closings: [closing], confirmations },
+      { certified, held: { bringers, sinceMs: SLOT } },
+    )
+    return peers.filter((self) => does(view, self, now).includes('bring'))
+  }
+  assert.deepEqual(
+    bringing([dave], SLOT).filter((peer) => peer !== line[0]),
+    [],
+    'one after the other',
+  )
+  assert.deepEqual(bringing([dave], SLOT + 6_000).sort(), [...others].sort())
+  assert.deepEqual(bringing([dave, bob], SLOT + 6_000), [], 'two of four are enough: one of them is honest')
+  assert.deepEqual(bringing([dave, 'stranger'], SLOT + 6_000).sort(), [...others].sort())
+})
